@@ -1,0 +1,59 @@
+#pragma once
+
+// Every bound of the system, with its reason. Past a bound a request is refused with a code, never cut short.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vectron {
+
+// --- Input (the wire contract, section 1) ---
+inline constexpr size_t kMaxCollectionNameBytes = 128;
+inline constexpr size_t kMaxPointIdBytes = 256;
+inline constexpr uint32_t kMaxDimension = 65'535;
+inline constexpr uint32_t kMaxTopK = 16'384;
+inline constexpr uint32_t kDefaultTopK = 10;
+inline constexpr size_t kMaxUpsertBytes = size_t{64} << 20;
+inline constexpr size_t kMaxUpsertPoints = 100'000;
+inline constexpr size_t kMaxPayloadBytes = size_t{1} << 20;
+inline constexpr uint32_t kMaxJsonDepth = 32;
+// A request id is a UUID or the like.
+inline constexpr size_t kMaxRequestIdBytes = 128;
+// Filters: deep enough for any query builder, small enough that evaluation cannot be abused.
+inline constexpr uint32_t kMaxFilterDepth = 16;
+inline constexpr size_t kMaxFilterConditions = 1'024;
+inline constexpr size_t kMaxFilterValues = 65'536;  // values of any-of lists and has_id lists together
+inline constexpr size_t kMaxFilterPathBytes = 512;
+inline constexpr size_t kMaxPayloadIndexes = 64;    // per collection; each costs a bitmap update per write
+inline constexpr size_t kMaxPayloadFields = 256;    // names in SearchRequest.payload_fields
+inline constexpr size_t kMaxCollections = 10'000;   // per node: each shard holds open files and memory
+inline constexpr uint32_t kMaxShardsPerCollection = 1'024;
+inline constexpr uint32_t kMaxReplicationFactor = 7;
+inline constexpr uint32_t kMaxEf = 65'536;          // more than this is an exact search
+inline constexpr uint32_t kMinM = 4;
+inline constexpr uint32_t kMaxM = 64;
+inline constexpr uint32_t kMinEfConstruct = 8;
+inline constexpr uint32_t kMaxEfConstruct = 4'096;
+
+// --- HTTP and gRPC ---
+inline constexpr size_t kMaxHttpHeadBytes = size_t{64} << 10;
+inline constexpr size_t kMaxHttpHeaders = 128;
+inline constexpr size_t kMaxHttpBodyBytes = size_t{256} << 20;  // JSON of a 64 MiB upsert takes up to 4x its binary form
+inline constexpr size_t kMaxGrpcMessageBytes = size_t{80} << 20;  // a 64 MiB upsert and its framing
+inline constexpr int64_t kHttpHeadTimeoutMs = 10'000;      // a slow head frees its connection
+inline constexpr int64_t kHttpBodyIdleTimeoutMs = 30'000;  // no byte of a body for this long
+inline constexpr int64_t kHttpKeepAliveTimeoutMs = 120'000;
+inline constexpr size_t kMaxHttpConnections = 10'000;
+inline constexpr size_t kMaxConcurrentStreams = 1'024;     // per HTTP/2 connection
+
+// --- Write path (DESIGN section 3) ---
+inline constexpr uint64_t kTailFreeBytes = uint64_t{256} << 10;  // tail below this delays nothing
+inline constexpr uint64_t kTailMaxBytes = uint64_t{8} << 20;     // past this, writes wait; also the flat-scan limit
+inline constexpr int64_t kTailMaxDelayMs = 50;
+inline constexpr int64_t kDefaultWriteDeadlineMs = 10'000;
+inline constexpr size_t kMaxQueuedWritesPerShard = 4'096;        // waiting for admission
+inline constexpr size_t kMaxQueuedWriteBytesPerShard = size_t{256} << 20;
+inline constexpr size_t kRequestIdWindow = 16'384;               // remembered request ids per shard
+inline constexpr uint64_t kDiskReserveBytes = uint64_t{1} << 30; // or 5 % of the disk, whichever is less
+
+}  // namespace vectron
