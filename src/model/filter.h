@@ -1,0 +1,99 @@
+#pragma once
+
+// Conditions on a point's payload (the wire contract, section 3a): the tree, its parsers and its plain evaluation.
+//
+// Semantics. A path yields values: `[]` goes into every element; without it an array is one value. `match` and `range` hold
+// if any value, or any element of a value that is an array, does. Types are strict: a bool is no number, "1" is no 1; 1 equals
+// 1.0. A range with string bounds compares RFC 3339 times; values that are none do not match. `exists`: the path yields a
+// value, null included. `is_empty`: it yields none, or only null, "", [] or {}. An empty filter matches all.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "model/payload.h"
+
+namespace vectron::v1 {
+class Filter;
+}
+
+namespace vectron {
+
+// One step of a path: a key, and whether its array's elements are entered.
+struct PathStep {
+  std::string key;
+  bool each = false;
+  bool operator==(const PathStep&) const = default;
+};
+struct Path {
+  std::string text;             // as written
+  std::vector<PathStep> steps;  // at least one
+};
+// Parses `a.b[].c`. InvalidArgument: empty, too long, an empty step.
+absl::StatusOr<Path> ParsePath(std::string_view text);
+
+// Calls visit(value) for each value the path yields.
+void VisitValues(const Value& payload, const Path& path, const std::function<void(const Value&)>& visit);
+
+struct Filter;
+
+// A value of a match: a string, a number or a bool.
+using MatchValue = std::variant<bool, int64_t, double, std::string>;
+
+struct MatchTest {
+  std::vector<MatchValue> any_of;  // at least one
+};
+// Bounds on numbers, or on times in nanoseconds since the Unix epoch.
+struct NumberRange {
+  std::optional<double> gt, gte, lt, lte;
+};
+struct TimeRange {
+  std::optional<int64_t> gt, gte, lt, lte;
+};
+struct ExistsTest {
+  bool wanted = true;
+};
+struct IsEmptyTest {
+  bool wanted = true;
+};
+struct HasIdTest {
+  std::vector<std::string> ids;
+};
+struct Condition {
+  Path path;  // empty for HasIdTest and nested filters
+  std::variant<MatchTest, NumberRange, TimeRange, ExistsTest, IsEmptyTest, HasIdTest,
+               std::unique_ptr<Filter>>
+      test;
+};
+
+struct Filter {
+  std::vector<Condition> must;
+  std::vector<Condition> should;
+  std::vector<Condition> must_not;
+  uint32_t min_should = 0;  // >= 1 when `should` is not empty
+
+  bool empty() const { return must.empty() && should.empty() && must_not.empty(); }
+};
+
+// InvalidArgument names the place ("filter.must[1].range.gte: ...") and what is wrong; limits of base/limits.h.
+absl::StatusOr<Filter> FilterFromProto(const v1::Filter& proto);
+// From the JSON text of a filter object; unknown keys are an error here (a misspelt condition must not match all).
+absl::StatusOr<Filter> FilterFromJson(std::string_view json);
+// The wire form; FilterFromProto of it gives an equal filter.
+void FilterToProto(const Filter& filter, v1::Filter& proto);
+
+// Whether a point passes; the plain reference that every index must agree with.
+bool Matches(const Filter& filter, std::string_view id, const Value& payload);
+bool MatchesCondition(const Condition& condition, std::string_view id, const Value& payload);
+
+// RFC 3339 time as nanoseconds since the Unix epoch; nullopt when the text is none (or out of range).
+std::optional<int64_t> ParseRfc3339Nanos(std::string_view text);
+
+}  // namespace vectron

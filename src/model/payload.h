@@ -1,0 +1,57 @@
+#pragma once
+
+// A payload as a tree of JSON values, and its conversions to text and to the wire's typed and textual maps.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace google::protobuf {
+class Struct;
+}
+
+namespace vectron {
+
+class Value;
+using Array = std::vector<Value>;
+using Object = std::vector<std::pair<std::string, Value>>;  // in the order given; keys are unique (the last wins)
+
+// Any JSON value. Whole numbers within int64 keep all their digits. Thread-compatible.
+class Value {
+ public:
+  using Variant = std::variant<std::monostate, bool, int64_t, double, std::string, Array, Object>;
+
+  Value() = default;  // null
+  template <typename T>
+  explicit Value(T value) : value_(std::move(value)) {}
+
+  const Variant& variant() const { return value_; }
+  Variant& variant() { return value_; }
+  bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
+  template <typename T>
+  const T* get() const { return std::get_if<T>(&value_); }
+  // The member of an object; null when this is no object or lacks the key.
+  const Value* Find(std::string_view key) const;
+
+ private:
+  Variant value_;
+};
+
+// Parses a payload: one JSON object (or nothing: an empty one) within kMaxPayloadBytes and kMaxJsonDepth.
+// InvalidArgument with what and where (byte position).
+absl::StatusOr<Value> ParsePayload(std::string_view json);
+// The text without white space; "" for an empty object.
+std::string WritePayload(const Value& payload);
+// Like ParsePayload then WritePayload, without the tree: checks, takes out white space and doubled keys.
+absl::StatusOr<std::string> NormalizePayload(std::string_view json);
+
+// Keeps only these top-level keys. Payload and result are texts as stored.
+std::string SelectPayloadFields(std::string_view payload, const std::vector<std::string>& keys);
+
+}  // namespace vectron

@@ -1,0 +1,64 @@
+#pragma once
+
+// A search and its answer, free of any protocol.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/collection.h"
+#include "model/filter.h"
+
+namespace vectron {
+
+struct SearchQuery {
+  std::vector<float> vector;                 // dimension of the collection
+  uint32_t k = 10;                           // 1-16384; what each shard must return (offset + top_k of the request)
+  uint32_t ef = 0;                           // 0: the collection's, else max(64, 3 k)
+  bool exact = false;
+  std::shared_ptr<const Filter> filter;      // null: none; shared by the shards that search in parallel
+  std::optional<float> score_threshold;      // only hits with distance <= this
+  bool include_vectors = false;
+  bool include_payload = true;
+  std::vector<std::string> payload_fields;   // top-level keys to return; empty: all
+  Consistency consistency = Consistency::kUnspecified;
+  uint32_t max_staleness_ms = 0;
+  bool explain = false;
+};
+
+struct SearchHit {
+  std::string id;
+  float score = 0;            // distance, lower is closer
+  uint64_t version = 0;
+  std::string payload;        // JSON object, "" when empty or not wanted
+  std::vector<float> vector;  // empty when not wanted
+};
+
+// What one shard did; fields as ShardExplain of the wire.
+struct ShardTrace {
+  uint32_t shard_id = 0;
+  std::string plan;
+  std::string reason;
+  uint64_t points = 0;
+  uint64_t matches_estimated = 0;
+  uint64_t matches = 0;
+  uint64_t hops = 0;
+  uint64_t distances = 0;
+  uint64_t tail_scanned = 0;
+  uint64_t tombstones = 0;
+  uint64_t reranked = 0;
+  uint64_t rerank_changes = 0;
+  uint64_t time_us = 0;
+};
+
+struct SearchAnswer {
+  std::vector<SearchHit> hits;     // by (score, id)
+  std::vector<ShardTrace> traces;  // when explain was asked for
+};
+
+// Merges answers of disjoint shards: the k best by (score, id).
+SearchAnswer MergeAnswers(std::vector<SearchAnswer> answers, size_t k);
+
+}  // namespace vectron

@@ -1,0 +1,53 @@
+#pragma once
+
+// What the gateway asks of placement: collections and where their shards are. Two implementations: the local catalog of a
+// single process, and a client of vectron.placementdriver.v1.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "model/collection.h"
+#include "model/ids.h"
+
+namespace vectron::rpc {
+
+struct ShardPlacement {
+  GroupId group;
+  ShardOrdinal ordinal;
+  uint64_t epoch = 1;
+  std::vector<WorkerId> replicas;
+  WorkerId leader;
+  bool ready = false;
+};
+
+// Immutable once handed out; a change makes a new one.
+struct CollectionRecord {
+  CollectionSchema schema;
+  std::string owner;            // tenant; "" when credentials are off
+  int64_t created_unix_ms = 0;
+  std::vector<ShardPlacement> shards;  // by ordinal
+};
+
+// Thread-safe. Callbacks are called once, on any thread, maybe before the call returns.
+class PlacementApi {
+ public:
+  virtual ~PlacementApi() = default;
+  // Returns when the collection can be used. AlreadyExists, FailedPrecondition (no eligible worker), ResourceExhausted.
+  virtual void CreateCollection(CollectionSchema schema, std::string owner,
+                                std::function<void(absl::Status)> done) = 0;
+  // NotFound.
+  virtual void DeleteCollection(std::string owner, std::string name,
+                                std::function<void(absl::Status)> done) = 0;
+  // From the cached map, without waiting; null when there is none. Shared: a search may still read a map that has since been
+  // replaced.
+  virtual std::shared_ptr<const CollectionRecord> FindCollection(const std::string& owner,
+                                                                 const std::string& name) = 0;
+  virtual std::vector<std::shared_ptr<const CollectionRecord>> ListCollections(
+      const std::string& owner) = 0;  // by name
+};
+
+}  // namespace vectron::rpc

@@ -1,0 +1,115 @@
+#pragma once
+
+// One shard replica: a state machine over a store and an index, fed by a Replicator. The front door of this folder.
+//
+// A write is checked by the gateway, admitted here (tail bound, disk reserve, memory reserved), encoded as one Command, ordered by the
+// Replicator, applied (store batch with the applied index, payload index, vector index) and acknowledged with its log index. A
+// search reads one snapshot of the index; filters become bitmaps of slots.
+//
+// Thread-safe. All callbacks may run on any thread and must not block.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/file.h"
+#include "model/collection.h"
+#include "model/ids.h"
+#include "model/point.h"
+#include "model/search.h"
+#include "shard/replicator.h"
+
+namespace vectron::shard {
+
+struct ShardOptions {
+  CollectionSchema schema;
+  GroupId group;
+  ShardOrdinal ordinal;
+  std::string dir;  // everything of this replica lives below it
+};
+
+// What a shard borrows; all outlive it.
+struct ShardDeps {
+  FileSystem* files = nullptr;
+  Clock* clock = nullptr;
+  Executor* apply_executor = nullptr;       // serial work per shard: applying entries
+  Executor* background_executor = nullptr;  // building, flushing, checkpoints
+};
+
+struct UpsertWrite {
+  PointBatch points;        // checked; ids unique
+  std::string request_id;   // "" for none
+  bool insert_only = false;
+};
+struct DeleteWrite {
+  std::string id;
+  std::string request_id;
+};
+struct WriteResult {
+  uint64_t version = 0;   // log index; of the first application when the request id was seen before
+  bool repeated = false;  // the request id was seen before: nothing was written again
+};
+using WriteCallback = std::function<void(absl::StatusOr<WriteResult>)>;
+
+struct ShardStats {
+  uint64_t points = 0;
+  uint64_t indexed = 0;         // linked into the graph, or all when there is no graph
+  uint64_t tail_bytes = 0;
+  uint64_t applied_index = 0;
+  uint64_t disk_bytes = 0;
+  uint64_t memory_bytes = 0;
+  uint64_t searches = 0;
+  uint64_t writes = 0;
+  bool quarantined = false;     // an entry could not be applied; reads and writes are refused
+  std::string problem;          // why, for people
+};
+
+class Shard {
+ public:
+  // Opens or makes the replica in options.dir: opens the store, the newest index checkpoint, and catches both up. After it
+  // returns the shard serves everything that was acknowledged before. `attach` is called once, inside Open, with the applier
+  // and the first index the shard still needs; it connects the log and returns the Replicator (owned by the caller, outlives the
+  // shard's use of it).
+  // Errors: DataLoss naming the file, FailedPrecondition (made by a newer version or with another schema), Internal.
+  using Attach = std::function<absl::StatusOr<Replicator*>(Applier& applier, uint64_t applied_index)>;
+  static absl::StatusOr<std::unique_ptr<Shard>> Open(const ShardOptions& options,
+                                                     const ShardDeps& deps, const Attach& attach);
+  virtual ~Shard() = default;  // stops background work, flushes, writes a checkpoint when that is quick
+
+  // Errors: ResourceExhausted (tail, disk, queue), AlreadyExists (insert_only), Unavailable, DataLoss (quarantined).
+  // deadline: on the monotonic clock, 0 for the default of base/limits.h.
+  virtual void Upsert(UpsertWrite write, int64_t deadline_nanos, WriteCallback done) = 0;
+  virtual void Delete(DeleteWrite write, int64_t deadline_nanos, WriteCallback done) = 0;
+
+  // Answers in the caller when no barrier is needed. Errors: InvalidArgument, Unavailable, DataLoss.
+  virtual void Search(const SearchQuery& query,
+                      std::function<void(absl::StatusOr<SearchAnswer>)> done) = 0;
+  struct GetOptions {
+    Consistency consistency = Consistency::kUnspecified;
+    uint32_t max_staleness_ms = 0;
+    bool include_vector = true;
+  };
+  virtual void Get(const std::string& id, const GetOptions& options,
+                   std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) = 0;
+
+  // Points in id order from `after` (exclusive) on, at most `limit`; for export and checks.
+  virtual absl::StatusOr<std::vector<PointRecord>> ScanPoints(const std::string& after,
+                                                              size_t limit, bool with_vectors) = 0;
+
+  virtual ShardStats stats() const = 0;
+  // Everything acknowledged is in files and the index checkpoint is current when it returns. Blocks.
+  virtual absl::Status FlushAll() = 0;
+  // About once a second, from any thread: starts what is due (checkpoint after a pause in writes, trim of mapped pages).
+  virtual void Tick() = 0;
+  // Blocks until the builder has nothing left; for tests and benchmarks.
+  virtual void WaitUntilIndexed() = 0;
+};
+
+}  // namespace vectron::shard
