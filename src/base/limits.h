@@ -35,6 +35,12 @@ inline constexpr uint32_t kMaxM = 64;
 inline constexpr uint32_t kMinEfConstruct = 8;
 inline constexpr uint32_t kMaxEfConstruct = 4'096;
 
+// --- Scrolling: one page is one bounded piece of work and one bounded answer ---
+inline constexpr uint32_t kMaxScrollLimit = 10'000;
+inline constexpr uint32_t kDefaultScrollLimit = 100;
+inline constexpr size_t kMaxScanBytes = size_t{16} << 20;    // ids, vectors and payloads of a page; one point may pass it
+inline constexpr size_t kMaxScanExamined = 100'000;          // points looked at for a page
+
 // --- HTTP and gRPC ---
 inline constexpr size_t kMaxHttpHeadBytes = size_t{64} << 10;
 inline constexpr size_t kMaxHttpHeaders = 128;

@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "model/collection.h"
+#include "model/filter.h"
 #include "model/ids.h"
 #include "model/point.h"
 #include "model/search.h"
@@ -51,6 +53,24 @@ struct ShardAnswer {
   GroupId group;
   absl::StatusOr<SearchAnswer> answer;
 };
+// A page of one shard's points in id order. Work is bounded: a page ends at `limit` points, at kMaxScanBytes of them, or
+// after kMaxScanExamined points were looked at, whichever comes first.
+struct ShardScan {
+  ShardTarget target;
+  std::string after_id;                  // exclusive; "" from the first
+  uint32_t limit = 100;                  // at least 1
+  std::shared_ptr<const Filter> filter;  // null: none
+  bool include_vectors = false;
+  Consistency consistency = Consistency::kUnspecified;
+  uint32_t max_staleness_ms = 0;
+};
+struct ScanPage {
+  std::vector<PointRecord> points;  // that pass the filter, by id
+  // Every matching point of the shard with after_id < id <= scanned_to is in `points`. Unless `end`, there may be more behind
+  // it. So a merge of several shards is complete up to the least scanned_to of those that are not at their end.
+  std::string scanned_to;
+  bool end = false;
+};
 struct WriteAck {
   uint64_t version = 0;
 };
@@ -78,6 +98,8 @@ class WorkerApi {
   // `each` is called once per target as its answer arrives, never twice at the same time.
   virtual void Search(ShardsSearch request, int64_t deadline_nanos,
                       std::function<void(ShardAnswer)> each) = 0;
+  virtual void Scan(ShardScan request, int64_t deadline_nanos,
+                    std::function<void(absl::StatusOr<ScanPage>)> done) = 0;
   virtual void Describe(std::vector<GroupId> groups, int64_t deadline_nanos,
                         std::function<void(absl::StatusOr<std::vector<ShardInfo>>)> done) = 0;
 };
