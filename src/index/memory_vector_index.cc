@@ -80,9 +80,7 @@ absl::Status MemoryVectorIndex::Load(std::string_view bytes) {
   return absl::OkStatus();
 }
 
-absl::Status MemoryVectorIndex::Reserve(uint64_t rows) {
-  const absl::MutexLock lock(&mutex_);
-  rows_.reserve(rows_.size() + rows);
+absl::Status MemoryVectorIndex::Reserve(uint64_t /*rows*/) {
   return absl::OkStatus();
 }
 
@@ -257,6 +255,15 @@ void MemoryVectorIndex::ForEachRow(
     }
   }
   for (const Seen& row : seen) visit(row.slot, row.id, row.version);
+}
+
+std::optional<VectorIndex::RowView> MemoryVectorIndex::RowAt(const Snapshot& snapshot,
+                                                             uint32_t slot) const {
+  const absl::MutexLock lock(&mutex_);
+  if (slot >= RowCountOf(snapshot)) return std::nullopt;
+  const Stored& row = rows_[slot];
+  if (row.vector.empty() || !row.SeenAt(SequenceOf(snapshot))) return std::nullopt;
+  return RowView{row.id, row.version, row.flags};
 }
 
 std::optional<VectorIndex::Located> MemoryVectorIndex::Find(std::string_view id) const {

@@ -4,6 +4,7 @@
 // of this folder and of those above it. Slots are reused by the same rules as in the real index, as early as they allow.
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -46,6 +47,7 @@ class MemoryVectorIndex : public VectorIndex {
   void ForEachRow(const Snapshot& snapshot,
                   const std::function<void(uint32_t, std::string_view, uint64_t)>& visit)
       const override;
+  std::optional<RowView> RowAt(const Snapshot& snapshot, uint32_t slot) const override;
   std::optional<Located> Find(std::string_view id) const override;
   IndexStats stats() const override;
   uint64_t applied_index() const override;
@@ -76,7 +78,7 @@ class MemoryVectorIndex : public VectorIndex {
   const IndexOptions options_;
   FileSystem& files_;
   mutable absl::Mutex mutex_;
-  std::vector<Stored> rows_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Stored> rows_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, uint32_t, std::less<>> slots_ ABSL_GUARDED_BY(mutex_);
   std::set<uint32_t> dead_ ABSL_GUARDED_BY(mutex_);
   std::vector<uint32_t> free_ ABSL_GUARDED_BY(mutex_);

@@ -205,6 +205,13 @@ class VectorIndex {
   virtual void ForEachRow(const Snapshot& snapshot,
                           const std::function<void(uint32_t, std::string_view, uint64_t)>& visit)
       const = 0;
+  // The row in a slot; nullopt when the snapshot does not see it. The id is valid while the snapshot is held.
+  struct RowView {
+    std::string_view id;
+    uint64_t version = 0;
+    uint8_t flags = 0;
+  };
+  virtual std::optional<RowView> RowAt(const Snapshot& snapshot, uint32_t slot) const = 0;
   // The slot and version of an id in the newest state of the appender; for the appender only.
   struct Located {
     uint32_t slot = 0;
