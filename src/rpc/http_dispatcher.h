@@ -1,0 +1,65 @@
+#pragma once
+
+// HTTP requests to RPCs and plain routes: the part between the HTTP server and the registry.
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "rpc/http_server.h"
+#include "rpc/route_table.h"
+#include "rpc/rpc_registry.h"
+
+namespace vectron::rpc {
+
+// Largest body of an RPC or a plain route that did not ask for more; its JSON holds no vectors.
+inline constexpr size_t kMaxPlainBodyBytes = size_t{4} << 20;
+
+// Filled first, then used by the server from all its threads.
+//
+//   HttpDispatcher dispatcher(registry);
+//   RETURN_IF_ERROR(dispatcher.AddRpcs());
+//   RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/healthz", handler));
+//   options.body_limit = [&](const HttpRequest& head) { return dispatcher.BodyLimit(head); };
+//   HttpServer::Start(options, [&](HttpRequest request, HttpResponder responder) {
+//     dispatcher.Handle(std::move(request), std::move(responder)); }, clock, metrics);
+//
+// Answers of its own, with the JSON error body: unknown path 404 (code 5); wrong verb 501 (code 12), on a path of plain routes 405 with
+// Allow; bad percent escape 400; OPTIONS on a known path 204 with Allow; an RPC without a handler 501.
+class HttpDispatcher {
+ public:
+  // `registry` outlives it.
+  explicit HttpDispatcher(const RpcRegistry& registry);
+  ~HttpDispatcher();
+  HttpDispatcher(const HttpDispatcher&) = delete;
+  HttpDispatcher& operator=(const HttpDispatcher&) = delete;
+
+  // Adds the route of every RPC of the registry that has one. FailedPrecondition, naming it, for a route that clashes, whose pattern is
+  // malformed or whose parameter is no singular scalar field of the request.
+  absl::Status AddRpcs();
+  // A route that is no RPC; no middleware runs before it. Its handler is called in an I/O thread. Errors as above.
+  absl::Status AddPlain(HttpVerb verb, std::string path, HttpHandler handler);
+  // Lets the bodies of one RPC be this large (default kMaxPlainBodyBytes); the RPC must be known (CHECK).
+  void SetBodyLimit(std::string_view rpc_name, size_t bytes);
+
+  size_t BodyLimit(const HttpRequest& head) const;
+  void Handle(HttpRequest request, HttpResponder responder) const;
+
+ private:
+  struct Target {
+    const RpcMethod* method = nullptr;  // null: a plain route
+    HttpHandler plain;
+    size_t body_limit = kMaxPlainBodyBytes;
+  };
+  class Call;
+
+  const RpcRegistry& registry_;
+  RouteTable table_;
+  std::vector<Target> targets_;
+};
+
+}  // namespace vectron::rpc
