@@ -1,0 +1,101 @@
+#include "shard/command.h"
+
+#include <string>
+
+#include "base/random.h"
+#include "gtest/gtest.h"
+#include "shard/shard.h"
+
+namespace vectron::shard {
+namespace {
+
+std::string RandomText(Random& random, size_t max_bytes) {
+  std::string text(random.Below(max_bytes + 1), ' ');
+  for (char& c : text) c = static_cast<char>(random.Next());
+  return text;
+}
+
+UpsertWrite RandomUpsert(Random& random) {
+  UpsertWrite write;
+  write.points.dimension = static_cast<uint32_t>(1 + random.Below(9));
+  const size_t count = random.Below(6);
+  for (size_t i = 0; i < count; ++i) {
+    write.points.ids.push_back(RandomText(random, 12));
+    write.points.payloads.push_back(random.OneIn(2) ? "" : RandomText(random, 200));
+    for (uint32_t d = 0; d < write.points.dimension; ++d) {
+      write.points.vectors.push_back(static_cast<float>(random.Uniform()));
+    }
+  }
+  if (random.OneIn(2)) write.request_id = RandomText(random, 40);
+  write.insert_only = random.OneIn(2);
+  return write;
+}
+
+TEST(Command, UpsertComesBackAsItWas) {
+  Random random(20240611);
+  for (int round = 0; round < 2000; ++round) {
+    SCOPED_TRACE(round);
+    const UpsertWrite write = RandomUpsert(random);
+    // Also from an odd address, as a record within a larger buffer has it.
+    const std::string bytes = std::string(random.Below(4), 'x') + EncodeUpsert(write);
+    const auto command = DecodeCommand(std::string_view(bytes).substr(bytes.size() - EncodeUpsert(write).size()));
+    ASSERT_TRUE(command.ok()) << command.status();
+    EXPECT_EQ(command->kind, CommandKind::kUpsert);
+    EXPECT_EQ(command->insert_only, write.insert_only);
+    EXPECT_EQ(command->request_id, write.request_id);
+    ASSERT_EQ(command->ids.size(), write.points.size());
+    ASSERT_EQ(command->payloads.size(), write.points.size());
+    for (size_t i = 0; i < write.points.size(); ++i) {
+      EXPECT_EQ(command->ids[i], write.points.ids[i]);
+      EXPECT_EQ(command->payloads[i], write.points.payloads[i]);
+    }
+    EXPECT_EQ(command->dimension, write.points.dimension);
+    EXPECT_TRUE(std::equal(command->vectors.begin(), command->vectors.end(),
+                           write.points.vectors.begin(), write.points.vectors.end()));
+  }
+}
+
+TEST(Command, DeleteComesBackAsItWas) {
+  const std::string bytes = EncodeDelete({.id = "p7", .request_id = "r"});
+  const auto command = DecodeCommand(bytes);
+  ASSERT_TRUE(command.ok()) << command.status();
+  EXPECT_EQ(command->kind, CommandKind::kDelete);
+  EXPECT_EQ(command->request_id, "r");
+  ASSERT_EQ(command->ids.size(), 1u);
+  EXPECT_EQ(command->ids[0], "p7");
+}
+
+TEST(Command, EveryTruncationAndExtensionIsRefused) {
+  Random random(7);
+  for (int round = 0; round < 50; ++round) {
+    const std::string bytes = round == 0 ? EncodeDelete({.id = "p7", .request_id = "r"})
+                                         : EncodeUpsert(RandomUpsert(random));
+    for (size_t size = 0; size < bytes.size(); ++size) {
+      EXPECT_EQ(DecodeCommand(std::string_view(bytes).substr(0, size)).status().code(),
+                absl::StatusCode::kDataLoss)
+          << round << " cut to " << size;
+    }
+    EXPECT_EQ(DecodeCommand(bytes + "x").status().code(), absl::StatusCode::kDataLoss);
+  }
+}
+
+TEST(Command, FlippedBitsNeverCrash) {
+  Random random(8);
+  for (int round = 0; round < 3000; ++round) {
+    std::string bytes = EncodeUpsert(RandomUpsert(random));
+    bytes[random.Below(bytes.size())] ^= static_cast<char>(1 << random.Below(8));
+    const auto command = DecodeCommand(bytes);
+    if (command.ok()) {
+      EXPECT_EQ(command->vectors.size(), command->ids.size() * command->dimension);
+    }
+  }
+}
+
+TEST(Command, NewerVersionIsToldApart) {
+  std::string bytes = EncodeDelete({.id = "p7", .request_id = ""});
+  bytes[1] = 2;
+  EXPECT_EQ(DecodeCommand(bytes).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace vectron::shard
