@@ -61,5 +61,12 @@ inline constexpr size_t kMaxQueuedWritesPerShard = 4'096;        // waiting for 
 inline constexpr size_t kMaxQueuedWriteBytesPerShard = size_t{256} << 20;
 inline constexpr size_t kRequestIdWindow = 16'384;               // remembered request ids per shard
 inline constexpr uint64_t kDiskReserveBytes = uint64_t{1} << 30; // or 5 % of the disk, whichever is less
+// Proposed to the log and not yet applied: two of the largest commands per node, and per group what a few thousand clients of
+// one point per request have under way.
+inline constexpr uint64_t kMaxLogPendingBytes = uint64_t{256} << 20;
+inline constexpr size_t kMaxLogPendingEntriesPerGroup = 16'384;
+inline constexpr uint64_t kMaxLogTurnBytes = uint64_t{16} << 20;  // of one synced write, so that small ones do not wait long
+inline constexpr uint64_t kMaxGroupLogBytes = uint64_t{256} << 20;  // kept for index checkpoints beyond what the store needs
+inline constexpr size_t kLogReplayChunkBytes = size_t{8} << 20;   // memory of a replay
 
 }  // namespace vectron

@@ -51,6 +51,10 @@ class Replicator {
   // may be cut below both, and below `needed` alone when it grows past its bound.
   virtual void SetLogMarks(uint64_t needed, uint64_t wished) = 0;
 
+  // True when the disk of a replica is below its reserve: propose only what frees space (deletes). Propose itself refuses
+  // at a lower mark. Cheap.
+  virtual bool nearly_full() const { return false; }
+
   virtual uint64_t committed_index() const = 0;
   virtual uint64_t first_index() const = 0;  // of the log as kept
 };

@@ -25,21 +25,22 @@ class WriteBatch {
     enum class Kind : uint8_t { kPut, kDelete, kDeleteRange } kind;
     Column column;
     std::string key;
-    std::string value;  // of kPut; the exclusive end of kDeleteRange
+    std::string value;      // of kPut; the exclusive end of kDeleteRange
+    std::string_view rest;  // of kPut: follows `value`, borrowed until the batch is written
   };
 
-  void Put(Column column, std::string key, std::string value) {
-    bytes_ += key.size() + value.size();
-    operations_.push_back({Operation::Kind::kPut, column, std::move(key), std::move(value)});
+  void Put(Column column, std::string key, std::string value, std::string_view rest = {}) {
+    bytes_ += key.size() + value.size() + rest.size();
+    operations_.push_back({Operation::Kind::kPut, column, std::move(key), std::move(value), rest});
   }
   void Delete(Column column, std::string key) {
     bytes_ += key.size();
-    operations_.push_back({Operation::Kind::kDelete, column, std::move(key), {}});
+    operations_.push_back({Operation::Kind::kDelete, column, std::move(key), {}, {}});
   }
   // Deletes keys in [begin, end).
   void DeleteRange(Column column, std::string begin, std::string end) {
     operations_.push_back(
-        {Operation::Kind::kDeleteRange, column, std::move(begin), std::move(end)});
+        {Operation::Kind::kDeleteRange, column, std::move(begin), std::move(end), {}});
   }
   const std::vector<Operation>& operations() const { return operations_; }
   bool empty() const { return operations_.empty(); }

@@ -1,0 +1,64 @@
+#pragma once
+
+// Kv in memory: the plain twin of rocks_kv.h, for tests of everything above a store. A write copies the whole column when a
+// snapshot or a scan holds it.
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "storage/kv.h"
+#include "storage/rocks_kv.h"
+
+namespace vectron::storage {
+
+// Thread-safe.
+class MemoryKv : public Kv {
+ public:
+  MemoryKv(size_t columns, WriteAheadLog write_ahead_log);
+
+  absl::Status Write(const WriteBatch& batch, Durability durability) override;
+  absl::StatusOr<std::optional<std::string>> Get(Column column,
+                                                 std::string_view key) const override;
+  absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
+      Column column, const std::vector<std::string_view>& keys) const override;
+  absl::Status Scan(Column column, std::string_view begin, std::string_view end,
+                    const KvSnapshot* snapshot,
+                    const std::function<bool(std::string_view, std::string_view)>& visit)
+      const override;
+  std::unique_ptr<const KvSnapshot> TakeSnapshot() const override;
+  absl::Status Flush() override;
+  // Unimplemented: there are no files.
+  absl::Status Checkpoint(const std::string& dir) override;
+  uint64_t disk_bytes() const override { return 0; }
+  uint64_t memory_bytes() const override;
+
+  // What is left after kill -9 (`kProcess`) or a power cut (`kPower`): the writes that kv.h says survive.
+  enum class Crash : uint8_t { kProcess, kPower };
+  void SimulateCrash(Crash crash);
+  // From now on every write fails with `status`; OK ends it.
+  void FailWrites(absl::Status status);
+
+ private:
+  using Map = std::map<std::string, std::string, std::less<>>;
+  using Columns = std::vector<std::shared_ptr<const Map>>;  // shared with snapshots and scans
+  class Snapshot;
+
+  std::shared_ptr<const Map> MapOf(Column column, const KvSnapshot* snapshot) const;
+
+  const WriteAheadLog write_ahead_log_;
+  mutable absl::Mutex mutex_;
+  Columns now_ ABSL_GUARDED_BY(mutex_);
+  Columns durable_ ABSL_GUARDED_BY(mutex_);  // as of the last flush or synced write
+  absl::Status write_error_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace vectron::storage
