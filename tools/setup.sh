@@ -16,6 +16,11 @@ PACKAGES=(
   clang-14 clang-format-14 clang-tidy-14 libbenchmark-dev libclang-rt-14-dev libgmock-dev libgtest-dev libhnswlib-dev
 )
 
+# Rust for the consensus engine: what is on PATH if it is new enough, else Debian's web toolchain.
+if ! cargo --version 2>/dev/null | grep -qE 'cargo 1\.([7-9][0-9]|[1-9][0-9]{2})\.'; then
+  PACKAGES+=(cargo-web rustc-web)
+fi
+
 missing=()
 installed=$(dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' "${PACKAGES[@]}" 2>/dev/null || true)
 for package in "${PACKAGES[@]}"; do
