@@ -20,11 +20,13 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/file.h"
+#include "base/timer.h"
 #include "model/collection.h"
 #include "model/ids.h"
 #include "model/point.h"
 #include "model/search.h"
 #include "shard/replicator.h"
+#include "storage/rocks_kv.h"
 
 namespace vectron::shard {
 
@@ -39,8 +41,10 @@ struct ShardOptions {
 struct ShardDeps {
   FileSystem* files = nullptr;
   Clock* clock = nullptr;
-  Executor* apply_executor = nullptr;       // serial work per shard: applying entries
+  Executor* apply_executor = nullptr;       // reads that waited for a barrier go on here
   Executor* background_executor = nullptr;  // building, flushing, checkpoints
+  storage::RocksResources* resources = nullptr;  // shared by the stores of a node
+  Timer* timer = nullptr;                        // null: the shard makes one of its own, with a thread
 };
 
 struct UpsertWrite {
@@ -74,9 +78,11 @@ struct ShardStats {
 class Shard {
  public:
   // Opens or makes the replica in options.dir: opens the store, the newest index checkpoint, and catches both up. After it
-  // returns the shard serves everything that was acknowledged before. `attach` is called once, inside Open, with the applier
-  // and the first index the shard still needs; it connects the log and returns the Replicator (owned by the caller, outlives the
-  // shard's use of it).
+  // returns the shard serves everything that was acknowledged before. `attach` is called inside Open with the applier and the
+  // index up to which the shard needs no entry; it connects the log, which hands over what follows, and returns the Replicator.
+  // It is called a second time, with a higher index, when the first call failed because the log begins later. The caller owns
+  // the log: it outlives the shard, and lets go of the applier (LocalLog::Detach) after the shard's end; the shard's destructor
+  // waits for what it proposed, so the log has nothing left to hand over.
   // Errors: DataLoss naming the file, FailedPrecondition (made by a newer version or with another schema), Internal.
   using Attach = std::function<absl::StatusOr<Replicator*>(Applier& applier, uint64_t applied_index)>;
   static absl::StatusOr<std::unique_ptr<Shard>> Open(const ShardOptions& options,
