@@ -47,10 +47,10 @@ struct HardState {
 };
 
 struct Membership {
-  std::vector<uint64_t> voters;
-  std::vector<uint64_t> learners;
-  std::vector<uint64_t> outgoing_voters;  // not empty: a joint configuration
-  std::vector<uint64_t> next_learners;
+  std::vector<uint64_t> voters = {};
+  std::vector<uint64_t> learners = {};
+  std::vector<uint64_t> outgoing_voters = {};  // not empty: a joint configuration
+  std::vector<uint64_t> next_learners = {};
   bool auto_leave = false;
   bool operator==(const Membership&) const = default;
 };
