@@ -5,18 +5,20 @@
 // The table is open addressing over groups of 16 one-byte tags (after Kulukundis, "Designing a fast, efficient,
 // cache-friendly hash table, step by step", CppCon 2017) with a u32 slot beside each; it grows by moving a group or two
 // per write, so that no write pays for all. Id bytes lie in an arena of 4-byte units; those of a released slot are used
-// again for ids of that size or smaller. Per row: 16 bytes, 6 to 12 of table, and the id rounded up to 4.
+// again for ids of that size (smaller ones too while much is free), so that garbage is bounded by the peak of each size.
+// Per row: 16 bytes, 6 to 12 of table, and the id rounded up to 4.
 //
-// Threads: Find, Insert, Erase, Release and Reserve by the appender (those that write under the AppendLock, when WriteTo
-// or Adopt may run); Id, Version, Flags by any thread while the slot's row is visible to it: what they read is written
+// Threads: Find, Insert, Erase, Release and Reserve by the appender (all but Find under the AppendLock, when Adopt may
+// run); Id, Version, Flags by any thread while the slot's row is visible to it: what they read is written
 // once, before the row is committed, and changes only after Release.
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -49,8 +51,14 @@ class IdMap {
   uint64_t size() const { return size_; }  // ids
 
   // Of an inserted slot.
+  // Empty when the entry came damaged from a checkpoint and points outside the arena.
   std::string_view Id(uint32_t slot) const {
     const Entry& entry = entries_[slot];
+    const uint32_t units = UnitsOf(entry);
+    if (entry.ref + uint64_t{units} > arena_.reserved_rows() ||
+        entry.ref % arena_.rows_per_chunk() + units > arena_.rows_per_chunk()) {
+      return {};
+    }
     return {arena_.At(entry.ref), size_t{entry.length_minus_1} + 1};
   }
   uint64_t Version(uint32_t slot) const { return entries_[slot].version; }
@@ -76,7 +84,7 @@ class IdMap {
  private:
   struct Entry {
     uint64_t version = 0;
-    uint32_t ref = 0;             // first unit of the id in the arena
+    uint32_t ref = 0;             // first unit of the id in the arena; 0: the slot is free
     uint8_t length_minus_1 = 0;
     uint8_t flags = 0;
     uint16_t unused = 0;
@@ -84,20 +92,27 @@ class IdMap {
   static_assert(sizeof(Entry) == 16);
   struct Table;
 
+  static uint32_t UnitsOf(const Entry& entry) { return uint32_t{entry.length_minus_1} / 4 + 1; }
   uint32_t Allocate(uint32_t units);
   void Free(uint32_t ref, uint32_t units);
-  absl::Status Grow(uint64_t ids);
+  absl::Status ReserveTable(uint64_t ids);
   void MigrateGroups(uint64_t groups);
-  std::optional<uint64_t> Locate(const Table& table, std::string_view id, uint64_t hash) const;
+  // The entry's place in the table's slots, or nothing.
+  std::optional<uint64_t> Locate(const Table* table, std::string_view id, uint64_t hash) const;
+  // Where the id's slot is kept, in the table or the old one; null when there is none.
+  const uint32_t* FindPlace(std::string_view id, uint64_t hash) const;
 
   ChunkedArray<Entry> entries_;
-  RecordStore arena_;                    // rows of one 4-byte unit
-  uint64_t arena_end_ = 0;               // units handed out so far
-  std::vector<uint32_t> free_heads_;     // by units: first free block, 0 = none; a free block holds the next
+  RecordStore arena_;                    // rows of one 4-byte unit; unit 0 is never handed out
+  uint64_t arena_end_ = 1;               // units handed out so far
+  uint64_t free_units_ = 0;              // of them, in free blocks
+  std::array<uint32_t, 65> free_heads_{};  // by units: first free block, 0 = none; a free block holds the next
   std::unique_ptr<Table> table_;
   std::unique_ptr<Table> old_;           // being moved into table_, or null
   uint64_t old_group_ = 0;               // groups of old_ before this one are moved
+  uint64_t old_left_ = 0;                // ids still in it
   uint64_t size_ = 0;
+  std::atomic<uint64_t> table_bytes_{0};
 };
 
 }  // namespace vectron::index

@@ -98,6 +98,8 @@ class RawStore {
   explicit RawStore(const Options& options);
   const char* Bytes(uint32_t slot) const { return rows_.At(slot); }
   absl::Status OpenFile(FileSystem& files, OpenMode mode);
+  // One row, read anew; under the lock.
+  absl::Status VerifyAgain(uint64_t row) const;
 
   const uint32_t dimension_;
   const VectorStorage storage_;

@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace vectron::index {
 
@@ -103,24 +104,27 @@ class RecordStore {
   absl::Status Adopt(AppendLock& lock);
   // Adopt in steps, for an owner that may swap the store between them: pieces still to do, and one of them; the caller
   // holds the AppendLock.
-  bool fully_adopted() const { return mapped_chunks_ == 0; }
+  bool fully_adopted() const { return mapped_.empty(); }
   absl::Status AdoptPiece();
 
  private:
-  struct Chunk {
+  // A chunk that is still backed by a checkpoint's file, in part or whole.
+  struct MappedChunk {
     char* base = nullptr;
-    uint64_t usable = 0;       // bytes announced to the memory check
-    uint64_t mapped = 0;       // bytes from the start that a checkpoint's file backs
-    uint64_t adopted = 0;      // of them, already moved
+    uint64_t mapped = 0;   // bytes from its start that came from the file; whole pages
+    uint64_t adopted = 0;  // of them, moved already
   };
   using Pointers = std::unique_ptr<std::atomic<char*>[]>;
   using Marks = std::unique_ptr<std::atomic<uint8_t>[]>;
 
-  absl::Status AddChunk();
-  absl::Status Widen(Chunk& chunk, uint64_t bytes);
+  absl::Status AddChunk(bool huge_pages);
   void GrowTables();
   uint64_t chunk_bytes() const { return (mask_ + 1) * stride_; }
-  uint64_t chunk_range_bytes() const;
+  uint64_t range_bytes() const;  // address space of a chunk
+  uint64_t chunk_count() const { return chunk_count_.load(std::memory_order_acquire); }
+  char* chunk(uint64_t i) const {
+    return table_.load(std::memory_order_acquire)[i].load(std::memory_order_relaxed);
+  }
 
   const uint32_t stride_;
   int descriptor_ = -1;  // of the file that backs the store; -1: anonymous memory
@@ -131,11 +135,12 @@ class RecordStore {
   std::atomic<std::atomic<uint8_t>*> dirty_{nullptr};
   std::vector<Pointers> tables_;
   std::vector<Marks> marks_;
-  size_t table_size_ = 0;
-  std::vector<Chunk> chunks_;            // the appender's and the builder's in Adopt; see AddChunk
+  uint64_t table_size_ = 0;
+  std::atomic<uint64_t> chunk_count_{0};
+  uint64_t checked_bytes_ = 0;           // of the rows, that the memory check has let pass
   std::atomic<uint64_t> reserved_rows_{0};
   std::atomic<uint64_t> mapped_bytes_{0};
-  uint32_t mapped_chunks_ = 0;  // not yet fully adopted
+  std::vector<MappedChunk> mapped_;      // filled by OpenFrom, then the builder's
 };
 
 // One T a row. T is trivially copyable and all zero bytes are a valid T; an std::atomic of an integer will do.
@@ -158,9 +163,5 @@ class ChunkedArray {
  private:
   RecordStore rows_;
 };
-
-// Bytes this process can still take before the machine or its container runs short; from /proc/meminfo and the cgroup.
-// About 30 us.
-uint64_t AvailableMemoryBytes();
 
 }  // namespace vectron::index
