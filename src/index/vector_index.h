@@ -128,6 +128,8 @@ class Snapshot {
   ~Snapshot();
   // As given to the last Commit before the snapshot.
   uint64_t applied_index() const { return applied_index_; }
+  // The rows it sees have slots below this.
+  uint32_t row_count() const { return row_count_; }
 
  private:
   friend class VectorIndex;
