@@ -24,6 +24,7 @@ inline constexpr uint32_t kMaxFilterDepth = 16;
 inline constexpr size_t kMaxFilterConditions = 1'024;
 inline constexpr size_t kMaxFilterValues = 65'536;  // values of any-of lists and has_id lists together
 inline constexpr size_t kMaxFilterPathBytes = 512;
+inline constexpr size_t kMaxKeywordBytes = 1'024;   // longer texts are not in a keyword index's dictionary: checked one by one
 inline constexpr size_t kMaxPayloadIndexes = 64;    // per collection; each costs a bitmap update per write
 inline constexpr size_t kMaxPayloadFields = 256;    // names in SearchRequest.payload_fields
 inline constexpr size_t kMaxCollections = 10'000;   // per node: each shard holds open files and memory
@@ -50,6 +51,10 @@ inline constexpr int64_t kHttpHeadTimeoutMs = 10'000;      // a slow head frees 
 inline constexpr int64_t kHttpBodyIdleTimeoutMs = 30'000;  // no byte of a body for this long
 inline constexpr int64_t kHttpKeepAliveTimeoutMs = 120'000;
 inline constexpr size_t kMaxHttpConnections = 10'000;
+// After a refusal the rest of the request is read and dropped, this much of it for this long, so that the client sees the answer.
+inline constexpr size_t kHttpDrainBytes = size_t{4} << 20;
+inline constexpr int64_t kHttpDrainTimeoutMs = 2'000;
+inline constexpr size_t kMaxHttpBufferedBytes = size_t{1} << 30;  // bodies held by all connections together
 inline constexpr size_t kMaxConcurrentStreams = 1'024;     // per HTTP/2 connection
 
 // --- Write path (DESIGN section 3) ---

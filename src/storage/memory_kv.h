@@ -1,7 +1,7 @@
 #pragma once
 
-// Kv in memory: the plain twin of rocks_kv.h, for tests of everything above a store. A write copies the whole column when a
-// snapshot or a scan holds it.
+// Kv in memory: the plain twin of rocks_kv.h, for tests of everything above a store. The first write to a column after a
+// snapshot, a scan or a flush copies the whole column.
 
 #include <cstddef>
 #include <functional>
@@ -49,14 +49,19 @@ class MemoryKv : public Kv {
 
  private:
   using Map = std::map<std::string, std::string, std::less<>>;
-  using Columns = std::vector<std::shared_ptr<const Map>>;  // shared with snapshots and scans
+  using Columns = std::vector<std::shared_ptr<Map>>;  // shared with snapshots and scans, then not changed any more
   class Snapshot;
 
-  std::shared_ptr<const Map> MapOf(Column column, const KvSnapshot* snapshot) const;
+  const Map& MapOf(Column column) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // The column to write to: a copy when somebody else may hold the present one.
+  Map& OwnMapOf(Column column) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // All columns, for somebody who keeps them.
+  Columns Share() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const WriteAheadLog write_ahead_log_;
   mutable absl::Mutex mutex_;
   Columns now_ ABSL_GUARDED_BY(mutex_);
+  mutable std::vector<char> shared_ ABSL_GUARDED_BY(mutex_);  // per column: somebody else may hold it
   Columns durable_ ABSL_GUARDED_BY(mutex_);  // as of the last flush or synced write
   absl::Status write_error_ ABSL_GUARDED_BY(mutex_);
 };

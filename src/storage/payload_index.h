@@ -4,8 +4,8 @@
 //
 // The owner feeds each new slot the values that the field's path yields (arrays entered) and asks for the slots that pass a
 // condition. An answer has two disjoint parts: `matches` pass for sure; `unsure` must be checked against the stored payload.
-// No other slot passes. Slots are unsure only where a value does not fit its field's type (text in an integer field), so on
-// data as declared every answer is exact. Slots of dead points stay until ClearSlots: the vector index hides them.
+// No other slot passes. Slots are unsure only where a value does not fit its field's type (text in an integer field, a keyword
+// past kMaxKeywordBytes), so on data as declared every answer is exact. Slots of dead points stay until ClearSlots: the vector index hides them.
 //
 // Keywords are a dictionary with a posting list each. Numbers and times are a radix tree over order-preserving 64-bit keys
 // whose inner nodes hold the union of what is below (docs/formats/payload-index.md), so a range is a few unions.
@@ -89,12 +89,14 @@ class PayloadIndex {
   // Position of a field by its path; nullopt when it is not indexed.
   std::optional<size_t> Find(std::string_view name) const;
 
-  // Slots with a value that equals any of `any_of`: same type, but 1 equals 1.0. On a kDatetime field equal times may be different
-  // texts, so slots of an equal time are unsure. nullopt: this field's index cannot tell.
+  // The next three: nullopt when this field's index cannot tell.
+  //
+  // Slots with a value that equals any of `any_of`: same type, but 1 equals 1.0, exactly, not by rounding to double. On a kDatetime
+  // field equal times may be different texts, so slots of an equal time are unsure.
   std::optional<Answer> Match(size_t field, std::span<const Scalar> any_of) const;
   // Slots with a number within all bounds given. Whole numbers compare with bounds exactly, not by rounding to double.
   std::optional<Answer> NumberRange(size_t field, const NumberBounds& bounds) const;
-  // Slots with a text that is a time within all bounds given. nullopt on a kKeyword field, which does not know its times.
+  // Slots with a text that is a time within all bounds given. A kKeyword field does not know its times.
   std::optional<Answer> TimeRange(size_t field, const TimeBounds& bounds) const;
   Roaring Exists(size_t field) const;
   Roaring IsEmpty(size_t field) const;
