@@ -17,7 +17,13 @@ class CreateCollectionRequest;
 
 namespace vectron {
 
-enum class PayloadType : uint8_t { kKeyword = 1, kInteger = 2, kFloat = 3, kBool = 4, kDatetime = 5 };
+enum class PayloadType : uint8_t {
+  kKeyword = 1,
+  kInteger = 2,
+  kFloat = 3,
+  kBool = 4,
+  kDatetime = 5
+};
 
 enum class Consistency : uint8_t { kUnspecified = 0, kStrong = 1, kBounded = 2, kEventual = 3 };
 
@@ -27,9 +33,9 @@ struct PayloadIndexSpec {
 };
 
 struct HnswSpec {
-  uint32_t m = 16;             // 4-64
-  uint32_t ef_construct = 200; // 8-4096
-  uint32_t ef_search = 0;      // 0: max(64, 3 k)
+  uint32_t m = 16;              // 4-64
+  uint32_t ef_construct = 200;  // 8-4096
+  uint32_t ef_search = 0;       // 0: max(64, 3 k)
 };
 
 struct CollectionSchema {
@@ -49,8 +55,8 @@ struct CollectionSchema {
 absl::StatusOr<Metric> ParseMetric(std::string_view name);
 std::string_view MetricName(Metric metric);
 
-// Checks every field, fills in defaults (shard_count, replication_factor 0 -> the given ones). InvalidArgument naming the
-// field, got and wanted.
+// Checks every field, fills in defaults (shard_count, replication_factor 0 -> the given ones).
+// InvalidArgument naming the field, got and wanted.
 absl::StatusOr<CollectionSchema> SchemaFromProto(const v1::CreateCollectionRequest& request,
                                                  uint32_t default_shard_count,
                                                  uint32_t default_replication_factor);

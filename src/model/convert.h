@@ -1,7 +1,8 @@
 #pragma once
 
-// Data requests and answers between their two wire forms (protobuf messages; JSON text) and the model. Both readers give
-// equal results for equal content (a property test shows it); both check limits while reading.
+// Data requests and answers between their two wire forms (protobuf messages; JSON text) and the
+// model. Both readers give equal results for equal content (a property test shows it); both check
+// limits while reading.
 
 #include <optional>
 #include <string>
@@ -24,7 +25,8 @@ namespace vectron {
 
 struct UpsertCall {
   std::string collection;
-  PointBatch points;        // dimension = length of the first vector; others of another length are InvalidArgument
+  PointBatch points;  // dimension = length of the first vector; others of another length are
+                      // InvalidArgument
   std::string request_id;
   bool return_versions = false;
   bool insert_only = false;
@@ -39,13 +41,13 @@ struct RerankSpec {
 
 struct SearchCall {
   std::string collection;
-  SearchQuery query;          // query.k = offset + top_k
+  SearchQuery query;  // query.k = offset + top_k
   uint32_t top_k = 10;
   uint32_t offset = 0;
   uint32_t timeout_ms = 0;
-  std::string text;           // SearchRequest.query
+  std::string text;  // SearchRequest.query
   std::optional<RerankSpec> rerank;
-  float target_recall = 0;    // 0: not asked for
+  float target_recall = 0;  // 0: not asked for
 };
 
 // The answer of the gateway, before it takes a wire form.
@@ -69,8 +71,9 @@ void ReplyToProto(const SearchReply& reply, v1::SearchResponse& response);
 void PointToProto(const PointRecord& point, v1::Point& proto);
 
 // --- JSON (simdjson; both lowerCamelCase and snake_case keys, unknown keys ignored) ---
-// `json` must have simdjson's padding of readable bytes behind its end; `capacity` is the size of that buffer. `collection`
-// comes from the path and overrides the body's. Errors: InvalidArgument with the byte position.
+// `json` must have simdjson's padding of readable bytes behind its end; `capacity` is the size of
+// that buffer. `collection` comes from the path and overrides the body's. Errors: InvalidArgument
+// with the byte position.
 struct PaddedJson {
   const char* data = nullptr;
   size_t size = 0;
@@ -78,8 +81,8 @@ struct PaddedJson {
 };
 absl::StatusOr<UpsertCall> UpsertFromJson(PaddedJson json, std::string_view collection);
 absl::StatusOr<SearchCall> SearchFromJson(PaddedJson json, std::string_view collection);
-// Appends JSON by the mapping of the contract, section 2: lowerCamelCase, zero values emitted, 64-bit ints as strings, payload as
-// one object.
+// Appends JSON by the mapping of the contract, section 2: lowerCamelCase, zero values emitted,
+// 64-bit ints as strings, payload as one object.
 void ReplyToJson(const SearchReply& reply, std::string& out);
 void PointToJson(const PointRecord& point, std::string& out);
 

@@ -1,11 +1,13 @@
 #pragma once
 
-// Conditions on a point's payload (the wire contract, section 3a): the tree, its parsers and its plain evaluation.
+// Conditions on a point's payload (the wire contract, section 3a): the tree, its parsers and its
+// plain evaluation.
 //
-// Semantics. A path yields values: `[]` goes into every element; without it an array is one value. `match` and `range` hold
-// if any value, or any element of a value that is an array, does. Types are strict: a bool is no number, "1" is no 1; 1 equals
-// 1.0. A range with string bounds compares RFC 3339 times; values that are none do not match. `exists`: the path yields a
-// value, null included. `is_empty`: it yields none, or only null, "", [] or {}. An empty filter matches all.
+// Semantics. A path yields values: `[]` goes into every element; without it an array is one value.
+// `match` and `range` hold if any value, or any element of a value that is an array, does. Types
+// are strict: a bool is no number, "1" is no 1; 1 equals 1.0. A range with string bounds compares
+// RFC 3339 times; values that are none do not match. `exists`: the path yields a value, null
+// included. `is_empty`: it yields none, or only null, "", [] or {}. An empty filter matches all.
 
 #include <cstdint>
 #include <functional>
@@ -18,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/limits.h"
 #include "model/payload.h"
 
 namespace vectron::v1 {
@@ -40,7 +43,8 @@ struct Path {
 absl::StatusOr<Path> ParsePath(std::string_view text);
 
 // Calls visit(value) for each value the path yields.
-void VisitValues(const Value& payload, const Path& path, const std::function<void(const Value&)>& visit);
+void VisitValues(const Value& payload, const Path& path,
+                 const std::function<void(const Value&)>& visit);
 
 struct Filter;
 
@@ -48,7 +52,9 @@ struct Filter;
 using MatchValue = std::variant<bool, int64_t, double, std::string>;
 
 struct MatchTest {
-  std::vector<MatchValue> any_of;  // at least one
+  // At least one. Whole doubles within int64 are integers (both parsers see to it), so 1.0 finds 1.
+  std::vector<MatchValue> any_of;
+  bool sorted = false;  // `any_of` is ascending: it is searched by bisection
 };
 // Bounds on numbers, or on times in nanoseconds since the Unix epoch.
 struct NumberRange {
@@ -65,6 +71,7 @@ struct IsEmptyTest {
 };
 struct HasIdTest {
   std::vector<std::string> ids;
+  bool sorted = false;  // as above
 };
 struct Condition {
   Path path;  // empty for HasIdTest and nested filters
@@ -82,18 +89,35 @@ struct Filter {
   bool empty() const { return must.empty() && should.empty() && must_not.empty(); }
 };
 
-// InvalidArgument names the place ("filter.must[1].range.gte: ...") and what is wrong; limits of base/limits.h.
+// InvalidArgument names the place ("filter.must[1].range.gte: ...") and what is wrong; limits of
+// base/limits.h. `min_should` above the number of `should` conditions is refused, as are a range
+// without bounds and an empty list.
 absl::StatusOr<Filter> FilterFromProto(const v1::Filter& proto);
-// From the JSON text of a filter object; unknown keys are an error here (a misspelt condition must not match all).
+// From the JSON text of a filter object, in proto3's JSON mapping; unknown and doubled keys are
+// errors here (a misspelt condition must not match all).
 absl::StatusOr<Filter> FilterFromJson(std::string_view json);
-// The wire form; FilterFromProto of it gives an equal filter.
+// From the tree of such a text; what the two above share.
+absl::StatusOr<Filter> FilterFromTree(const Value& tree);
+// Levels of JSON that a filter within kMaxFilterDepth can take.
+inline constexpr uint32_t kMaxFilterJsonDepth = 3 * (kMaxFilterDepth + 1) + 2;
+// The wire form; FilterFromProto of it gives an equal filter (but for integers of a match beyond
+// 2^53, which become the nearest double).
 void FilterToProto(const Filter& filter, v1::Filter& proto);
 
-// Whether a point passes; the plain reference that every index must agree with.
+// Whether a point passes; the plain reference that every index must agree with. Thread-safe.
 bool Matches(const Filter& filter, std::string_view id, const Value& payload);
 bool MatchesCondition(const Condition& condition, std::string_view id, const Value& payload);
 
-// RFC 3339 time as nanoseconds since the Unix epoch; nullopt when the text is none (or out of range).
+// The tests on one value of a path, without a look into the elements of an array.
+bool Holds(const MatchTest& test, const Value& value);
+bool Holds(const NumberRange& range, const Value& value);
+bool Holds(const TimeRange& range, const Value& value);
+
+// RFC 3339 date-time (the grammar of its section 5.6) as nanoseconds since the Unix epoch: a leap
+// second counts as the first second of the next day, digits of a fraction beyond the ninth are
+// dropped. nullopt when the text is none, or outside of 1677-09-21 to 2262-04-11.
 std::optional<int64_t> ParseRfc3339Nanos(std::string_view text);
+// In UTC, with as many digits of a fraction as needed: "2026-01-31T08:00:00.25Z".
+std::string FormatRfc3339Nanos(int64_t nanos);
 
 }  // namespace vectron

@@ -32,13 +32,15 @@ struct WorkerId {
 // InvalidArgument unless name matches [A-Za-z0-9][A-Za-z0-9_-]{0,127}.
 absl::Status CheckCollectionName(std::string_view name);
 
-// InvalidArgument unless id is 1-256 bytes of UTF-8 without control characters (U+0000-U+001F, U+007F-U+009F).
+// InvalidArgument unless id is 1-256 bytes of UTF-8 without control characters (U+0000-U+001F,
+// U+007F-U+009F).
 absl::Status CheckPointId(std::string_view id);
 
 // The hash whose ranges are the shards: XXH3-64 of the id's bytes.
 uint64_t PointHash(std::string_view id);
 
-// The shard that holds an id when [0, 2^64) is cut into `shard_count` equal ranges. shard_count >= 1.
+// The shard that holds an id when [0, 2^64) is cut into `shard_count` equal ranges. shard_count
+// >= 1.
 ShardOrdinal ShardOf(std::string_view id, uint32_t shard_count);
 
 // First hash of a shard's range: ceil(ordinal * 2^64 / shard_count). ordinal < shard_count.

@@ -1,6 +1,7 @@
 #pragma once
 
-// A payload as a tree of JSON values, and its conversions to text and to the wire's typed and textual maps.
+// A payload as a tree of JSON values, and its conversions to and from text. (payload_proto.h has
+// those to the wire's maps.)
 
 #include <cstdint>
 #include <string>
@@ -12,15 +13,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace google::protobuf {
-class Struct;
-}
-
 namespace vectron {
 
 class Value;
 using Array = std::vector<Value>;
-using Object = std::vector<std::pair<std::string, Value>>;  // in the order given; keys are unique (the last wins)
+using Object = std::vector<std::pair<std::string, Value>>;  // in the order given; keys are unique
+                                                            // (the last wins)
 
 // Any JSON value. Whole numbers within int64 keep all their digits. Thread-compatible.
 class Value {
@@ -35,23 +33,31 @@ class Value {
   Variant& variant() { return value_; }
   bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
   template <typename T>
-  const T* get() const { return std::get_if<T>(&value_); }
+  const T* get() const {
+    return std::get_if<T>(&value_);
+  }
   // The member of an object; null when this is no object or lacks the key.
   const Value* Find(std::string_view key) const;
+  // Same types, same values, members in the same order; 1 and 1.0 are different here.
+  bool operator==(const Value& other) const;
 
  private:
   Variant value_;
 };
 
-// Parses a payload: one JSON object (or nothing: an empty one) within kMaxPayloadBytes and kMaxJsonDepth.
-// InvalidArgument with what and where (byte position).
+// Parses a payload: one JSON object (or nothing: an empty one) within kMaxPayloadBytes and
+// kMaxJsonDepth. InvalidArgument with what and where (byte position). Whatever NormalizePayload and
+// WritePayload give is parsed again.
 absl::StatusOr<Value> ParsePayload(std::string_view json);
-// The text without white space; "" for an empty object.
+// The text of an object without white space; "" for an empty object. Numbers are finite.
 std::string WritePayload(const Value& payload);
-// Like ParsePayload then WritePayload, without the tree: checks, takes out white space and doubled keys.
+// Appends the JSON text of any value, without white space. Numbers are finite.
+void AppendJson(std::string& out, const Value& value);
+// Like ParsePayload then WritePayload, without the tree: checks, takes out white space and doubled
+// keys. The result is within kMaxPayloadBytes too.
 absl::StatusOr<std::string> NormalizePayload(std::string_view json);
 
-// Keeps only these top-level keys. Payload and result are texts as stored.
+// Keeps only these top-level keys, in stored order. Payload and result are texts as stored.
 std::string SelectPayloadFields(std::string_view payload, const std::vector<std::string>& keys);
 
 }  // namespace vectron

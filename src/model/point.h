@@ -1,8 +1,9 @@
 #pragma once
 
-// Points on their way in and out. A payload travels as the text of one JSON object, without white space, keys in the order
-// given; an empty payload is the empty string. Text is what HTTP carries and what the store keeps, so the usual path never
-// builds a tree (payload.h has the tree and the conversions).
+// Points on their way in and out. A payload travels as the text of one JSON object, without white
+// space, keys in the order given; an empty payload is the empty string. Text is what HTTP carries
+// and what the store keeps, so the usual path never builds a tree (payload.h has the tree and the
+// conversions).
 
 #include <cstdint>
 #include <span>
@@ -28,8 +29,8 @@ struct PointBatch {
 struct PointRecord {
   std::string id;
   std::vector<float> vector;
-  std::string payload;    // JSON object, "" when empty
-  uint64_t version = 0;   // log index of the last write
+  std::string payload;   // JSON object, "" when empty
+  uint64_t version = 0;  // log index of the last write
 };
 
 }  // namespace vectron

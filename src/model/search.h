@@ -14,15 +14,15 @@
 namespace vectron {
 
 struct SearchQuery {
-  std::vector<float> vector;                 // dimension of the collection
-  uint32_t k = 10;                           // 1-16384; what each shard must return (offset + top_k of the request)
-  uint32_t ef = 0;                           // 0: the collection's, else max(64, 3 k)
+  std::vector<float> vector;  // dimension of the collection
+  uint32_t k = 10;  // 1-16384; what each shard must return (offset + top_k of the request)
+  uint32_t ef = 0;  // 0: the collection's, else max(64, 3 k)
   bool exact = false;
-  std::shared_ptr<const Filter> filter;      // null: none; shared by the shards that search in parallel
-  std::optional<float> score_threshold;      // only hits with distance <= this
+  std::shared_ptr<const Filter> filter;  // null: none; shared by the shards that search in parallel
+  std::optional<float> score_threshold;  // only hits with distance <= this
   bool include_vectors = false;
   bool include_payload = true;
-  std::vector<std::string> payload_fields;   // top-level keys to return; empty: all
+  std::vector<std::string> payload_fields;  // top-level keys to return; empty: all
   Consistency consistency = Consistency::kUnspecified;
   uint32_t max_staleness_ms = 0;
   bool explain = false;
@@ -30,7 +30,7 @@ struct SearchQuery {
 
 struct SearchHit {
   std::string id;
-  float score = 0;            // distance, lower is closer
+  float score = 0;  // distance, lower is closer
   uint64_t version = 0;
   std::string payload;        // JSON object, "" when empty or not wanted
   std::vector<float> vector;  // empty when not wanted

@@ -1,0 +1,163 @@
+#include "model/payload_proto.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/status.h"
+#include "model/json_writer.h"
+#include "model/text.h"
+
+namespace vectron {
+namespace {
+
+using ProtoValue = google::protobuf::Value;
+using ProtoStruct = google::protobuf::Struct;
+
+// Whole doubles below this are exact integers.
+constexpr double kExactWhole = 0x1p53;
+
+// One member of a payload on its way to text: a typed value, or else a text.
+struct Member {
+  std::string_view key;
+  const ProtoValue* value = nullptr;
+  const std::string* text = nullptr;
+};
+
+template <typename Map>
+void Sort(std::vector<std::pair<std::string_view, const ProtoValue*>>& members, const Map& map) {
+  members.reserve(map.size());
+  for (const auto& [key, value] : map) members.emplace_back(key, &value);
+  std::sort(members.begin(), members.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+}
+
+absl::StatusOr<Value> NumberFromProto(double number) {
+  if (!std::isfinite(number)) return InvalidArgument("a number is not finite");
+  if (std::trunc(number) == number && std::abs(number) < kExactWhole) {
+    return Value(static_cast<int64_t>(number));
+  }
+  return Value(number);
+}
+
+absl::StatusOr<Value> StructTree(const ProtoStruct& proto, uint32_t depth) {
+  std::vector<std::pair<std::string_view, const ProtoValue*>> sorted;
+  Sort(sorted, proto.fields());
+  Object object;
+  object.reserve(sorted.size());
+  for (const auto& [key, value] : sorted) {
+    auto tree = ValueFromProto(*value, depth - 1);
+    if (!tree.ok()) return Annotate(tree.status(), Quote(key));
+    object.emplace_back(std::string(key), *std::move(tree));
+  }
+  return Value(std::move(object));
+}
+
+std::string AsText(const Value& value) {
+  if (const std::string* text = value.get<std::string>()) return *text;
+  std::string json;
+  AppendJson(json, value);
+  return json;
+}
+
+}  // namespace
+
+absl::StatusOr<Value> ValueFromProto(const ProtoValue& proto, uint32_t depth) {
+  switch (proto.kind_case()) {
+    case ProtoValue::kNullValue:
+    case ProtoValue::KIND_NOT_SET:
+      return Value();
+    case ProtoValue::kBoolValue:
+      return Value(proto.bool_value());
+    case ProtoValue::kNumberValue:
+      return NumberFromProto(proto.number_value());
+    case ProtoValue::kStringValue:
+      return Value(proto.string_value());
+    case ProtoValue::kStructValue:
+    case ProtoValue::kListValue:
+      break;
+  }
+  if (depth == 0) return InvalidArgument("nested deeper than {} levels", kMaxJsonDepth);
+  if (proto.has_struct_value()) return StructTree(proto.struct_value(), depth);
+  Array array;
+  array.reserve(static_cast<size_t>(proto.list_value().values_size()));
+  for (const ProtoValue& element : proto.list_value().values()) {
+    ASSIGN_OR_RETURN(Value tree, ValueFromProto(element, depth - 1));
+    array.push_back(std::move(tree));
+  }
+  return Value(std::move(array));
+}
+
+void ValueToProto(const Value& value, ProtoValue& proto) {
+  if (value.is_null()) {
+    proto.set_null_value(google::protobuf::NULL_VALUE);
+  } else if (const bool* boolean = value.get<bool>()) {
+    proto.set_bool_value(*boolean);
+  } else if (const int64_t* whole = value.get<int64_t>()) {
+    proto.set_number_value(static_cast<double>(*whole));
+  } else if (const double* real = value.get<double>()) {
+    proto.set_number_value(*real);
+  } else if (const std::string* text = value.get<std::string>()) {
+    proto.set_string_value(*text);
+  } else if (const Array* array = value.get<Array>()) {
+    auto* list = proto.mutable_list_value();
+    for (const Value& element : *array) ValueToProto(element, *list->add_values());
+  } else {
+    auto& fields = *proto.mutable_struct_value()->mutable_fields();
+    for (const auto& [key, member] : *value.get<Object>()) ValueToProto(member, fields[key]);
+  }
+}
+
+absl::StatusOr<std::string> PayloadFromProto(const PayloadMap& payload, const ProtoStruct& fields) {
+  std::vector<Member> members;
+  members.reserve(payload.size() + fields.fields().size());
+  for (const auto& [key, value] : fields.fields()) members.push_back({key, &value, nullptr});
+  for (const auto& [key, text] : payload) {
+    if (!fields.fields().contains(key)) members.push_back({key, nullptr, &text});
+  }
+  std::string json;
+  if (members.empty()) return json;
+  std::sort(members.begin(), members.end(),
+            [](const Member& a, const Member& b) { return a.key < b.key; });
+  char separator = '{';
+  for (const Member& member : members) {
+    json.push_back(separator);
+    separator = ',';
+    AppendJsonString(json, member.key);
+    json.push_back(':');
+    if (member.text != nullptr) {
+      AppendJsonString(json, *member.text);
+      continue;
+    }
+    auto tree = ValueFromProto(*member.value, kMaxJsonDepth - 1);
+    if (!tree.ok()) return Annotate(tree.status(), fmt::format("fields {}", Quote(member.key)));
+    AppendJson(json, *tree);
+  }
+  json.push_back('}');
+  if (json.size() > kMaxPayloadBytes) {
+    return InvalidArgument("payload has {} bytes, at most {} are allowed", json.size(),
+                           kMaxPayloadBytes);
+  }
+  if (!simdjson::validate_utf8(json.data(), json.size())) {
+    return InvalidArgument("payload is not valid UTF-8");
+  }
+  return json;
+}
+
+void FillPayload(std::string_view text, PayloadMap& payload, ProtoStruct& fields) {
+  // Stored texts were checked on their way in and are guarded by the store's checksums.
+  auto tree = ParsePayload(text);
+  CHECK_OK(tree.status());
+  auto& typed = *fields.mutable_fields();
+  for (const auto& [key, value] : *tree->get<Object>()) {
+    payload[key] = AsText(value);
+    ValueToProto(value, typed[key]);
+  }
+}
+
+}  // namespace vectron

@@ -1,0 +1,52 @@
+#include "model/search.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace vectron {
+namespace {
+
+// The next hit of one shard's answer.
+struct Cursor {
+  std::vector<SearchHit>* hits = nullptr;
+  size_t next = 0;
+
+  const SearchHit& hit() const { return (*hits)[next]; }
+};
+
+// Heaps have the greatest on top: "less" here is "comes later".
+bool ComesLater(const Cursor& a, const Cursor& b) {
+  if (a.hit().score != b.hit().score) return a.hit().score > b.hit().score;
+  return a.hit().id > b.hit().id;
+}
+
+}  // namespace
+
+SearchAnswer MergeAnswers(std::vector<SearchAnswer> answers, size_t k) {
+  SearchAnswer merged;
+  std::vector<Cursor> heap;
+  size_t total = 0;
+  for (SearchAnswer& answer : answers) {
+    std::move(answer.traces.begin(), answer.traces.end(), std::back_inserter(merged.traces));
+    total += answer.hits.size();
+    if (!answer.hits.empty()) heap.push_back({.hits = &answer.hits});
+  }
+  std::stable_sort(
+      merged.traces.begin(), merged.traces.end(),
+      [](const ShardTrace& a, const ShardTrace& b) { return a.shard_id < b.shard_id; });
+  merged.hits.reserve(std::min(k, total));
+  std::make_heap(heap.begin(), heap.end(), ComesLater);
+  while (merged.hits.size() < k && !heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end(), ComesLater);
+    Cursor& best = heap.back();
+    merged.hits.push_back(std::move((*best.hits)[best.next]));
+    if (++best.next == best.hits->size()) {
+      heap.pop_back();
+    } else {
+      std::push_heap(heap.begin(), heap.end(), ComesLater);
+    }
+  }
+  return merged;
+}
+
+}  // namespace vectron
