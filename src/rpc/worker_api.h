@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/limits.h"
 #include "model/collection.h"
 #include "model/filter.h"
 #include "model/ids.h"
@@ -53,12 +54,13 @@ struct ShardAnswer {
   GroupId group;
   absl::StatusOr<SearchAnswer> answer;
 };
-// A page of one shard's points in id order. Work is bounded: a page ends at `limit` points, at kMaxScanBytes of them, or
+// A page of one shard's points in id order. Work is bounded: a page ends at `limit` points, at max_bytes of them, or
 // after kMaxScanExamined points were looked at, whichever comes first.
 struct ShardScan {
   ShardTarget target;
   std::string after_id;                  // exclusive; "" from the first
   uint32_t limit = 100;                  // at least 1
+  size_t max_bytes = kMaxScanBytes;      // of the points of the page; one point may pass it
   std::shared_ptr<const Filter> filter;  // null: none
   bool include_vectors = false;
   Consistency consistency = Consistency::kUnspecified;

@@ -1,0 +1,193 @@
+#include "apps/vectron/dev.h"
+
+#include <functional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "apps/vectron/data_folder.h"
+#include "apps/vectron/plain_routes.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "base/timer.h"
+#include "rpc/grpc_server.h"
+#include "rpc/http_dispatcher.h"
+#include "rpc/http_server.h"
+#include "rpc/rpc_registry.h"
+#include "services/gateway/gateway.h"
+#include "services/placement/local_catalog.h"
+#include "services/worker/worker.h"
+#include "shard/local_log.h"
+#include "storage/rocks_kv.h"
+
+namespace vectron {
+namespace {
+
+constexpr absl::Duration kTickInterval = absl::Seconds(1);
+// Requests under way get this long at a stop; the longest wait of a write without a deadline.
+constexpr int64_t kStopGraceMillis = kDefaultWriteDeadlineMs;
+
+size_t ThreadCount(size_t wanted) {
+  if (wanted != 0) return wanted;
+  return std::max<size_t>(1, std::thread::hardware_concurrency());
+}
+
+std::string Printable(const HostPort& address) {
+  const bool v6 = address.host.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", address.host, v6 ? "]" : "", address.port);
+}
+
+// Calls `tick` once a second on a thread of its own, from construction to destruction.
+class Ticker {
+ public:
+  explicit Ticker(std::function<void()> tick) : tick_(std::move(tick)), thread_([this] { Run(); }) {}
+  ~Ticker() {
+    stop_.Notify();
+    thread_.join();
+  }
+  Ticker(const Ticker&) = delete;
+  Ticker& operator=(const Ticker&) = delete;
+
+ private:
+  void Run() {
+    while (!stop_.WaitForNotificationWithTimeout(kTickInterval)) tick_();
+  }
+
+  const std::function<void()> tick_;
+  absl::Notification stop_;
+  std::thread thread_;  // last: it uses the above
+};
+
+// Members are made from first to last and go in the opposite order: what is below uses what is above.
+class DevServerImpl : public DevServer {
+ public:
+  explicit DevServerImpl(const DevOptions& options)
+      : options_(options), threads_(ThreadCount(options.threads)) {}
+  ~DevServerImpl() override { Stop(); }
+
+  absl::Status Open() {
+    ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
+    RETURN_IF_ERROR(OpenServices());
+    RETURN_IF_ERROR(Listen());
+    worker_->OpenShards(catalog_->Assignments(), search_);
+    const absl::Status reconciled = catalog_->Reconcile();
+    if (!reconciled.ok()) {  // what is left costs disk, nothing else; the next change or start tries again
+      LogWarning("leftovers of deleted collections stay for now: {}", MessageOf(reconciled));
+    }
+    ticker_ = std::make_unique<Ticker>([this] { worker_->Tick(); });
+    return absl::OkStatus();
+  }
+
+  const std::string& http_address() const override { return http_->bound_address(); }
+  const std::string& grpc_address() const override { return grpc_->bound_address(); }
+
+  void Stop() override {
+    if (stopped_) return;
+    stopped_ = true;
+    if (grpc_ != nullptr) grpc_->Stop(kStopGraceMillis);
+    if (http_ != nullptr) http_->Stop(kStopGraceMillis);
+    ticker_.reset();
+    shard_metrics_ = {};
+    gateway_.reset();
+    catalog_.reset();
+    worker_.reset();  // flushes and closes every shard
+    log_.reset();
+  }
+
+ private:
+  absl::Status OpenServices() {
+    ASSIGN_OR_RETURN(log_, shard::LocalLog::Open(folder_->path() + "/log",
+                                                 {.files = files_.get(),
+                                                  .resources = &resources_,
+                                                  .apply_executor = &apply_,
+                                                  .on_fatal = {}}));
+    ASSIGN_OR_RETURN(worker_, worker::Worker::Make(folder_->path(), {.files = files_.get(),
+                                                                     .clock = &clock_,
+                                                                     .timer = &timer_,
+                                                                     .log = log_.get(),
+                                                                     .resources = &resources_,
+                                                                     .apply_executor = &apply_,
+                                                                     .background_executor = &background_,
+                                                                     .search_executor = &search_}));
+    ASSIGN_OR_RETURN(catalog_, placement::LocalCatalog::Open(folder_->path() + "/catalog",
+                                                             {.files = files_.get(),
+                                                              .clock = &clock_,
+                                                              .host = worker_.get(),
+                                                              .executor = &control_}));
+    gateway_ = std::make_unique<gateway::Gateway>(gateway::GatewayDeps{
+        .placement = catalog_.get(),
+        .worker_of = [this](WorkerId) { return worker_.get(); },
+        .clock = &clock_,
+        .timer = &timer_,
+        .seed = SeedFromSystem()});
+    RETURN_IF_ERROR(gateway_->Register(registry_));
+    shard_metrics_ = metrics_.AddSource([this](std::vector<MetricSample>& samples) {
+      std::vector<MetricSample> own = ShardSamples(worker_->Report());
+      std::move(own.begin(), own.end(), std::back_inserter(samples));
+    });
+    return absl::OkStatus();
+  }
+
+  absl::Status Listen() {
+    RETURN_IF_ERROR(dispatcher_.AddRpcs());
+    dispatcher_.SetBodyLimit("vectron.v1.VectronService.Upsert", kMaxHttpBodyBytes);
+    RETURN_IF_ERROR(AddPlainRoutes(*worker_, metrics_, registry_, dispatcher_));
+    rpc::HttpServerOptions http;
+    http.address = options_.http.host;
+    http.port = options_.http.port;
+    http.io_threads = threads_;
+    http.body_limit = [this](const rpc::HttpRequest& head) { return dispatcher_.BodyLimit(head); };
+    ASSIGN_OR_RETURN(http_, rpc::HttpServer::Start(
+                                std::move(http),
+                                [this](rpc::HttpRequest request, rpc::HttpResponder responder) {
+                                  dispatcher_.Handle(std::move(request), std::move(responder));
+                                },
+                                clock_, metrics_));
+    rpc::GrpcServerOptions grpc;
+    grpc.address = Printable(options_.grpc);
+    ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(grpc), registry_));
+    return absl::OkStatus();
+  }
+
+  const DevOptions options_;
+  const size_t threads_;
+  bool stopped_ = false;
+
+  std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
+  SystemClock clock_;
+  Metrics metrics_;
+  std::unique_ptr<DataFolder> folder_;
+  storage::RocksResources resources_;
+  ThreadPool apply_{"apply", threads_};
+  ThreadPool background_{"build", threads_};
+  ThreadPool search_{"search", threads_};
+  ThreadPool control_{"control", 1};  // changes of the catalog
+  ThreadTimer timer_{clock_};
+  std::unique_ptr<shard::LocalLog> log_;
+  std::unique_ptr<worker::Worker> worker_;
+  std::unique_ptr<placement::LocalCatalog> catalog_;
+  std::unique_ptr<gateway::Gateway> gateway_;
+  rpc::RpcRegistry registry_{metrics_, clock_, {}};
+  Metrics::Source shard_metrics_;
+  rpc::HttpDispatcher dispatcher_{registry_};
+  std::unique_ptr<rpc::HttpServer> http_;
+  std::unique_ptr<rpc::GrpcServer> grpc_;
+  std::unique_ptr<Ticker> ticker_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DevServer>> DevServer::Start(const DevOptions& options) {
+  auto server = std::make_unique<DevServerImpl>(options);
+  RETURN_IF_ERROR(server->Open());
+  return std::unique_ptr<DevServer>(std::move(server));
+}
+
+}  // namespace vectron

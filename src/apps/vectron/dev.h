@@ -1,0 +1,46 @@
+#pragma once
+
+// `vectron dev`: every role in one process.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace vectron {
+
+struct HostPort {
+  std::string host;  // numeric address
+  uint16_t port = 0;
+};
+// "127.0.0.1:8080", "[::1]:8080". InvalidArgument for anything but a numeric address and a port.
+absl::StatusOr<HostPort> ParseHostPort(const std::string& text);
+bool IsLoopback(const std::string& host);
+
+struct DevOptions {
+  std::string data_dir;
+  HostPort http;
+  HostPort grpc;
+  size_t threads = 0;  // for requests and for building each; 0: one per processor
+};
+
+// The running node. Thread-compatible.
+class DevServer {
+ public:
+  // Opens the data folder and starts serving; returns when every shard serves or has been found damaged (which /readyz
+  // and the log tell; the others are served). Errors: FailedPrecondition (folder in use, newer format), DataLoss (catalog or
+  // log damaged), Unavailable (address taken), ResourceExhausted, Internal.
+  static absl::StatusOr<std::unique_ptr<DevServer>> Start(const DevOptions& options);
+  // Stops when Stop was not called.
+  virtual ~DevServer() = default;
+
+  virtual const std::string& http_address() const = 0;
+  virtual const std::string& grpc_address() const = 0;
+  // Takes no new requests, lets those under way finish, then flushes and closes every shard. The second call does nothing.
+  virtual void Stop() = 0;
+};
+
+}  // namespace vectron

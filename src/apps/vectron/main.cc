@@ -1,0 +1,146 @@
+// The server. One program, a subcommand per role; `vectron --help` lists them.
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <string>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+
+#include "absl/synchronization/notification.h"
+#include "apps/vectron/dev.h"
+#include "apps/vectron/plain_routes.h"
+#include "base/status.h"
+
+namespace vectron {
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+
+// SIGTERM and SIGINT, taken by a thread of their own. Before SetServing the first one ends the process at once (nothing that a
+// crash would lose is lost), afterwards it asks for a graceful stop and the second one ends the process. Made before any
+// other thread, so that all inherit the blocked signals.
+class Signals {
+ public:
+  Signals() {
+    ::signal(SIGPIPE, SIG_IGN);
+    ::sigemptyset(&signals_);
+    ::sigaddset(&signals_, SIGTERM);
+    ::sigaddset(&signals_, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    std::thread([this] { Run(); }).detach();  // ends with the process
+  }
+  void SetServing() { serving_.store(true); }
+  void WaitForStop() { stop_.WaitForNotification(); }
+
+ private:
+  [[noreturn]] void Run() {
+    while (true) {
+      int signal = 0;
+      ::sigwait(&signals_, &signal);
+      if (!serving_.load() || stop_.HasBeenNotified()) ::_exit(128 + signal);
+      stop_.Notify();
+    }
+  }
+
+  sigset_t signals_{};
+  std::atomic<bool> serving_{false};
+  absl::Notification stop_;
+};
+
+// Each shard holds some files open; the soft limit of a login shell is often 1,024.
+void RaiseOpenFileLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int Fail(int exit_code, std::string_view message) {
+  std::fprintf(stderr, "vectron: %.*s\n", static_cast<int>(message.size()), message.data());
+  return exit_code;
+}
+
+struct DevFlags {
+  std::string data;
+  std::string http = "127.0.0.1:8080";
+  std::string grpc = "127.0.0.1:8081";
+  std::string auth = "on";
+  size_t threads = 0;
+};
+
+absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
+  DevOptions options;
+  options.data_dir = flags.data;
+  options.threads = flags.threads;
+  ASSIGN_OR_RETURN(options.http, ParseHostPort(flags.http));
+  ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags.grpc));
+  if (flags.auth == "on") {
+    return FailedPrecondition(
+        "this version cannot check credentials yet; say --auth off to serve without any (on loopback "
+        "addresses only)");
+  }
+  for (const auto& [flag, address] : {std::pair{"--http", options.http}, std::pair{"--grpc", options.grpc}}) {
+    if (IsLoopback(address.host)) continue;
+    return FailedPrecondition(
+        "--auth off lets everyone who reaches the server read and write; it is refused on {} {}, use a "
+        "loopback address such as 127.0.0.1",
+        flag, address.host);
+  }
+  return options;
+}
+
+int RunDev(const DevFlags& flags) {
+  const absl::StatusOr<DevOptions> options = CheckFlags(flags);
+  if (!options.ok()) return Fail(kExitUsage, MessageOf(options.status()));
+  RaiseOpenFileLimit();
+  static Signals signals;  // used by its thread until the very end
+  const absl::StatusOr<std::unique_ptr<DevServer>> server = DevServer::Start(*options);
+  if (!server.ok()) return Fail(kExitFailed, MessageOf(server.status()));
+  signals.SetServing();
+  std::printf("{\"ready\":true,\"http\":\"%s\",\"grpc\":\"%s\",\"pid\":%d}\n",
+              (*server)->http_address().c_str(), (*server)->grpc_address().c_str(), ::getpid());
+  std::fflush(stdout);
+  signals.WaitForStop();
+  (*server)->Stop();
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app{"Vectron, a vector database"};
+  app.name("vectron");
+  app.set_version_flag("--version", fmt::format("vectron {}", Version()));
+  app.require_subcommand(1);
+  DevFlags flags;
+  CLI::App& dev = *app.add_subcommand(
+      "dev", "Runs everything in one process. Prints one line of JSON on standard output once it serves.");
+  dev.add_option("--data", flags.data, "Folder that holds all data; made when missing")->required();
+  dev.add_option("--http", flags.http, "HOST:PORT of HTTP; port 0 picks a free one")->capture_default_str();
+  dev.add_option("--grpc", flags.grpc, "HOST:PORT of gRPC; port 0 picks a free one")->capture_default_str();
+  dev.add_option("--auth", flags.auth,
+                 "Credentials: 'on' is the default but not available in this version; 'off' serves "
+                 "everyone, on loopback addresses only")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
+  dev.add_option("--threads", flags.threads, "Threads for requests and as many for building; 0: one per processor")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  return RunDev(flags);
+}
+
+}  // namespace
+}  // namespace vectron
+
+int main(int argc, char** argv) { return vectron::Main(argc, argv); }

@@ -1,0 +1,130 @@
+#include "apps/vectron/plain_routes.h"
+
+#include <map>
+#include <utility>
+
+#include "base/status.h"
+#include "rpc/error_table.h"
+#include "rpc/json_text.h"
+#include "rpc/openapi.h"
+
+namespace vectron {
+namespace {
+
+using rpc::HttpRequest;
+using rpc::HttpResponder;
+using rpc::HttpResponse;
+using rpc::HttpVerb;
+
+HttpResponse Json(std::string body) {
+  HttpResponse response;
+  response.body = std::move(body);
+  return response;
+}
+
+HttpResponse Readiness(const worker::Worker& worker) {
+  const std::vector<std::string> problems = Problems(worker.Report());
+  HttpResponse response = Json(problems.empty() ? "{\"ready\":true,\"problems\":[" : "{\"ready\":false,\"problems\":[");
+  for (size_t i = 0; i < problems.size(); ++i) {
+    if (i != 0) response.body += ',';
+    rpc::AppendJsonString(problems[i], response.body);
+  }
+  response.body += "]}";
+  response.status = problems.empty() ? 200 : 503;
+  return response;
+}
+
+// Figures of one collection, all its shards on this node together.
+struct CollectionTotals {
+  uint64_t shards = 0;
+  uint64_t shards_ready = 0;
+  shard::ShardStats stats;
+};
+
+void AddSample(std::vector<MetricSample>& samples, std::string_view name, std::string_view help,
+               const std::string& collection, uint64_t value) {
+  samples.push_back({.name = std::string(name),
+                     .help = std::string(help),
+                     .labels = {{"collection", collection}},
+                     .value = static_cast<double>(value),
+                     .counter = name.ends_with("_total")});
+}
+
+}  // namespace
+
+std::string_view Version() { return VECTRON_VERSION; }
+
+std::vector<std::string> Problems(const std::vector<worker::ShardReport>& reports) {
+  std::vector<std::string> problems;
+  for (const worker::ShardReport& report : reports) {
+    if (report.state.ok()) continue;
+    problems.push_back(fmt::format("collection '{}', shard {}: {}: {}", report.assignment.schema.name,
+                                   report.assignment.ordinal.value, rpc::CodeName(report.state.code()),
+                                   MessageOf(report.state)));
+  }
+  return problems;
+}
+
+std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& reports) {
+  std::map<std::string, CollectionTotals> collections;
+  for (const worker::ShardReport& report : reports) {
+    CollectionTotals& totals = collections[report.assignment.schema.name];
+    ++totals.shards;
+    if (report.state.ok()) ++totals.shards_ready;
+    totals.stats.points += report.stats.points;
+    totals.stats.indexed += report.stats.indexed;
+    totals.stats.tail_bytes += report.stats.tail_bytes;
+    totals.stats.disk_bytes += report.stats.disk_bytes;
+    totals.stats.memory_bytes += report.stats.memory_bytes;
+    totals.stats.searches += report.stats.searches;
+    totals.stats.writes += report.stats.writes;
+  }
+  std::vector<MetricSample> samples;
+  for (const auto& [name, totals] : collections) {
+    AddSample(samples, "vectron_shards", "Shards on this node.", name, totals.shards);
+    AddSample(samples, "vectron_shards_ready", "Shards that serve.", name, totals.shards_ready);
+    AddSample(samples, "vectron_points", "Live points.", name, totals.stats.points);
+    AddSample(samples, "vectron_points_indexed", "Points linked into the graph, or all where there is none.",
+              name, totals.stats.indexed);
+    AddSample(samples, "vectron_tail_bytes", "Codes of points that are not linked yet.", name,
+              totals.stats.tail_bytes);
+    AddSample(samples, "vectron_disk_bytes", "Files of the shards.", name, totals.stats.disk_bytes);
+    AddSample(samples, "vectron_memory_bytes", "Anonymous memory of the shards.", name,
+              totals.stats.memory_bytes);
+    AddSample(samples, "vectron_shard_searches_total", "Searches of single shards.", name,
+              totals.stats.searches);
+    AddSample(samples, "vectron_shard_writes_total", "Writes of single shards.", name, totals.stats.writes);
+  }
+  return samples;
+}
+
+absl::Status AddPlainRoutes(const worker::Worker& worker, const Metrics& metrics,
+                            const rpc::RpcRegistry& registry, rpc::HttpDispatcher& dispatcher) {
+  RETURN_IF_ERROR(dispatcher.AddPlain(
+      HttpVerb::kGet, "/", [](HttpRequest, const HttpResponder& responder) {
+        responder.Send(Json(fmt::format(
+            R"({{"name":"Vectron","version":"{}","api":"/openapi.json","health":"/healthz","ready":"/readyz","metrics":"/metrics"}})",
+            Version())));
+      }));
+  RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/healthz",
+                                      [](HttpRequest, const HttpResponder& responder) {
+                                        responder.Send(Json(R"({"status":"ok"})"));
+                                      }));
+  RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/readyz",
+                                      [&worker](HttpRequest, const HttpResponder& responder) {
+                                        responder.Send(Readiness(worker));
+                                      }));
+  RETURN_IF_ERROR(dispatcher.AddPlain(
+      HttpVerb::kGet, "/metrics", [&metrics](HttpRequest, const HttpResponder& responder) {
+        HttpResponse response;
+        response.content_type = "text/plain; version=0.0.4";
+        response.body = metrics.Expose();
+        responder.Send(std::move(response));
+      }));
+  return dispatcher.AddPlain(
+      HttpVerb::kGet, "/openapi.json", [&registry](HttpRequest, const HttpResponder& responder) {
+        responder.Send(Json(rpc::OpenApiJson(registry, {.version = std::string(Version())})));
+      });
+}
+
+}  // namespace vectron

@@ -1,0 +1,29 @@
+#pragma once
+
+// What the HTTP port serves beside the RPCs: /, /healthz, /readyz, /metrics, /openapi.json.
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/metrics.h"
+#include "rpc/http_dispatcher.h"
+#include "rpc/rpc_registry.h"
+#include "services/worker/worker.h"
+
+namespace vectron {
+
+// The version of this program, "0.1.0".
+std::string_view Version();
+
+// All arguments outlive the dispatcher's use; `registry` is complete.
+absl::Status AddPlainRoutes(const worker::Worker& worker, const Metrics& metrics,
+                            const rpc::RpcRegistry& registry, rpc::HttpDispatcher& dispatcher);
+
+// Why a node is not ready, one line per shard that does not serve; empty when it is.
+std::vector<std::string> Problems(const std::vector<worker::ShardReport>& reports);
+
+// What every collection holds and costs, for /metrics.
+std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& reports);
+
+}  // namespace vectron

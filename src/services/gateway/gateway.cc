@@ -1,0 +1,60 @@
+#include "services/gateway/gateway.h"
+
+#include "base/check.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "rpc/error_table.h"
+
+namespace vectron::gateway {
+namespace {
+
+// When to try again after a refusal for load: the tail drains at build speed, so a moment is enough.
+constexpr int64_t kRetryAfterMillis = 200;
+
+}  // namespace
+
+Gateway::Gateway(const GatewayDeps& deps) : deps_(deps) {
+  CHECK(deps.placement != nullptr && deps.worker_of != nullptr);
+  CHECK(deps.clock != nullptr && deps.timer != nullptr);
+}
+
+absl::StatusOr<RecordPtr> Gateway::Find(const std::string& tenant, const std::string& name) const {
+  RecordPtr record = deps_.placement->FindCollection(tenant, name);
+  if (record == nullptr) return NotFound("collection '{}' does not exist", name);
+  return record;
+}
+
+absl::StatusOr<rpc::WorkerApi*> Gateway::WorkerOf(const rpc::ShardPlacement& shard) const {
+  rpc::WorkerApi* worker = deps_.worker_of(shard.leader);
+  if (worker == nullptr) return Unavailable("worker {} is not known", shard.leader.value);
+  return worker;
+}
+
+absl::Status Gateway::ShardError(const rpc::CollectionRecord& record, ShardOrdinal ordinal,
+                                 const absl::Status& error) const {
+  if (absl::IsFailedPrecondition(error)) {
+    const RecordPtr now = deps_.placement->FindCollection(record.owner, record.schema.name);
+    if (now == nullptr || now->shards[0].group != record.shards[0].group) {
+      return NotFound("collection '{}' was deleted", record.schema.name);
+    }
+  }
+  absl::Status result = Annotate(
+      error, record.schema.shard_count == 1
+                 ? fmt::format("collection '{}'", record.schema.name)
+                 : fmt::format("collection '{}', shard {}", record.schema.name, ordinal.value));
+  if (absl::IsResourceExhausted(result) || absl::IsUnavailable(result)) {
+    result = rpc::WithRetryAfter(std::move(result),
+                                 rpc::RetryAfterMillis(error).value_or(kRetryAfterMillis));
+  }
+  return result;
+}
+
+std::string Gateway::NextQueryId() {
+  const uint64_t number = next_query_.fetch_add(1, std::memory_order_relaxed);
+  const uint64_t high = Mix64(deps_.seed ^ Mix64(number));
+  const uint64_t low = Mix64(high + number);
+  return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}", high >> 32, (high >> 16) & 0xffff,
+                     high & 0xfff, 0x8000 | (low >> 50), low & 0xffff'ffff'ffff);
+}
+
+}  // namespace vectron::gateway

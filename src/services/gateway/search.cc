@@ -1,0 +1,220 @@
+// Searches: sent to every shard, merged by (score, id).
+
+#include <algorithm>
+#include <map>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "model/validate.h"
+#include "services/gateway/gateway.h"
+
+namespace vectron::gateway {
+namespace {
+
+absl::Status RefuseUnsupported(const SearchCall& call) {
+  if (call.target_recall != 0) {
+    return Unimplemented("params.target_recall: is not available; set params.ef instead");
+  }
+  if (call.rerank.has_value() && !call.rerank->strategy.empty() && call.rerank->strategy != "none") {
+    return Unimplemented("rerank.strategy: '{}' is not available, only 'none' is", call.rerank->strategy);
+  }
+  return absl::OkStatus();
+}
+
+// A shard that failed like this is as one that did not answer: with a timeout the caller takes what there is.
+bool CountsAsMissing(const absl::Status& error) {
+  return absl::IsUnavailable(error) || absl::IsDeadlineExceeded(error) ||
+         absl::IsResourceExhausted(error) || absl::IsDataLoss(error) || absl::IsInternal(error);
+}
+
+}  // namespace
+
+// The answers of one search's shards. Shared by their callbacks and the timer; the first to find it complete, or late,
+// finishes it.
+class SearchGather : public std::enable_shared_from_this<SearchGather> {
+ public:
+  SearchGather(Gateway& gateway, RecordPtr record, SearchCall call,
+               std::function<bool(SearchReply)> progress, SearchDone done)
+      : gateway_(gateway),
+        record_(std::move(record)),
+        call_(std::move(call)),
+        progress_(std::move(progress)),
+        done_(std::move(done)),
+        answers_(record_->shards.size(), absl::UnknownError("")) {}
+
+  void Start(int64_t deadline_nanos) {
+    int64_t limit_nanos = deadline_nanos;
+    if (call_.timeout_ms != 0) {
+      const int64_t timeout = gateway_.deps_.clock->MonotonicNanos() + int64_t{call_.timeout_ms} * 1'000'000;
+      limit_nanos = limit_nanos == 0 ? timeout : std::min(limit_nanos, timeout);
+    }
+    Send(limit_nanos);
+    if (limit_nanos == 0) return;
+    const absl::MutexLock lock(&mutex_);
+    if (finished_) return;  // the usual case: the answers came within Send
+    timer_ = gateway_.deps_.timer->At(limit_nanos, [self = shared_from_this()] { self->OnTime(); });
+  }
+
+ private:
+  using Answers = std::vector<absl::StatusOr<SearchAnswer>>;
+
+  void Send(int64_t deadline_nanos) {
+    std::map<rpc::WorkerApi*, std::vector<rpc::ShardTarget>> targets_of;
+    for (const rpc::ShardPlacement& shard : record_->shards) {
+      const absl::StatusOr<rpc::WorkerApi*> worker = gateway_.WorkerOf(shard);
+      if (worker.ok()) {
+        targets_of[*worker].push_back({.group = shard.group, .epoch = shard.epoch});
+      } else {
+        OnAnswer({.group = shard.group, .answer = worker.status()});
+      }
+    }
+    size_t left = targets_of.size();
+    for (auto& [worker, targets] : targets_of) {
+      SearchQuery query;
+      --left == 0 ? query = std::move(call_.query) : query = call_.query;
+      worker->Search({.targets = std::move(targets), .query = std::move(query)}, deadline_nanos,
+                     [self = shared_from_this()](rpc::ShardAnswer answer) {
+                       self->OnAnswer(std::move(answer));
+                     });
+    }
+  }
+
+  size_t PositionOf(GroupId group) const {
+    const auto found = std::find_if(record_->shards.begin(), record_->shards.end(),
+                                    [group](const auto& shard) { return shard.group == group; });
+    CHECK(found != record_->shards.end());
+    return static_cast<size_t>(found - record_->shards.begin());
+  }
+
+  void OnAnswer(rpc::ShardAnswer answer) {
+    const size_t position = PositionOf(answer.group);
+    Answers all;
+    Answers so_far;
+    {
+      const absl::MutexLock lock(&mutex_);
+      if (finished_) return;
+      answers_[position] = std::move(answer.answer);
+      if (++answered_ == answers_.size()) {
+        finished_ = true;
+        all = std::move(answers_);
+      } else if (progress_ != nullptr) {
+        so_far = answers_;
+      }
+    }
+    if (!all.empty()) {
+      Finish(std::move(all), false);
+    } else if (progress_ != nullptr && !progress_(Merge(std::move(so_far)))) {
+      progress_ = nullptr;  // the caller has gone; a worker calls one at a time
+    }
+  }
+
+  void OnTime() {
+    Answers all;
+    {
+      const absl::MutexLock lock(&mutex_);
+      if (finished_) return;
+      finished_ = true;
+      timer_ = 0;
+      all = std::move(answers_);
+    }
+    Finish(std::move(all), true);
+  }
+
+  // Once, by whoever set finished_.
+  void Finish(Answers answers, bool late) {
+    Timer::Id timer = 0;
+    {
+      const absl::MutexLock lock(&mutex_);
+      std::swap(timer, timer_);
+    }
+    if (timer != 0) gateway_.deps_.timer->Cancel(timer);
+    const absl::Status refusal = Refusal(answers, late);
+    if (!refusal.ok()) return done_(refusal);
+    SearchReply reply = Merge(std::move(answers));
+    reply.last = true;
+    reply.partial = !reply.missing_shards.empty();
+    done_(std::move(reply));
+  }
+
+  // Why there is no reply at all.
+  absl::Status Refusal(const Answers& answers, bool late) const {
+    const absl::StatusOr<SearchAnswer>* failed = nullptr;
+    size_t good = 0;
+    for (const absl::StatusOr<SearchAnswer>& answer : answers) {
+      if (answer.ok()) {
+        ++good;
+        continue;
+      }
+      if (absl::IsUnknown(answer.status())) continue;  // has not answered
+      const bool fatal = call_.timeout_ms == 0 || !CountsAsMissing(answer.status());
+      if (fatal || failed == nullptr) failed = &answer;
+      if (fatal) break;
+    }
+    const bool tolerant = call_.timeout_ms != 0 && good > 0;
+    if (failed != nullptr && !(tolerant && CountsAsMissing(failed->status()))) {
+      const auto ordinal = static_cast<uint32_t>(failed - answers.data());
+      return gateway_.ShardError(*record_, ShardOrdinal{ordinal}, failed->status());
+    }
+    if (late && !tolerant) {
+      return DeadlineExceeded("collection '{}': {} of {} shards answered in time",
+                              record_->schema.name, good, answers.size());
+    }
+    return absl::OkStatus();
+  }
+
+  // The best of what has been answered; shards without an answer are named as missing.
+  SearchReply Merge(Answers answers) const {
+    SearchReply reply;
+    std::vector<SearchAnswer> good;
+    for (size_t i = 0; i < answers.size(); ++i) {
+      if (answers[i].ok()) {
+        good.push_back(*std::move(answers[i]));
+      } else {
+        reply.missing_shards.push_back(static_cast<uint32_t>(i));
+      }
+    }
+    const size_t wanted = size_t{call_.offset} + call_.top_k;
+    SearchAnswer merged = good.size() == 1 ? std::move(good[0]) : MergeAnswers(std::move(good), wanted);
+    const auto skipped = static_cast<ptrdiff_t>(std::min<size_t>(call_.offset, merged.hits.size()));
+    merged.hits.erase(merged.hits.begin(), merged.hits.begin() + skipped);
+    reply.hits = std::move(merged.hits);
+    reply.explain = explain_;
+    reply.traces = std::move(merged.traces);
+    reply.query_id = query_id_;
+    return reply;
+  }
+
+  Gateway& gateway_;
+  const RecordPtr record_;
+  SearchCall call_;  // its query is moved out by Send
+  std::function<bool(SearchReply)> progress_;
+  const SearchDone done_;
+  const bool explain_ = call_.query.explain;
+  const std::string query_id_ = gateway_.NextQueryId();
+
+  absl::Mutex mutex_;
+  Answers answers_ ABSL_GUARDED_BY(mutex_);  // by shard; Unknown: has not answered
+  size_t answered_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  Timer::Id timer_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+void Gateway::Search(const rpc::CallContext& context, SearchCall call, SearchDone done) {
+  SearchStream(context, std::move(call), nullptr, std::move(done));
+}
+
+void Gateway::SearchStream(const rpc::CallContext& context, SearchCall call,
+                           std::function<bool(SearchReply)> progress, SearchDone done) {
+  absl::StatusOr<RecordPtr> found = Find(context.tenant, call.collection);
+  if (!found.ok()) return done(found.status());
+  absl::Status checked = CheckQuery(call.query, (*found)->schema);
+  if (checked.ok()) checked = RefuseUnsupported(call);
+  if (!checked.ok()) return done(checked);
+  const auto gather = std::make_shared<SearchGather>(*this, *std::move(found), std::move(call),
+                                                     std::move(progress), std::move(done));
+  gather->Start(context.deadline_nanos);
+}
+
+}  // namespace vectron::gateway

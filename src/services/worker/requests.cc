@@ -1,0 +1,231 @@
+// What a worker does with requests: finds the shard, asks it, and gives its answer back.
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/status.h"
+#include "model/payload.h"
+#include "services/worker/worker.h"
+
+namespace vectron::worker {
+namespace {
+
+using AckDone = std::function<void(absl::StatusOr<rpc::WriteAck>)>;
+
+// Keeps the shard in use until its answer has been given.
+shard::WriteCallback AckWrite(std::shared_ptr<shard::Shard> shard, AckDone done) {
+  return [shard = std::move(shard), done = std::move(done)](absl::StatusOr<shard::WriteResult> result) {
+    if (!result.ok()) return done(result.status());
+    done(rpc::WriteAck{.version = result->version});
+  };
+}
+
+// Hands answers on one at a time, whichever threads bring them: who finds nobody at it delivers all that wait.
+class OneAtATime {
+ public:
+  explicit OneAtATime(std::function<void(rpc::ShardAnswer)> each) : each_(std::move(each)) {}
+
+  void Deliver(rpc::ShardAnswer answer) {
+    {
+      const absl::MutexLock lock(&mutex_);
+      waiting_.push_back(std::move(answer));
+      if (delivering_) return;
+      delivering_ = true;
+    }
+    while (std::optional<rpc::ShardAnswer> next = Next()) each_(*std::move(next));
+  }
+
+ private:
+  std::optional<rpc::ShardAnswer> Next() {
+    const absl::MutexLock lock(&mutex_);
+    if (waiting_.empty()) {
+      delivering_ = false;
+      return std::nullopt;
+    }
+    std::optional<rpc::ShardAnswer> next(std::move(waiting_.front()));
+    waiting_.pop_front();
+    return next;
+  }
+
+  const std::function<void(rpc::ShardAnswer)> each_;
+  absl::Mutex mutex_;
+  std::deque<rpc::ShardAnswer> waiting_ ABSL_GUARDED_BY(mutex_);
+  bool delivering_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// A page of a scan that grows chunk by chunk until one of its bounds is met.
+class PageScan {
+ public:
+  explicit PageScan(rpc::ShardScan request) : request_(std::move(request)) {}
+
+  absl::StatusOr<rpc::ScanPage> Run(shard::Shard& shard) {
+    page_.scanned_to = request_.after_id;
+    size_t chunk = kFirstChunk;
+    while (!Full()) {
+      chunk = std::min({chunk, size_t{request_.limit} - page_.points.size(), kMaxScanExamined - examined_});
+      if (request_.filter != nullptr) chunk = std::max(chunk, kFirstChunk);
+      ASSIGN_OR_RETURN(std::vector<PointRecord> points,
+                       shard.ScanPoints(page_.scanned_to, chunk, request_.include_vectors));
+      page_.end = points.size() < chunk;
+      RETURN_IF_ERROR(Take(std::move(points)));
+      if (page_.end) break;
+      chunk = std::min(chunk * 4, kMaxChunk);
+    }
+    return std::move(page_);
+  }
+
+ private:
+  // Small at first, so that a chunk of large points stays a bounded piece of memory.
+  static constexpr size_t kFirstChunk = 16;
+  static constexpr size_t kMaxChunk = 1024;
+
+  bool Full() const {
+    return page_.points.size() >= request_.limit || bytes_ >= request_.max_bytes ||
+           examined_ >= kMaxScanExamined;
+  }
+
+  absl::Status Take(std::vector<PointRecord> points) {
+    for (PointRecord& point : points) {
+      if (Full()) {  // the rest is read again for the next page
+        page_.end = false;
+        return absl::OkStatus();
+      }
+      ++examined_;
+      page_.scanned_to = point.id;
+      ASSIGN_OR_RETURN(const bool passes, Passes(point));
+      if (!passes) continue;
+      bytes_ += point.id.size() + point.payload.size() + point.vector.size() * sizeof(float);
+      page_.points.push_back(std::move(point));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<bool> Passes(const PointRecord& point) const {
+    if (request_.filter == nullptr) return true;
+    const absl::StatusOr<Value> payload = ParsePayload(point.payload);
+    if (!payload.ok()) {
+      return DataLoss("payload of point '{}': {}", point.id, MessageOf(payload.status()));
+    }
+    return Matches(*request_.filter, point.id, *payload);
+  }
+
+  const rpc::ShardScan request_;
+  rpc::ScanPage page_;
+  size_t bytes_ = 0;
+  size_t examined_ = 0;
+};
+
+}  // namespace
+
+void Worker::Upsert(rpc::ShardUpsert request, int64_t deadline_nanos, AckDone done) {
+  absl::StatusOr<Handle> shard = Use(request.target);
+  if (!shard.ok()) return done(shard.status());
+  shard::Shard& target = **shard;
+  target.Upsert({.points = std::move(request.points),
+                 .request_id = std::move(request.request_id),
+                 .insert_only = request.insert_only},
+                deadline_nanos, AckWrite(*std::move(shard), std::move(done)));
+}
+
+void Worker::Delete(rpc::ShardDelete request, int64_t deadline_nanos, AckDone done) {
+  absl::StatusOr<Handle> shard = Use(request.target);
+  if (!shard.ok()) return done(shard.status());
+  shard::Shard& target = **shard;
+  target.Delete({.id = std::move(request.id), .request_id = std::move(request.request_id)},
+                deadline_nanos, AckWrite(*std::move(shard), std::move(done)));
+}
+
+void Worker::Get(rpc::ShardGet request, int64_t /*deadline_nanos*/,
+                 std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) {
+  absl::StatusOr<Handle> shard = Use(request.target);
+  if (!shard.ok()) return done(shard.status());
+  shard::Shard& target = **shard;
+  target.Get(request.id,
+             {.consistency = request.consistency,
+              .max_staleness_ms = request.max_staleness_ms,
+              .include_vector = true},
+             [shard = *std::move(shard), done = std::move(done)](
+                 absl::StatusOr<std::optional<PointRecord>> point) { done(std::move(point)); });
+}
+
+void Worker::Search(rpc::ShardsSearch request, int64_t /*deadline_nanos*/,
+                    std::function<void(rpc::ShardAnswer)> each) {
+  CHECK(!request.targets.empty());
+  if (request.targets.size() == 1) {  // in the caller, without a hop or a copy
+    const rpc::ShardTarget& target = request.targets.front();
+    absl::StatusOr<Handle> shard = Use(target);
+    if (!shard.ok()) return each({.group = target.group, .answer = shard.status()});
+    shard::Shard& one = **shard;
+    return one.Search(request.query, [shard = *std::move(shard), group = target.group,
+                                      each = std::move(each)](absl::StatusOr<SearchAnswer> answer) {
+      each({.group = group, .answer = std::move(answer)});
+    });
+  }
+  struct Shared {  // by the shards that search in parallel
+    Shared(rpc::ShardsSearch r, std::function<void(rpc::ShardAnswer)> e)
+        : request(std::move(r)), answers(std::move(e)) {}
+    const rpc::ShardsSearch request;
+    OneAtATime answers;
+  };
+  const auto shared = std::make_shared<Shared>(std::move(request), std::move(each));
+  const auto search_one = [this, shared](size_t i) {
+    const rpc::ShardTarget& target = shared->request.targets[i];
+    absl::StatusOr<Handle> shard = Use(target);
+    if (!shard.ok()) return shared->answers.Deliver({.group = target.group, .answer = shard.status()});
+    shard::Shard& one = **shard;
+    one.Search(shared->request.query, [shared, shard = *std::move(shard), group = target.group](
+                                          absl::StatusOr<SearchAnswer> answer) {
+      shared->answers.Deliver({.group = group, .answer = std::move(answer)});
+    });
+  };
+  const size_t count = shared->request.targets.size();
+  // While other searches keep the processors busy, handing parts around only costs: then all run here, one by one.
+  const bool busy = searches_under_way_.fetch_add(1, std::memory_order_relaxed) >=
+                    deps_.search_executor->parallelism();
+  size_t inline_from = 0;
+  if (!busy) {
+    for (; inline_from + 1 < count; ++inline_from) {
+      deps_.search_executor->Schedule([search_one, i = inline_from] { search_one(i); });
+    }
+  }
+  for (size_t i = inline_from; i < count; ++i) search_one(i);
+  searches_under_way_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Worker::Scan(rpc::ShardScan request, int64_t /*deadline_nanos*/,
+                  std::function<void(absl::StatusOr<rpc::ScanPage>)> done) {
+  absl::StatusOr<Handle> shard = Use(request.target);
+  if (!shard.ok()) return done(shard.status());
+  // A page may take a while: not in a thread that others wait for.
+  deps_.search_executor->Schedule(
+      [shard = *std::move(shard), request = std::move(request), done = std::move(done)]() mutable {
+        done(PageScan(std::move(request)).Run(*shard));
+      });
+}
+
+void Worker::Describe(std::vector<GroupId> groups, int64_t /*deadline_nanos*/,
+                      std::function<void(absl::StatusOr<std::vector<rpc::ShardInfo>>)> done) {
+  std::vector<rpc::ShardInfo> infos;
+  for (const GroupId group : groups) {
+    rpc::ShardInfo info{.group = group};
+    const absl::StatusOr<Handle> shard = Use({.group = group, .epoch = ~uint64_t{0}});
+    if (shard.ok()) {
+      const shard::ShardStats stats = (*shard)->stats();
+      info.points = stats.points;
+      info.indexed = stats.indexed;
+      info.disk_bytes = stats.disk_bytes;
+      info.memory_bytes = stats.memory_bytes;
+      info.applied_index = stats.applied_index;
+      info.ready = !stats.quarantined;
+    }
+    infos.push_back(info);
+  }
+  done(std::move(infos));
+}
+
+}  // namespace vectron::worker

@@ -1,0 +1,212 @@
+#include "services/worker/worker.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/status.h"
+
+namespace vectron::worker {
+
+absl::StatusOr<std::unique_ptr<Worker>> Worker::Make(const std::string& dir, const WorkerDeps& deps) {
+  CHECK(deps.files != nullptr && deps.clock != nullptr && deps.timer != nullptr);
+  CHECK(deps.log != nullptr && deps.resources != nullptr && deps.apply_executor != nullptr);
+  CHECK(deps.background_executor != nullptr && deps.search_executor != nullptr);
+  RETURN_IF_ERROR(deps.files->MakeDirs(dir + "/shards"));
+  return std::unique_ptr<Worker>(new Worker(dir, deps));
+}
+
+Worker::Worker(std::string dir, const WorkerDeps& deps) : dir_(std::move(dir)), deps_(deps) {}
+
+Worker::~Worker() {
+  std::vector<GroupId> groups;
+  {
+    const absl::MutexLock lock(&mutex_);
+    for (const auto& [group, slot] : slots_) groups.push_back(GroupId{group});
+  }
+  // Not on the background executor: closing waits for what runs there.
+  ParallelFor(*deps_.search_executor, groups.size(), [&](size_t i) { Close(groups[i]); });
+}
+
+std::string Worker::ShardDir(GroupId group) const {
+  return fmt::format("{}/shards/{}", dir_, group.value);
+}
+
+absl::StatusOr<std::unique_ptr<shard::Shard>> Worker::OpenShard(
+    const rpc::ShardAssignment& assignment) {
+  bool attached = false;
+  const auto attach = [&](shard::Applier& applier, uint64_t applied) {
+    absl::StatusOr<shard::Replicator*> replicator =
+        deps_.log->Attach(assignment.group, applier, applied);
+    attached = replicator.ok();
+    return replicator;
+  };
+  absl::StatusOr<std::unique_ptr<shard::Shard>> opened =
+      shard::Shard::Open({.schema = assignment.schema,
+                          .group = assignment.group,
+                          .ordinal = assignment.ordinal,
+                          .dir = ShardDir(assignment.group)},
+                         {.files = deps_.files,
+                          .clock = deps_.clock,
+                          .apply_executor = deps_.apply_executor,
+                          .background_executor = deps_.background_executor,
+                          .resources = deps_.resources,
+                          .timer = deps_.timer},
+                         attach);
+  if (!opened.ok() && attached) deps_.log->Detach(assignment.group);
+  return opened;
+}
+
+void Worker::Publish(GroupId group, absl::StatusOr<std::unique_ptr<shard::Shard>> opened) {
+  const absl::MutexLock lock(&mutex_);
+  Slot& slot = slots_.at(group.value);
+  slot.state = opened.status();
+  if (!opened.ok()) return;
+  slot.shard = *std::move(opened);
+  slot.unused = std::make_unique<absl::Notification>();
+  slot.handle = Handle(slot.shard.get(),
+                       [unused = slot.unused.get()](shard::Shard*) { unused->Notify(); });
+}
+
+void Worker::OpenShards(const std::vector<rpc::ShardAssignment>& assignments, Executor& executor) {
+  {
+    const absl::MutexLock lock(&mutex_);
+    for (const rpc::ShardAssignment& assignment : assignments) {
+      Slot slot;
+      slot.assignment = assignment;
+      slot.state = Unavailable("shard is opening");
+      CHECK(slots_.emplace(assignment.group.value, std::move(slot)).second);
+    }
+  }
+  ParallelFor(executor, assignments.size(), [&](size_t i) {
+    const rpc::ShardAssignment& assignment = assignments[i];
+    absl::StatusOr<std::unique_ptr<shard::Shard>> opened = Internal("not opened");
+    const absl::StatusOr<bool> exists = deps_.files->Exists(ShardDir(assignment.group));
+    if (!exists.ok()) {
+      opened = exists.status();
+    } else if (!*exists) {
+      opened = DataLoss("{} is missing", ShardDir(assignment.group));
+    } else {
+      opened = OpenShard(assignment);
+    }
+    if (!opened.ok()) {
+      LogError("collection '{}', shard {} cannot be served: {}", assignment.schema.name,
+               assignment.ordinal.value, MessageOf(opened.status()));
+    }
+    Publish(assignment.group, std::move(opened));
+  });
+}
+
+absl::StatusOr<Worker::Handle> Worker::Use(const rpc::ShardTarget& target) const {
+  const absl::ReaderMutexLock lock(&mutex_);
+  const auto found = slots_.find(target.group.value);
+  if (found == slots_.end()) {
+    return FailedPrecondition("shard group {} is not on this worker", target.group.value);
+  }
+  const Slot& slot = found->second;
+  if (target.epoch < slot.assignment.epoch) {
+    return FailedPrecondition("shard group {}: epoch {} is old, {} is current", target.group.value,
+                              target.epoch, slot.assignment.epoch);
+  }
+  if (!slot.state.ok()) return slot.state;
+  return slot.handle;
+}
+
+void Worker::Close(GroupId group) {
+  Slot slot;
+  {
+    const absl::MutexLock lock(&mutex_);
+    const auto found = slots_.find(group.value);
+    if (found == slots_.end()) return;
+    slot = std::move(found->second);
+    slots_.erase(found);
+  }
+  if (slot.shard == nullptr) return;
+  slot.handle.reset();
+  slot.unused->WaitForNotification();
+  slot.shard.reset();
+  deps_.log->Detach(group);
+}
+
+absl::Status Worker::CreateShard(const rpc::ShardAssignment& assignment) {
+  const GroupId group = assignment.group;
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (slots_.contains(group.value)) return AlreadyExists("shard group {} is served", group.value);
+  }
+  RETURN_IF_ERROR(DestroyShard(group));  // nothing, or what a crash left of an earlier attempt
+  RETURN_IF_ERROR(deps_.files->MakeDirs(ShardDir(group)));
+  RETURN_IF_ERROR(deps_.files->SyncDir(dir_ + "/shards"));
+  absl::StatusOr<std::unique_ptr<shard::Shard>> opened = OpenShard(assignment);
+  if (!opened.ok()) {
+    const absl::Status cleared = DestroyShard(group);
+    if (!cleared.ok()) LogWarning("{}: not removed: {}", ShardDir(group), MessageOf(cleared));
+    return opened.status();
+  }
+  {
+    const absl::MutexLock lock(&mutex_);
+    Slot slot;
+    slot.assignment = assignment;
+    slot.state = Unavailable("shard is opening");
+    slots_.emplace(group.value, std::move(slot));
+  }
+  Publish(group, std::move(opened));
+  return absl::OkStatus();
+}
+
+absl::Status Worker::DestroyShard(GroupId group) {
+  Close(group);
+  RETURN_IF_ERROR(deps_.files->RemoveTree(ShardDir(group)));
+  RETURN_IF_ERROR(deps_.files->SyncDir(dir_ + "/shards"));
+  return deps_.log->Destroy(group);
+}
+
+absl::StatusOr<std::vector<GroupId>> Worker::StoredShards() {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, deps_.files->List(dir_ + "/shards"));
+  std::vector<GroupId> groups = deps_.log->Groups();
+  for (const std::string& name : names) {
+    uint64_t group = 0;
+    const char* const end = name.data() + name.size();
+    const auto [stop, error] = std::from_chars(name.data(), end, group);
+    if (error == std::errc() && stop == end) groups.push_back(GroupId{group});
+  }
+  std::sort(groups.begin(), groups.end());
+  groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
+  return groups;
+}
+
+void Worker::Tick() {
+  std::vector<Handle> handles;
+  {
+    const absl::ReaderMutexLock lock(&mutex_);
+    for (const auto& [group, slot] : slots_) {
+      if (slot.handle != nullptr) handles.push_back(slot.handle);
+    }
+  }
+  for (const Handle& handle : handles) handle->Tick();
+}
+
+std::vector<ShardReport> Worker::Report() const {
+  std::vector<ShardReport> reports;
+  std::vector<Handle> handles;
+  {
+    const absl::ReaderMutexLock lock(&mutex_);
+    for (const auto& [group, slot] : slots_) {
+      reports.push_back({.assignment = slot.assignment, .state = slot.state, .stats = {}});
+      handles.push_back(slot.handle);
+    }
+  }
+  for (size_t i = 0; i < reports.size(); ++i) {
+    if (handles[i] == nullptr) continue;
+    reports[i].stats = handles[i]->stats();
+    if (reports[i].stats.quarantined) reports[i].state = DataLoss("{}", reports[i].stats.problem);
+  }
+  std::sort(reports.begin(), reports.end(), [](const ShardReport& a, const ShardReport& b) {
+    return a.assignment.group < b.assignment.group;
+  });
+  return reports;
+}
+
+}  // namespace vectron::worker

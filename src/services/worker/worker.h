@@ -1,0 +1,121 @@
+#pragma once
+
+// A worker: the shards of one node, opened, served, created and destroyed. The front door of this folder.
+//
+// A shard is in one of three states: opening, serving, or failed (it could not be opened; why is kept and given to everyone
+// who asks for it). One failed shard does not keep the others from being served.
+//
+// Below the worker's folder: shards/<group id>/ holds everything of one shard (docs/formats/data-folder.md).
+//
+// Thread-safe. Callbacks may run before the call returns, in the caller or on one of the executors.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/file.h"
+#include "base/timer.h"
+#include "rpc/shard_host_api.h"
+#include "rpc/worker_api.h"
+#include "shard/local_log.h"
+#include "shard/shard.h"
+#include "storage/rocks_kv.h"
+
+namespace vectron::worker {
+
+// What a worker borrows; all outlive it.
+struct WorkerDeps {
+  FileSystem* files = nullptr;
+  Clock* clock = nullptr;
+  Timer* timer = nullptr;
+  shard::LocalLog* log = nullptr;
+  storage::RocksResources* resources = nullptr;
+  Executor* apply_executor = nullptr;
+  Executor* background_executor = nullptr;  // building, flushing, checkpoints
+  Executor* search_executor = nullptr;      // parts of searches over several shards; scans
+};
+
+// One shard as metrics and readiness see it.
+struct ShardReport {
+  rpc::ShardAssignment assignment;
+  absl::Status state;  // OK: serves. Unavailable: opening. Else why it does not.
+  shard::ShardStats stats;
+};
+
+class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
+ public:
+  // dir: made when missing. Errors: Internal, ResourceExhausted.
+  static absl::StatusOr<std::unique_ptr<Worker>> Make(const std::string& dir, const WorkerDeps& deps);
+  // Closes every shard, as many at a time as the background executor runs. No call may be under way or follow.
+  ~Worker() override;
+
+  // Opens shards that exist on disk, in parallel on `executor`, and returns when each serves or has failed. Requests may
+  // come meanwhile. A missing folder is DataLoss: a shard that once served is never begun anew.
+  void OpenShards(const std::vector<rpc::ShardAssignment>& assignments, Executor& executor);
+  // About once a second, from any one thread.
+  void Tick();
+  // By group.
+  std::vector<ShardReport> Report() const;
+
+  // WorkerApi. Errors beside those of the shards: FailedPrecondition (the shard is not here, or the epoch is old),
+  // Unavailable (opening), or why opening failed (DataLoss, ...).
+  void Upsert(rpc::ShardUpsert request, int64_t deadline_nanos,
+              std::function<void(absl::StatusOr<rpc::WriteAck>)> done) override;
+  void Delete(rpc::ShardDelete request, int64_t deadline_nanos,
+              std::function<void(absl::StatusOr<rpc::WriteAck>)> done) override;
+  void Get(rpc::ShardGet request, int64_t deadline_nanos,
+           std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) override;
+  void Search(rpc::ShardsSearch request, int64_t deadline_nanos,
+              std::function<void(rpc::ShardAnswer)> each) override;
+  void Scan(rpc::ShardScan request, int64_t deadline_nanos,
+            std::function<void(absl::StatusOr<rpc::ScanPage>)> done) override;
+  // Of shards that do not serve only `ready` (false) is told.
+  void Describe(std::vector<GroupId> groups, int64_t deadline_nanos,
+                std::function<void(absl::StatusOr<std::vector<rpc::ShardInfo>>)> done) override;
+
+  // ShardHostApi.
+  absl::Status CreateShard(const rpc::ShardAssignment& assignment) override;
+  absl::Status DestroyShard(GroupId group) override;
+  absl::StatusOr<std::vector<GroupId>> StoredShards() override;
+
+ private:
+  // Shared by all requests that use the shard just now; when the last one lets go, Slot::unused is notified.
+  using Handle = std::shared_ptr<shard::Shard>;
+  struct Slot {
+    rpc::ShardAssignment assignment;
+    absl::Status state;
+    std::unique_ptr<shard::Shard> shard;  // null unless state is OK
+    Handle handle;                        // of the same shard
+    std::unique_ptr<absl::Notification> unused;
+  };
+
+  Worker(std::string dir, const WorkerDeps& deps);
+
+  std::string ShardDir(GroupId group) const;
+  absl::StatusOr<std::unique_ptr<shard::Shard>> OpenShard(const rpc::ShardAssignment& assignment);
+  // Makes an opened shard (or why it could not be) known.
+  void Publish(GroupId group, absl::StatusOr<std::unique_ptr<shard::Shard>> opened);
+  absl::StatusOr<Handle> Use(const rpc::ShardTarget& target) const;
+  // Takes a shard out of the table, waits for requests that use it and closes it.
+  void Close(GroupId group);
+
+  const std::string dir_;
+  const WorkerDeps deps_;
+  std::atomic<size_t> searches_under_way_{0};  // calls of Search over several shards
+
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<uint64_t, Slot> slots_ ABSL_GUARDED_BY(mutex_);  // by group
+};
+
+}  // namespace vectron::worker
