@@ -93,6 +93,7 @@ RecordStore::RecordStore(uint32_t stride_bytes) : stride_(stride_bytes) {
 }
 
 RecordStore::~RecordStore() {
+  for (const MappedChunk& mapped : mapped_) ReleaseStage(mapped);
   for (uint64_t i = 0; i < chunk_count(); ++i) ::munmap(chunk(i), range_bytes());
 }
 
@@ -260,25 +261,37 @@ absl::Status RecordStore::Adopt(AppendLock& lock) {
 absl::Status RecordStore::AdoptPiece() {
   CHECK(!fully_adopted());
   MappedChunk& from = mapped_.back();
-  char* const piece = from.base + from.adopted;
-  const uint64_t left = from.mapped - from.adopted;
   // The last piece of a large chunk takes the fresh rows behind it along, for the sake of one whole huge page.
   const bool huge = from.mapped >= kHugePageBytes;
+  if (from.stage == nullptr) {
+    // Laid out as the chunk is, so that the pieces merge to one mapping again where they are moved to.
+    ASSIGN_OR_RETURN(from.stage, MapAligned(range_bytes()));
+    AdviseHugePages(from.stage, range_bytes(), huge);
+  }
+  const uint64_t left = from.mapped - from.adopted;
   const uint64_t bytes = huge ? kHugePageBytes : left;
-  ASSIGN_OR_RETURN(char* const copy, MapAligned(kHugePageBytes));
-  AdviseHugePages(copy, kHugePageBytes, huge);
-  if (bytes < kHugePageBytes) ::munmap(copy + bytes, kHugePageBytes - bytes);
+  char* const piece = from.base + from.adopted;
+  char* const copy = from.stage + from.adopted;
   std::memcpy(copy, piece, bytes);
   if (::mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, piece) == MAP_FAILED) {
-    const absl::Status error = MapError("move", bytes);
-    ::munmap(copy, bytes);
-    return error;
+    return MapError("move", bytes);
   }
-  const uint64_t moved = std::min(left, bytes);
-  from.adopted += moved;
-  mapped_bytes_.fetch_sub(moved, std::memory_order_relaxed);
-  if (from.adopted == from.mapped) mapped_.pop_back();
+  from.adopted += std::min(left, bytes);
+  mapped_bytes_.fetch_sub(std::min(left, bytes), std::memory_order_relaxed);
+  if (from.adopted == from.mapped) {
+    ReleaseStage(from);
+    mapped_.pop_back();
+  }
   return absl::OkStatus();
+}
+
+void RecordStore::ReleaseStage(const MappedChunk& chunk) const {
+  if (chunk.stage == nullptr) return;
+  // What was moved left holes behind that may be somebody else's by now.
+  const uint64_t moved = chunk.mapped >= kHugePageBytes
+                             ? RoundUp(chunk.adopted, kHugePageBytes)
+                             : chunk.adopted;
+  if (moved < range_bytes()) ::munmap(chunk.stage + moved, range_bytes() - moved);
 }
 
 }  // namespace vectron::index

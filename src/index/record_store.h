@@ -113,12 +113,14 @@ class RecordStore {
     char* base = nullptr;
     uint64_t mapped = 0;   // bytes from its start that came from the file; whole pages
     uint64_t adopted = 0;  // of them, moved already
+    char* stage = nullptr; // where the rest is copied to before it is moved; null before the first piece
   };
   using Pointers = std::unique_ptr<std::atomic<char*>[]>;
   using Marks = std::unique_ptr<std::atomic<uint8_t>[]>;
 
   absl::Status AddChunk(bool huge_pages);
   void GrowTables();
+  void ReleaseStage(const MappedChunk& chunk) const;
   uint64_t chunk_bytes() const { return (mask_ + 1) * stride_; }
   uint64_t range_bytes() const;  // address space of a chunk
   uint64_t chunk_count() const { return chunk_count_.load(std::memory_order_acquire); }
