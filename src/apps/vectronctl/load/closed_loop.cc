@@ -70,14 +70,16 @@ class Loop {
     for (size_t i = 0; i < clients_.size(); ++i) AskNext(i);
     std::vector<epoll_event> events(clients_.size());
     while (busy_ > 0) {
-      const int ready = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), kPollMs);
+      const int ready =
+          ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), kPollMs);
       for (int e = 0; e < ready; ++e) {
         const size_t i = events[static_cast<size_t>(e)].data.u64;
         absl::Status status = Serve(i, events[static_cast<size_t>(e)].events);
         if (!status.ok()) RETURN_IF_ERROR(Restart(i, status));
       }
       if (ready <= 0 && clock_.MonotonicNanos() - last_nanos_ > kSilenceNanos) {
-        return Unavailable("{}: no answer for {} s", options_.address, kSilenceNanos / 1'000'000'000);
+        return Unavailable("{}: no answer for {} s", options_.address,
+                           kSilenceNanos / 1'000'000'000);
       }
     }
     result_.seconds = 1e-9 * static_cast<double>(last_nanos_ - start_nanos_);
@@ -185,7 +187,8 @@ class Loop {
     if (result_.errors++ == 0) result_.first_error = what;
   }
 
-  // After a broken connection: its request is lost, the client goes on with the next over a new one.
+  // After a broken connection: its request is lost, the client goes on with the next over a new
+  // one.
   absl::Status Restart(size_t i, const absl::Status& why) {
     Client& client = clients_[i];
     last_nanos_ = clock_.MonotonicNanos();

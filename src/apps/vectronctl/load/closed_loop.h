@@ -15,11 +15,11 @@ namespace vectron::load {
 
 struct LoopOptions {
   WireKind kind = WireKind::kGrpc;
-  std::string address;         // HOST:PORT
-  std::string method;          // of gRPC
-  size_t clients = 1;          // connections, one request in flight on each
-  double seconds = 0;          // > 0: stop after this long
-  uint64_t count = 0;          // > 0: stop after this many requests; with both, whichever comes first
+  std::string address;  // HOST:PORT
+  std::string method;   // of gRPC
+  size_t clients = 1;   // connections, one request in flight on each
+  double seconds = 0;   // > 0: stop after this long
+  uint64_t count = 0;   // > 0: stop after this many requests; with both, whichever comes first
   // Bytes of request i (see Wire::Ask), valid until it is answered.
   std::function<std::string_view(uint64_t)> request;
   // Called with each answer; may be empty.
@@ -27,10 +27,10 @@ struct LoopOptions {
 };
 
 struct LoopResult {
-  uint64_t answers = 0;        // without error
+  uint64_t answers = 0;  // without error
   uint64_t errors = 0;
   std::string first_error;
-  double seconds = 0;          // from the first request to the last answer
+  double seconds = 0;  // from the first request to the last answer
   double client_cpu_seconds = 0;
   std::vector<float> latencies_us;  // of good answers, ascending
 
@@ -39,8 +39,8 @@ struct LoopResult {
   float latency_us(double q) const;
 };
 
-// Errors: Unavailable when no connection can be made. A connection that breaks on the way is made again; its request counts
-// as an error.
+// Errors: Unavailable when no connection can be made. A connection that breaks on the way is made
+// again; its request counts as an error.
 absl::StatusOr<LoopResult> RunClosedLoop(const LoopOptions& options);
 
 // Connects to HOST:PORT over TCP without delay. Unavailable, InvalidArgument (no port).

@@ -1,5 +1,5 @@
-// HTTP/2 as far as a unary gRPC call of one client needs it. Frames: RFC 9113, section 6; gRPC's framing:
-// https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
+// HTTP/2 as far as a unary gRPC call of one client needs it. Frames: RFC 9113, section 6; gRPC's
+// framing: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
 
 #include <algorithm>
 
@@ -51,9 +51,9 @@ void PutLiteral(std::string& out, std::string_view name, std::string_view value)
 class GrpcWire : public Wire {
  public:
   GrpcWire(const std::string& authority, const std::string& method) {
-    headers_ = "\x83\x86";  // :method POST, :scheme http
-    PutLiteral(headers_, "\x04", method);              // :path
-    PutLiteral(headers_, "\x01", authority);           // :authority
+    headers_ = "\x83\x86";                                 // :method POST, :scheme http
+    PutLiteral(headers_, "\x04", method);                  // :path
+    PutLiteral(headers_, "\x01", authority);               // :authority
     PutLiteral(headers_, "\x0f\x10", "application/grpc");  // content-type
     PutLiteral(headers_, std::string_view("\x00\x02te", 4), "trailers");
   }
@@ -87,7 +87,8 @@ class GrpcWire : public Wire {
     std::optional<Answer> answer;
     while (!answer.has_value() && in.size() - used >= kFrameHeadBytes) {
       const auto* head = reinterpret_cast<const unsigned char*>(in.data() + used);
-      const size_t length = static_cast<size_t>(head[0]) << 16 | static_cast<size_t>(head[1]) << 8 | head[2];
+      const size_t length =
+          static_cast<size_t>(head[0]) << 16 | static_cast<size_t>(head[1]) << 8 | head[2];
       if (in.size() - used < kFrameHeadBytes + length) break;
       const Frame frame{head[3], head[4], LoadBig32(in.data() + used + 5) & 0x7fffffffU,
                         std::string_view(in).substr(used + kFrameHeadBytes, length)};
@@ -140,7 +141,8 @@ class GrpcWire : public Wire {
       case kData:
         return TakeData(frame, out);
       case kHeaders:
-        if (frame.stream == stream_ && (frame.flags & kEndStream) != 0) return Finish(frame.payload);
+        if (frame.stream == stream_ && (frame.flags & kEndStream) != 0)
+          return Finish(frame.payload);
         return std::nullopt;
       case kRstStream:
         if (frame.stream != stream_) return std::nullopt;
@@ -198,7 +200,8 @@ class GrpcWire : public Wire {
     SendBody(out);
   }
 
-  // Judges the call by its message; a call without one failed. The trailers are read only for the words.
+  // Judges the call by its message; a call without one failed. The trailers are read only for the
+  // words.
   Answer Finish(std::string_view trailers) {
     asked_ = false;
     if (message_.size() >= 5 && message_[0] == '\0' &&
@@ -215,9 +218,9 @@ class GrpcWire : public Wire {
   }
 
   std::string headers_;
-  std::string prefix_;         // of the request, what is not sent: length prefix
-  std::string_view unsent_;    //   and message
-  bool asked_ = false;         // there is something unsent
+  std::string prefix_;       // of the request, what is not sent: length prefix
+  std::string_view unsent_;  //   and message
+  bool asked_ = false;       // there is something unsent
   std::string message_;
   uint32_t stream_ = 0;
   int64_t initial_window_ = 65'535;

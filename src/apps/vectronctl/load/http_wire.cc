@@ -72,7 +72,8 @@ std::unique_ptr<Wire> NewHttpWire() { return std::make_unique<HttpWire>(); }
 
 std::string HttpPost(const std::string& host, const std::string& path, std::string_view body) {
   return fmt::format(
-      "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+      "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: "
+      "{}\r\n\r\n{}",
       path, host, body.size(), body);
 }
 

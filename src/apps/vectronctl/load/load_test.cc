@@ -15,7 +15,8 @@
 namespace vectron::load {
 namespace {
 
-// Answers a search with `top_k` results: the first has the sum of the vector as its id, and a long id when asked to.
+// Answers a search with `top_k` results: the first has the sum of the vector as its id, and a long
+// id when asked to.
 class EchoService : public v1::VectronService::Service {
  public:
   grpc::Status Search(grpc::ServerContext* /*context*/, const v1::SearchRequest* request,
@@ -26,7 +27,8 @@ class EchoService : public v1::VectronService::Service {
     float sum = 0;
     for (const float component : request->vector()) sum += component;
     response->add_results()->set_id(std::to_string(static_cast<int64_t>(sum)));
-    for (uint32_t i = 1; i < request->top_k(); ++i) response->add_results()->set_id(std::string(200, 'x'));
+    for (uint32_t i = 1; i < request->top_k(); ++i)
+      response->add_results()->set_id(std::string(200, 'x'));
     return grpc::Status::OK;
   }
 };

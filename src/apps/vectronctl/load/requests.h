@@ -15,7 +15,7 @@ namespace vectron::load {
 struct SearchSpec {
   std::string collection = {};
   uint32_t k = 10;
-  uint32_t ef = 0;                // 0: the server's choice
+  uint32_t ef = 0;  // 0: the server's choice
   bool exact = false;
   std::string filter_json = {};   // "" for none
   bool include_metadata = false;  // ids and scores are what is measured

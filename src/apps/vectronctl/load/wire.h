@@ -1,7 +1,8 @@
 #pragma once
 
-// The client's side of one connection, written by hand so that a benchmark's client takes little of the machine it measures:
-// requests are prepared bytes, one is in flight at a time, and no thread or queue stands in between.
+// The client's side of one connection, written by hand so that a benchmark's client takes little of
+// the machine it measures: requests are prepared bytes, one is in flight at a time, and no thread
+// or queue stands in between.
 
 #include <cstdint>
 #include <memory>
@@ -27,11 +28,11 @@ class Wire {
   virtual ~Wire() = default;
   // Appends what a fresh connection sends first.
   virtual void Open(std::string& out) = 0;
-  // Begins a request; none is in flight. `request` stays valid until its answer: for HTTP the whole request, for gRPC the
-  // serialised message.
+  // Begins a request; none is in flight. `request` stays valid until its answer: for HTTP the whole
+  // request, for gRPC the serialised message.
   virtual void Ask(std::string_view request, std::string& out) = 0;
-  // Takes what it can from the front of `in`, appends what must be sent, and returns the answer when it is whole. An error:
-  // the connection is of no more use.
+  // Takes what it can from the front of `in`, appends what must be sent, and returns the answer
+  // when it is whole. An error: the connection is of no more use.
   virtual absl::StatusOr<std::optional<Answer>> Feed(std::string& in, std::string& out) = 0;
   // The server wants this connection closed before the next request.
   virtual bool wants_close() const = 0;
@@ -39,7 +40,8 @@ class Wire {
 
 // HTTP/1.1 with keep-alive (RFC 9112); answers need a Content-Length.
 std::unique_ptr<Wire> NewHttpWire();
-// gRPC over HTTP/2 with prior knowledge (RFC 9113), without header compression (RFC 7541 literals only). method:
+// gRPC over HTTP/2 with prior knowledge (RFC 9113), without header compression (RFC 7541 literals
+// only). method:
 // "/vectron.v1.VectronService/Search".
 std::unique_ptr<Wire> NewGrpcWire(const std::string& authority, const std::string& method);
 

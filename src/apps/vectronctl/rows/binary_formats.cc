@@ -15,10 +15,14 @@ enum class Element { kF16, kF32, kF64, kU8 };
 
 size_t BytesOf(Element element) {
   switch (element) {
-    case Element::kF16: return 2;
-    case Element::kF32: return 4;
-    case Element::kF64: return 8;
-    case Element::kU8: return 1;
+    case Element::kF16:
+      return 2;
+    case Element::kF32:
+      return 4;
+    case Element::kF64:
+      return 8;
+    case Element::kU8:
+      return 1;
   }
   return 1;
 }
@@ -32,9 +36,15 @@ std::vector<float> Widen(const std::string& bytes, Element element) {
   }
   for (size_t i = 0; i < out.size(); ++i) {
     switch (element) {
-      case Element::kF16: out[i] = HalfToFloat(LoadFixed<uint16_t>(from + 2 * i)); break;
-      case Element::kF64: out[i] = static_cast<float>(LoadFixed<double>(from + 8 * i)); break;
-      default: out[i] = static_cast<float>(static_cast<unsigned char>(from[i])); break;
+      case Element::kF16:
+        out[i] = HalfToFloat(LoadFixed<uint16_t>(from + 2 * i));
+        break;
+      case Element::kF64:
+        out[i] = static_cast<float>(LoadFixed<double>(from + 8 * i));
+        break;
+      default:
+        out[i] = static_cast<float>(static_cast<unsigned char>(from[i]));
+        break;
     }
   }
   return out;
@@ -45,8 +55,8 @@ class BinaryReader : public RowReader {
  public:
   struct Shape {
     Element element = Element::kF32;
-    size_t dimension = 0;                // 0: of the first row (framed files)
-    std::optional<uint64_t> row_count;   // none: to the end of the file
+    size_t dimension = 0;               // 0: of the first row (framed files)
+    std::optional<uint64_t> row_count;  // none: to the end of the file
     bool framed = false;
   };
   BinaryReader(std::unique_ptr<ByteSource> source, Shape shape)
@@ -132,7 +142,8 @@ absl::StatusOr<std::unique_ptr<RowReader>> MakeReader(std::unique_ptr<ByteSource
   return std::make_unique<BinaryReader>(std::move(source), shape);
 }
 
-// The text behind `'key':` in the header's dictionary, from its first non-blank on; empty when the key is missing.
+// The text behind `'key':` in the header's dictionary, from its first non-blank on; empty when the
+// key is missing.
 std::string_view ValueOf(std::string_view header, std::string_view key) {
   const std::string quoted = fmt::format("'{}':", key);
   const size_t at = header.find(quoted);
@@ -177,7 +188,8 @@ absl::StatusOr<BinaryReader::Shape> ParseNpyHeader(const std::string& path,
   const auto rows = TakeNumber(rest);
   const auto columns = rows.has_value() ? TakeNumber(rest) : std::nullopt;
   if (!columns.has_value() || !rest.starts_with(")")) {
-    return InvalidArgument("{}: header: 'shape' must have two dimensions, (rows, components)", path);
+    return InvalidArgument("{}: header: 'shape' must have two dimensions, (rows, components)",
+                           path);
   }
   shape.row_count = *rows;
   shape.dimension = *columns;

@@ -17,11 +17,12 @@ class ByteSource {
  public:
   virtual ~ByteSource() = default;
 
-  // "-" is standard input (never unpacked). NotFound, InvalidArgument (a ".gz" that is not gzip), Internal.
+  // "-" is standard input (never unpacked). NotFound, InvalidArgument (a ".gz" that is not gzip),
+  // Internal.
   static absl::StatusOr<std::unique_ptr<ByteSource>> Open(const std::string& path);
 
-  // Reads up to `size` bytes; fewer only at the end. DataLoss: damaged or cut gzip data, an I/O error; the message has the
-  // path and the position.
+  // Reads up to `size` bytes; fewer only at the end. DataLoss: damaged or cut gzip data, an I/O
+  // error; the message has the path and the position.
   virtual absl::StatusOr<size_t> Read(char* into, size_t size) = 0;
 
   // Reads exactly `size` bytes of `what` ("row 3"); DataLoss when the file ends before.
@@ -46,12 +47,14 @@ class LineReader {
  public:
   explicit LineReader(std::unique_ptr<ByteSource> source) : source_(std::move(source)) {}
 
-  // False at the end. InvalidArgument: a line longer than kMaxLineBytes; it is skipped and the next call goes on behind it.
+  // False at the end. InvalidArgument: a line longer than kMaxLineBytes; it is skipped and the next
+  // call goes on behind it.
   absl::StatusOr<bool> Next(std::string& line);
   uint64_t line_number() const { return line_number_; }  // of the last line, from 1
   const ByteSource& source() const { return *source_; }
 
-  static constexpr size_t kMaxLineBytes = size_t{16} << 20;  // 65,535 components in decimal and a 1 MiB payload fit
+  static constexpr size_t kMaxLineBytes =
+      size_t{16} << 20;  // 65,535 components in decimal and a 1 MiB payload fit
 
  private:
   absl::StatusOr<bool> Fill();

@@ -34,8 +34,8 @@ absl::Status ConvertArray(const simdjson::dom::array& from, uint32_t depth,
   auto& list = *into.mutable_list_value();
   size_t position = 0;
   for (const auto item : from) {
-    RETURN_IF_ERROR(Annotate(Convert(item, depth + 1, *list.add_values()),
-                             fmt::format("[{}]", position)));
+    RETURN_IF_ERROR(
+        Annotate(Convert(item, depth + 1, *list.add_values()), fmt::format("[{}]", position)));
     ++position;
   }
   return absl::OkStatus();
@@ -45,7 +45,8 @@ absl::Status Convert(const simdjson::dom::element& from, uint32_t depth,
                      google::protobuf::Value& into) {
   switch (from.type()) {
     case element_type::OBJECT:
-      return StructFromDom(from.get_object().value_unsafe(), depth + 1, *into.mutable_struct_value());
+      return StructFromDom(from.get_object().value_unsafe(), depth + 1,
+                           *into.mutable_struct_value());
     case element_type::ARRAY:
       if (depth >= kMaxJsonDepth) return InvalidArgument("nested deeper than {}", kMaxJsonDepth);
       return ConvertArray(from.get_array().value_unsafe(), depth, into);
@@ -98,11 +99,21 @@ void AppendJsonString(std::string_view text, std::string& out) {
   out.push_back('"');
   for (const char c : text) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
@@ -117,7 +128,8 @@ void AppendJsonString(std::string_view text, std::string& out) {
 void AppendJsonNumber(double value, std::string& out) {
   if (!std::isfinite(value)) {
     out += "null";
-  } else if (value == std::trunc(value) && std::abs(value) <= static_cast<double>(kExactIntegerMax)) {
+  } else if (value == std::trunc(value) &&
+             std::abs(value) <= static_cast<double>(kExactIntegerMax)) {
     fmt::format_to(std::back_inserter(out), "{}", static_cast<int64_t>(value));
   } else {
     fmt::format_to(std::back_inserter(out), "{}", value);
@@ -135,10 +147,18 @@ void AppendJsonNumber(float value, std::string& out) {
 void AppendJson(const google::protobuf::Value& value, std::string& out) {
   using Kind = google::protobuf::Value;
   switch (value.kind_case()) {
-    case Kind::kBoolValue: out += value.bool_value() ? "true" : "false"; break;
-    case Kind::kNumberValue: AppendJsonNumber(value.number_value(), out); break;
-    case Kind::kStringValue: AppendJsonString(value.string_value(), out); break;
-    case Kind::kStructValue: AppendJson(value.struct_value(), out); break;
+    case Kind::kBoolValue:
+      out += value.bool_value() ? "true" : "false";
+      break;
+    case Kind::kNumberValue:
+      AppendJsonNumber(value.number_value(), out);
+      break;
+    case Kind::kStringValue:
+      AppendJsonString(value.string_value(), out);
+      break;
+    case Kind::kStructValue:
+      AppendJson(value.struct_value(), out);
+      break;
     case Kind::kListValue: {
       out.push_back('[');
       for (int i = 0; i < value.list_value().values_size(); ++i) {
@@ -148,7 +168,8 @@ void AppendJson(const google::protobuf::Value& value, std::string& out) {
       out.push_back(']');
       break;
     }
-    default: out += "null";
+    default:
+      out += "null";
   }
 }
 

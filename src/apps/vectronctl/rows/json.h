@@ -10,11 +10,12 @@
 
 namespace vectron::rows {
 
-// Parses one JSON object. InvalidArgument: malformed, no object, nested deeper than kMaxJsonDepth, or a whole number beyond
-// 2^53 (a Struct holds doubles and would change it).
+// Parses one JSON object. InvalidArgument: malformed, no object, nested deeper than kMaxJsonDepth,
+// or a whole number beyond 2^53 (a Struct holds doubles and would change it).
 absl::StatusOr<google::protobuf::Struct> ParseObject(std::string_view json);
 
-// Appends without white space; keys sorted, whole numbers without a fraction, others as short as they read back equal.
+// Appends without white space; keys sorted, whole numbers without a fraction, others as short as
+// they read back equal.
 void AppendJson(const google::protobuf::Value& value, std::string& out);
 void AppendJson(const google::protobuf::Struct& value, std::string& out);
 // Appends a quoted string.

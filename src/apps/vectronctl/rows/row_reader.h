@@ -1,7 +1,8 @@
 #pragma once
 
-// Vectors from files, row by row: `.fvecs` and `.bvecs` (texmex), `.npy` (f2, f4, f8, u1; C order), `.f16` (u32 n, u32 d, then
-// n x d binary16) and JSON Lines of {"id", "vector", "payload"}; each also with ".gz" behind.
+// Vectors from files, row by row: `.fvecs` and `.bvecs` (texmex), `.npy` (f2, f4, f8, u1; C order),
+// `.f16` (u32 n, u32 d, then n x d binary16) and JSON Lines of {"id", "vector", "payload"}; each
+// also with ".gz" behind.
 
 #include <cstdint>
 #include <memory>
@@ -26,15 +27,16 @@ class RowReader {
  public:
   virtual ~RowReader() = default;
 
-  // Chooses the format by the name's end. NotFound, InvalidArgument (unknown format, a header that makes no sense), DataLoss.
+  // Chooses the format by the name's end. NotFound, InvalidArgument (unknown format, a header that
+  // makes no sense), DataLoss.
   static absl::StatusOr<std::unique_ptr<RowReader>> Open(const std::string& path);
 
-  // The next row; nullopt at the end. InvalidArgument: this row is bad and the next call goes on behind it ("path:line: what");
-  // after any other error the reader is at its end.
+  // The next row; nullopt at the end. InvalidArgument: this row is bad and the next call goes on
+  // behind it ("path:line: what"); after any other error the reader is at its end.
   virtual absl::StatusOr<std::optional<Row>> Next() = 0;
 
-  // Passes over the next `count` rows, bad ones included; used to go on where an earlier run was. Errors: as Next, not
-  // InvalidArgument.
+  // Passes over the next `count` rows, bad ones included; used to go on where an earlier run was.
+  // Errors: as Next, not InvalidArgument.
   virtual absl::Status Skip(uint64_t count);
 
   // How much of the file has been read, in [0, 1]; -1 when unknown.
@@ -66,8 +68,8 @@ struct Matrix {
 // Stops at `max_rows`. A bad row is an error here.
 absl::StatusOr<Matrix> ReadMatrix(const std::string& path, size_t max_rows = SIZE_MAX);
 
-// Exact answers of queries: `.ivecs` or `.u32` (u32 nq, u32 k, then nq x k u32), also with ".gz". Best first; kNoRow fills
-// short rows.
+// Exact answers of queries: `.ivecs` or `.u32` (u32 nq, u32 k, then nq x k u32), also with ".gz".
+// Best first; kNoRow fills short rows.
 inline constexpr uint32_t kNoRow = 0xffffffff;
 struct Truth {
   size_t queries = 0;

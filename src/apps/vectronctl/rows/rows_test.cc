@@ -279,7 +279,8 @@ TEST(HalfToFloat, KnowsTheCornersOfTheFormat) {
 
 TEST(Json, TextSurvivesTheWayThroughAStruct) {
   const std::string text =
-      "{\"a\":[1,2.5,-0.1,true,null,\"q\\\"\\\\\\n\\u0001ü\"],\"b\":{\"c\":{}},\"n\":9007199254740992}";
+      "{\"a\":[1,2.5,-0.1,true,null,\"q\\\"\\\\\\n\\u0001ü\"],\"b\":{\"c\":{}},\"n\":"
+      "9007199254740992}";
   auto value = ParseObject(text);
   ASSERT_TRUE(value.ok()) << value.status();
   std::string out;

@@ -1,0 +1,31 @@
+#pragma once
+
+// `vectronctl bench`: recall, rate and latency of searches in a collection.
+
+#include <cstdint>
+#include <string>
+
+namespace vectron::ctl {
+
+struct BenchOptions {
+  std::string collection;
+  std::string queries;  // a file of vectors
+  std::string truth;    // .ivecs or .u32; "" for no recall
+  std::string grpc_address;
+  std::string http_address;
+  std::string protocol = "grpc";
+  std::string filter;
+  uint32_t clients = 8;
+  double seconds = 10;
+  uint32_t k = 10;
+  uint32_t ef = 0;
+  bool exact = false;
+  uint64_t limit = 10'000;  // queries taken from the file
+  std::string id_prefix;    // as given to import
+  uint64_t pid = 0;         // of the server on this machine: its CPU per query and memory too
+  bool json = false;
+};
+// Returns the exit code: 1 when a request failed.
+int RunBench(const BenchOptions& options);
+
+}  // namespace vectron::ctl

@@ -1,0 +1,3 @@
+#include "apps/vectronctl/flags.h"
+
+int main(int argc, char** argv) { return vectron::ctl::RunCommandLine(argc, argv); }
