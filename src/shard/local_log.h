@@ -4,7 +4,9 @@
 //
 // A turn of the log thread takes everything proposed since the last turn, over all groups, writes it with one sync, hands
 // the entries to each group's applier on the apply executor (one group's entries in order, by one thread at a time), then
-// calls `done`. While a turn writes, the next one gathers. An entry is committed once it is on disk.
+// calls `done`, after Apply returned. While a turn writes, the next one gathers. An entry is committed once it is on disk.
+// Propose refuses as ResourceExhausted past the limits of base/limits.h, which count entries until they are applied, and when the
+// disk has less than a quarter of its reserve left; callers heed nearly_full() before.
 //
 // A failed write or sync means that what is on disk is unknown, so the process ends (LocalLogDeps::on_fatal) and learns it
 // from the disk when it starts again; only a full disk, met in spite of the reserve, merely refuses all later proposals.
@@ -14,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -67,6 +70,7 @@ class LocalLog {
     uint64_t turns = 0;      // synced writes
     uint64_t entries = 0;
     uint64_t bytes = 0;      // of commands
+    bool failed = false;     // a write failed: every proposal is refused
     uint64_t disk_bytes = 0;
     uint64_t memory_bytes = 0;
   };

@@ -34,7 +34,7 @@ struct LogAppend {
   std::optional<std::string_view> hard_state;       // opaque; kept as is when not given
 };
 
-// Thread-safe; appends to one group must not overlap each other.
+// Thread-safe, but what changes one group (Append, CutBefore, Restart, Destroy) must not overlap.
 class LogStore {
  public:
   // tail_cache_bytes: recent commands kept in memory, all groups together.

@@ -177,6 +177,8 @@ rocksdb::DBOptions DbOptionsFor(const RocksOptions& options, const RocksResource
   db.avoid_flush_during_recovery = true;
   // The same state after a stop as after a crash: one way to start, and it is tested.
   db.avoid_flush_during_shutdown = true;
+  // A missing log, or a MANIFEST that has lost its end, is then noticed.
+  db.track_and_verify_wals_in_manifest = options.write_ahead_log == WriteAheadLog::kOn;
   db.atomic_flush = options.write_ahead_log == WriteAheadLog::kOff;
   return db;
 }
