@@ -1,0 +1,255 @@
+#include "shard/search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "base/limits.h"
+#include "base/status.h"
+#include "model/payload.h"
+#include "shard/selection.h"
+
+namespace vectron::shard {
+namespace {
+
+// Searches on a fresh snapshot before stale rows are taken from the store.
+constexpr int kFreshTries = 2;
+// Hits asked for beyond k then, in place of those that turn out to be deleted.
+constexpr uint32_t kSpareHits = 16;
+
+// One attempt at a search.
+class Attempt {
+ public:
+  Attempt(StateMachine& state, const SearchQuery& query, bool last)
+      : state_(state), query_(query), last_(last), indexes_(state.indexes()) {}
+
+  // False when the search must start over on a newer snapshot.
+  absl::StatusOr<bool> Run();
+  std::vector<SearchHit> TakeHits() { return std::move(hits_); }
+  ShardTrace Trace() const;
+
+ private:
+  bool filtered() const { return query_.filter != nullptr && !query_.filter->empty(); }
+  absl::Status SearchIndex();
+  absl::Status AddPayloads();
+  absl::Status AddVectors();
+  absl::Status TakeStaleFromStore();
+  void DropStale();
+  void MarkStale(const std::string& id, uint64_t version);
+
+  StateMachine& state_;
+  const SearchQuery& query_;
+  const bool last_;
+  const std::shared_ptr<Indexes> indexes_;
+  std::optional<Selection> selection_;
+  std::optional<index::Snapshot> snapshot_;  // without a filter
+  index::SearchResult result_;
+  std::vector<SearchHit> hits_;
+  std::vector<std::string> stale_;
+  uint64_t wait_for_ = 0;  // the newest index whose effects were seen in the store
+};
+
+absl::Status Attempt::SearchIndex() {
+  index::SearchOptions options;
+  options.k = last_ ? std::min(query_.k + kSpareHits, kMaxTopK) : query_.k;
+  options.ef = query_.ef != 0 ? query_.ef : state_.schema().hnsw.ef_search;
+  options.exact = query_.exact;
+  if (filtered()) {
+    ASSIGN_OR_RETURN(Selection selection, Select(state_, indexes_, *query_.filter));
+    selection_.emplace(std::move(selection));
+    for (const std::string& id : selection_->stale) MarkStale(id, 0);
+    if (selection_->slots.count == 0) {
+      result_.stats.plan = index::Plan::kScanMatches;
+      return absl::OkStatus();
+    }
+    options.filter = &selection_->slots;
+    ASSIGN_OR_RETURN(result_,
+                     indexes_->vectors->Search(selection_->snapshot, query_.vector, options));
+  } else {
+    snapshot_.emplace(indexes_->vectors->TakeSnapshot());
+    ASSIGN_OR_RETURN(result_, indexes_->vectors->Search(*snapshot_, query_.vector, options));
+  }
+  hits_.reserve(result_.hits.size());
+  for (index::Hit& hit : result_.hits) {
+    if (query_.score_threshold.has_value() && hit.distance > *query_.score_threshold) break;
+    hits_.push_back({.id = std::move(hit.id), .score = hit.distance, .version = hit.version,
+                     .payload = {}, .vector = {}});
+  }
+  return absl::OkStatus();
+}
+
+void Attempt::MarkStale(const std::string& id, uint64_t version) {
+  stale_.push_back(id);
+  wait_for_ = std::max(wait_for_, version == 0 ? state_.writing() : version);
+}
+
+absl::Status Attempt::AddPayloads() {
+  std::vector<size_t> positions;
+  std::vector<std::string_view> ids;
+  for (size_t i = 0; i < hits_.size(); ++i) {
+    if ((result_.hits[i].flags & kHasPayload) == 0) continue;
+    positions.push_back(i);
+    ids.push_back(hits_[i].id);
+  }
+  if (ids.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(auto points, state_.store().ReadPoints(ids));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    SearchHit& hit = hits_[positions[i]];
+    if (!points[i].has_value() || points[i]->version != hit.version) {
+      MarkStale(hit.id, points[i].has_value() ? points[i]->version : 0);
+    } else if (query_.payload_fields.empty()) {
+      hit.payload = std::move(points[i]->payload);
+    } else {
+      hit.payload = SelectPayloadFields(points[i]->payload, query_.payload_fields);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Attempt::AddVectors() {
+  std::vector<std::string_view> ids;
+  for (const SearchHit& hit : hits_) ids.push_back(hit.id);
+  if (ids.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(auto vectors, state_.store().ReadVectors(ids));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (!vectors[i].has_value() || vectors[i]->version != hits_[i].version) {
+      MarkStale(hits_[i].id, vectors[i].has_value() ? vectors[i]->version : 0);
+    } else {
+      hits_[i].vector = std::move(vectors[i]->components);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Attempt::DropStale() {
+  std::sort(stale_.begin(), stale_.end());
+  stale_.erase(std::unique(stale_.begin(), stale_.end()), stale_.end());
+  std::erase_if(hits_, [this](const SearchHit& hit) {
+    return std::binary_search(stale_.begin(), stale_.end(), hit.id);
+  });
+}
+
+absl::Status Attempt::TakeStaleFromStore() {
+  DropStale();
+  for (const std::string& id : stale_) {
+    ASSIGN_OR_RETURN(std::optional<PointRecord> record, state_.store().ReadRecord(id, true));
+    wait_for_ = std::max(wait_for_, record.has_value() ? record->version : state_.writing());
+    if (!record.has_value()) continue;
+    if (filtered() && !Matches(*query_.filter, id, PayloadTree(record->payload))) continue;
+    const auto score = static_cast<float>(
+        DistanceOf(state_.schema().metric, query_.vector, record->vector));
+    if (query_.score_threshold.has_value() && score > *query_.score_threshold) continue;
+    SearchHit hit{.id = id, .score = score, .version = record->version, .payload = {}, .vector = {}};
+    if (query_.include_payload) {
+      hit.payload = query_.payload_fields.empty()
+                        ? std::move(record->payload)
+                        : SelectPayloadFields(record->payload, query_.payload_fields);
+    }
+    if (query_.include_vectors) hit.vector = std::move(record->vector);
+    hits_.push_back(std::move(hit));
+  }
+  std::sort(hits_.begin(), hits_.end(), [](const SearchHit& a, const SearchHit& b) {
+    return std::tie(a.score, a.id) < std::tie(b.score, b.id);
+  });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Attempt::Run() {
+  RETURN_IF_ERROR(SearchIndex());
+  if (query_.include_payload) RETURN_IF_ERROR(AddPayloads());
+  if (query_.include_vectors) RETURN_IF_ERROR(AddVectors());
+  if (!stale_.empty() && last_) RETURN_IF_ERROR(TakeStaleFromStore());
+  if (!stale_.empty()) RETURN_IF_ERROR(state_.WaitPublished(wait_for_));
+  if (!stale_.empty() && !last_) return false;
+  if (hits_.size() > query_.k) hits_.resize(query_.k);
+  return true;
+}
+
+std::string Reason(const index::SearchStats& stats, const Selection* selection, bool exact) {
+  std::string reason;
+  switch (stats.plan) {
+    case index::Plan::kFlat:
+      reason = exact ? "exact search was asked for" : "too few rows to need a graph";
+      break;
+    case index::Plan::kGraph: reason = "no filter"; break;
+    case index::Plan::kGraphFiltered: reason = "most rows pass the filter"; break;
+    case index::Plan::kGraphTwoHop: reason = "some rows pass the filter"; break;
+    case index::Plan::kScanMatches:
+      reason = exact ? "exact search of the rows that pass the filter"
+                     : "few rows pass the filter, each is compared";
+      break;
+  }
+  if (selection == nullptr) return reason;
+  if (selection->made_bitmap) return reason + "; a bitmap was made for the filter";
+  if (selection->evaluated == 0) return reason + "; the filter was answered by bitmaps";
+  return reason + fmt::format("; {} payloads were evaluated", selection->evaluated);
+}
+
+ShardTrace Attempt::Trace() const {
+  ShardTrace trace;
+  const Selection* selection = selection_.has_value() ? &*selection_ : nullptr;
+  const index::Snapshot& snapshot = selection != nullptr ? selection->snapshot : *snapshot_;
+  trace.plan = index::PlanName(result_.stats.plan);
+  trace.reason = Reason(result_.stats, selection, query_.exact);
+  trace.points = state_.points();
+  trace.matches_estimated = selection != nullptr ? selection->slots.count : trace.points;
+  trace.matches = trace.points;
+  if (selection != nullptr) {
+    trace.matches = 0;
+    indexes_->vectors->ForEachRow(snapshot, [&](uint32_t slot, std::string_view, uint64_t) {
+      if (selection->slots.Contains(slot)) trace.matches += 1;
+    });
+  }
+  trace.hops = result_.stats.hops;
+  trace.distances = result_.stats.distances;
+  trace.tail_scanned = result_.stats.tail_scanned;
+  trace.tombstones = result_.stats.tombstones;
+  trace.reranked = result_.stats.reranked;
+  trace.rerank_changes = result_.stats.rerank_changes;
+  return trace;
+}
+
+double Dot(std::span<const float> a, std::span<const float> b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];
+  return sum;
+}
+
+}  // namespace
+
+double DistanceOf(Metric metric, std::span<const float> a, std::span<const float> b) {
+  switch (metric) {
+    case Metric::kCosine: return 1 - Dot(a, b) / std::sqrt(Dot(a, a) * Dot(b, b));
+    case Metric::kDot: return -Dot(a, b);
+    case Metric::kEuclidean: break;
+  }
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double difference = static_cast<double>(a[i]) - b[i];
+    sum += difference * difference;
+  }
+  return sum;
+}
+
+absl::StatusOr<SearchAnswer> SearchShard(StateMachine& state, ShardOrdinal ordinal,
+                                         const Clock& clock, const SearchQuery& query) {
+  const int64_t start_us = query.explain ? clock.MonotonicMicros() : 0;
+  for (int tries = 0; ; ++tries) {
+    Attempt attempt(state, query, tries >= kFreshTries);
+    ASSIGN_OR_RETURN(const bool done, attempt.Run());
+    if (!done) continue;
+    SearchAnswer answer;
+    answer.hits = attempt.TakeHits();
+    if (query.explain) {
+      answer.traces.push_back(attempt.Trace());
+      answer.traces.back().shard_id = ordinal.value;
+      answer.traces.back().time_us = static_cast<uint64_t>(clock.MonotonicMicros() - start_us);
+    }
+    return answer;
+  }
+}
+
+}  // namespace vectron::shard

@@ -1,0 +1,225 @@
+#include "shard/selection.h"
+
+#include <algorithm>
+#include <functional>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "base/status.h"
+#include "model/payload.h"
+#include "shard/bounds.h"
+
+namespace vectron::shard {
+namespace {
+
+// Rows whose payloads are read together.
+constexpr size_t kReadRows = 256;
+// Tries to meet the appender at rest before ids are looked for row by row instead.
+constexpr int kAppenderTries = 16;
+// Bitmaps made for one search.
+constexpr int kMaxMadeBitmaps = 8;
+// Below this many evaluations a bitmap is not worth its upkeep.
+constexpr uint64_t kMinEvaluations = 2'048;
+
+using IdSets = std::unordered_map<const HasIdTest*, Roaring>;
+
+void CollectIdTests(const Filter& filter, IdSets& into) {
+  for (const auto* group : {&filter.must, &filter.should, &filter.must_not}) {
+    for (const Condition& condition : *group) {
+      if (const auto* ids = std::get_if<HasIdTest>(&condition.test)) into[ids];
+      if (const auto* nested = std::get_if<std::unique_ptr<Filter>>(&condition.test)) {
+        CollectIdTests(**nested, into);
+      }
+    }
+  }
+}
+
+void FindIdsByRow(const index::VectorIndex& vectors, const index::Snapshot& snapshot, IdSets& sets) {
+  std::unordered_map<std::string_view, std::vector<Roaring*>> wanted;
+  for (auto& [test, slots] : sets) {
+    slots = Roaring();
+    for (const std::string& id : test->ids) wanted[id].push_back(&slots);
+  }
+  vectors.ForEachRow(snapshot, [&](uint32_t slot, std::string_view id, uint64_t) {
+    const auto found = wanted.find(id);
+    if (found == wanted.end()) return;
+    for (Roaring* slots : found->second) slots->add(slot);
+  });
+}
+
+// A snapshot, and the slots that the ids of has_id tests have in it. The table of ids is the appender's, so it is asked while the
+// appender rests and nothing is uncommitted; a snapshot taken then shows the same state.
+absl::StatusOr<index::Snapshot> SnapshotWithIds(StateMachine& state, Indexes& indexes, IdSets& sets) {
+  for (int tries = 0; !sets.empty() && tries < kAppenderTries; ++tries) {
+    std::optional<index::Snapshot> snapshot;
+    uint64_t prepared = 0;
+    state.WithAppender([&](const StateMachine::AppenderView& appender) {
+      prepared = appender.prepared;
+      if (!appender.committed || &appender.indexes != &indexes) return;
+      snapshot.emplace(indexes.vectors->TakeSnapshot());
+      for (auto& [test, slots] : sets) {
+        for (const std::string& id : test->ids) {
+          if (const auto located = indexes.vectors->Find(id)) slots.add(located->slot);
+        }
+      }
+    });
+    if (snapshot.has_value()) return *std::move(snapshot);
+    if (!state.WaitPublished(prepared).ok()) break;
+  }
+  index::Snapshot snapshot = indexes.vectors->TakeSnapshot();
+  if (!sets.empty()) FindIdsByRow(*indexes.vectors, snapshot, sets);
+  return snapshot;
+}
+
+using RowTest = std::function<bool(std::string_view id, const Value& payload)>;
+
+struct Evaluated {
+  Roaring passed;
+  std::vector<std::string> stale;
+  uint64_t newest_stale = 0;  // a version that every stale row is older than, or the newest that can have removed it
+  uint64_t rows = 0;
+};
+
+class Evaluator {
+ public:
+  Evaluator(StateMachine& state, const RowTest& test) : state_(state), test_(test) {}
+
+  absl::Status Add(uint32_t slot, const index::VectorIndex::RowView& row) {
+    result_.rows += 1;
+    if ((row.flags & kHasPayload) == 0) {
+      if (test_(row.id, no_payload_)) result_.passed.add(slot);
+      return absl::OkStatus();
+    }
+    slots_.push_back(slot);
+    ids_.push_back(row.id);
+    versions_.push_back(row.version);
+    return ids_.size() < kReadRows ? absl::OkStatus() : Flush();
+  }
+
+  absl::Status Flush() {
+    if (ids_.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const auto points, state_.store().ReadPoints(ids_));
+    for (size_t i = 0; i < ids_.size(); ++i) {
+      if (points[i].has_value() && points[i]->version == versions_[i]) {
+        if (test_(ids_[i], PayloadTree(points[i]->payload))) result_.passed.add(slots_[i]);
+        continue;
+      }
+      result_.stale.emplace_back(ids_[i]);
+      const uint64_t version = points[i].has_value() ? points[i]->version : state_.writing();
+      result_.newest_stale = std::max(result_.newest_stale, version);
+    }
+    slots_.clear();
+    ids_.clear();
+    versions_.clear();
+    return absl::OkStatus();
+  }
+
+  Evaluated Take() { return std::move(result_); }
+
+ private:
+  StateMachine& state_;
+  const RowTest& test_;
+  const Value no_payload_{Object{}};
+  std::vector<uint32_t> slots_;
+  std::vector<std::string_view> ids_;
+  std::vector<uint64_t> versions_;
+  Evaluated result_;
+};
+
+// Applies `test` to each row of the snapshot whose slot is in `candidates`.
+absl::StatusOr<Evaluated> EvaluateRows(StateMachine& state, const index::VectorIndex& vectors,
+                                       const index::Snapshot& snapshot, const Roaring& candidates,
+                                       const RowTest& test) {
+  Evaluator evaluator(state, test);
+  for (const uint32_t slot : candidates) {
+    const auto row = vectors.RowAt(snapshot, slot);
+    if (row.has_value()) RETURN_IF_ERROR(evaluator.Add(slot, *row));
+  }
+  RETURN_IF_ERROR(evaluator.Flush());
+  return evaluator.Take();
+}
+
+// Gives a condition a bitmap. False when another search is at it or it is too long to keep.
+absl::StatusOr<bool> MakeBitmap(StateMachine& state, Indexes& indexes, const Condition& leaf) {
+  std::shared_ptr<FilterIndex::Kept> kept;
+  uint64_t prepared = 0;
+  state.WithAppender([&](const StateMachine::AppenderView& appender) {
+    prepared = appender.prepared;
+    if (&appender.indexes == &indexes) kept = indexes.filters.Register(leaf);
+  });
+  if (kept == nullptr) return false;
+  // Rows that were prepared before are in the snapshot; those after are seen by Add.
+  if (!state.WaitPublished(prepared).ok()) {
+    indexes.filters.Abandon(kept);
+    return false;
+  }
+  absl::Status status;
+  {
+    const index::Snapshot snapshot = indexes.vectors->TakeSnapshot();
+    Roaring all;
+    if (snapshot.row_count() > 0) all.addRange(0, snapshot.row_count());
+    const auto rows =
+        EvaluateRows(state, *indexes.vectors, snapshot, all,
+                     [&leaf](std::string_view id, const Value& payload) {
+                       return MatchesCondition(leaf, id, payload);
+                     });
+    status = rows.status();
+    if (status.ok()) {
+      const uint64_t usable_from = std::max(snapshot.applied_index(), rows->newest_stale);
+      indexes.filters.Publish(kept, rows->passed, usable_from);
+      status = state.WaitPublished(usable_from);
+    }
+  }
+  if (status.ok()) return true;
+  indexes.filters.Abandon(kept);
+  return status;
+}
+
+// Makes the bitmaps that are due among the leaves that left `rows` rows in doubt; true when there is a new one.
+absl::StatusOr<bool> MakeDueBitmaps(StateMachine& state, Indexes& indexes,
+                                    const std::vector<const Condition*>& unsure, uint64_t rows) {
+  const uint64_t due = std::max(kMinEvaluations, indexes.vectors->stats().live);
+  int made = 0;
+  for (const Condition* leaf : unsure) {
+    if (made == kMaxMadeBitmaps) break;
+    if (indexes.filters.CountEvaluations(*leaf, rows) < due) continue;
+    ASSIGN_OR_RETURN(const bool is_new, MakeBitmap(state, indexes, *leaf));
+    if (is_new) ++made;
+  }
+  return made > 0;
+}
+
+}  // namespace
+
+absl::StatusOr<Selection> Select(StateMachine& state, const std::shared_ptr<Indexes>& indexes,
+                                 const Filter& filter) {
+  bool made_bitmap = false;
+  while (true) {
+    IdSets ids;
+    CollectIdTests(filter, ids);
+    ASSIGN_OR_RETURN(index::Snapshot snapshot, SnapshotWithIds(state, *indexes, ids));
+    const FilterIndex::IdResolver resolve = [&ids](const HasIdTest& test) { return ids.at(&test); };
+    std::vector<const Condition*> unsure;
+    const FilterIndex::Query query{snapshot.applied_index(), snapshot.row_count(), resolve};
+    Bounds bounds = indexes->filters.Evaluate(filter, query, &unsure);
+    if (bounds.exact) {
+      return Selection{std::move(snapshot), ToSlotSet(bounds.lower), {}, 0, made_bitmap};
+    }
+    const Roaring in_doubt = bounds.upper - bounds.lower;
+    if (!made_bitmap) {
+      ASSIGN_OR_RETURN(made_bitmap,
+                       MakeDueBitmaps(state, *indexes, unsure, in_doubt.cardinality()));
+      if (made_bitmap) continue;
+    }
+    ASSIGN_OR_RETURN(Evaluated rows,
+                     EvaluateRows(state, *indexes->vectors, snapshot, in_doubt,
+                                  [&filter](std::string_view id, const Value& payload) {
+                                    return Matches(filter, id, payload);
+                                  }));
+    return Selection{std::move(snapshot), ToSlotSet(bounds.lower | rows.passed),
+                     std::move(rows.stale), rows.rows, made_bitmap};
+  }
+}
+
+}  // namespace vectron::shard

@@ -1,0 +1,139 @@
+#include <algorithm>
+#include <utility>
+
+#include "base/status.h"
+#include "model/validate.h"
+#include "shard/search.h"
+#include "shard/shard_impl.h"
+
+namespace vectron::shard {
+
+absl::Status ShardImpl::ReadGate() const {
+  if (closing_) return Unavailable("the shard is closing");
+  if (!quarantined_) return absl::OkStatus();
+  const absl::MutexLock lock(&mutex_);
+  return problem_;
+}
+
+// With one copy a write is acknowledged only after it is published here, so a read needs no barrier to see it.
+void ShardImpl::WithBarrier(Consistency consistency, Resume resume) {
+  if (consistency == Consistency::kUnspecified) consistency = options_.schema.default_consistency;
+  if (consistency == Consistency::kEventual || options_.schema.replication_factor <= 1) {
+    resume(absl::OkStatus());
+    return;
+  }
+  // A bounded read takes the barrier of a strong one, which is within any bound.
+  replicator_->ReadBarrier([this, resume = std::move(resume)](absl::StatusOr<uint64_t> index) {
+    if (!index.ok()) {
+      resume(index.status());
+      return;
+    }
+    absl::Status gate = ReadGate();
+    if (gate.ok()) {
+      const absl::MutexLock lock(&mutex_);
+      if (state_->published() < *index) {
+        barriers_.emplace(*index, resume);
+        return;
+      }
+    }
+    resume(std::move(gate));
+  });
+}
+
+void ShardImpl::Search(const SearchQuery& query,
+                       std::function<void(absl::StatusOr<SearchAnswer>)> done) {
+  absl::Status status = ReadGate();
+  if (status.ok()) status = CheckQuery(query, options_.schema);
+  if (!status.ok()) {
+    done(status);
+    return;
+  }
+  searches_.fetch_add(1, std::memory_order_relaxed);
+  const auto run = [this](const SearchQuery& wanted) -> absl::StatusOr<SearchAnswer> {
+    if (searches_refused_) return Unavailable("the index is damaged and being made again");
+    return SearchShard(*state_, options_.ordinal, *deps_.clock, wanted);
+  };
+  if (query.consistency == Consistency::kEventual || options_.schema.replication_factor <= 1) {
+    done(run(query));  // without a copy of the query
+    return;
+  }
+  WithBarrier(query.consistency, [run, query, done = std::move(done)](const absl::Status& ready) {
+    done(ready.ok() ? run(query) : ready);
+  });
+}
+
+void ShardImpl::Get(const std::string& id, const GetOptions& options,
+                    std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) {
+  const absl::Status status = ReadGate();
+  if (!status.ok()) {
+    done(status);
+    return;
+  }
+  const auto run = [this](const std::string& wanted,
+                          bool with_vector) -> absl::StatusOr<std::optional<PointRecord>> {
+    ASSIGN_OR_RETURN(std::optional<PointRecord> record,
+                     state_->store().ReadRecord(wanted, with_vector));
+    RETURN_IF_ERROR(
+        state_->WaitPublished(record.has_value() ? record->version : state_->writing()));
+    return record;
+  };
+  WithBarrier(options.consistency, [run, id, with_vector = options.include_vector,
+                                    done = std::move(done)](const absl::Status& ready) {
+    if (!ready.ok()) {
+      done(ready);
+      return;
+    }
+    done(run(id, with_vector));
+  });
+}
+
+absl::StatusOr<std::vector<PointRecord>> ShardImpl::ScanPoints(const std::string& after,
+                                                               size_t limit, bool with_vectors) {
+  RETURN_IF_ERROR(ReadGate());
+  std::vector<PointRecord> records;
+  if (limit == 0) return records;
+  RETURN_IF_ERROR(state_->store().ScanPoints(
+      after, [&](std::string_view id, uint64_t version, std::string_view payload) {
+        records.push_back({std::string(id), {}, std::string(payload), version});
+        return records.size() < limit;
+      }));
+  if (with_vectors) {
+    std::vector<std::string_view> ids;
+    for (const PointRecord& record : records) ids.push_back(record.id);
+    ASSIGN_OR_RETURN(auto vectors, state_->store().ReadVectors(ids));
+    for (size_t i = 0; i < records.size(); ++i) {
+      PointRecord& record = records[i];
+      if (vectors[i].has_value() && vectors[i]->version == record.version) {
+        record.vector = std::move(vectors[i]->components);
+        continue;
+      }
+      // Written in between: as it is now, or gone.
+      ASSIGN_OR_RETURN(std::optional<PointRecord> newer,
+                       state_->store().ReadRecord(record.id, true));
+      record = newer.has_value() ? *std::move(newer) : PointRecord{};
+    }
+    std::erase_if(records, [](const PointRecord& record) { return record.id.empty(); });
+  }
+  RETURN_IF_ERROR(state_->WaitPublished(state_->writing()));
+  return records;
+}
+
+ShardStats ShardImpl::stats() const {
+  const std::shared_ptr<Indexes> indexes = state_->indexes();
+  const index::IndexStats index = indexes->vectors->stats();
+  ShardStats stats;
+  stats.points = state_->points();
+  stats.indexed = index.has_graph ? index.linked : index.live;
+  stats.tail_bytes = index.tail_bytes;
+  stats.applied_index = state_->published();
+  stats.disk_bytes = kv_->disk_bytes() + index.disk_bytes;
+  stats.memory_bytes = kv_->memory_bytes() + index.memory_bytes + indexes->filters.memory_bytes();
+  stats.searches = searches_;
+  stats.writes = writes_;
+  stats.quarantined = quarantined_;
+  const absl::MutexLock lock(&mutex_);
+  stats.problem = MessageOf(problem_);
+  return stats;
+}
+
+}  // namespace vectron::shard

@@ -1,0 +1,307 @@
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/check.h"
+#include "base/crash_point.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "index/half.h"
+#include "shard/shard_impl.h"
+
+namespace vectron::shard {
+namespace {
+
+constexpr int64_t kNanosPerMilli = 1'000'000;
+// How often an apply that met a full disk is tried again.
+constexpr int64_t kStallRetryMs = 200;
+// Log bytes after which the index is checkpointed even under a steady stream of writes: what a restart replays at most.
+constexpr uint64_t kCheckpointLogBytes = uint64_t{128} << 20;
+
+bool CanRetry(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
+}
+
+}  // namespace
+
+absl::Status ShardImpl::WriteGate() const {
+  if (closing_) return Unavailable("the shard is closing");
+  if (quarantined_) {
+    const absl::MutexLock lock(&mutex_);
+    return problem_;
+  }
+  if (stalled_flag_) return ResourceExhausted("the disk is full: applied writes wait for room");
+  return absl::OkStatus();
+}
+
+absl::Status ShardImpl::CheckHalves(const PointBatch& points) const {
+  if (options_.schema.storage != VectorStorage::kF16) return absl::OkStatus();
+  for (size_t i = 0; i < points.size(); ++i) {
+    bool zero = true;
+    for (const float value : points.vector(i)) {
+      if (!(std::abs(value) <= index::kMaxHalf)) {
+        return InvalidArgument("point '{}': component {} is beyond +-{}, the range of f16 storage",
+                               points.ids[i], value, index::kMaxHalf);
+      }
+      zero = zero && index::FromHalf(index::ToHalf(value)) == 0;
+    }
+    if (zero && options_.schema.metric == Metric::kCosine) {
+      return InvalidArgument("point '{}': vector is zero in f16 storage, cosine wants a direction",
+                             points.ids[i]);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void ShardImpl::Upsert(UpsertWrite write, int64_t deadline_nanos, WriteCallback done) {
+  absl::Status status = WriteGate();
+  if (status.ok()) status = disk_.Check();
+  if (status.ok() && replicator_->nearly_full()) {
+    status = ResourceExhausted("a disk of the group is nearly full; deletes go on");
+  }
+  if (status.ok() && write.points.dimension != options_.schema.dimension) {
+    status = InvalidArgument("vectors have {} components, collection '{}' wants {}",
+                             write.points.dimension, options_.schema.name,
+                             options_.schema.dimension);
+  }
+  if (status.ok()) status = CheckHalves(write.points);
+  if (!status.ok()) {
+    done(status);
+    return;
+  }
+  {
+    const absl::MutexLock lock(&mutex_);
+    writes_open_ += 1;
+  }
+  writes_.fetch_add(1, std::memory_order_relaxed);
+  if (deadline_nanos == 0) {
+    deadline_nanos = deps_.clock->MonotonicNanos() + kDefaultWriteDeadlineMs * kNanosPerMilli;
+  }
+  auto pending = std::make_shared<Write>(
+      Write{EncodeUpsert(write), write.points.size(), std::move(done)});  // std::function copies
+  const size_t bytes = pending->command.size();
+  admission_->Admit({bytes, deadline_nanos, [this, pending](absl::Status admitted) {
+                       if (admitted.ok()) {
+                         Propose(std::move(*pending));
+                         return;
+                       }
+                       pending->done(std::move(admitted));
+                       EndWrite();
+                     }});
+}
+
+void ShardImpl::Delete(DeleteWrite write, int64_t /*deadline_nanos*/, WriteCallback done) {
+  const absl::Status status = WriteGate();
+  if (!status.ok()) {
+    done(status);
+    return;
+  }
+  {
+    const absl::MutexLock lock(&mutex_);
+    writes_open_ += 1;
+  }
+  writes_.fetch_add(1, std::memory_order_relaxed);
+  Propose({EncodeDelete(write), 0, std::move(done)});
+}
+
+void ShardImpl::Propose(Write write) {
+  const uint64_t rows = write.rows;
+  if (rows > 0) {
+    const absl::Status reserved = state_->Reserve(rows);
+    if (!reserved.ok()) {
+      write.done(Annotate(reserved, "no room for the index"));
+      EndWrite();
+      return;
+    }
+  }
+  in_flight_bytes_ += rows * options_.schema.dimension;
+  {
+    const absl::MutexLock lock(&mutex_);
+    proposals_ += 1;
+  }
+  replicator_->Propose(std::move(write.command),
+                       [this, rows, done = std::move(write.done)](absl::StatusOr<uint64_t> index) {
+                         OnProposed(rows, done, std::move(index));
+                       });
+}
+
+// The log may answer before the entry is applied or after; the outcome is delivered when both are known.
+void ShardImpl::OnProposed(uint64_t rows, const WriteCallback& done,
+                           absl::StatusOr<uint64_t> log_index) {
+  if (rows > 0) state_->Release(rows);
+  in_flight_bytes_ -= rows * options_.schema.dimension;
+  std::optional<absl::StatusOr<WriteResult>> result;
+  {
+    const absl::MutexLock lock(&mutex_);
+    proposals_ -= 1;
+    if (!log_index.ok()) {
+      result = log_index.status();
+    } else if (const auto found = answers_.find(*log_index); found != answers_.end()) {
+      result = std::move(found->second);
+      answers_.erase(found);
+    } else if (!problem_.ok()) {
+      result = problem_;
+    } else {
+      waiters_.emplace(*log_index, done);
+    }
+    if (proposals_ == 0) answers_.clear();  // nobody is left to ask for them
+  }
+  if (!result.has_value()) return;
+  done(*std::move(result));
+  admission_->Poll();
+  EndWrite();
+}
+
+void ShardImpl::EndWrite() {
+  const absl::MutexLock lock(&mutex_);
+  CHECK_GE(writes_open_, 1u);
+  writes_open_ -= 1;
+}
+
+uint64_t ShardImpl::TailForAdmission() const {
+  const index::IndexStats stats = state_->indexes()->vectors->stats();
+  const uint64_t in_flight = in_flight_bytes_.load(std::memory_order_relaxed);
+  if (!stats.has_graph) {
+    const uint64_t rows = stats.live + stats.dead + in_flight / options_.schema.dimension;
+    if (rows * options_.schema.dimension * sizeof(float) < index::kFlatBytes) return 0;
+  }
+  return stats.tail_bytes + in_flight;
+}
+
+void ShardImpl::Apply(std::vector<Entry> entries) {
+  {
+    const absl::MutexLock lock(&apply_mutex_);
+    if (quarantined_) return;
+    if (is_stalled_) {
+      stalled_.insert(stalled_.end(), std::make_move_iterator(entries.begin()),
+                      std::make_move_iterator(entries.end()));
+      return;
+    }
+    ApplyAll(std::move(entries));
+  }
+  AnswerWaiters();
+}
+
+void ShardImpl::ApplyAll(std::vector<Entry> entries) {
+  std::span<const Entry> rest(entries);
+  const auto unapplied = [&] {
+    return std::vector<Entry>(entries.begin() + (rest.data() - entries.data()), entries.end());
+  };
+  while (!rest.empty()) {
+    absl::Status status = CheckOnceReplayed();
+    if (status.ok()) {
+      const absl::StatusOr<size_t> count = state_->Prepare(rest);
+      status = count.status();
+      if (count.ok()) {
+        for (const Entry& entry : rest.first(*count)) log_bytes_since_cut_ += entry.command.size();
+        rest = rest.subspan(*count);
+        status = state_->Finish();
+      }
+    }
+    if (status.ok()) continue;
+    if (CanRetry(status)) {
+      Stall(unapplied(), status);
+    } else {
+      Quarantine(status);
+    }
+    return;
+  }
+  last_apply_nanos_ = deps_.clock->MonotonicNanos();
+  ScheduleBuild();
+  const uint64_t due =
+      std::max(kCheckpointLogBytes, state_->indexes()->vectors->stats().memory_bytes / 2);
+  if (log_bytes_since_cut_ >= due) ScheduleCheckpoint();
+}
+
+void ShardImpl::Stall(std::vector<Entry> rest, const absl::Status& why) {
+  if (!is_stalled_) LogWarning("shard {}: applying waits: {}", options_.dir, MessageOf(why));
+  is_stalled_ = true;
+  stalled_flag_ = true;
+  stalled_.insert(stalled_.begin(), std::make_move_iterator(rest.begin()),
+                  std::make_move_iterator(rest.end()));
+  state_->Halt(Unavailable("applying waits: {}", MessageOf(why)));
+  if (closing_) return;
+  stall_timer_ = timer_.At(deps_.clock->MonotonicNanos() + kStallRetryMs * kNanosPerMilli,
+                           [this, weak = std::weak_ptr(tasks_)] {
+                             const std::shared_ptr<SerialTasks> tasks = weak.lock();
+                             if (tasks != nullptr) tasks->Schedule([this] { RetryStalled(); });
+                           });
+}
+
+void ShardImpl::RetryStalled() {
+  {
+    const absl::MutexLock lock(&apply_mutex_);
+    if (!is_stalled_ || quarantined_) return;
+    is_stalled_ = false;
+    const absl::Status status = state_->Finish();
+    if (status.ok()) {
+      std::vector<Entry> entries(std::make_move_iterator(stalled_.begin()),
+                                 std::make_move_iterator(stalled_.end()));
+      stalled_.clear();
+      ApplyAll(std::move(entries));
+    } else if (CanRetry(status)) {
+      Stall({}, status);
+    } else {
+      Quarantine(status);
+    }
+    if (!is_stalled_ && !quarantined_) {
+      stalled_flag_ = false;
+      state_->Halt(absl::OkStatus());
+      LogInfo("shard {}: applying goes on", options_.dir);
+    }
+  }
+  AnswerWaiters();
+}
+
+void ShardImpl::Quarantine(const absl::Status& why) {
+  const absl::Status problem =
+      DataLoss("shard {} of '{}' is quarantined: {}", options_.ordinal.value, options_.schema.name,
+               MessageOf(why));
+  LogError("{}", MessageOf(problem));
+  {
+    const absl::MutexLock lock(&mutex_);
+    problem_ = problem;
+  }
+  quarantined_ = true;
+  stalled_.clear();
+  state_->Halt(problem);
+}
+
+void ShardImpl::AnswerWaiters() {
+  std::vector<std::pair<WriteCallback, absl::StatusOr<WriteResult>>> writes;
+  std::vector<std::pair<Resume, absl::Status>> reads;
+  {
+    const absl::MutexLock apply_lock(&apply_mutex_);
+    std::vector<StateMachine::Outcome> outcomes = state_->TakeOutcomes();
+    const absl::MutexLock lock(&mutex_);
+    for (StateMachine::Outcome& outcome : outcomes) {
+      const auto found = waiters_.find(outcome.index);
+      if (found != waiters_.end()) {
+        writes.emplace_back(std::move(found->second), std::move(outcome.result));
+        waiters_.erase(found);
+      } else if (proposals_ > 0) {
+        answers_.emplace(outcome.index, std::move(outcome.result));
+      }
+    }
+    if (!problem_.ok()) {
+      for (auto& [index, done] : waiters_) writes.emplace_back(std::move(done), problem_);
+      waiters_.clear();
+    }
+    const auto end = problem_.ok() ? barriers_.upper_bound(state_->published()) : barriers_.end();
+    for (auto it = barriers_.begin(); it != end; ++it) {
+      reads.emplace_back(std::move(it->second), problem_);
+    }
+    barriers_.erase(barriers_.begin(), end);
+  }
+  for (auto& [done, result] : writes) {
+    done(std::move(result));
+    EndWrite();
+  }
+  for (auto& [resume, status] : reads) {
+    deps_.apply_executor->Schedule(
+        [resume = std::move(resume), status = std::move(status)] { resume(status); });
+  }
+}
+
+}  // namespace vectron::shard
