@@ -45,10 +45,17 @@ class RocksHarness : public Harness {
  public:
   explicit RocksHarness(WriteAheadLog log) : log_(log) { Open(); }
   Kv& kv() override { return *kv_; }
-  // Files as they are under a running store are what kill -9 leaves.
+  // Files as they are under a running store are what kill -9 leaves, if they are of one moment: copied again until nothing
+  // moved meanwhile.
   void Crash() override {
     const std::string left = dir_ / ("crash" + std::to_string(++crashes_));
-    std::filesystem::copy(path_, left, std::filesystem::copy_options::recursive);
+    while (true) {
+      const auto before = Sizes();
+      std::error_code error;
+      std::filesystem::copy(path_, left, std::filesystem::copy_options::recursive, error);
+      if (!error && Sizes() == before) break;
+      std::filesystem::remove_all(left);
+    }
     kv_.reset();
     path_ = left;
     Open();
@@ -63,6 +70,15 @@ class RocksHarness : public Harness {
                               resources_);
     CHECK_OK(opened.status());
     kv_ = std::move(*opened);
+  }
+
+  std::map<std::string, uint64_t> Sizes() const {
+    std::map<std::string, uint64_t> sizes;
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+      std::error_code gone;
+      sizes[entry.path().string()] = entry.file_size(gone);
+    }
+    return sizes;
   }
 
   TempDir dir_;

@@ -124,6 +124,7 @@ std::string EncodeLogGroupRecord(const LogGroupRecord& record) {
   std::string bytes;
   PutFixed(bytes, record.first_index);
   PutFixed(bytes, record.next_index);
+  PutFixed(bytes, record.cut_term);
   PutFixed(bytes, record.last_term);
   PutFixed(bytes, record.bytes_before);
   PutFixed(bytes, record.bytes_after);
@@ -134,7 +135,8 @@ absl::StatusOr<LogGroupRecord> DecodeLogGroupRecord(std::string_view bytes) {
   ByteReader reader(bytes);
   LogGroupRecord record;
   const bool whole = reader.ReadFixed(record.first_index) && reader.ReadFixed(record.next_index) &&
-                     reader.ReadFixed(record.last_term) && reader.ReadFixed(record.bytes_before) &&
+                     reader.ReadFixed(record.cut_term) && reader.ReadFixed(record.last_term) &&
+                     reader.ReadFixed(record.bytes_before) &&
                      reader.ReadFixed(record.bytes_after) && reader.remaining() == 0;
   if (!whole) return DataLoss("log group record of {} bytes", bytes.size());
   if (record.first_index == 0 || record.first_index > record.next_index ||

@@ -102,6 +102,7 @@ absl::StatusOr<LogEntryValue> DecodeLogEntryValue(std::string_view bytes);
 struct LogGroupRecord {
   uint64_t first_index = 1;
   uint64_t next_index = 1;
+  uint64_t cut_term = 0;      // of entry first_index - 1; 0 when there never was one
   uint64_t last_term = 0;     // of entry next_index - 1, also when that one was cut
   uint64_t bytes_before = 0;  // command bytes of all entries before first_index
   uint64_t bytes_after = 0;   // and before next_index

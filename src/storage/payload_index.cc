@@ -240,13 +240,16 @@ struct PayloadIndex::State {
   Roaring slots ABSL_GUARDED_BY(mutex);
   std::vector<std::unique_ptr<Field>> fields ABSL_GUARDED_BY(mutex);  // as fields_
 
-  void Clear(const Roaring& cleared) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+  // cleared: sorted.
+  void Clear(std::span<const uint32_t> cleared) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     for (const std::unique_ptr<Field>& field : fields) {
-      for (Roaring* bitmap : field->bitmaps()) *bitmap -= cleared;
+      for (Roaring* bitmap : field->bitmaps()) {
+        for (const uint32_t slot : cleared) bitmap->remove(slot);
+      }
       field->keys.Remove(cleared);
       for (const uint32_t slot : cleared) field->keywords.Remove(slot);
     }
-    slots -= cleared;
+    for (const uint32_t slot : cleared) slots.remove(slot);
   }
   const Field& At(size_t field) const ABSL_SHARED_LOCKS_REQUIRED(mutex) {
     CHECK_LT(field, fields.size());
@@ -269,7 +272,7 @@ void PayloadIndex::Add(uint32_t slot, std::span<const FieldFacts> facts) {
   CHECK_EQ(facts.size(), fields_.size());
   const absl::MutexLock lock(&state_->mutex);
   if (!state_->slots.addChecked(slot)) {
-    state_->Clear(Roaring(1, &slot));
+    state_->Clear(std::span(&slot, 1));
     state_->slots.add(slot);
   }
   for (size_t i = 0; i < facts.size(); ++i) {
@@ -281,11 +284,12 @@ void PayloadIndex::Add(uint32_t slot, std::span<const FieldFacts> facts) {
 }
 
 void PayloadIndex::ClearSlots(std::span<const uint32_t> slots) {
-  for (size_t start = 0; start < slots.size(); start += kClearedAtOnce) {
-    const size_t count = std::min(kClearedAtOnce, slots.size() - start);
-    const Roaring cleared(count, slots.data() + start);
+  std::vector<uint32_t> sorted(slots.begin(), slots.end());
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t start = 0; start < sorted.size(); start += kClearedAtOnce) {
+    const size_t count = std::min(kClearedAtOnce, sorted.size() - start);
     const absl::MutexLock lock(&state_->mutex);
-    state_->Clear(cleared);
+    state_->Clear(std::span(sorted).subspan(start, count));
   }
 }
 

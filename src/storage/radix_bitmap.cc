@@ -61,7 +61,8 @@ struct RadixBitmap::Node {
 
   static void Add(std::unique_ptr<Node>& node, uint64_t key, uint32_t slot);
   void Split();
-  static void Remove(std::unique_ptr<Node>& node, const Roaring& removed);
+  // slots: sorted.
+  static void Remove(std::unique_ptr<Node>& node, std::span<const uint32_t> slots);
   void Collect(const Range& range, Parts& parts) const;
   void Serialize(std::string& out) const;
   static bool Parse(ByteReader& reader, int depth, std::unique_ptr<Node>& node);
@@ -115,12 +116,11 @@ void RadixBitmap::Node::Split() {
   }
 }
 
-void RadixBitmap::Node::Remove(std::unique_ptr<Node>& node, const Roaring& removed) {
-  if (node == nullptr) return;
+void RadixBitmap::Node::Remove(std::unique_ptr<Node>& node, std::span<const uint32_t> slots) {
   if (node->kind == Kind::kLeaf) {
     size_t kept = 0;
     for (size_t i = 0; i < node->keys.size(); ++i) {
-      if (removed.contains(node->slots[i])) continue;
+      if (std::binary_search(slots.begin(), slots.end(), node->slots[i])) continue;
       node->keys[kept] = node->keys[i];
       node->slots[kept++] = node->slots[i];
     }
@@ -129,10 +129,18 @@ void RadixBitmap::Node::Remove(std::unique_ptr<Node>& node, const Roaring& remov
     if (kept == 0) node.reset();
     return;
   }
-  if (!node->all.intersect(removed)) return;
-  node->all -= removed;
-  for (std::unique_ptr<Node>& child : node->children) Remove(child, removed);
-  if (node->all.isEmpty()) node.reset();
+  std::vector<uint32_t> here;
+  for (const uint32_t slot : slots) {
+    if (node->all.removeChecked(slot)) here.push_back(slot);
+  }
+  if (here.empty()) return;
+  if (node->all.isEmpty()) {
+    node.reset();
+    return;
+  }
+  for (std::unique_ptr<Node>& child : node->children) {
+    if (child != nullptr) Remove(child, here);
+  }
 }
 
 void RadixBitmap::Node::Collect(const Range& range, Parts& parts) const {
@@ -215,7 +223,9 @@ RadixBitmap& RadixBitmap::operator=(RadixBitmap&&) noexcept = default;
 
 void RadixBitmap::Add(uint64_t key, uint32_t slot) { Node::Add(root_, key, slot); }
 
-void RadixBitmap::Remove(const Roaring& slots) { Node::Remove(root_, slots); }
+void RadixBitmap::Remove(std::span<const uint32_t> slots) {
+  if (root_ != nullptr) Node::Remove(root_, slots);
+}
 
 Roaring RadixBitmap::Parts::Unite() const {
   std::vector<const Roaring*> inputs = bitmaps;

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,8 +44,8 @@ class RadixBitmap {
   RadixBitmap& operator=(RadixBitmap&&) noexcept;
 
   void Add(uint64_t key, uint32_t slot);
-  // Removes every entry of these slots.
-  void Remove(const Roaring& slots);
+  // Removes every entry of these slots, given in order.
+  void Remove(std::span<const uint32_t> slots);
 
   // Parts of an answer, gathered over several ranges and united once. The bitmaps are the tree's own.
   struct Parts {
