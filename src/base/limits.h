@@ -72,6 +72,7 @@ inline constexpr uint64_t kMaxLogPendingBytes = uint64_t{256} << 20;
 inline constexpr size_t kMaxLogPendingEntriesPerGroup = 16'384;
 inline constexpr uint64_t kMaxLogTurnBytes = uint64_t{16} << 20;  // of one synced write, so that small ones do not wait long
 inline constexpr uint64_t kMaxGroupLogBytes = uint64_t{256} << 20;  // kept for index checkpoints beyond what the store needs
+inline constexpr uint64_t kMaxUnappliedBytes = uint64_t{64} << 20;  // committed and waiting for a group's applier
 inline constexpr size_t kLogReplayChunkBytes = size_t{8} << 20;   // memory of a replay
 
 }  // namespace vectron

@@ -13,7 +13,7 @@
 #include "absl/strings/cord.h"
 #include "base/check.h"
 #include "base/status.h"
-#include "rpc/json_transcoder.h"
+#include "rpc/json_text.h"
 
 namespace vectron::rpc {
 namespace {

@@ -36,7 +36,7 @@ class HttpBody {
   // Makes room for `size` bytes in all without changing the content.
   void Reserve(size_t size);
   void Append(std::string_view bytes);
-  void Clear() { size_ = 0; }
+  size_t capacity() const { return capacity_; }
 
  private:
   struct Free {

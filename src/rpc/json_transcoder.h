@@ -13,11 +13,9 @@
 
 namespace vectron::rpc {
 
-// Well-formed JSON (RFC 8259) no deeper than kMaxJsonDepth, else InvalidArgument with the byte position.
-absl::Status CheckJson(PaddedJson json);
-
-// Fills a cleared message from JSON: lowerCamelCase and snake_case names, unknown names ignored, null is the default. An empty body is
-// `{}`. InvalidArgument names the byte position or the field, with what was got and wanted.
+// Fills a cleared message from JSON no deeper than kMaxJsonDepth: lowerCamelCase and snake_case names, unknown names ignored, null is the
+// default, numbers may be strings, enums are names or numbers. An empty text is `{}`. InvalidArgument names the byte position (no JSON) or
+// the field, with what was got and wanted. Unlike protobuf's own reader it refuses unknown enum names and anything that is not JSON.
 absl::Status MessageFromJson(PaddedJson json, google::protobuf::Message& message);
 
 // Sets fields from path parameters, whatever the message held there. InvalidArgument when a value does not fit its field or is no UTF-8.
@@ -29,10 +27,7 @@ absl::Status ApplyQuery(std::string_view query, google::protobuf::Message& messa
 
 // Appends the message as JSON: lowerCamelCase, every field (zero values too; an unset sub-message is null; an unset `optional` field is
 // left out), 64-bit integers as strings, enums by name, bytes as base64, NaN and infinities as strings, google.protobuf.Struct, Value
-// and ListValue as the JSON they stand for.
+// and ListValue as the JSON they stand for. Keys of maps are sorted.
 void MessageToJson(const google::protobuf::Message& message, std::string& out);
-
-// Appends a JSON string with its quotes. Bytes that are no UTF-8 become U+FFFD.
-void AppendJsonString(std::string_view text, std::string& out);
 
 }  // namespace vectron::rpc

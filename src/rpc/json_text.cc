@@ -1,0 +1,233 @@
+#include "rpc/json_text.h"
+
+#include <cmath>
+#include <cstdint>
+#include <iterator>
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include "base/status.h"
+
+namespace vectron::rpc {
+namespace {
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsHex(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+
+// Recursive descent over the grammar of RFC 8259; the recursion is bounded by max_depth.
+class Checker {
+ public:
+  Checker(std::string_view text, size_t max_depth) : text_(text), max_depth_(max_depth) {}
+
+  absl::Status Check() {
+    SkipSpace();
+    RETURN_IF_ERROR(Value(0));
+    SkipSpace();
+    return at_ == text_.size() ? absl::OkStatus() : Fail("text after the end of the JSON value");
+  }
+
+ private:
+  absl::Status Fail(std::string_view what) const { return InvalidArgument("JSON, byte {}: {}", at_, what); }
+  bool Next(char c) const { return at_ < text_.size() && text_[at_] == c; }
+  bool Take(char c) {
+    if (!Next(c)) return false;
+    ++at_;
+    return true;
+  }
+  void SkipSpace() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
+      ++at_;
+    }
+  }
+
+  absl::Status Value(size_t depth) {
+    if (at_ == text_.size()) return Fail("the text ends where a value should be");
+    switch (text_[at_]) {
+      case '{': return Object(depth + 1);
+      case '[': return Array(depth + 1);
+      case '"': return String();
+      case 't': return Word("true");
+      case 'f': return Word("false");
+      case 'n': return Word("null");
+      default: return Number();
+    }
+  }
+
+  absl::Status Object(size_t depth) {
+    if (depth > max_depth_) return Fail(fmt::format("nested deeper than {}", max_depth_));
+    ++at_;
+    SkipSpace();
+    if (Take('}')) return absl::OkStatus();
+    for (;;) {
+      if (!Next('"')) return Fail("a key in quotes should be here");
+      RETURN_IF_ERROR(String());
+      SkipSpace();
+      if (!Take(':')) return Fail("a colon should be here");
+      SkipSpace();
+      RETURN_IF_ERROR(Value(depth));
+      SkipSpace();
+      if (Take('}')) return absl::OkStatus();
+      if (!Take(',')) return Fail("a comma or the end of the object should be here");
+      SkipSpace();
+    }
+  }
+
+  absl::Status Array(size_t depth) {
+    if (depth > max_depth_) return Fail(fmt::format("nested deeper than {}", max_depth_));
+    ++at_;
+    SkipSpace();
+    if (Take(']')) return absl::OkStatus();
+    for (;;) {
+      RETURN_IF_ERROR(Value(depth));
+      SkipSpace();
+      if (Take(']')) return absl::OkStatus();
+      if (!Take(',')) return Fail("a comma or the end of the array should be here");
+      SkipSpace();
+    }
+  }
+
+  absl::Status String() {
+    ++at_;
+    for (; at_ < text_.size(); ++at_) {
+      const char c = text_[at_];
+      if (c == '"') {
+        ++at_;
+        return absl::OkStatus();
+      }
+      if (static_cast<unsigned char>(c) < 0x20) return Fail("a control character in a string");
+      if (c == '\\') RETURN_IF_ERROR(Escape());
+    }
+    return Fail("the text ends within a string");
+  }
+
+  // Leaves at_ on the last character of the escape.
+  absl::Status Escape() {
+    ++at_;
+    if (at_ == text_.size()) return Fail("the text ends within a string");
+    if (text_[at_] != 'u') {
+      return std::string_view("\"\\/bfnrt").find(text_[at_]) != std::string_view::npos ? absl::OkStatus()
+                                                                                       : Fail("no such escape");
+    }
+    for (int i = 0; i < 4; ++i) {
+      ++at_;
+      if (at_ == text_.size() || !IsHex(text_[at_])) return Fail("\\u needs four hexadecimal digits");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Word(std::string_view word) {
+    if (text_.substr(at_, word.size()) != word) return Fail("no JSON value");
+    at_ += word.size();
+    return absl::OkStatus();
+  }
+
+  bool Digits() {
+    const size_t begin = at_;
+    while (at_ < text_.size() && IsDigit(text_[at_])) ++at_;
+    return at_ > begin;
+  }
+
+  absl::Status Number() {
+    const size_t begin = at_;
+    Take('-');
+    if (Take('0')) {
+      if (at_ < text_.size() && IsDigit(text_[at_])) return Fail("a number with a leading zero");
+    } else if (!Digits()) {
+      return at_ == begin ? Fail("no JSON value") : Fail("a digit should be here");
+    }
+    if (Take('.') && !Digits()) return Fail("a digit should be here");
+    if (Take('e') || Take('E')) {
+      if (!Take('+')) Take('-');
+      if (!Digits()) return Fail("a digit should be here");
+    }
+    return absl::OkStatus();
+  }
+
+  const std::string_view text_;
+  const size_t max_depth_;
+  size_t at_ = 0;
+};
+
+// Bytes of the UTF-8 sequence at the front of `text`, 0 when there is none. Unicode 15, table 3-7.
+size_t SequenceSize(std::string_view text) {
+  const auto byte = [&text](size_t i) { return static_cast<uint8_t>(i < text.size() ? text[i] : 0); };
+  const auto follows = [&byte](size_t i) { return (byte(i) & 0xc0) == 0x80; };
+  const uint8_t lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xc2 && lead <= 0xdf) return follows(1) ? 2 : 0;
+  if (lead >= 0xe0 && lead <= 0xef) {
+    if (!follows(1) || !follows(2)) return 0;
+    if (lead == 0xe0 && byte(1) < 0xa0) return 0;   // overlong
+    if (lead == 0xed && byte(1) >= 0xa0) return 0;  // a surrogate
+    return 3;
+  }
+  if (lead >= 0xf0 && lead <= 0xf4) {
+    if (!follows(1) || !follows(2) || !follows(3)) return 0;
+    if (lead == 0xf0 && byte(1) < 0x90) return 0;
+    if (lead == 0xf4 && byte(1) >= 0x90) return 0;
+    return 4;
+  }
+  return 0;
+}
+
+template <typename T>
+void AppendNumber(T value, std::string& out) {
+  if (std::isnan(value)) {
+    out += "\"NaN\"";
+  } else if (std::isinf(value)) {
+    out += value > 0 ? "\"Infinity\"" : "\"-Infinity\"";
+  } else {
+    fmt::format_to(std::back_inserter(out), "{}", value);
+  }
+}
+
+}  // namespace
+
+absl::Status CheckJson(std::string_view json, size_t max_depth) {
+  if (!simdjson::validate_utf8(json.data(), json.size())) {
+    size_t at = 0;
+    while (const size_t size = SequenceSize(json.substr(at))) at += size;
+    return InvalidArgument("JSON, byte {}: no valid UTF-8", at);
+  }
+  return Checker(json, max_depth).Check();
+}
+
+void AppendJsonString(std::string_view text, std::string& out) {
+  out.push_back('"');
+  size_t done = 0;  // text before it is written
+  size_t at = 0;
+  const auto replace = [&](size_t size, std::string_view by) {
+    out.append(text.substr(done, at - done)).append(by);
+    at += size;
+    done = at;
+  };
+  while (at < text.size()) {
+    const char c = text[at];
+    if (c == '"' || c == '\\') {
+      const char escaped[] = {'\\', c};
+      replace(1, {escaped, 2});
+    } else if (c == '\n') {
+      replace(1, "\\n");
+    } else if (c == '\t') {
+      replace(1, "\\t");
+    } else if (c == '\r') {
+      replace(1, "\\r");
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      replace(1, fmt::format("\\u{:04x}", static_cast<unsigned char>(c)));
+    } else if (static_cast<unsigned char>(c) < 0x80) {
+      ++at;
+    } else if (const size_t size = SequenceSize(text.substr(at)); size > 0) {
+      at += size;
+    } else {
+      replace(1, "\xef\xbf\xbd");
+    }
+  }
+  out.append(text.substr(done));
+  out.push_back('"');
+}
+
+void AppendJsonNumber(double value, std::string& out) { AppendNumber(value, out); }
+void AppendJsonNumber(float value, std::string& out) { AppendNumber(value, out); }
+
+}  // namespace vectron::rpc

@@ -1,0 +1,152 @@
+#include "rpc/rpc_registry.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/status.h"
+#include "rpc/error_table.h"
+
+namespace vectron::rpc {
+namespace {
+
+constexpr std::array<const char*, 3> kProtocolNames = {"in_process", "http", "grpc"};
+constexpr int64_t kBusyRetryMs = 100;  // calls end within milliseconds; a client should not hammer meanwhile
+
+}  // namespace
+
+RpcMethod::RpcMethod(const google::protobuf::MethodDescriptor& descriptor, Metrics& metrics)
+    : descriptor_(descriptor),
+      grpc_path_("/" + descriptor.service()->full_name() + "/" + descriptor.name()),
+      route_(descriptor.options().GetExtension(options::route)),
+      metrics_(metrics) {
+  for (size_t i = 0; i < seconds_.size(); ++i) {
+    seconds_[i] = &metrics.AddHistogram("vectron_rpc_seconds", "Time of a call from its head to its end.",
+                                        {{"method", name()}, {"protocol", kProtocolNames[i]}}, LatencyBounds());
+  }
+}
+
+void RpcMethod::Record(Protocol protocol, absl::StatusCode code, double seconds) const {
+  const auto row = static_cast<size_t>(protocol);
+  const size_t column = std::min<size_t>(static_cast<size_t>(code), ended_[row].size() - 1);
+  Counter* counter = ended_[row][column].load(std::memory_order_acquire);
+  if (counter == nullptr) {
+    counter = &metrics_.AddCounter(
+        "vectron_rpc_calls_total", "Calls ended.",
+        {{"method", name()}, {"protocol", kProtocolNames[row]}, {"code", std::string(CodeName(code))}});
+    ended_[row][column].store(counter, std::memory_order_release);
+  }
+  counter->Increment();
+  seconds_[row]->Observe(seconds);
+}
+
+RpcMethod::Stats RpcMethod::stats() const {
+  Stats stats;
+  for (size_t row = 0; row < ended_.size(); ++row) {
+    stats.total_seconds += seconds_[row]->sum();
+    for (size_t column = 0; column < ended_[row].size(); ++column) {
+      const Counter* counter = ended_[row][column].load(std::memory_order_acquire);
+      if (counter == nullptr) continue;
+      stats.count += counter->value();
+      if (column != 0) stats.errors += counter->value();
+    }
+  }
+  return stats;
+}
+
+RpcRegistry::RpcRegistry(Metrics& metrics, const Clock& clock, RpcRegistryOptions options)
+    : metrics_(metrics),
+      clock_(clock),
+      options_(options),
+      in_flight_gauge_(metrics.AddGauge("vectron_rpc_in_flight", "Calls begun and not ended.")) {
+  CHECK_GT(options_.max_in_flight, 0u);
+}
+
+RpcRegistry::~RpcRegistry() = default;
+
+absl::Status RpcRegistry::AddService(std::string_view full_name) {
+  const auto* service =
+      google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(std::string(full_name));
+  CHECK(service != nullptr);
+  CHECK(std::find(services_.begin(), services_.end(), service) == services_.end());
+  services_.push_back(service);
+  for (int i = 0; i < service->method_count(); ++i) {
+    auto method = std::make_unique<RpcMethod>(*service->method(i), metrics_);
+    if (method->scope() == options::SCOPE_UNSPECIFIED) {
+      return FailedPrecondition("{} has no scope in its route option", method->name());
+    }
+    by_name_.emplace(method->name(), method.get());
+    methods_.push_back(std::move(method));
+  }
+  return absl::OkStatus();
+}
+
+RpcMethod& RpcRegistry::Claim(std::string_view name, const google::protobuf::Message& request,
+                              const google::protobuf::Message& response, bool streaming) {
+  const auto found = by_name_.find(name);
+  CHECK(found != by_name_.end());
+  RpcMethod& method = *found->second;
+  CHECK(method.request_prototype == nullptr);
+  CHECK_EQ(method.descriptor().input_type()->full_name(), request.GetDescriptor()->full_name());
+  CHECK_EQ(method.descriptor().output_type()->full_name(), response.GetDescriptor()->full_name());
+  CHECK_EQ(method.streaming(), streaming);
+  CHECK(!method.descriptor().client_streaming());
+  method.request_prototype = &request;
+  method.response_prototype = &response;
+  return method;
+}
+
+void RpcRegistry::Json(std::string_view name, JsonHandler handler) {
+  const auto found = by_name_.find(name);
+  CHECK(found != by_name_.end());
+  CHECK(!found->second->json);
+  CHECK(!found->second->route().verb().empty());
+  found->second->json = std::move(handler);
+}
+
+void RpcRegistry::AddMiddleware(Middleware middleware) { middlewares_.push_back(std::move(middleware)); }
+
+const RpcMethod* RpcRegistry::Find(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : found->second;
+}
+
+void RpcRegistry::Begin(const RpcMethod& method, CallContext& context, RpcDone admitted) const {
+  context.method = &method;
+  if (context.start_nanos == 0) context.start_nanos = clock_.MonotonicNanos();
+  const size_t before = in_flight_.fetch_add(1, std::memory_order_relaxed);
+  in_flight_gauge_.Set(static_cast<double>(before + 1));
+  if (before >= options_.max_in_flight) {
+    admitted(WithRetryAfter(ResourceExhausted("{} calls are in flight, the most allowed", before), kBusyRetryMs));
+    return;
+  }
+  if (context.deadline_nanos != 0 && context.deadline_nanos <= clock_.MonotonicNanos()) {
+    admitted(DeadlineExceeded("the deadline had passed when the call arrived"));
+    return;
+  }
+  RunMiddleware(0, context, std::move(admitted));
+}
+
+void RpcRegistry::RunMiddleware(size_t index, CallContext& context, RpcDone admitted) const {
+  if (index == middlewares_.size()) {
+    admitted(absl::OkStatus());
+    return;
+  }
+  middlewares_[index](context, [this, index, &context, admitted = std::move(admitted)](absl::Status status) {
+    if (!status.ok()) {
+      admitted(std::move(status));
+    } else {
+      RunMiddleware(index + 1, context, admitted);
+    }
+  });
+}
+
+void RpcRegistry::End(CallContext& context, absl::StatusCode code) const {
+  CHECK(context.method != nullptr);
+  const size_t before = in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  CHECK_GT(before, 0u);
+  in_flight_gauge_.Set(static_cast<double>(before - 1));
+  const int64_t nanos = clock_.MonotonicNanos() - context.start_nanos;
+  context.method->Record(context.protocol, code, static_cast<double>(nanos) * 1e-9);
+}
+
+}  // namespace vectron::rpc
