@@ -83,6 +83,11 @@ std::string_view MetricName(Metric metric) {
   return "unknown";
 }
 
+absl::StatusOr<Consistency> ConsistencyFromProto(int number, std::string_view field) {
+  if (v1::Consistency_IsValid(number)) return static_cast<Consistency>(number);
+  return InvalidArgument("{} is {}, wanted STRONG, BOUNDED or EVENTUAL", field, number);
+}
+
 absl::StatusOr<CollectionSchema> SchemaFromProto(const v1::CreateCollectionRequest& request,
                                                  uint32_t default_shard_count,
                                                  uint32_t default_replication_factor) {
@@ -108,13 +113,9 @@ absl::StatusOr<CollectionSchema> SchemaFromProto(const v1::CreateCollectionReque
       request.replication_factor() != 0 ? request.replication_factor() : default_replication_factor;
   RETURN_IF_ERROR(
       CheckBetween("replication_factor", schema.replication_factor, 1, kMaxReplicationFactor));
-  if (!v1::Consistency_IsValid(request.default_consistency())) {
-    return InvalidArgument("default_consistency is {}, wanted STRONG, BOUNDED or EVENTUAL",
-                           static_cast<int>(request.default_consistency()));
-  }
-  if (request.default_consistency() != v1::CONSISTENCY_UNSPECIFIED) {
-    schema.default_consistency = static_cast<Consistency>(request.default_consistency());
-  }
+  ASSIGN_OR_RETURN(const Consistency consistency,
+                   ConsistencyFromProto(request.default_consistency(), "default_consistency"));
+  if (consistency != Consistency::kUnspecified) schema.default_consistency = consistency;
   schema.vectors_in_memory = request.vectors_in_memory();
   return schema;
 }

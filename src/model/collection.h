@@ -55,6 +55,10 @@ struct CollectionSchema {
 absl::StatusOr<Metric> ParseMetric(std::string_view name);
 std::string_view MetricName(Metric metric);
 
+// From the number of the wire's enum. InvalidArgument naming `field` when there is none of that
+// number.
+absl::StatusOr<Consistency> ConsistencyFromProto(int number, std::string_view field);
+
 // Checks every field, fills in defaults (shard_count, replication_factor 0 -> the given ones).
 // InvalidArgument naming the field, got and wanted.
 absl::StatusOr<CollectionSchema> SchemaFromProto(const v1::CreateCollectionRequest& request,

@@ -394,6 +394,8 @@ absl::Status JsonReader::CopyObject(JsonObject object, uint32_t depth, std::stri
   return absl::OkStatus();
 }
 
+absl::Status JsonReader::SkipUnknown(JsonValue value) { return Skip(value, kMaxJsonDepth); }
+
 absl::Status JsonReader::TooDeep(JsonValue value) {
   return WrongAt(value, "JSON is nested too deeply");
 }

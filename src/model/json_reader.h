@@ -74,6 +74,8 @@ class JsonReader {
 
   // Reads and drops any value; it may nest `depth` levels.
   absl::Status Skip(JsonValue value, uint32_t depth) { return Copy(value, depth, nullptr); }
+  // Skip at the usual limit of depth.
+  absl::Status SkipUnknown(JsonValue value);
   // Appends the value without white space, numbers and strings in their canonical spelling, doubled
   // keys taken out (the last value at the first one's place).
   absl::Status AppendCompact(JsonValue value, uint32_t depth, std::string& out) {

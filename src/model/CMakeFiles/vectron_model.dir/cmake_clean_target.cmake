@@ -1,0 +1,3 @@
+file(REMOVE_RECURSE
+  "libvectron_model.a"
+)

@@ -1,0 +1,38 @@
+#pragma once
+
+// Checks that the readers of both wire forms share. Included by the .cc files of this folder only.
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "model/convert.h"
+
+namespace vectron {
+
+// Takes the points of an upsert one by one. For each: BeginPoint, append its components to
+// vectors(), EndPoint. Confined to one thread.
+class BatchBuilder {
+ public:
+  // Makes room for this many points.
+  void Reserve(size_t points, size_t components);
+  absl::Status BeginPoint();
+  std::vector<float>& vectors() { return batch_.vectors; }
+  // Components appended since BeginPoint.
+  size_t component_count() const { return batch_.vectors.size() - begin_; }
+  absl::Status EndPoint(std::string id, std::string payload);
+  size_t size() const { return batch_.size(); }
+  PointBatch Take() { return std::move(batch_); }
+
+ private:
+  PointBatch batch_;
+  size_t begin_ = 0;  // of the present vector in batch_.vectors
+  size_t bytes_ = 0;
+};
+
+absl::Status CheckRequestId(const std::string& request_id);
+
+// Fills in defaults and what follows from other fields (query.k), and checks ranges.
+absl::Status FinishSearch(SearchCall& call);
+absl::Status FinishScroll(ScrollCall& call);
+
+}  // namespace vectron
