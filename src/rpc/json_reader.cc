@@ -7,11 +7,6 @@
 #include <google/protobuf/struct.pb.h>
 #include <simdjson.h>
 
-// g++ 12 warns inside simdjson's own header once it is inlined here.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wdangling-pointer"
-#endif
-
 #include "absl/strings/escaping.h"
 #include "base/check.h"
 #include "base/limits.h"
@@ -247,16 +242,18 @@ absl::Status PutNumber(Slot& slot, const Path& path, const element& json) {
 
 void ToValue(const element& json, Value& value) {
   switch (json.type()) {
-    case element_type::OBJECT:
-      value.mutable_struct_value();
-      for (const auto& [key, child] : json.get_object().value()) {
-        ToValue(child, (*value.mutable_struct_value()->mutable_fields())[std::string(key)]);
-      }
+    case element_type::OBJECT: {
+      const simdjson::dom::object object = json;
+      Struct& fields = *value.mutable_struct_value();
+      for (const auto& [key, child] : object) ToValue(child, (*fields.mutable_fields())[std::string(key)]);
       return;
-    case element_type::ARRAY:
-      value.mutable_list_value();
-      for (const element child : json.get_array().value()) ToValue(child, *value.mutable_list_value()->add_values());
+    }
+    case element_type::ARRAY: {
+      const simdjson::dom::array array = json;
+      ListValue& list = *value.mutable_list_value();
+      for (const element child : array) ToValue(child, *list.add_values());
       return;
+    }
     case element_type::STRING: value.set_string_value(std::string(json.get_string().value())); return;
     case element_type::BOOL: value.set_bool_value(json.get_bool().value()); return;
     case element_type::NULL_VALUE: value.set_null_value(google::protobuf::NULL_VALUE); return;
@@ -328,8 +325,11 @@ absl::Status FillMessage(Message& message, const element& json, const Path& path
     return absl::OkStatus();
   }
   if (auto* list = google::protobuf::DynamicCastToGenerated<ListValue>(&message)) {
-    if (!json.is_array()) return InvalidArgument("{}: got {}, wanted an array", path, KindOf(json));
-    for (const element child : json.get_array().value()) ToValue(child, *list->add_values());
+    simdjson::dom::array array;
+    if (json.get_array().get(array) != simdjson::SUCCESS) {
+      return InvalidArgument("{}: got {}, wanted an array", path, KindOf(json));
+    }
+    for (const element child : array) ToValue(child, *list->add_values());
     return absl::OkStatus();
   }
   simdjson::dom::object object;

@@ -25,7 +25,7 @@ absl::Status ApplyPathParams(const PathParams& params, google::protobuf::Message
 // repeated field may come several times, of the others the last wins, unknown names are ignored. InvalidArgument as above.
 absl::Status ApplyQuery(std::string_view query, google::protobuf::Message& message);
 
-// Appends the message as JSON: lowerCamelCase, every field (zero values too; an unset sub-message is null; an unset `optional` field is
+// Appends the message as JSON: lowerCamelCase, every field (zero values too; an unset sub-message is null; an unset `optional` or Value field is
 // left out), 64-bit integers as strings, enums by name, bytes as base64, NaN and infinities as strings, google.protobuf.Struct, Value
 // and ListValue as the JSON they stand for. Keys of maps are sorted.
 void MessageToJson(const google::protobuf::Message& message, std::string& out);

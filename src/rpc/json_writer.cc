@@ -164,8 +164,10 @@ void MessageToJson(const Message& message, std::string& out) {
   bool first = true;
   for (int i = 0; i < descriptor.field_count(); ++i) {
     const FieldDescriptor& field = *descriptor.field(i);
-    // Members of a oneof, which an `optional` field is a kind of, appear when set.
-    if (field.containing_oneof() != nullptr && !reflection.HasField(message, &field)) continue;
+    // Members of a oneof, which an `optional` field is a kind of, appear when set. So does a Value, whose null is a value.
+    const bool when_set = field.containing_oneof() != nullptr ||
+                          (!field.is_repeated() && field.message_type() == Value::descriptor());
+    if (when_set && !reflection.HasField(message, &field)) continue;
     if (!first) out.push_back(',');
     first = false;
     AppendJsonString(field.json_name(), out);
