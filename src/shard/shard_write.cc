@@ -215,7 +215,7 @@ void ShardImpl::ApplyAll(std::vector<Entry> entries) {
 }
 
 void ShardImpl::Stall(std::vector<Entry> rest, const absl::Status& why) {
-  if (!is_stalled_) LogWarning("shard {}: applying waits: {}", options_.dir, MessageOf(why));
+  if (!stalled_flag_) LogWarning("shard {}: applying waits: {}", options_.dir, MessageOf(why));
   is_stalled_ = true;
   stalled_flag_ = true;
   stalled_.insert(stalled_.begin(), std::make_move_iterator(rest.begin()),

@@ -1,0 +1,272 @@
+// A shard against a map in memory: random writes, retries, reads, filtered exact searches, checkpoints, restarts and crashes.
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "model/filter.h"
+#include "shard/filter_testing.h"
+#include "shard/search.h"
+#include "shard/shard_testing.h"
+
+namespace vectron::shard {
+namespace {
+
+constexpr uint64_t kIds = 60;
+
+CollectionSchema RandomSchema(Random& random) {
+  CollectionSchema schema = TestSchema(3);
+  schema.metric = static_cast<Metric>(random.Below(3));
+  schema.storage = random.OneIn(3) ? VectorStorage::kF16 : VectorStorage::kF32;
+  for (const PayloadIndexSpec& field : FilterFields()) {
+    if (random.OneIn(2)) schema.payload_indexes.push_back(field);
+  }
+  return schema;
+}
+
+class ModelRun {
+ public:
+  explicit ModelRun(uint64_t seed)
+      : random_(seed), filters_(random_), test_(RandomSchema(random_)) {}
+
+  void Run(int operations) {
+    ASSERT_TRUE(test_.Open().ok());
+    for (int i = 0; i < operations && !testing::Test::HasFatalFailure(); ++i) {
+      SCOPED_TRACE(testing::Message() << "operation " << i);
+      Step();
+    }
+    CompareAll();
+  }
+
+ private:
+  struct Point {
+    std::vector<float> vector;
+    std::string payload;
+    uint64_t version = 0;
+  };
+
+  void Step() {
+    test_.log().answer_first = random_.OneIn(2);
+    switch (random_.Below(40)) {
+      case 0: test_.CrashAndOpen(); break;
+      case 1:
+        test_.Close();
+        ASSERT_TRUE(test_.Open().ok());
+        break;
+      case 2: ASSERT_TRUE(test_.shard().FlushAll().ok()); break;
+      case 3: CorruptCheckpoint(); break;
+      case 4:
+        test_.log().CutAtNeeded();
+        break;
+      case 5:
+        test_.clock().AdvanceMillis(3'000);
+        test_.shard().Tick();
+        break;
+      case 6: CompareAll(); break;
+      case 7: case 8: case 9: case 10: Delete(); break;
+      case 11: case 12: case 13: case 14: case 15: case 16: case 17: case 18: Filtered(); break;
+      case 19: case 20: Get(); break;
+      default: Upsert();
+    }
+  }
+
+  std::string Id() { return "p" + std::to_string(random_.Below(kIds)); }
+  std::string RequestId() {
+    return random_.OneIn(2) ? "" : "r" + std::to_string(random_.Below(400));
+  }
+  std::vector<float> Vector() {
+    std::vector<float> vector;
+    for (uint32_t d = 0; d < test_.schema().dimension; ++d) {
+      vector.push_back(static_cast<float>(random_.Uniform() * 4 - 2) + 0.01F);
+    }
+    return vector;
+  }
+  // As it is read back.
+  std::vector<float> Stored(std::vector<float> vector) {
+    std::vector<float> buffer;
+    const PointStore store(test_.kv(), test_.schema());
+    const std::span<const float> rounded = store.Rounded(vector, buffer);
+    return {rounded.begin(), rounded.end()};
+  }
+
+  void Upsert() {
+    UpsertWrite write;
+    write.points.dimension = test_.schema().dimension;
+    write.request_id = RequestId();
+    write.insert_only = random_.OneIn(5);
+    std::set<std::string> ids;
+    const uint64_t count = 1 + random_.Below(5);
+    while (ids.size() < count) ids.insert(Id());
+    for (const std::string& id : ids) {
+      write.points.ids.push_back(id);
+      write.points.payloads.push_back(random_.OneIn(3) ? "" : filters_.Payload());
+      for (const float value : Vector()) write.points.vectors.push_back(value);
+    }
+    const auto known = requests_.find(write.request_id);
+    const bool repeated = !write.request_id.empty() && known != requests_.end();
+    const bool exists = std::any_of(ids.begin(), ids.end(),
+                                    [&](const std::string& id) { return points_.contains(id); });
+    const absl::StatusOr<WriteResult> result = test_.Upsert(write);
+    ++log_index_;
+    if (repeated) {
+      ASSERT_TRUE(result.ok()) << result.status();
+      EXPECT_TRUE(result->repeated);
+      EXPECT_EQ(result->version, known->second);
+      return;
+    }
+    if (write.insert_only && exists) {
+      ASSERT_EQ(result.status().code(), absl::StatusCode::kAlreadyExists) << result.status();
+      return;
+    }
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_FALSE(result->repeated);
+    ASSERT_EQ(result->version, log_index_);
+    if (!write.request_id.empty()) requests_[write.request_id] = log_index_;
+    for (size_t i = 0; i < write.points.size(); ++i) {
+      const std::span<const float> vector = write.points.vector(i);
+      points_[write.points.ids[i]] = {Stored({vector.begin(), vector.end()}),
+                                      write.points.payloads[i], log_index_};
+    }
+  }
+
+  void Delete() {
+    const std::string id = Id();
+    const std::string request_id = RequestId();
+    const auto known = requests_.find(request_id);
+    const bool repeated = !request_id.empty() && known != requests_.end();
+    const absl::StatusOr<WriteResult> result = test_.Delete(id, request_id);
+    ++log_index_;
+    ASSERT_TRUE(result.ok()) << result.status();
+    ASSERT_EQ(result->repeated, repeated);
+    EXPECT_EQ(result->version, repeated ? known->second : log_index_);
+    if (repeated) return;
+    if (!request_id.empty()) requests_[request_id] = log_index_;
+    points_.erase(id);
+  }
+
+  void Get() {
+    const std::string id = Id();
+    const auto got = test_.Get(id);
+    ASSERT_TRUE(got.ok()) << got.status();
+    const auto wanted = points_.find(id);
+    ASSERT_EQ(got->has_value(), wanted != points_.end());
+    if (!got->has_value()) return;
+    EXPECT_EQ((*got)->payload, wanted->second.payload);
+    EXPECT_EQ((*got)->vector, wanted->second.vector);
+    EXPECT_EQ((*got)->version, wanted->second.version);
+  }
+
+  // An exact search finds what a plain scan of the model does.
+  void ExpectSearch(const SearchQuery& query) {
+    const auto found = test_.Search(query);
+    ASSERT_TRUE(found.ok()) << found.status();
+    std::vector<std::pair<double, std::string>> wanted;
+    for (const auto& [id, point] : points_) {
+      if (query.filter != nullptr && !Matches(*query.filter, id, PayloadTree(point.payload))) continue;
+      wanted.emplace_back(DistanceOf(test_.schema().metric, query.vector, point.vector), id);
+    }
+    std::sort(wanted.begin(), wanted.end());
+    std::set<std::string> ids;
+    ASSERT_EQ(found->hits.size(), std::min<size_t>(wanted.size(), query.k));
+    for (size_t i = 0; i < found->hits.size(); ++i) {
+      const SearchHit& hit = found->hits[i];
+      SCOPED_TRACE(hit.id);
+      ASSERT_TRUE(ids.insert(hit.id).second);
+      EXPECT_NEAR(hit.score, wanted[i].first, 1e-4);
+      const auto point = points_.find(hit.id);
+      ASSERT_NE(point, points_.end());
+      EXPECT_NEAR(hit.score,
+                  DistanceOf(test_.schema().metric, query.vector, point->second.vector), 1e-4);
+      EXPECT_EQ(hit.version, point->second.version);
+      EXPECT_EQ(hit.payload, query.include_payload ? point->second.payload : "");
+      EXPECT_EQ(hit.vector, query.include_vectors ? point->second.vector : std::vector<float>());
+      if (query.filter != nullptr) {
+        EXPECT_TRUE(Matches(*query.filter, hit.id, PayloadTree(point->second.payload)));
+      }
+    }
+  }
+
+  void Filtered() {
+    const std::string text = filters_.Filter(2, kIds);
+    SCOPED_TRACE(text);
+    auto filter = FilterFromJson(text);
+    ASSERT_TRUE(filter.ok()) << filter.status();
+    SearchQuery query = Nearest(Vector(), random_.OneIn(2) ? 100 : 5);
+    query.exact = true;
+    query.filter = std::make_shared<const Filter>(*std::move(filter));
+    query.include_payload = random_.OneIn(2);
+    query.include_vectors = random_.OneIn(3);
+    ExpectSearch(query);
+  }
+
+  void CompareAll() {
+    SearchQuery query = Nearest(Vector(), 1'000);
+    query.exact = true;
+    query.include_vectors = true;
+    ExpectSearch(query);
+    EXPECT_EQ(test_.shard().stats().points, points_.size());
+    const auto scanned = test_.shard().ScanPoints("", 1'000, true);
+    ASSERT_TRUE(scanned.ok()) << scanned.status();
+    ASSERT_EQ(scanned->size(), points_.size());
+    auto wanted = points_.begin();
+    for (const PointRecord& record : *scanned) {
+      EXPECT_EQ(record.id, wanted->first);
+      EXPECT_EQ(record.version, wanted->second.version);
+      EXPECT_EQ(record.payload, wanted->second.payload);
+      EXPECT_EQ(record.vector, wanted->second.vector);
+      ++wanted;
+    }
+  }
+
+  // Flips a byte of a file of the newest checkpoint, then restarts.
+  void CorruptCheckpoint() {
+    if (random_.OneIn(2)) {
+      test_.Close();
+    }
+    std::vector<std::string> files;
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(test_.dir() / "shard/index")) {
+      if (entry.is_regular_file() && entry.file_size() > 0) files.push_back(entry.path());
+    }
+    if (!files.empty()) {
+      std::fstream file(files[random_.Below(files.size())],
+                        std::ios::in | std::ios::out | std::ios::binary);
+      file.seekg(0, std::ios::end);
+      const auto at = static_cast<std::streamoff>(random_.Below(static_cast<uint64_t>(file.tellg())));
+      file.seekg(at);
+      const char byte = static_cast<char>(file.get() ^ (1 << random_.Below(8)));
+      file.seekp(at);
+      file.put(byte);
+    }
+    test_.CrashAndOpen();
+  }
+
+  Random random_;
+  RandomFilters filters_;
+  TestShard test_;
+  std::map<std::string, Point> points_;
+  std::map<std::string, uint64_t> requests_;
+  uint64_t log_index_ = 0;
+};
+
+TEST(ShardModel, BehavesLikeAMapOverRestartsAndCrashes) {
+  uint64_t seed = 1;
+  int rounds = 12;
+  if (const char* wanted = std::getenv("VECTRON_TEST_SEED"); wanted != nullptr) {
+    seed = std::stoull(wanted);
+    rounds = 1;
+  }
+  for (int round = 0; round < rounds && !HasFatalFailure(); ++round, ++seed) {
+    SCOPED_TRACE(testing::Message() << "replay with VECTRON_TEST_SEED=" << seed);
+    ModelRun(seed).Run(500);
+  }
+}
+
+}  // namespace
+}  // namespace vectron::shard

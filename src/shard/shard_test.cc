@@ -1,0 +1,120 @@
+#include "shard/shard.h"
+
+#include "gtest/gtest.h"
+#include "shard/shard_testing.h"
+
+namespace vectron::shard {
+namespace {
+
+TEST(Shard, WritesAreFoundAtOnce) {
+  TestShard test(TestSchema(2));
+  ASSERT_TRUE(test.Open().ok());
+  const auto written = test.Upsert({OnePoint("a", {1, 2}, R"({"k":1})"), "", false});
+  ASSERT_TRUE(written.ok()) << written.status();
+  EXPECT_EQ(written->version, 1u);
+  const auto got = test.Get("a");
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_TRUE(got->has_value());
+  EXPECT_EQ((*got)->payload, R"({"k":1})");
+  EXPECT_EQ((*got)->vector, (std::vector<float>{1, 2}));
+  const auto found = test.Search(Nearest({1, 1}));
+  ASSERT_TRUE(found.ok()) << found.status();
+  ASSERT_EQ(found->hits.size(), 1u);
+  EXPECT_EQ(found->hits[0].id, "a");
+  EXPECT_EQ(found->hits[0].score, 1);
+  EXPECT_EQ(found->hits[0].payload, R"({"k":1})");
+  ASSERT_TRUE(test.Delete("a").ok());
+  EXPECT_FALSE(test.Get("a")->has_value());
+  EXPECT_TRUE(test.Search(Nearest({1, 1}))->hits.empty());
+}
+
+TEST(Shard, RetriedRequestAppliesOnce) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  ASSERT_EQ(test.Upsert({OnePoint("a", {1}), "r1", false})->version, 1u);
+  ASSERT_EQ(test.Upsert({OnePoint("a", {2}), "", false})->version, 2u);
+  for (int round = 0; round < 2; ++round) {
+    const auto again = test.Upsert({OnePoint("a", {1}), "r1", false});
+    ASSERT_TRUE(again.ok());
+    EXPECT_EQ(again->version, 1u);
+    EXPECT_TRUE(again->repeated);
+    EXPECT_EQ(test.Get("a").value()->vector, (std::vector<float>{2}));
+    test.CrashAndOpen();
+  }
+}
+
+TEST(Shard, InsertOnlyWritesAllOrNothing) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("a", {1}), "", true}).ok());
+  PointBatch both = OnePoint("b", {5});
+  both.ids.push_back("a");
+  both.vectors.push_back(6);
+  both.payloads.emplace_back();
+  EXPECT_EQ(test.Upsert({both, "", true}).status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_FALSE(test.Get("b")->has_value());
+  EXPECT_EQ(test.Get("a").value()->vector, (std::vector<float>{1}));
+}
+
+TEST(Shard, AnswersInEitherOrderOfCommitAndApply) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  test.log().answer_first = true;
+  EXPECT_EQ(test.Upsert({OnePoint("a", {1}), "", false})->version, 1u);
+  test.log().answer_first = false;
+  EXPECT_EQ(test.Upsert({OnePoint("a", {1}), "", false})->version, 2u);
+}
+
+TEST(Shard, EntryThatCannotBeAppliedQuarantines) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("a", {1}), "", false}).ok());
+  test.log().Append("nonsense");
+  const auto written = test.Upsert({OnePoint("b", {1}), "", false});
+  EXPECT_EQ(written.status().code(), absl::StatusCode::kDataLoss) << written.status();
+  EXPECT_TRUE(test.shard().stats().quarantined);
+  EXPECT_NE(test.shard().stats().problem.find("log entry 2"), std::string::npos);
+  EXPECT_EQ(test.Get("a").status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(test.Search(Nearest({1})).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(test.Upsert({OnePoint("b", {1}), "", false}).status().code(),
+            absl::StatusCode::kDataLoss);
+  // It stays so over a restart: the entry is met again.
+  test.Close();
+  ASSERT_TRUE(test.Open().ok());
+  EXPECT_TRUE(test.shard().stats().quarantined);
+}
+
+TEST(Shard, FullDiskHoldsApplyingAndGoesOnLater) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("a", {1}), "", false}).ok());
+  test.kv().FailWrites(absl::ResourceExhaustedError("no space"));
+  absl::StatusOr<WriteResult> late = absl::InternalError("no answer");
+  test.shard().Upsert({OnePoint("b", {2}), "", false}, 0,
+                      [&](absl::StatusOr<WriteResult> result) { late = std::move(result); });
+  EXPECT_EQ(late.status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(test.Upsert({OnePoint("c", {1}), "", false}).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(test.Get("a")->has_value());
+  EXPECT_FALSE(test.Get("b")->has_value());
+  EXPECT_EQ(test.Search(Nearest({1}))->hits.size(), 1u);
+  test.timer().AdvanceMillis(1'000);
+  test.kv().FailWrites(absl::OkStatus());
+  test.timer().AdvanceMillis(1'000);
+  ASSERT_TRUE(late.ok()) << late.status();
+  EXPECT_TRUE(test.Get("b")->has_value());
+  EXPECT_EQ(test.Search(Nearest({1}))->hits.size(), 2u);
+  EXPECT_TRUE(test.Upsert({OnePoint("c", {1}), "", false}).ok());
+}
+
+TEST(Shard, OtherSchemaIsRefused) {
+  TestShard test(TestSchema(2));
+  ASSERT_TRUE(test.Open().ok());
+  test.Close();
+  test.schema().dimension = 3;
+  const absl::Status status = test.Open();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+}
+
+}  // namespace
+}  // namespace vectron::shard

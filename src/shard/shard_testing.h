@@ -1,0 +1,297 @@
+#pragma once
+
+// A shard over twins of its parts, for the tests of this folder: a log in memory, MemoryKv, MemoryVectorIndex.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "base/temp_dir.h"
+#include "base/timer.h"
+#include "index/memory_vector_index.h"
+#include "shard/shard.h"
+#include "shard/shard_impl.h"
+#include "storage/layout.h"
+#include "storage/memory_kv.h"
+
+namespace vectron::shard {
+
+// A durable log of one group that outlives the shard: entries are committed, applied and answered within Propose.
+// Thread-safe.
+class FakeLog : public Replicator {
+ public:
+  // Answers before the entries are applied when told so: both orders are allowed.
+  bool answer_first = false;
+  // The error of proposals, when not OK.
+  absl::Status refuse;
+  // While set, committed entries are not handed over.
+  bool hold = false;
+
+  absl::StatusOr<Replicator*> Attach(Applier& applier, uint64_t applied_index) {
+    std::vector<Entry> entries;
+    {
+      const absl::MutexLock lock(&mutex_);
+      if (applied_index + 1 < first_) return absl::DataLossError("the log begins later");
+      applier_ = &applier;
+      entries.assign(entries_.begin() + static_cast<int64_t>(applied_index + 1 - first_),
+                     entries_.end());
+      handed_ = first_ + entries_.size() - 1;
+    }
+    if (!entries.empty()) applier.Apply(std::move(entries));
+    return this;
+  }
+
+  void Propose(std::string command,
+               std::function<void(absl::StatusOr<uint64_t>)> done) override {
+    if (!refuse.ok()) {
+      done(refuse);
+      return;
+    }
+    uint64_t index = 0;
+    {
+      const absl::MutexLock lock(&mutex_);
+      index = first_ + entries_.size();
+      entries_.push_back({1, index, std::move(command)});
+    }
+    if (answer_first) done(index);
+    if (!hold) HandOver();
+    if (!answer_first) done(index);
+  }
+  // Hands over what is committed and was not handed over.
+  void HandOver() {
+    const absl::MutexLock apply_lock(&apply_mutex_);
+    std::vector<Entry> entries;
+    {
+      const absl::MutexLock lock(&mutex_);
+      entries.assign(entries_.begin() + static_cast<int64_t>(handed_ + 1 - first_), entries_.end());
+      handed_ = first_ + entries_.size() - 1;
+    }
+    if (!entries.empty()) applier_->Apply(std::move(entries));
+  }
+  void ReadBarrier(std::function<void(absl::StatusOr<uint64_t>)> done) override {
+    done(committed_index());
+  }
+  absl::StatusOr<std::vector<Entry>> ReadEntries(uint64_t first, uint64_t last) const override {
+    const absl::MutexLock lock(&mutex_);
+    if (first < first_ || last >= first_ + entries_.size()) return absl::NotFoundError("cut");
+    return std::vector<Entry>(entries_.begin() + static_cast<int64_t>(first - first_),
+                              entries_.begin() + static_cast<int64_t>(last + 1 - first_));
+  }
+  void SetLogMarks(uint64_t needed, uint64_t wished) override {
+    const absl::MutexLock lock(&mutex_);
+    CHECK_GE(needed, needed_);
+    needed_ = needed;
+    wished_ = wished;
+  }
+  uint64_t committed_index() const override {
+    const absl::MutexLock lock(&mutex_);
+    return first_ + entries_.size() - 1;
+  }
+  uint64_t first_index() const override {
+    const absl::MutexLock lock(&mutex_);
+    return first_;
+  }
+  uint64_t needed() const {
+    const absl::MutexLock lock(&mutex_);
+    return needed_;
+  }
+  uint64_t wished() const {
+    const absl::MutexLock lock(&mutex_);
+    return wished_;
+  }
+  // Cuts what the store does not need: more than the index may wish.
+  void CutAtNeeded() {
+    const absl::MutexLock lock(&mutex_);
+    while (first_ <= needed_ && !entries_.empty()) {
+      entries_.erase(entries_.begin());
+      ++first_;
+    }
+  }
+  void Append(std::string command) {
+    const absl::MutexLock lock(&mutex_);
+    entries_.push_back({1, first_ + entries_.size(), std::move(command)});
+  }
+
+ private:
+  absl::Mutex apply_mutex_;
+  mutable absl::Mutex mutex_;
+  Applier* applier_ = nullptr;
+  std::vector<Entry> entries_;
+  uint64_t first_ = 1;
+  uint64_t handed_ = 0;
+  uint64_t needed_ = 0;
+  uint64_t wished_ = 0;
+};
+
+// A Kv that forwards, so that the store outlives the shard that owns the forwarder.
+class BorrowedKv : public storage::Kv {
+ public:
+  // While `crashing` is set nothing is flushed any more: what the shard does at its end must not help it.
+  BorrowedKv(storage::Kv& kv, const bool& crashing) : kv_(kv), crashing_(crashing) {}
+  absl::Status Write(const storage::WriteBatch& batch, Durability durability) override {
+    return kv_.Write(batch, durability);
+  }
+  absl::StatusOr<std::optional<std::string>> Get(storage::Column column,
+                                                 std::string_view key) const override {
+    return kv_.Get(column, key);
+  }
+  absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
+      storage::Column column, const std::vector<std::string_view>& keys) const override {
+    return kv_.MultiGet(column, keys);
+  }
+  absl::Status Scan(storage::Column column, std::string_view begin, std::string_view end,
+                    const storage::KvSnapshot* snapshot,
+                    const std::function<bool(std::string_view, std::string_view)>& visit)
+      const override {
+    return kv_.Scan(column, begin, end, snapshot, visit);
+  }
+  std::unique_ptr<const storage::KvSnapshot> TakeSnapshot() const override {
+    return kv_.TakeSnapshot();
+  }
+  absl::Status Flush() override {
+    return crashing_ ? absl::UnavailableError("crashing") : kv_.Flush();
+  }
+  absl::Status Checkpoint(const std::string& dir) override { return kv_.Checkpoint(dir); }
+  uint64_t disk_bytes() const override { return kv_.disk_bytes(); }
+  uint64_t memory_bytes() const override { return kv_.memory_bytes(); }
+
+ private:
+  storage::Kv& kv_;
+  const bool& crashing_;
+};
+
+// Everything one shard needs, and the shard. Inline executors: what is due is done when a call returns.
+class TestShard {
+ public:
+  explicit TestShard(CollectionSchema schema) : schema_(std::move(schema)), timer_(clock_) {
+    parts_.open_store = [this](const std::string&) -> absl::StatusOr<std::unique_ptr<storage::Kv>> {
+      return std::make_unique<BorrowedKv>(kv_, crashing_);
+    };
+    parts_.create_index = [this](const std::string&) {
+      return index::MemoryVectorIndex::Create(index_options(), *files_);
+    };
+    parts_.open_index = [this](const std::string& dir, const std::string&) {
+      return index::MemoryVectorIndex::Open(index_options(), *files_, dir);
+    };
+  }
+  ~TestShard() { shard_.reset(); }
+
+  index::IndexOptions index_options() const {
+    return {.dimension = schema_.dimension, .metric = schema_.metric, .storage = schema_.storage};
+  }
+  ShardDeps deps() {
+    return {.files = files_.get(),
+            .clock = &clock_,
+            .apply_executor = &executor_,
+            .background_executor = &executor_,
+            .timer = &timer_};
+  }
+  absl::Status Open() {
+    absl::StatusOr<std::unique_ptr<Shard>> shard = OpenShard(
+        {.schema = schema_, .group = {1}, .ordinal = {0}, .dir = dir_ / "shard"}, deps(), parts_,
+        [this](Applier& applier, uint64_t applied) { return log_.Attach(applier, applied); });
+    if (shard.ok()) shard_ = *std::move(shard);
+    return shard.status();
+  }
+  void Close() { shard_.reset(); }
+  // As after kill -9: what the store had not flushed is gone.
+  void CrashAndOpen() {
+    crashing_ = true;
+    shard_.reset();
+    crashing_ = false;
+    kv_.SimulateCrash(storage::MemoryKv::Crash::kProcess);
+    CHECK_OK(Open());
+  }
+
+  absl::StatusOr<WriteResult> Upsert(UpsertWrite write) {
+    absl::StatusOr<WriteResult> answer = absl::InternalError("no answer");
+    absl::Notification answered;
+    shard_->Upsert(std::move(write), 0, [&](absl::StatusOr<WriteResult> result) {
+      answer = std::move(result);
+      answered.Notify();
+    });
+    answered.WaitForNotification();
+    return answer;
+  }
+  absl::StatusOr<WriteResult> Delete(std::string id, std::string request_id = "") {
+    absl::StatusOr<WriteResult> answer = absl::InternalError("no answer");
+    absl::Notification answered;
+    shard_->Delete({std::move(id), std::move(request_id)}, 0,
+                   [&](absl::StatusOr<WriteResult> result) {
+                     answer = std::move(result);
+                     answered.Notify();
+                   });
+    answered.WaitForNotification();
+    return answer;
+  }
+  absl::StatusOr<SearchAnswer> Search(const SearchQuery& query) {
+    absl::StatusOr<SearchAnswer> answer = absl::InternalError("no answer");
+    shard_->Search(query, [&](absl::StatusOr<SearchAnswer> result) { answer = std::move(result); });
+    return answer;
+  }
+  absl::StatusOr<std::optional<PointRecord>> Get(const std::string& id) {
+    absl::StatusOr<std::optional<PointRecord>> answer = absl::InternalError("no answer");
+    shard_->Get(id, {}, [&](absl::StatusOr<std::optional<PointRecord>> result) {
+      answer = std::move(result);
+    });
+    return answer;
+  }
+
+  Shard& shard() { return *shard_; }
+  storage::MemoryKv& kv() { return kv_; }
+  FakeLog& log() { return log_; }
+  ManualClock& clock() { return clock_; }
+  ManualTimer& timer() { return timer_; }
+  ShardParts& parts() { return parts_; }
+  CollectionSchema& schema() { return schema_; }
+  TempDir& dir() { return dir_; }
+
+ private:
+  CollectionSchema schema_;
+  TempDir dir_;
+  std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
+  ManualClock clock_;
+  ManualTimer timer_;
+  InlineExecutor executor_;
+  storage::MemoryKv kv_{storage::ShardStoreColumns().size(), storage::WriteAheadLog::kOff};
+  bool crashing_ = false;
+  FakeLog log_;
+  ShardParts parts_;
+  std::unique_ptr<Shard> shard_;
+};
+
+inline CollectionSchema TestSchema(uint32_t dimension) {
+  CollectionSchema schema;
+  schema.name = "test";
+  schema.dimension = dimension;
+  return schema;
+}
+
+inline SearchQuery Nearest(std::vector<float> vector, uint32_t k = 10) {
+  SearchQuery query;
+  query.vector = std::move(vector);
+  query.k = k;
+  return query;
+}
+
+inline PointBatch OnePoint(std::string id, std::vector<float> vector, std::string payload = "") {
+  PointBatch batch;
+  batch.dimension = static_cast<uint32_t>(vector.size());
+  batch.ids.push_back(std::move(id));
+  batch.vectors = std::move(vector);
+  batch.payloads.push_back(std::move(payload));
+  return batch;
+}
+
+}  // namespace vectron::shard
