@@ -173,10 +173,10 @@ void LocalLogImpl::Detach(GroupId id) {
     LocalGroup* leaving = found->second.get();
     const auto let_go = [this, leaving] {
       mutex_.AssertReaderHeld();
-      return leaving->pending_entries_ == 0 && cutting_ != leaving;
+      return leaving->pending_entries_ == 0 && cutting_ != leaving &&
+             std::find(cuts_due_.begin(), cuts_due_.end(), leaving) == cuts_due_.end();
     };
     mutex_.Await(absl::Condition(&let_go));
-    std::erase(cuts_due_, leaving);
     group = std::move(groups_[id.value]);
     groups_.erase(id.value);
   }
@@ -255,7 +255,7 @@ std::vector<Proposal> LocalLogImpl::TakeProposals() {
   return taken;
 }
 
-// The log thread: turns until nothing is proposed, then what is to be cut.
+// The log thread: cuts, which are rare and would else wait for ever under load, and turns until nothing is proposed.
 void LocalLogImpl::Run() {
   while (true) {
     std::vector<Proposal> proposals;
@@ -263,10 +263,11 @@ void LocalLogImpl::Run() {
     {
       const absl::MutexLock lock(&mutex_);
       cutting_ = nullptr;
-      proposals = TakeProposals();
-      if (proposals.empty() && !cuts_due_.empty()) {
+      if (!cuts_due_.empty()) {
         cut = cutting_ = cuts_due_.back();
         cuts_due_.pop_back();
+      } else {
+        proposals = TakeProposals();
       }
       if (proposals.empty() && cut == nullptr) {
         running_ = false;
@@ -364,8 +365,9 @@ void LocalLogImpl::HandOver(std::unique_ptr<GroupTurn> turn) {
     const size_t entries = shared->entries.size();
     uint64_t index = shared->entries.front().index;
     shared->group->applier_.Apply(std::move(shared->entries));
-    for (const Done& done : shared->done) done(index++);
+    // First, so that who waits for `done` finds room. The group's queue, which Detach drains, keeps it alive until the end.
     Release(*shared->group, entries, shared->bytes);
+    for (const Done& done : shared->done) done(index++);
   });
 }
 
@@ -417,10 +419,16 @@ uint64_t LocalGroup::first_index() const { return log_.store().Extent(id_).first
 
 absl::StatusOr<std::unique_ptr<LocalLog>> LocalLog::Open(const std::string& dir,
                                                          const LocalLogDeps& deps) {
-  CHECK(deps.files != nullptr && deps.resources != nullptr && deps.apply_executor != nullptr);
+  CHECK(deps.resources != nullptr);
   constexpr size_t kNoTailCache = 0;  // entries are applied from memory and read again at start only
   ASSIGN_OR_RETURN(std::unique_ptr<LogStore> store,
                    LogStore::Open(dir, *deps.resources, kNoTailCache));
+  return Over(dir, deps, std::move(store));
+}
+
+std::unique_ptr<LocalLog> LocalLog::Over(const std::string& dir, const LocalLogDeps& deps,
+                                         std::unique_ptr<LogStore> store) {
+  CHECK(deps.files != nullptr && deps.apply_executor != nullptr);
   return std::make_unique<LocalLogImpl>(dir, deps, std::move(store));
 }
 

@@ -48,6 +48,9 @@ class LocalLog {
   // Opens or makes the log in `dir`. Errors: DataLoss naming the file, ResourceExhausted, FailedPrecondition, Internal.
   static absl::StatusOr<std::unique_ptr<LocalLog>> Open(const std::string& dir,
                                                         const LocalLogDeps& deps);
+  // Over a log store; for tests. `dir`: where free space is asked for.
+  static std::unique_ptr<LocalLog> Over(const std::string& dir, const LocalLogDeps& deps,
+                                        std::unique_ptr<LogStore> store);
   // Writes what was proposed, waits until it is applied. Groups still attached get no call afterwards.
   virtual ~LocalLog() = default;
 

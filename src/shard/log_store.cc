@@ -248,6 +248,7 @@ absl::StatusOr<uint64_t> LogStore::TermOf(GroupId group, uint64_t index) const {
   const LogGroupRecord record = Extent(group);
   if (index == 0) return 0;
   if (index + 1 == record.next_index) return record.last_term;
+  if (index + 1 == record.first_index) return record.cut_term;
   ASSIGN_OR_RETURN(const std::vector<Entry> entries, Read(group, {.first = index, .last = index}));
   return entries.front().term;
 }
@@ -263,6 +264,7 @@ absl::Status LogStore::CutBefore(GroupId group, uint64_t index) {
   CHECK_LE(index, record.next_index);
   if (index <= record.first_index) return absl::OkStatus();
   ASSIGN_OR_RETURN(const uint64_t bytes, BytesBefore(group, record, index));
+  ASSIGN_OR_RETURN(record.cut_term, TermOf(group, index - 1));
   storage::WriteBatch batch;
   batch.DeleteRange(kLogEntries, EntryKey(group, record.first_index), EntryKey(group, index));
   record.first_index = index;
@@ -289,7 +291,7 @@ absl::StatusOr<uint64_t> LogStore::BytesFrom(GroupId group, uint64_t index) cons
 
 absl::Status LogStore::Restart(GroupId group, uint64_t index, uint64_t term) {
   const LogGroupRecord record{
-      .first_index = index + 1, .next_index = index + 1, .last_term = term};
+      .first_index = index + 1, .next_index = index + 1, .cut_term = term, .last_term = term};
   storage::WriteBatch batch;
   batch.DeleteRange(kLogEntries, EntryKey(group, 0), EntriesEnd(group));
   batch.Put(kLogGroups, storage::LogGroupKey(group.value), storage::EncodeLogGroupRecord(record));
