@@ -12,6 +12,8 @@ set(CMAKE_DEPENDS_DEPENDENCY_FILES
   "/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx" "src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx.gch" "gcc" "src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx.gch.d"
   "/tmp/w/model/src/model/collection_test.cc" "src/model/CMakeFiles/model_tests.dir/collection_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/collection_test.cc.o.d"
   "/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx" "src/model/CMakeFiles/model_tests.dir/collection_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/collection_test.cc.o.d"
+  "/tmp/w/model/src/model/convert_test.cc" "src/model/CMakeFiles/model_tests.dir/convert_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/convert_test.cc.o.d"
+  "/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx" "src/model/CMakeFiles/model_tests.dir/convert_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/convert_test.cc.o.d"
   "/tmp/w/model/src/model/filter_match_test.cc" "src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o.d"
   "/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx" "src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o.d"
   "/tmp/w/model/src/model/filter_test.cc" "src/model/CMakeFiles/model_tests.dir/filter_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/filter_test.cc.o.d"
@@ -22,6 +24,10 @@ set(CMAKE_DEPENDS_DEPENDENCY_FILES
   "/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx" "src/model/CMakeFiles/model_tests.dir/payload_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/payload_test.cc.o.d"
   "/tmp/w/model/src/model/rfc3339_test.cc" "src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.o.d"
   "/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx" "src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.o.d"
+  "/tmp/w/model/src/model/search_test.cc" "src/model/CMakeFiles/model_tests.dir/search_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/search_test.cc.o.d"
+  "/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx" "src/model/CMakeFiles/model_tests.dir/search_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/search_test.cc.o.d"
+  "/tmp/w/model/src/model/validate_test.cc" "src/model/CMakeFiles/model_tests.dir/validate_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/validate_test.cc.o.d"
+  "/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx" "src/model/CMakeFiles/model_tests.dir/validate_test.cc.o" "gcc" "src/model/CMakeFiles/model_tests.dir/validate_test.cc.o.d"
   )
 
 # Targets to which this target links.

@@ -100,12 +100,28 @@ src/model/CMakeFiles/model_tests.dir/collection_test.cc.s: cmake_force
 	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green "Compiling CXX source to assembly CMakeFiles/model_tests.dir/collection_test.cc.s"
 	cd /tmp/w/model/src/model && /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -S /tmp/w/model/src/model/collection_test.cc -o CMakeFiles/model_tests.dir/collection_test.cc.s
 
+src/model/CMakeFiles/model_tests.dir/convert_test.cc.o: src/model/CMakeFiles/model_tests.dir/flags.make
+src/model/CMakeFiles/model_tests.dir/convert_test.cc.o: src/model/convert_test.cc
+src/model/CMakeFiles/model_tests.dir/convert_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
+src/model/CMakeFiles/model_tests.dir/convert_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx.gch
+src/model/CMakeFiles/model_tests.dir/convert_test.cc.o: src/model/CMakeFiles/model_tests.dir/compiler_depend.ts
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_3) "Building CXX object src/model/CMakeFiles/model_tests.dir/convert_test.cc.o"
+	cd /tmp/w/model/src/model && /usr/bin/cmake -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=/tmp/w/model CCACHE_NOHASHDIR=1 /usr/bin/ccache /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -MD -MT src/model/CMakeFiles/model_tests.dir/convert_test.cc.o -MF CMakeFiles/model_tests.dir/convert_test.cc.o.d -o CMakeFiles/model_tests.dir/convert_test.cc.o -c /tmp/w/model/src/model/convert_test.cc
+
+src/model/CMakeFiles/model_tests.dir/convert_test.cc.i: cmake_force
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green "Preprocessing CXX source to CMakeFiles/model_tests.dir/convert_test.cc.i"
+	cd /tmp/w/model/src/model && /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -E /tmp/w/model/src/model/convert_test.cc > CMakeFiles/model_tests.dir/convert_test.cc.i
+
+src/model/CMakeFiles/model_tests.dir/convert_test.cc.s: cmake_force
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green "Compiling CXX source to assembly CMakeFiles/model_tests.dir/convert_test.cc.s"
+	cd /tmp/w/model/src/model && /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -S /tmp/w/model/src/model/convert_test.cc -o CMakeFiles/model_tests.dir/convert_test.cc.s
+
 src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o: src/model/CMakeFiles/model_tests.dir/flags.make
 src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o: src/model/filter_match_test.cc
 src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
 src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx.gch
 src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o: src/model/CMakeFiles/model_tests.dir/compiler_depend.ts
-	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_3) "Building CXX object src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o"
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_4) "Building CXX object src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o"
 	cd /tmp/w/model/src/model && /usr/bin/cmake -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=/tmp/w/model CCACHE_NOHASHDIR=1 /usr/bin/ccache /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -MD -MT src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o -MF CMakeFiles/model_tests.dir/filter_match_test.cc.o.d -o CMakeFiles/model_tests.dir/filter_match_test.cc.o -c /tmp/w/model/src/model/filter_match_test.cc
 
 src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.i: cmake_force
@@ -121,7 +137,7 @@ src/model/CMakeFiles/model_tests.dir/filter_test.cc.o: src/model/filter_test.cc
 src/model/CMakeFiles/model_tests.dir/filter_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
 src/model/CMakeFiles/model_tests.dir/filter_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx.gch
 src/model/CMakeFiles/model_tests.dir/filter_test.cc.o: src/model/CMakeFiles/model_tests.dir/compiler_depend.ts
-	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_4) "Building CXX object src/model/CMakeFiles/model_tests.dir/filter_test.cc.o"
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_5) "Building CXX object src/model/CMakeFiles/model_tests.dir/filter_test.cc.o"
 	cd /tmp/w/model/src/model && /usr/bin/cmake -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=/tmp/w/model CCACHE_NOHASHDIR=1 /usr/bin/ccache /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -MD -MT src/model/CMakeFiles/model_tests.dir/filter_test.cc.o -MF CMakeFiles/model_tests.dir/filter_test.cc.o.d -o CMakeFiles/model_tests.dir/filter_test.cc.o -c /tmp/w/model/src/model/filter_test.cc
 
 src/model/CMakeFiles/model_tests.dir/filter_test.cc.i: cmake_force
@@ -137,7 +153,7 @@ src/model/CMakeFiles/model_tests.dir/ids_test.cc.o: src/model/ids_test.cc
 src/model/CMakeFiles/model_tests.dir/ids_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
 src/model/CMakeFiles/model_tests.dir/ids_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx.gch
 src/model/CMakeFiles/model_tests.dir/ids_test.cc.o: src/model/CMakeFiles/model_tests.dir/compiler_depend.ts
-	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_5) "Building CXX object src/model/CMakeFiles/model_tests.dir/ids_test.cc.o"
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_6) "Building CXX object src/model/CMakeFiles/model_tests.dir/ids_test.cc.o"
 	cd /tmp/w/model/src/model && /usr/bin/cmake -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=/tmp/w/model CCACHE_NOHASHDIR=1 /usr/bin/ccache /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -MD -MT src/model/CMakeFiles/model_tests.dir/ids_test.cc.o -MF CMakeFiles/model_tests.dir/ids_test.cc.o.d -o CMakeFiles/model_tests.dir/ids_test.cc.o -c /tmp/w/model/src/model/ids_test.cc
 
 src/model/CMakeFiles/model_tests.dir/ids_test.cc.i: cmake_force
@@ -153,7 +169,7 @@ src/model/CMakeFiles/model_tests.dir/payload_test.cc.o: src/model/payload_test.c
 src/model/CMakeFiles/model_tests.dir/payload_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
 src/model/CMakeFiles/model_tests.dir/payload_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx.gch
 src/model/CMakeFiles/model_tests.dir/payload_test.cc.o: src/model/CMakeFiles/model_tests.dir/compiler_depend.ts
-	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_6) "Building CXX object src/model/CMakeFiles/model_tests.dir/payload_test.cc.o"
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_7) "Building CXX object src/model/CMakeFiles/model_tests.dir/payload_test.cc.o"
 	cd /tmp/w/model/src/model && /usr/bin/cmake -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=/tmp/w/model CCACHE_NOHASHDIR=1 /usr/bin/ccache /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -MD -MT src/model/CMakeFiles/model_tests.dir/payload_test.cc.o -MF CMakeFiles/model_tests.dir/payload_test.cc.o.d -o CMakeFiles/model_tests.dir/payload_test.cc.o -c /tmp/w/model/src/model/payload_test.cc
 
 src/model/CMakeFiles/model_tests.dir/payload_test.cc.i: cmake_force
@@ -169,7 +185,7 @@ src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.o: src/model/rfc3339_test.c
 src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
 src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx.gch
 src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.o: src/model/CMakeFiles/model_tests.dir/compiler_depend.ts
-	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_7) "Building CXX object src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.o"
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_8) "Building CXX object src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.o"
 	cd /tmp/w/model/src/model && /usr/bin/cmake -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=/tmp/w/model CCACHE_NOHASHDIR=1 /usr/bin/ccache /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -MD -MT src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.o -MF CMakeFiles/model_tests.dir/rfc3339_test.cc.o.d -o CMakeFiles/model_tests.dir/rfc3339_test.cc.o -c /tmp/w/model/src/model/rfc3339_test.cc
 
 src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.i: cmake_force
@@ -180,25 +196,63 @@ src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.s: cmake_force
 	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green "Compiling CXX source to assembly CMakeFiles/model_tests.dir/rfc3339_test.cc.s"
 	cd /tmp/w/model/src/model && /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -S /tmp/w/model/src/model/rfc3339_test.cc -o CMakeFiles/model_tests.dir/rfc3339_test.cc.s
 
+src/model/CMakeFiles/model_tests.dir/search_test.cc.o: src/model/CMakeFiles/model_tests.dir/flags.make
+src/model/CMakeFiles/model_tests.dir/search_test.cc.o: src/model/search_test.cc
+src/model/CMakeFiles/model_tests.dir/search_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
+src/model/CMakeFiles/model_tests.dir/search_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx.gch
+src/model/CMakeFiles/model_tests.dir/search_test.cc.o: src/model/CMakeFiles/model_tests.dir/compiler_depend.ts
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_9) "Building CXX object src/model/CMakeFiles/model_tests.dir/search_test.cc.o"
+	cd /tmp/w/model/src/model && /usr/bin/cmake -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=/tmp/w/model CCACHE_NOHASHDIR=1 /usr/bin/ccache /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -MD -MT src/model/CMakeFiles/model_tests.dir/search_test.cc.o -MF CMakeFiles/model_tests.dir/search_test.cc.o.d -o CMakeFiles/model_tests.dir/search_test.cc.o -c /tmp/w/model/src/model/search_test.cc
+
+src/model/CMakeFiles/model_tests.dir/search_test.cc.i: cmake_force
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green "Preprocessing CXX source to CMakeFiles/model_tests.dir/search_test.cc.i"
+	cd /tmp/w/model/src/model && /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -E /tmp/w/model/src/model/search_test.cc > CMakeFiles/model_tests.dir/search_test.cc.i
+
+src/model/CMakeFiles/model_tests.dir/search_test.cc.s: cmake_force
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green "Compiling CXX source to assembly CMakeFiles/model_tests.dir/search_test.cc.s"
+	cd /tmp/w/model/src/model && /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -S /tmp/w/model/src/model/search_test.cc -o CMakeFiles/model_tests.dir/search_test.cc.s
+
+src/model/CMakeFiles/model_tests.dir/validate_test.cc.o: src/model/CMakeFiles/model_tests.dir/flags.make
+src/model/CMakeFiles/model_tests.dir/validate_test.cc.o: src/model/validate_test.cc
+src/model/CMakeFiles/model_tests.dir/validate_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
+src/model/CMakeFiles/model_tests.dir/validate_test.cc.o: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx.gch
+src/model/CMakeFiles/model_tests.dir/validate_test.cc.o: src/model/CMakeFiles/model_tests.dir/compiler_depend.ts
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_10) "Building CXX object src/model/CMakeFiles/model_tests.dir/validate_test.cc.o"
+	cd /tmp/w/model/src/model && /usr/bin/cmake -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=/tmp/w/model CCACHE_NOHASHDIR=1 /usr/bin/ccache /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -MD -MT src/model/CMakeFiles/model_tests.dir/validate_test.cc.o -MF CMakeFiles/model_tests.dir/validate_test.cc.o.d -o CMakeFiles/model_tests.dir/validate_test.cc.o -c /tmp/w/model/src/model/validate_test.cc
+
+src/model/CMakeFiles/model_tests.dir/validate_test.cc.i: cmake_force
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green "Preprocessing CXX source to CMakeFiles/model_tests.dir/validate_test.cc.i"
+	cd /tmp/w/model/src/model && /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -E /tmp/w/model/src/model/validate_test.cc > CMakeFiles/model_tests.dir/validate_test.cc.i
+
+src/model/CMakeFiles/model_tests.dir/validate_test.cc.s: cmake_force
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green "Compiling CXX source to assembly CMakeFiles/model_tests.dir/validate_test.cc.s"
+	cd /tmp/w/model/src/model && /usr/bin/c++ $(CXX_DEFINES) $(CXX_INCLUDES) $(CXX_FLAGS) -Winvalid-pch -include /tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx -S /tmp/w/model/src/model/validate_test.cc -o CMakeFiles/model_tests.dir/validate_test.cc.s
+
 # Object files for target model_tests
 model_tests_OBJECTS = \
 "CMakeFiles/model_tests.dir/collection_test.cc.o" \
+"CMakeFiles/model_tests.dir/convert_test.cc.o" \
 "CMakeFiles/model_tests.dir/filter_match_test.cc.o" \
 "CMakeFiles/model_tests.dir/filter_test.cc.o" \
 "CMakeFiles/model_tests.dir/ids_test.cc.o" \
 "CMakeFiles/model_tests.dir/payload_test.cc.o" \
-"CMakeFiles/model_tests.dir/rfc3339_test.cc.o"
+"CMakeFiles/model_tests.dir/rfc3339_test.cc.o" \
+"CMakeFiles/model_tests.dir/search_test.cc.o" \
+"CMakeFiles/model_tests.dir/validate_test.cc.o"
 
 # External object files for target model_tests
 model_tests_EXTERNAL_OBJECTS =
 
 bin/model_tests: src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx.gch
 bin/model_tests: src/model/CMakeFiles/model_tests.dir/collection_test.cc.o
+bin/model_tests: src/model/CMakeFiles/model_tests.dir/convert_test.cc.o
 bin/model_tests: src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o
 bin/model_tests: src/model/CMakeFiles/model_tests.dir/filter_test.cc.o
 bin/model_tests: src/model/CMakeFiles/model_tests.dir/ids_test.cc.o
 bin/model_tests: src/model/CMakeFiles/model_tests.dir/payload_test.cc.o
 bin/model_tests: src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.o
+bin/model_tests: src/model/CMakeFiles/model_tests.dir/search_test.cc.o
+bin/model_tests: src/model/CMakeFiles/model_tests.dir/validate_test.cc.o
 bin/model_tests: src/model/CMakeFiles/model_tests.dir/build.make
 bin/model_tests: src/model/libvectron_model.a
 bin/model_tests: /usr/lib/x86_64-linux-gnu/libgtest.a
@@ -249,7 +303,7 @@ bin/model_tests: /usr/lib/x86_64-linux-gnu/libprotobuf.so
 bin/model_tests: /usr/lib/x86_64-linux-gnu/libsimdjson.so.14.0.0
 bin/model_tests: /usr/lib/x86_64-linux-gnu/libgtest.a
 bin/model_tests: src/model/CMakeFiles/model_tests.dir/link.txt
-	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --bold --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_8) "Linking CXX executable ../../bin/model_tests"
+	@$(CMAKE_COMMAND) -E cmake_echo_color --switch=$(COLOR) --green --bold --progress-dir=/tmp/w/model/CMakeFiles --progress-num=$(CMAKE_PROGRESS_11) "Linking CXX executable ../../bin/model_tests"
 	cd /tmp/w/model/src/model && $(CMAKE_COMMAND) -E cmake_link_script CMakeFiles/model_tests.dir/link.txt --verbose=$(VERBOSE)
 
 # Rule to build all files generated by this target.

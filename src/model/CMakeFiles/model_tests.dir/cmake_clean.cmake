@@ -5,6 +5,8 @@ file(REMOVE_RECURSE
   "CMakeFiles/model_tests.dir/cmake_pch.hxx.gch.d"
   "CMakeFiles/model_tests.dir/collection_test.cc.o"
   "CMakeFiles/model_tests.dir/collection_test.cc.o.d"
+  "CMakeFiles/model_tests.dir/convert_test.cc.o"
+  "CMakeFiles/model_tests.dir/convert_test.cc.o.d"
   "CMakeFiles/model_tests.dir/filter_match_test.cc.o"
   "CMakeFiles/model_tests.dir/filter_match_test.cc.o.d"
   "CMakeFiles/model_tests.dir/filter_test.cc.o"
@@ -15,6 +17,10 @@ file(REMOVE_RECURSE
   "CMakeFiles/model_tests.dir/payload_test.cc.o.d"
   "CMakeFiles/model_tests.dir/rfc3339_test.cc.o"
   "CMakeFiles/model_tests.dir/rfc3339_test.cc.o.d"
+  "CMakeFiles/model_tests.dir/search_test.cc.o"
+  "CMakeFiles/model_tests.dir/search_test.cc.o.d"
+  "CMakeFiles/model_tests.dir/validate_test.cc.o"
+  "CMakeFiles/model_tests.dir/validate_test.cc.o.d"
 )
 
 # Per-language clean rules from dependency scanning.

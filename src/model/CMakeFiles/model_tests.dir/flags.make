@@ -12,6 +12,8 @@ CXX_FLAGS = -fPIE -march=x86-64-v2 -fno-omit-frame-pointer -ffunction-sections -
 
 # PCH options: src/model/CMakeFiles/model_tests.dir/collection_test.cc.o_OPTIONS = -Winvalid-pch;-include;/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
 
+# PCH options: src/model/CMakeFiles/model_tests.dir/convert_test.cc.o_OPTIONS = -Winvalid-pch;-include;/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
+
 # PCH options: src/model/CMakeFiles/model_tests.dir/filter_match_test.cc.o_OPTIONS = -Winvalid-pch;-include;/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
 
 # PCH options: src/model/CMakeFiles/model_tests.dir/filter_test.cc.o_OPTIONS = -Winvalid-pch;-include;/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
@@ -21,4 +23,8 @@ CXX_FLAGS = -fPIE -march=x86-64-v2 -fno-omit-frame-pointer -ffunction-sections -
 # PCH options: src/model/CMakeFiles/model_tests.dir/payload_test.cc.o_OPTIONS = -Winvalid-pch;-include;/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
 
 # PCH options: src/model/CMakeFiles/model_tests.dir/rfc3339_test.cc.o_OPTIONS = -Winvalid-pch;-include;/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
+
+# PCH options: src/model/CMakeFiles/model_tests.dir/search_test.cc.o_OPTIONS = -Winvalid-pch;-include;/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
+
+# PCH options: src/model/CMakeFiles/model_tests.dir/validate_test.cc.o_OPTIONS = -Winvalid-pch;-include;/tmp/w/model/src/model/CMakeFiles/model_tests.dir/cmake_pch.hxx
 
