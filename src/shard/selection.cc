@@ -20,7 +20,7 @@ constexpr int kAppenderTries = 16;
 // Bitmaps made for one search.
 constexpr int kMaxMadeBitmaps = 8;
 // Below this many evaluations a bitmap is not worth its upkeep.
-constexpr uint64_t kMinEvaluations = 2'048;
+constexpr uint64_t kMinEvaluations = 256;
 
 using IdSets = std::unordered_map<const HasIdTest*, Roaring>;
 

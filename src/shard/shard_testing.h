@@ -2,6 +2,7 @@
 
 // A shard over twins of its parts, for the tests of this folder: a log in memory, MemoryKv, MemoryVectorIndex.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -134,6 +135,45 @@ class FakeLog : public Replicator {
   uint64_t wished_ = 0;
 };
 
+// The real file system without its syncs, whose free space a test sets.
+class TestFiles : public FileSystem {
+ public:
+  std::atomic<uint64_t> free_bytes{uint64_t{1} << 40};
+
+  absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    return files_->Open(path, mode);
+  }
+  absl::StatusOr<std::string> ReadAll(const std::string& path) override {
+    return files_->ReadAll(path);
+  }
+  absl::Status WriteAtomically(const std::string& path, std::string_view bytes) override {
+    const auto file = files_->Open(path + ".tmp", OpenMode::kCreate);
+    if (!file.ok()) return file.status();
+    const absl::Status written = (*file)->Write(0, bytes);
+    return written.ok() ? files_->Rename(path + ".tmp", path) : written;
+  }
+  absl::Status MakeDirs(const std::string& path) override { return files_->MakeDirs(path); }
+  absl::Status Rename(const std::string& from, const std::string& to) override {
+    return files_->Rename(from, to);
+  }
+  absl::Status HardLink(const std::string& from, const std::string& to) override {
+    return files_->HardLink(from, to);
+  }
+  absl::Status Remove(const std::string& path) override { return files_->Remove(path); }
+  absl::Status RemoveTree(const std::string& path) override { return files_->RemoveTree(path); }
+  absl::Status SyncDir(const std::string& /*path*/) override { return absl::OkStatus(); }
+  absl::StatusOr<std::vector<std::string>> List(const std::string& path) override {
+    return files_->List(path);
+  }
+  absl::StatusOr<bool> Exists(const std::string& path) override { return files_->Exists(path); }
+  absl::StatusOr<Space> FreeSpace(const std::string& /*path*/) override {
+    return Space{free_bytes, uint64_t{1} << 41};
+  }
+
+ private:
+  const std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
+};
+
 // A Kv that forwards, so that the store outlives the shard that owns the forwarder.
 class BorrowedKv : public storage::Kv {
  public:
@@ -179,10 +219,10 @@ class TestShard {
       return std::make_unique<BorrowedKv>(kv_, crashing_);
     };
     parts_.create_index = [this](const std::string&) {
-      return index::MemoryVectorIndex::Create(index_options(), *files_);
+      return index::MemoryVectorIndex::Create(index_options(), files_);
     };
     parts_.open_index = [this](const std::string& dir, const std::string&) {
-      return index::MemoryVectorIndex::Open(index_options(), *files_, dir);
+      return index::MemoryVectorIndex::Open(index_options(), files_, dir);
     };
   }
   ~TestShard() { shard_.reset(); }
@@ -191,7 +231,7 @@ class TestShard {
     return {.dimension = schema_.dimension, .metric = schema_.metric, .storage = schema_.storage};
   }
   ShardDeps deps() {
-    return {.files = files_.get(),
+    return {.files = &files_,
             .clock = &clock_,
             .apply_executor = &executor_,
             .background_executor = &executor_,
@@ -252,6 +292,7 @@ class TestShard {
   storage::MemoryKv& kv() { return kv_; }
   FakeLog& log() { return log_; }
   ManualClock& clock() { return clock_; }
+  TestFiles& files() { return files_; }
   ManualTimer& timer() { return timer_; }
   ShardParts& parts() { return parts_; }
   CollectionSchema& schema() { return schema_; }
@@ -260,7 +301,7 @@ class TestShard {
  private:
   CollectionSchema schema_;
   TempDir dir_;
-  std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
+  TestFiles files_;
   ManualClock clock_;
   ManualTimer timer_;
   InlineExecutor executor_;
