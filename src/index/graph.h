@@ -15,7 +15,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -84,9 +83,8 @@ class Graph {
 
   // --- judges ---
   absl::Status Check(const RowTable& table, uint32_t slot_count) const;
-  // name(slot): what a row is in terms of the log. For all linked rows.
-  uint64_t Hash(const RowTable& table, uint32_t slot_count,
-                const std::function<uint64_t(uint32_t)>& name) const;
+  // Of levels, links, parents and entry point, in terms of the rows' tags; slot numbers do not matter.
+  uint64_t Hash(const RowTable& table, uint32_t slot_count) const;
 
   uint64_t memory_bytes() const { return upper_.memory_bytes(); }
   uint32_t LevelOf(uint64_t ordinal) const;
@@ -140,6 +138,10 @@ class Graph {
                  SearchContext& context) const;
   template <typename Counts>
   void Offer(const RowTable& table, const Counts& counts, SearchContext& context) const;
+
+  absl::Status CheckLevel(const RowTable& table, uint32_t slot_count, uint32_t slot,
+                          uint32_t level) const;
+  absl::Status CheckParents(const RowTable& table, uint32_t slot_count) const;
 
   // Blocks for `level` upper levels, filled with "none"; kNoSlot for level 0.
   uint32_t TakeUpper(uint32_t level);

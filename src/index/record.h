@@ -42,8 +42,8 @@ struct RecordTail {
   uint32_t upper;                  // first of `level` blocks of links, or kNoSlot
   uint32_t parent;                 // the row whose link to this one is never dropped; builder's alone
   uint16_t children;               // rows that have this one as parent; builder's alone
-  uint16_t unused;
-  uint32_t unused2;
+  uint16_t clamped;                // values out of the scale's range
+  uint32_t tag;                    // hash of id and version: the row's name in terms of the log
 };
 static_assert(sizeof(RecordTail) == 32);
 static_assert(std::atomic<uint32_t>::is_always_lock_free && sizeof(Link) == 4);

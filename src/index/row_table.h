@@ -32,10 +32,17 @@ struct RowTable {
     coder_ptr.store(owned_coder.get(), std::memory_order_release);
   }
 
+  // Do the codes of all rows so far say their vectors exactly?
+  bool is_lossless() const { return !lossy.load(std::memory_order_acquire); }
+  void NoteLossy() {
+    if (!lossy.load(std::memory_order_relaxed)) lossy.store(true, std::memory_order_release);
+  }
+
   const RecordLayout layout;
   RecordStore records;
   std::unique_ptr<const Coder> owned_coder;
   std::atomic<const Coder*> coder_ptr{nullptr};
+  std::atomic<bool> lossy{false};
 };
 
 }  // namespace vectron::index

@@ -1,0 +1,3 @@
+file(REMOVE_RECURSE
+  "libvectron_base.a"
+)

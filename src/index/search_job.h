@@ -1,0 +1,86 @@
+#pragma once
+
+// One search of an HnswIndex: plan, candidates by code, exact scores. Confined to one thread.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "index/graph.h"
+#include "index/id_map.h"
+#include "index/kernels.h"
+#include "index/raw_store.h"
+#include "index/row_table.h"
+#include "index/search_context.h"
+#include "index/vector_index.h"
+
+namespace vectron::index {
+
+// What a search reads; all of it outlives the search.
+struct SearchInput {
+  const IndexOptions& index;
+  const Kernels& kernels;
+  const RowTable& rows;
+  const Graph& graph;
+  const RawStore& raw;
+  const IdMap& ids;
+  uint32_t sequence = 0;
+  uint32_t row_count = 0;        // slots the snapshot knows
+  uint32_t slot_count = 0;       // slots there are now
+  uint64_t live = 0;
+  std::span<const uint32_t> tail;   // slots not in the graph when the search began
+};
+
+class SearchJob {
+ public:
+  SearchJob(const SearchInput& input, const SearchOptions& options,
+            std::span<const float> query, SearchContext& context);
+
+  Plan ChoosePlan() const;
+  // Compares with every row on full precision.
+  void ScanExact();
+  // Candidates by code: the graph's and the tail's, or all that pass the filter.
+  void FindInGraph(Plan plan);
+  void FindInTail();
+  void ScanCodes();
+  void FindAmong(std::span<const uint32_t> slots);
+  // Scores the candidates exactly.
+  void Rerank();
+  size_t hit_count() const { return scored_.size(); }
+  SearchResult Finish(Plan plan);
+
+ private:
+  struct Scored {
+    float distance = 0;
+    uint32_t slot = 0;
+    uint32_t rank = 0;  // among the candidates by code
+  };
+
+  bool Passes(uint32_t slot) const {
+    return options_.filter == nullptr || options_.filter->Contains(slot);
+  }
+  bool IsBefore(const Scored& a, const Scored& b) const;
+  float Exact(uint32_t slot) const;
+  void AddExact(uint32_t slot, uint32_t rank);
+  // Calls visit(slots) with at most 64 slots at a time that pass the filter, of all the snapshot knows.
+  template <typename Visit>
+  void ForEachSlot(const Visit& visit);
+  void OfferCodes(std::span<const uint32_t> slots);
+  void PickSeeds(std::vector<uint32_t>& seeds) const;
+  // Candidates of the walk and of the scans together, nearest first, no slot twice.
+  void MergeCandidates();
+
+  const SearchInput& input_;
+  const SearchOptions& options_;
+  SearchContext& context_;
+  const uint32_t k_;
+  const uint32_t rerank_;   // candidates that are scored exactly
+  const uint32_t ef_;
+  std::span<const float> query_;
+  bool query_is_lossless_ = false;
+  bool walked_ = false;
+  std::vector<Scored>& scored_;
+  SearchStats stats_;
+};
+
+}  // namespace vectron::index
