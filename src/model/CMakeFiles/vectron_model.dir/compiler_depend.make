@@ -1,2 +1,0 @@
-# Empty compiler generated dependencies file for vectron_model.
-# This may be replaced when dependencies are built.
