@@ -31,7 +31,7 @@ struct GrpcServerOptions {
   int64_t keep_alive_time_ms = 60'000;                   // pings of ours on a quiet connection, to find dead peers
   int64_t keep_alive_timeout_ms = 20'000;
   int64_t max_connection_age_ms = 0;                     // 0: never; else clients reconnect now and then and find new servers
-  std::vector<grpc::Service*> extra_services;            // beside the registry's; they outlive the server
+  std::vector<grpc::Service*> extra_services = {};            // beside the registry's; they outlive the server
 };
 
 // Thread-safe.

@@ -37,6 +37,14 @@ std::string_view OriginForm(std::string_view target) {
   return target;
 }
 
+// "GET / HTTP/2.0": well-formed, but not of a version served here.
+bool IsOtherVersion(std::string_view request_line) {
+  const std::string_view version = request_line.substr(request_line.rfind(' ') + 1);
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return version.size() == 8 && version.starts_with("HTTP/") && is_digit(version[5]) && version[6] == '.' &&
+         is_digit(version[7]) && version != "HTTP/1.0" && version != "HTTP/1.1";
+}
+
 }  // namespace
 
 size_t HttpHeadScanner::Scan(std::string_view bytes, std::optional<HttpRefusal>& refusal) {
@@ -148,7 +156,9 @@ std::optional<HttpRefusal> HttpParser::ParseHead(std::string_view head, HttpRequ
   error_code error;
   const size_t used = impl_->put(boost::asio::const_buffer(head.data(), head.size()), error);
   if (impl_->refusal) return impl_->refusal;
-  if (error == http::error::bad_version) return HttpRefusal{505, Unimplemented("an HTTP version other than 1.0 and 1.1")};
+  if (error == http::error::bad_version && IsOtherVersion(head.substr(0, head.find('\r')))) {
+    return HttpRefusal{505, Unimplemented("an HTTP version other than 1.0 and 1.1")};
+  }
   if (error && error != http::error::need_more) return Malformed(error.message());
   if (error || !impl_->is_header_done() || used != head.size()) return Malformed("the head is cut short");
   const bool http11 = impl_->version == 11;
