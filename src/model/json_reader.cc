@@ -397,7 +397,7 @@ absl::Status JsonReader::CopyObject(JsonObject object, uint32_t depth, std::stri
 absl::Status JsonReader::SkipUnknown(JsonValue value) { return Skip(value, kMaxJsonDepth); }
 
 absl::Status JsonReader::TooDeep(JsonValue value) {
-  return WrongAt(value, fmt::format("JSON is nested too deeply, at most {} levels are allowed", kMaxJsonDepth));
+  return WrongAt(value, "JSON is nested too deeply, at most {} levels are allowed", kMaxJsonDepth);
 }
 
 std::string_view JsonReader::Token(JsonValue value) {
