@@ -124,8 +124,8 @@ def filter_rows(sets):
 def markdown(result, picture):
     machine = result["machine"]
     parameters = result["parameters"]
-    load = ", ".join(f"{value:g}" for value in machine["load_average"])
-    load_end = ", ".join(f"{value:g}" for value in result["machine_at_the_end"]["load_average"])
+    load = ", ".join(f"{value:.1f}" for value in machine["load_average"])
+    load_end = ", ".join(f"{value:.1f}" for value in result["machine_at_the_end"]["load_average"])
     yield (f'Machine: {machine["processors"]} shared cores of {machine["processor"]}'
            f'{" with AVX-512 VNNI" if machine["avx512_vnni"] else ""}, Linux {machine["kernel"]}; load average {load} at the '
            f'start, {load_end} at the end; commit {machine["commit"]}. M = {parameters["m"]}, efConstruction = '
