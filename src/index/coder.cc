@@ -144,8 +144,10 @@ float Coder::QueryFactor(std::span<const float> vector) const {
 
 CodeQuery Coder::QueryOf(std::span<const float> vector, int8_t* values, uint8_t* scratch) const {
   if (metric_ != Metric::kDot) {
-    Encode(vector, scratch);
-    return QueryOfCode(scratch, values);
+    const Encoded encoded = Encode(vector, scratch);
+    CodeQuery query = QueryOfCode(scratch, values);
+    query.lossless = encoded.lossless;
+    return query;
   }
   const float factor = QueryFactor(vector);
   int32_t sum = 0;
@@ -160,7 +162,7 @@ CodeQuery Coder::QueryOf(std::span<const float> vector, int8_t* values, uint8_t*
           .offset = static_cast<uint32_t>(sum) * scale_.zero_point};
 }
 
-Coder::Linear Coder::ToMetric(std::span<const float> vector, const CodeQuery& /*query*/) const {
+Coder::Linear Coder::ToMetric(std::span<const float> vector) const {
   const double step = scale_.step;
   switch (metric_) {
     case Metric::kEuclidean: return {.offset = step * step * 0x1.0p31, .factor = step * step};

@@ -64,7 +64,7 @@ class Coder {
     double offset = 0;
     double factor = 1;
   };
-  Linear ToMetric(std::span<const float> vector, const CodeQuery& query) const;
+  Linear ToMetric(std::span<const float> vector) const;
 
  private:
   float QueryFactor(std::span<const float> vector) const;

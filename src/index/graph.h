@@ -143,6 +143,9 @@ class Graph {
                           uint32_t level) const;
   absl::Status CheckParents(const RowTable& table, uint32_t slot_count) const;
 
+  void GatherTwoHop(const RowTable& table, uint32_t slot, const SlotSet& filter,
+                    SearchContext& context) const;
+
   // Blocks for `level` upper levels, filled with "none"; kNoSlot for level 0.
   uint32_t TakeUpper(uint32_t level);
   char* UpperBlock(uint32_t first, uint32_t level) { return upper_.At(first + level - 1); }

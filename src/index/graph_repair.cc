@@ -236,9 +236,9 @@ void Graph::Repairer::MakeRoomForChild(uint32_t slot) {
 
 // Turns round the way from `slot` up to where its tree ends, so that the tree hangs on `slot`.
 void Graph::Repairer::MakeRoot(uint32_t slot) {
-  MakeRoomForChild(slot);
   uint32_t child = slot;
   uint32_t parent = Tail(slot).parent;
+  if (parent != kNoSlot) MakeRoomForChild(slot);
   Tail(slot).parent = kNoSlot;
   while (parent != kNoSlot) {
     const uint32_t above = Tail(parent).parent;

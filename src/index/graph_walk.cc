@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/limits.h"
 #include "index/graph.h"
 #include "index/graph_walk.h"
 
@@ -86,6 +87,64 @@ void Graph::Walk(const Request& request, SearchContext& context) const {
     const CountsMatching counts{request.sequence, request.filter};
     context.pool.Insert(start.distance, start.slot, counts(start.slot, tail));
     WalkLevel(table, 0, counts, context);
+  }
+}
+
+// Neighbours of `slot` that pass the filter go into the batch, and neighbours of those that do not, until it is full.
+void Graph::GatherTwoHop(const RowTable& table, uint32_t slot, const SlotSet& filter,
+                         SearchContext& context) const {
+  SearchContext::Batch& batch = context.batch;
+  uint32_t around[2 * kMaxM];
+  uint32_t around_count = 0;
+  batch.count = 0;
+  const auto add = [&](uint32_t to) {
+    const char* record = table.Record(to);
+    PrefetchCode(table.layout, record);
+    batch.Add(record, to);
+  };
+  const ConstLinks links = LinksOf(table, slot, 0);
+  for (uint32_t i = 0; i < links.count; ++i) {
+    const uint32_t to = links.links[i].load(std::memory_order_acquire);
+    if (!context.visited.Insert(to)) continue;
+    if (filter.Contains(to)) {
+      add(to);
+    } else {
+      around[around_count++] = to;
+      PrefetchLinks(table.layout, table.Record(to));
+    }
+  }
+  const uint32_t full = MaxLinks(0);
+  for (uint32_t i = 0; i < around_count && batch.count < full; ++i) {
+    const ConstLinks further = LinksOf(table, around[i], 0);
+    for (uint32_t j = 0; j < further.count && batch.count < full; ++j) {
+      const uint32_t to = further.links[j].load(std::memory_order_acquire);
+      if (filter.Contains(to) && context.visited.Insert(to)) add(to);
+    }
+  }
+}
+
+void Graph::WalkTwoHop(const Request& request, std::span<const uint32_t> seeds,
+                       SearchContext& context) const {
+  const RowTable& table = *request.table;
+  Pool& pool = context.pool;
+  pool.Reset(request.ef);
+  const uint64_t packed = entry_.load(std::memory_order_acquire);
+  if (packed == kNoEntry) return;
+  context.visited.Begin(request.slots);
+  const Candidate start = Descend(table, Unpack(packed), 0, context);
+  const CountsMatching counts{request.sequence, request.filter};
+  context.visited.Begin(request.slots);
+  context.visited.Insert(start.slot);
+  pool.Insert(start.distance, start.slot, counts(start.slot, table.Tail(start.slot)));
+  context.batch.count = 0;
+  for (const uint32_t seed : seeds) {
+    if (context.visited.Insert(seed)) context.batch.Add(table.Record(seed), seed);
+  }
+  Offer(table, counts, context);
+  while (const Pool::Entry* next = pool.TakeNext()) {
+    GatherTwoHop(table, next->slot(), *request.filter, context);
+    context.stats.hops += 1;
+    Offer(table, counts, context);
   }
 }
 

@@ -42,19 +42,20 @@ absl::StatusOr<std::unique_ptr<VectorIndex>> VectorIndex::Open(const IndexOption
 }
 
 HnswIndex::HnswIndex(const IndexOptions& options, FileSystem& files, const std::string& work_dir,
-                     const Kernels& kernels)
+                     const IndexTuning& tuning)
     : options_(options),
       files_(files),
       work_dir_(work_dir),
-      kernels_(kernels),
+      tuning_(tuning),
       layout_(options.dimension, options.m),
-      graph_(options, kernels),
+      graph_(options, *tuning.kernels),
       contexts_(options.dimension, layout_.max_links),
       table_owner_(std::make_unique<RowTable>(layout_)),
       scratch_(options.dimension),
       half_scratch_(options.dimension) {
   table_.store(table_owner_.get(), std::memory_order_release);
-  state_.sequence = 1;
+  state_.sequence = tuning.first_sequence;
+  last_freeze_ = tuning.first_sequence;
   published_.Store(state_);
 }
 
@@ -75,19 +76,12 @@ RawStore::Options HnswIndex::RawOptions() const {
 absl::StatusOr<std::unique_ptr<HnswIndex>> HnswIndex::CreateIn(const IndexOptions& options,
                                                                FileSystem& files,
                                                                const std::string& work_dir,
-                                                               const Kernels& kernels) {
+                                                               const IndexTuning& tuning) {
   RETURN_IF_ERROR(ValidateOptions(options));
-  std::unique_ptr<HnswIndex> index(new HnswIndex(options, files, work_dir, kernels));
+  std::unique_ptr<HnswIndex> index(new HnswIndex(options, files, work_dir, tuning));
   RETURN_IF_ERROR(index->PrepareWorkDir());
   ASSIGN_OR_RETURN(index->raw_, RawStore::Create(index->RawOptions(), files));
   return index;
-}
-
-void HnswIndex::StartSequenceAt(uint32_t sequence) {
-  CHECK_EQ(next_slot_, 0U);
-  state_.sequence = sequence;
-  last_freeze_ = sequence;
-  published_.Store(state_);
 }
 
 absl::Status HnswIndex::Reserve(uint64_t rows) {
@@ -215,7 +209,7 @@ void HnswIndex::CompactLog() {
 
 void HnswIndex::PlanFlat() {
   const uint64_t live = live_.load(std::memory_order_relaxed);
-  if (live * options_.dimension * sizeof(float) < kFlatBytes) {
+  if (live * options_.dimension * sizeof(float) < tuning_.flat_bytes) {
     if (IsManyDead()) CompactLog();
     return;
   }
@@ -269,7 +263,8 @@ bool HnswIndex::MayReuse(uint32_t slot) const {
 std::vector<uint32_t> HnswIndex::TakeFreedSlots() {
   const std::lock_guard<AppendLock> lock(append_lock_);
   std::vector<uint32_t> freed;
-  if (!std::exchange(reuse_changed_, false)) return freed;
+  // A table being made anew takes states as they are.
+  if (recoded_changes_ != nullptr || !std::exchange(reuse_changed_, false)) return freed;
   std::vector<uint32_t> still;
   for (const uint32_t slot : reusable_) {
     if (!MayReuse(slot)) {
@@ -282,7 +277,6 @@ std::vector<uint32_t> HnswIndex::TakeFreedSlots() {
     if (!had_no_id) ids_.Release(slot);
     tail.state.store(RowState::kFree, std::memory_order_release);
     table().records.MarkDirty(slot);
-    if (recoded_changes_ != nullptr) recoded_changes_->push_back(slot);
     freed.push_back(slot);
   }
   reusable_.swap(still);

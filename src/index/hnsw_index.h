@@ -42,15 +42,26 @@
 
 namespace vectron::index {
 
+// Limits that tests lower, to see with few rows what needs many.
+struct IndexTuning {
+  uint64_t flat_bytes = kFlatBytes;      // below this no graph
+  uint64_t scan_matches = 10'000;        // filters that pass at most so many rows are scanned
+  uint32_t scan_one_in = 8;              // a walk for one in so many rows costs more than a scan
+  uint32_t first_sequence = 1;           // of commits
+  const Kernels* kernels = &BestKernels();
+};
+
+class SearchJob;
+
 class HnswIndex : public VectorIndex {
  public:
-  // As VectorIndex::Create and Open. `kernels` is for tests.
+  // As VectorIndex::Create and Open.
   static absl::StatusOr<std::unique_ptr<HnswIndex>> CreateIn(
       const IndexOptions& options, FileSystem& files, const std::string& work_dir,
-      const Kernels& kernels = BestKernels());
+      const IndexTuning& tuning = {});
   static absl::StatusOr<std::unique_ptr<HnswIndex>> OpenIn(
       const IndexOptions& options, FileSystem& files, const std::string& checkpoint_dir,
-      const std::string& work_dir, const Kernels& kernels = BestKernels());
+      const std::string& work_dir, const IndexTuning& tuning = {});
   ~HnswIndex() override;
 
   absl::Status Reserve(uint64_t rows) override;
@@ -70,15 +81,13 @@ class HnswIndex : public VectorIndex {
   void ForEachRow(const Snapshot& snapshot,
                   const std::function<void(uint32_t, std::string_view, uint64_t)>& visit)
       const override;
+  std::optional<RowView> RowAt(const Snapshot& snapshot, uint32_t slot) const override;
   std::optional<Located> Find(std::string_view id) const override;
   IndexStats stats() const override;
   uint64_t applied_index() const override { return published_.Load().applied_index; }
   const IndexOptions& options() const override { return options_; }
   uint64_t GraphHash() const override;
   absl::Status CheckGraph() const override;
-
-  // For tests of what happens after 2^30 commits: as if the last Commit had been the sequence'th. On an empty index.
-  void StartSequenceAt(uint32_t sequence);
 
  protected:
   void ReleaseReader(size_t reader) override { readers_.Leave(reader); }
@@ -93,17 +102,23 @@ class HnswIndex : public VectorIndex {
   // The appender's state at a BeginCheckpoint.
   struct PendingCut {
     CheckpointCut cut;
-    uint64_t committed = 0;                // of the log
+    uint64_t tail_first = 0;               // ordinal of tail[0]
+    std::vector<uint32_t> tail;            // rows of the log not linked then
     uint64_t batched = 0;
     bool graph_started = false;
     uint64_t live = 0;
+    uint32_t last_freeze = 0;
     std::vector<uint32_t> dead;
   };
-  struct SearchJob;   // hnsw_index_search.cc
-  struct Recoding;    // hnsw_index_recode.cc
+  // What of the slots a checkpoint says besides their records.
+  struct SlotLists {
+    std::vector<uint32_t> free;
+    std::vector<uint32_t> revived;         // removed after the cut
+    uint64_t dead = 0;                     // removed before it, not free
+  };
 
   HnswIndex(const IndexOptions& options, FileSystem& files, const std::string& work_dir,
-            const Kernels& kernels);
+            const IndexTuning& tuning);
   absl::Status PrepareWorkDir() const;
   RawStore::Options RawOptions() const;
 
@@ -120,7 +135,7 @@ class HnswIndex : public VectorIndex {
 
   // Builder.
   bool Execute(const Work& work, Executor& executor);
-  bool Link(const Work& work, Executor& executor);
+  bool LinkBatch(const Work& work, Executor& executor);
   void Repair(const Work& work, Executor& executor);
   void DropFlat(const Work& work);
   bool Freeze(const Work& work);
@@ -135,24 +150,26 @@ class HnswIndex : public VectorIndex {
                  std::span<float> scratch) const;
   void CopyTail(const RowTable& from, RowTable& to, uint32_t slot) const;
 
+  // Readers.
+  void AddRetired(uint32_t sequence, std::vector<uint32_t>& slots) const;
+  Plan RunPlan(SearchJob& job, uint32_t sequence, std::vector<uint32_t>& slots) const;
+
   // Checkpoint.
-  void WriteNumbers(CheckpointWriter& writer, const PendingCut& pending) const;
-  absl::Status WriteLists(CheckpointWriter& writer, const PendingCut& pending) const;
-  absl::Status LoadFrom(std::unique_ptr<CheckpointReader> reader);
+  absl::Status WriteStores(CheckpointWriter& writer, const PendingCut& pending);
+  absl::Status WriteState(CheckpointWriter& writer, const PendingCut& pending) const;
+  SlotLists ListSlots(const CheckpointCut& cut) const;
   absl::Status CheckOptions(const CheckpointReader& reader) const;
-  absl::Status LoadTable(const CheckpointReader& reader);
+  absl::Status LoadFrom(const CheckpointReader& reader);
+  absl::Status LoadState(const CheckpointReader& reader);
+  absl::Status LoadScale(const CheckpointReader& reader);
   absl::Status LoadLists(const CheckpointReader& reader);
-  absl::Status LoadLog(std::string_view bytes);
-  absl::Status LoadWork(std::string_view bytes);
-  absl::Status LoadSlotFixes(std::string_view bytes);
-  absl::Status LoadGraph(const CheckpointReader& reader, std::string_view bytes);
 
   RowTable& table() const { return *table_.load(std::memory_order_acquire); }
 
   const IndexOptions options_;
   FileSystem& files_;
   const std::string work_dir_;
-  const Kernels& kernels_;
+  const IndexTuning tuning_;
   const RecordLayout layout_;
 
   std::unique_ptr<RawStore> raw_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <unordered_set>
 #include <utility>
 
 #include "base/check.h"
@@ -29,7 +30,7 @@ bool HnswIndex::Build(Executor& executor) {
 bool HnswIndex::Execute(const Work& work, Executor& executor) {
   switch (work.kind) {
     case WorkKind::kStartGraph: return StartGraph(work, executor);
-    case WorkKind::kLink: return Link(work, executor);
+    case WorkKind::kLink: return LinkBatch(work, executor);
     case WorkKind::kRepair: Repair(work, executor); return true;
     case WorkKind::kDropFlat: DropFlat(work); return true;
     case WorkKind::kFreeze: return Freeze(work);
@@ -38,7 +39,7 @@ bool HnswIndex::Execute(const Work& work, Executor& executor) {
   return false;
 }
 
-bool HnswIndex::Link(const Work& work, Executor& executor) {
+bool HnswIndex::LinkBatch(const Work& work, Executor& executor) {
   // Values of the batch before this one may have asked for a new scale; a failure for want of memory is tried again.
   if (NeedsNewScale() && !Recode(work.cut_sequence, executor)) return false;
   RowTable& rows = table();
@@ -72,14 +73,18 @@ bool HnswIndex::Link(const Work& work, Executor& executor) {
 void HnswIndex::Repair(const Work& work, Executor& executor) {
   RowTable& rows = table();
   std::vector<uint32_t> dead;
-  for (const uint32_t slot : work.dead) {
-    // One that died in the tail went with its batch, and its slot may have a new row by now.
-    const RecordTail& tail = rows.Tail(slot);
+  std::unordered_set<uint32_t> seen;
+  // A row that died in the tail went with its batch, and its slot may have a new row by now: alive, or dead and named
+  // further on. So the last mention of a slot counts.
+  for (auto slot = work.dead.rbegin(); slot != work.dead.rend(); ++slot) {
+    const RecordTail& tail = rows.Tail(*slot);
     if (tail.state.load(std::memory_order_acquire) == RowState::kLinked &&
-        !SeenAt(tail, work.cut_sequence)) {
-      dead.push_back(slot);
+        IsDeadAt(tail.death.load(std::memory_order_acquire), work.cut_sequence) &&
+        seen.insert(*slot).second) {
+      dead.push_back(*slot);
     }
   }
+  std::reverse(dead.begin(), dead.end());
   if (dead.empty()) return;
   const Graph::RepairCut cut{.dead = dead,
                              .slot_count = slot_count_.load(std::memory_order_acquire)};

@@ -23,6 +23,7 @@ struct CodeQuery {
   uint32_t offset = 0;
   uint32_t norm_mask = 0;          // 0 or ~0
   uint32_t shift = 0;              // 0 or 1
+  bool lossless = false;           // the values say the query exactly; of no use to kernels
 };
 
 // All functions are thread-safe and allow any alignment.

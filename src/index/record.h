@@ -52,10 +52,12 @@ static_assert(std::atomic<uint32_t>::is_always_lock_free && sizeof(Link) == 4);
 inline bool Reached(uint32_t sequence, uint32_t event) {
   return static_cast<int32_t>(sequence - event) >= 0;
 }
+inline bool IsDeadAt(uint32_t death, uint32_t sequence) {
+  return death != kNever && (death == kAlways || Reached(sequence, death));
+}
 // May be called while the slot is handed out anew: `death` is then read first, and written last.
 inline bool SeenAt(const RecordTail& tail, uint32_t sequence) {
-  const uint32_t death = tail.death.load(std::memory_order_acquire);
-  if (death != kNever && (death == kAlways || Reached(sequence, death))) return false;
+  if (IsDeadAt(tail.death.load(std::memory_order_acquire), sequence)) return false;
   const uint32_t birth = tail.birth.load(std::memory_order_acquire);
   return birth == kAlways || Reached(sequence, birth);
 }

@@ -11,6 +11,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "index/best_of.h"
 #include "index/coder.h"
 #include "index/pool.h"
 #include "index/select.h"
@@ -39,6 +40,13 @@ struct WalkStats {
   uint64_t tombstones = 0;
 };
 
+// A row with its exact distance.
+struct ScoredRow {
+  float distance = 0;
+  uint32_t slot = 0;
+  uint32_t rank = 0;  // among the candidates by code
+};
+
 // Confined to the thread that leased it.
 struct SearchContext {
   explicit SearchContext(uint32_t dimension, uint32_t max_links);
@@ -62,8 +70,12 @@ struct SearchContext {
   CodeQuery query;
   VisitedSet visited;
   Pool pool;
-  Pool tail_pool;
+  BestOf scanned;
   Batch batch;
+  std::vector<Candidate> candidates;
+  std::vector<ScoredRow> scored;
+  std::vector<uint32_t> seeds;
+  std::vector<uint32_t> tail_slots;
   WalkStats stats;
   Selector selector;
   std::vector<float> vector;      // the query, of unit length with kCosine

@@ -20,6 +20,8 @@ namespace vectron::index {
 struct SearchInput {
   const IndexOptions& index;
   const Kernels& kernels;
+  uint64_t scan_matches = 0;     // filters that pass at most so many rows are scanned
+  uint32_t scan_one_in = 0;      // a walk for one in so many rows costs more than a scan
   const RowTable& rows;
   const Graph& graph;
   const RawStore& raw;
@@ -28,7 +30,6 @@ struct SearchInput {
   uint32_t row_count = 0;        // slots the snapshot knows
   uint32_t slot_count = 0;       // slots there are now
   uint64_t live = 0;
-  std::span<const uint32_t> tail;   // slots not in the graph when the search began
 };
 
 class SearchJob {
@@ -39,27 +40,21 @@ class SearchJob {
   Plan ChoosePlan() const;
   // Compares with every row on full precision.
   void ScanExact();
-  // Candidates by code: the graph's and the tail's, or all that pass the filter.
+  // Candidates by code: the graph's, those among `slots`, or all that the snapshot sees and the filter passes.
   void FindInGraph(Plan plan);
-  void FindInTail();
-  void ScanCodes();
   void FindAmong(std::span<const uint32_t> slots);
+  void ScanCodes();
   // Scores the candidates exactly.
   void Rerank();
+  SearchStats& stats() { return stats_; }
   size_t hit_count() const { return scored_.size(); }
   SearchResult Finish(Plan plan);
 
  private:
-  struct Scored {
-    float distance = 0;
-    uint32_t slot = 0;
-    uint32_t rank = 0;  // among the candidates by code
-  };
-
   bool Passes(uint32_t slot) const {
     return options_.filter == nullptr || options_.filter->Contains(slot);
   }
-  bool IsBefore(const Scored& a, const Scored& b) const;
+  bool IsBefore(const ScoredRow& a, const ScoredRow& b) const;
   float Exact(uint32_t slot) const;
   void AddExact(uint32_t slot, uint32_t rank);
   // Calls visit(slots) with at most 64 slots at a time that pass the filter, of all the snapshot knows.
@@ -67,6 +62,7 @@ class SearchJob {
   void ForEachSlot(const Visit& visit);
   void OfferCodes(std::span<const uint32_t> slots);
   void PickSeeds(std::vector<uint32_t>& seeds) const;
+  bool CodesSayAll() const;
   // Candidates of the walk and of the scans together, nearest first, no slot twice.
   void MergeCandidates();
 
@@ -77,9 +73,8 @@ class SearchJob {
   const uint32_t rerank_;   // candidates that are scored exactly
   const uint32_t ef_;
   std::span<const float> query_;
-  bool query_is_lossless_ = false;
   bool walked_ = false;
-  std::vector<Scored>& scored_;
+  std::vector<ScoredRow>& scored_;
   SearchStats stats_;
 };
 
