@@ -394,7 +394,8 @@ void LocalLogImpl::CutWhatIsDue(LocalGroup& group) {
   uint64_t cut = std::clamp(std::min(needed, wished), record.first_index, record.next_index);
   const absl::StatusOr<uint64_t> kept = store_->BytesFrom(group.id_, cut);
   if (kept.ok() && *kept > deps_.group_log_bytes) cut = std::max(cut, needed);
-  const absl::Status status = kept.ok() ? store_->CutBefore(group.id_, cut) : kept.status();
+  absl::Status status = kept.ok() ? store_->CutBefore(group.id_, cut) : kept.status();
+  if (status.ok()) status = store_->FlushIfMostlyCut();
   // A log that cannot be cut is only longer than it should be; one that cannot be written is found out by the next turn.
   if (!status.ok()) LogWarning("log {}: group {}: not cut: {}", dir_, group.id_.value, MessageOf(status));
 }

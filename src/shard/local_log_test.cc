@@ -262,6 +262,19 @@ TEST_F(LocalLogTest, PastItsBoundTheLogIsCutAtWhatTheStoreNeeds) {
   EXPECT_EQ(MustAttach(fit, 15).first_index(), 16U);
 }
 
+TEST_F(LocalLogTest, ALogThatIsMostlyCutGivesItsSpaceBack) {
+  Recorder recorder;
+  Replicator& replicator = MustAttach(recorder);
+  MustPropose(replicator, std::vector<std::string>(5, std::string(1 << 20, 'x')));
+  EXPECT_GT(log_->stats().disk_bytes, 5U << 20);
+  replicator.SetLogMarks(5, 5);
+  log_->Detach(kGroup);
+  Reopen();  // files that nobody needs are removed by the background thread, at the latest here
+  EXPECT_LT(log_->stats().disk_bytes, 1U << 20);
+  Recorder again(5);
+  MustPropose(MustAttach(again, 5), {"y"});
+}
+
 TEST_F(LocalLogTest, ADestroyedGroupBeginsAnew) {
   Recorder recorder;
   MustPropose(MustAttach(recorder), {"a", "b"});

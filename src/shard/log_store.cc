@@ -13,7 +13,8 @@ using storage::kLogEntries;
 using storage::kLogGroups;
 using storage::LogGroupRecord;
 
-constexpr size_t kWriteBufferBytes = size_t{16} << 20;  // what a start may have to replay from the write-ahead log
+constexpr size_t kWriteBufferBytes = size_t{8} << 20;  // what a start may have to replay from the write-ahead log
+constexpr uint64_t kWorthFlushingBytes = uint64_t{2} << 20;
 constexpr size_t kMaxCachedCommandBytes = 64 << 10;     // larger ones would push out all others
 
 std::string EntryKey(GroupId group, uint64_t index) {
@@ -280,6 +281,19 @@ absl::Status LogStore::CutBefore(GroupId group, uint64_t index) {
     known.tail.pop_front();
   }
   return absl::OkStatus();
+}
+
+absl::Status LogStore::FlushIfMostlyCut() {
+  uint64_t kept = 0;
+  {
+    const absl::MutexLock lock(&mutex_);
+    for (const auto& [id, group] : groups_) {
+      kept += group.record.bytes_after - group.record.bytes_before;
+    }
+  }
+  const uint64_t unflushed = kv_->memory_bytes();
+  if (unflushed < kWorthFlushingBytes || kept > unflushed / 4) return absl::OkStatus();
+  return kv_->Flush();
 }
 
 absl::StatusOr<uint64_t> LogStore::BytesFrom(GroupId group, uint64_t index) const {

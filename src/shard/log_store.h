@@ -63,6 +63,8 @@ class LogStore {
 
   // Drops entries below `index` (at most one past the last). Not synced: a crash may bring them back.
   absl::Status CutBefore(GroupId group, uint64_t index);
+  // Flushes when most of what is unflushed has been cut, which costs little and spares the next start its replay.
+  absl::Status FlushIfMostlyCut();
   // Command bytes of the entries [index, last].
   absl::StatusOr<uint64_t> BytesFrom(GroupId group, uint64_t index) const;
   // Starts a group's log as if entries up to `index` had been there and were cut; what it held is dropped. Synced.

@@ -72,8 +72,6 @@ Fault CheckBlock(std::string_view block, bool last) {
   return {};
 }
 
-bool EndsWith(std::string_view name, std::string_view end) { return name.ends_with(end); }
-
 }  // namespace
 
 absl::Status CheckLogFile(FileSystem& files, const std::string& path) {
@@ -105,9 +103,9 @@ absl::Status CheckStoreFiles(FileSystem& files, const std::string& dir) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(dir));
   const bool current = std::find(names.begin(), names.end(), "CURRENT") != names.end();
   for (const std::string& name : names) {
-    const bool data = EndsWith(name, ".log") || EndsWith(name, ".sst") || EndsWith(name, ".blob");
+    const bool data = name.ends_with(".log") || name.ends_with(".sst");
     if (data && !current) return DataLoss("{}/CURRENT: missing, though there is {}", dir, name);
-    if (EndsWith(name, ".log")) RETURN_IF_ERROR(CheckLogFile(files, dir + "/" + name));
+    if (name.ends_with(".log")) RETURN_IF_ERROR(CheckLogFile(files, dir + "/" + name));
   }
   if (!current) return absl::OkStatus();
 

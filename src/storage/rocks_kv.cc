@@ -36,7 +36,10 @@ class RocksLogger : public rocksdb::Logger {
   void Logv(const char* format, va_list arguments) override {
     std::array<char, 1'024> line{};
     std::vsnprintf(line.data(), line.size(), format, arguments);
-    LogWarning("rocksdb: {}", line.data());
+    std::string_view text = line.data();
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    if (text.find("Shutdown in progress") != text.npos) return;  // of a store that we close
+    LogWarning("rocksdb: {}", text);
   }
   void Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
     if (level < rocksdb::InfoLogLevel::WARN_LEVEL) return;
@@ -124,7 +127,7 @@ rocksdb::ColumnFamilyOptions ColumnFamilyOptionsFor(ColumnUse use, const RocksOp
   rocksdb::ColumnFamilyOptions column;
   column.compression = rocksdb::kNoCompression;
   column.write_buffer_size = options.write_buffer_bytes;
-  column.max_write_buffer_number = 4;
+  column.max_write_buffer_number = 16;  // writers stall one below it
   column.arena_block_size = 64 << 10;  // what an idle column may hold
   // Applying a committed entry must not wait, so RocksDB's own slow-downs are out of reach; admission limits writers.
   column.level0_slowdown_writes_trigger = 1'000;
@@ -144,10 +147,6 @@ rocksdb::ColumnFamilyOptions ColumnFamilyOptionsFor(ColumnUse use, const RocksOp
       table.block_size = 16'384;
       break;
     case ColumnUse::kLog:
-      // Values are written once, to a blob file, and dropped with it when their entries are cut.
-      column.enable_blob_files = true;
-      column.min_blob_size = 4'096;
-      column.enable_blob_garbage_collection = true;
       break;
     case ColumnUse::kSmall:
       table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -179,7 +178,9 @@ rocksdb::DBOptions DbOptionsFor(const RocksOptions& options, const RocksResource
   db.avoid_flush_during_shutdown = true;
   // A missing log, or a MANIFEST that has lost its end, is then noticed.
   db.track_and_verify_wals_in_manifest = options.write_ahead_log == WriteAheadLog::kOn;
-  db.atomic_flush = options.write_ahead_log == WriteAheadLog::kOff;
+  // Without a log, for a state of one moment over all columns. With one, so that a column of few writes does not hold back the
+  // old log files, which a start would have to replay.
+  db.atomic_flush = true;
   return db;
 }
 

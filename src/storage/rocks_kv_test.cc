@@ -70,7 +70,7 @@ absl::StatusOr<std::vector<std::string>> ReadAll(const RocksOptions& options,
   return values;
 }
 
-// A store with data in files of every kind: tables, blobs, write-ahead log.
+// A store with data in files of every kind: tables of both columns, write-ahead log.
 std::vector<std::string> MakeStore(const RocksOptions& options, RocksResources& resources) {
   std::vector<std::string> values;
   const std::unique_ptr<Kv> kv = MustOpen(options, resources);
