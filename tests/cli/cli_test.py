@@ -88,7 +88,7 @@ class CliTest(unittest.TestCase):
 
     def lines(self, count, dimension=8):
         """Points with exact components and a payload of several types."""
-        return [{"id": f"p{i:05}", "vector": [self.rng.randrange(-512, 512) / 256 for _ in range(dimension)],
+        return [{"id": f"p{i:05}", "vector": [self.rng.randrange(-128, 128) / 16 for _ in range(dimension)],
                  "payload": {"n": i, "even": i % 2 == 0, "half": i / 2 + 0.25, "tags": ["a", f"t{i % 3}"], "name": f"n\u00e4me {i}"}}
                 for i in range(count)]
 
@@ -176,7 +176,7 @@ class Import(CliTest):
         self.assertEqual(len(self.export()), 19)
 
     def test_a_killed_import_goes_on_where_it_was(self):
-        count = 20_000
+        count = 6_000
         path = self.write("a.fvecs", b"".join(struct.pack("<i4f", 4, i, 1, 2, 3) for i in range(count)))
         arguments = ["import", self.name, path, "--create", "--batch", "5", "--in-flight", "1", "--resume", self.path("state")]
         client = subprocess.Popen(self.command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -211,7 +211,7 @@ class Import(CliTest):
         folder = tempfile.mkdtemp(dir=self.root)
         server = Server(folder).start()
         try:
-            count = 10_000
+            count = 4_000
             path = self.write("a.fvecs", b"".join(struct.pack("<i4f", 4, i, 1, 2, 3) for i in range(count)))
             client = subprocess.Popen(self.command("import", self.name, path, "--create", "--batch", "5", server=server),
                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -221,7 +221,7 @@ class Import(CliTest):
             server.start()
             out, err = client.communicate(timeout=120)
             self.assertEqual(client.returncode, 0, err)
-            self.assertIn("10,000 points written", out)
+            self.assertIn("4,000 points written", out)
             self.assertEqual(sorted(int(p["id"]) for p in self.export(self.name, "--without-vectors", server=server)), list(range(count)))
         finally:
             server.end(signal.SIGKILL)
