@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws the result of vectron_bench_index: an SVG of recall against queries per second, and tables for a document.
 
-    python3 bench/plot.py result.json --svg docs/benchmarks-index.svg --document docs/benchmarks.md
+    python3 bench/plot.py result.json [...] --svg docs/benchmarks-index.svg --document docs/benchmarks.md
 
 The tables replace what stands between `<!-- index: begin -->` and `<!-- index: end -->` in the document.
 """
@@ -156,6 +156,17 @@ def markdown(result, picture):
                     f'Built in {reopen["build_cpu_s"]:,.0f} s of CPU, one thread.']
 
 
+def merge(paths):
+    """The parts of all results; machine and parameters are those of the first."""
+    merged = {}
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            result = json.load(file)
+        merged.setdefault("sets", []).extend(result.pop("sets", []))
+        merged = {**result, **merged}
+    return merged
+
+
 def replace_section(path, lines):
     begin, end = "<!-- index: begin -->", "<!-- index: end -->"
     text = open(path, encoding="utf-8").read() if os.path.exists(path) else f"# Benchmarks\n\n## Index\n\n{begin}\n{end}\n"
@@ -169,12 +180,11 @@ def replace_section(path, lines):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("result")
+    parser.add_argument("result", nargs="+", help="of one run or of several, each with other parts (--only, --sets)")
     parser.add_argument("--svg", help="file to draw the curves to")
     parser.add_argument("--document", help="Markdown file with the section to replace; else the tables are printed")
     args = parser.parse_args()
-    with open(args.result, encoding="utf-8") as file:
-        result = json.load(file)
+    result = merge(args.result)
     picture = None
     if args.svg and result.get("sets"):
         with open(args.svg, "w", encoding="utf-8") as out:

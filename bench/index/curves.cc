@@ -13,6 +13,9 @@ namespace vectron::bench {
 namespace {
 
 constexpr size_t kBuildSlice = 1000;
+constexpr double kEnough = 0.998;  // recall where a curve may end
+// hnswlib's memory is so many bytes a vector however many there are; so many are enough to see how many.
+constexpr size_t kRivalMemoryRows = 20'000;
 
 struct Point {
   uint32_t ef = 0;
@@ -80,8 +83,10 @@ Curves SearchBoth(const DataSet& set, const Settings& settings, const Subject& s
     theirs.cpu_us = Median(theirs.passes);
     LogInfo("{} ef {}: vectron {:.4f} at {:.1f} us, hnswlib {:.4f} at {:.1f} us", set.name, ef,
             ours.recall, ours.cpu_us, theirs.recall, theirs.cpu_us);
+    const bool both_there = ours.recall > kEnough && theirs.recall > kEnough;
     curves.vectron.push_back(std::move(ours));
     curves.hnswlib.push_back(std::move(theirs));
+    if (both_there) break;
   }
   return curves;
 }
@@ -157,10 +162,11 @@ void MeasureMemory(const DataSet& set, const Settings& settings, JsonWriter& jso
     subject->CommitAndBuild();
     subject->index().TrimResident();
   });
-  const double theirs = MemoryPerVector(base.count, [&] {
-    auto* const rival = new HnswlibRival(set.dimension, set.metric, base.count,
+  const size_t rival_rows = std::min(base.count, kRivalMemoryRows);
+  const double theirs = MemoryPerVector(rival_rows, [&] {
+    auto* const rival = new HnswlibRival(set.dimension, set.metric, rival_rows,
                                          settings.parameters.m, settings.parameters.ef_construct);
-    for (size_t i = 0; i < base.count; ++i) rival->Add(base.row(i), static_cast<uint32_t>(i));
+    for (size_t i = 0; i < rival_rows; ++i) rival->Add(base.row(i), static_cast<uint32_t>(i));
   });
   LogInfo("{}: {:.0f} bytes a vector, hnswlib {:.0f}", set.name, ours, theirs);
   json.Key("memory");
