@@ -76,6 +76,7 @@ absl::Status RaftReplica::Start() {
     return DataLoss("the store is at {}, the log ends at {}", start_.applied_index,
                     log_->last_index());
   }
+  ++log_->state().starts;
   RETURN_IF_ERROR(WriteState());
   const consensus::RaftConfig config{
       .id = start_.replica.value,
@@ -231,7 +232,8 @@ void RaftReplica::FlushInputs() {
   AskForReads();
 }
 
-// One round for all reads that wait; its context names replica, start and number, so it never repeats.
+// One round for all reads that wait. Its context names replica, start and number, so it never repeats: a late answer to a
+// question of an earlier life must not answer one of this life.
 void RaftReplica::AskForReads() {
   if (queued_reads_.empty()) return;
   const auto status = raft_->status();
@@ -241,7 +243,7 @@ void RaftReplica::AskForReads() {
     for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(none);
     return;
   }
-  const std::string context = fmt::format("{}/{}/{}", start_.replica.value, status->term, ++read_counter_);
+  const std::string context = fmt::format("{}/{}/{}", start_.replica.value, log_->state().starts, ++read_counter_);
   if (!raft_->ReadIndex(context).ok()) return;
   reads_[context] = {std::exchange(queued_reads_, {}), ticks_};
 }

@@ -65,6 +65,7 @@ std::string EncodeRaftState(const RaftState& state) {
   std::string out;
   PutFixed(out, kFormat);
   PutFixed(out, state.replica.value);
+  PutFixed(out, state.starts);
   PutFixed(out, state.hard_state.term);
   PutFixed(out, state.hard_state.vote);
   PutFixed(out, state.hard_state.commit);
@@ -92,8 +93,8 @@ absl::StatusOr<RaftState> DecodeRaftState(std::string_view bytes) {
   if (reader.ReadFixed(format) && format != kFormat) {
     return FailedPrecondition("raft state: format {}, this version reads {}", format, kFormat);
   }
-  bool ok = reader.ReadFixed(state.replica.value) && reader.ReadFixed(state.hard_state.term) &&
-            reader.ReadFixed(state.hard_state.vote) && reader.ReadFixed(state.hard_state.commit) &&
+  bool ok = reader.ReadFixed(state.replica.value) && reader.ReadFixed(state.starts) &&
+            reader.ReadFixed(state.hard_state.term) && reader.ReadFixed(state.hard_state.vote) && reader.ReadFixed(state.hard_state.commit) &&
             reader.ReadVarint(count) && count >= 1 && count <= reader.remaining();
   for (uint64_t i = 0; ok && i < count; ++i) {
     ok = ReadMembership(reader, state.memberships.emplace_back());
