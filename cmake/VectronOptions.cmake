@@ -39,6 +39,16 @@ elseif(VECTRON_SANITIZE STREQUAL "thread")
   add_link_options(-fsanitize=thread)
 endif()
 
+# Coverage feedback and sanitizers for the fuzzers of tests/fuzz.
+option(VECTRON_FUZZ "Build the fuzzers (clang only)" OFF)
+if(VECTRON_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "VECTRON_FUZZ needs clang")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
 # Warnings for our own code only (generated code is not held to them).
 add_library(vectron_warnings INTERFACE)
 target_compile_options(vectron_warnings INTERFACE
