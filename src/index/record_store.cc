@@ -252,22 +252,34 @@ absl::Status RecordStore::OpenFrom(const CheckpointReader& reader, std::string_v
 
 absl::Status RecordStore::Adopt(AppendLock& lock) {
   while (!fully_adopted()) {
+    RETURN_IF_ERROR(PreparePiece());
     const std::lock_guard hold(lock);
     RETURN_IF_ERROR(AdoptPiece());
   }
   return absl::OkStatus();
 }
 
-absl::Status RecordStore::AdoptPiece() {
-  CHECK(!fully_adopted());
+absl::Status RecordStore::PreparePiece() {
   MappedChunk& from = mapped_.back();
-  // The last piece of a large chunk takes the fresh rows behind it along, for the sake of one whole huge page.
   const bool huge = from.mapped >= kHugePageBytes;
   if (from.stage == nullptr) {
     // Laid out as the chunk is, so that the pieces merge to one mapping again where they are moved to.
     ASSIGN_OR_RETURN(from.stage, MapAligned(range_bytes()));
     AdviseHugePages(from.stage, range_bytes(), huge);
   }
+  const uint64_t left = from.mapped - from.adopted;
+  // Advice only, so that the copy under the lock waits for no disk and no zeroing; old kernels refuse it.
+  ::madvise(from.base + from.adopted, std::min(left, kHugePageBytes), MADV_POPULATE_READ);
+  ::madvise(from.stage + from.adopted, huge ? kHugePageBytes : left, MADV_POPULATE_WRITE);
+  return absl::OkStatus();
+}
+
+absl::Status RecordStore::AdoptPiece() {
+  CHECK(!fully_adopted());
+  if (mapped_.back().stage == nullptr) RETURN_IF_ERROR(PreparePiece());
+  MappedChunk& from = mapped_.back();
+  // The last piece of a large chunk takes the fresh rows behind it along, for the sake of one whole huge page.
+  const bool huge = from.mapped >= kHugePageBytes;
   const uint64_t left = from.mapped - from.adopted;
   const uint64_t bytes = huge ? kHugePageBytes : left;
   char* const piece = from.base + from.adopted;

@@ -120,6 +120,8 @@ class RecordStore {
 
   absl::Status AddChunk(bool huge_pages);
   void GrowTables();
+  // Brings the next piece's pages in, old and new; without the lock.
+  absl::Status PreparePiece();
   void ReleaseStage(const MappedChunk& chunk) const;
   uint64_t chunk_bytes() const { return (mask_ + 1) * stride_; }
   uint64_t range_bytes() const;  // address space of a chunk
