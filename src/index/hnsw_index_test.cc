@@ -101,7 +101,9 @@ class Pair {
     for (const Hit& hit : wanted.hits) ids.insert(hit.id);
     size_t found = 0;
     for (const Hit& hit : got.hits) found += ids.count(hit.id);
-    return wanted.hits.empty() ? 1 : static_cast<double>(found) / static_cast<double>(wanted.hits.size());
+    return wanted.hits.empty()
+               ? 1
+               : static_cast<double>(found) / static_cast<double>(wanted.hits.size());
   }
   SlotSet FilterOf(const std::set<std::string>& ids) const {
     SlotSet set;
@@ -242,12 +244,11 @@ TEST_P(HnswIndexStorm, AnswersAsTheTwinDoes) {
   EXPECT_TRUE(pair.index().stats().has_graph);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, HnswIndexStorm,
-    Values(StormCase{Metric::kEuclidean, VectorStorage::kF32, false},
-           StormCase{Metric::kCosine, VectorStorage::kF32, true},
-           StormCase{Metric::kDot, VectorStorage::kF32, false},
-           StormCase{Metric::kCosine, VectorStorage::kF16, false}));
+INSTANTIATE_TEST_SUITE_P(All, HnswIndexStorm,
+                         Values(StormCase{Metric::kEuclidean, VectorStorage::kF32, false},
+                                StormCase{Metric::kCosine, VectorStorage::kF32, true},
+                                StormCase{Metric::kDot, VectorStorage::kF32, false},
+                                StormCase{Metric::kCosine, VectorStorage::kF16, false}));
 
 }  // namespace
 }  // namespace vectron::index

@@ -33,34 +33,29 @@ void CodeDistances(const CodeQuery& query, const uint8_t* const* codes, size_t c
   }
 }
 
-float SquaredL2(const float* a, const float* b, size_t n) {
-  float sum = 0;
-  for (size_t i = 0; i < n; ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
-  return sum;
-}
+double Widen(float value) { return static_cast<double>(value); }
+double Widen(uint16_t half) { return static_cast<double>(HalfToFloat(half)); }
 
-float Dot(const float* a, const float* b, size_t n) {
-  float sum = 0;
-  for (size_t i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
-}
-
-float SquaredL2F16(const float* a, const uint16_t* b, size_t n) {
-  float sum = 0;
+// In double precision: the judge of the others.
+template <typename T>
+float SquaredL2(const float* a, const T* b, size_t n) {
+  double sum = 0;
   for (size_t i = 0; i < n; ++i) {
-    const float difference = a[i] - HalfToFloat(b[i]);
+    const double difference = Widen(a[i]) - Widen(b[i]);
     sum += difference * difference;
   }
-  return sum;
+  return static_cast<float>(sum);
 }
 
-float DotF16(const float* a, const uint16_t* b, size_t n) {
-  float sum = 0;
-  for (size_t i = 0; i < n; ++i) sum += a[i] * HalfToFloat(b[i]);
-  return sum;
+template <typename T>
+float Dot(const float* a, const T* b, size_t n) {
+  double sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += Widen(a[i]) * Widen(b[i]);
+  return static_cast<float>(sum);
 }
 
-constexpr Kernels kScalar = {"scalar", CodeDistances, SquaredL2, Dot, SquaredL2F16, DotF16};
+constexpr Kernels kScalar = {"scalar",   CodeDistances,       SquaredL2<float>,
+                             Dot<float>, SquaredL2<uint16_t>, Dot<uint16_t>};
 
 const Kernels& Choose() {
   if (const Kernels* best = Avx512Kernels()) return *best;
@@ -74,9 +69,9 @@ const Kernels& ScalarKernels() { return kScalar; }
 
 const Kernels& BaselineKernels() {
   // Half floats have no instruction there.
-  static constexpr Kernels kBaseline = {kernels_isa::kBaselineName,      kernels_isa::BaselineCode,
-                                        kernels_isa::BaselineSquaredL2,  kernels_isa::BaselineDot,
-                                        SquaredL2F16, DotF16};
+  static constexpr Kernels kBaseline = {
+      kernels_isa::kBaselineName, kernels_isa::BaselineCode, kernels_isa::BaselineSquaredL2,
+      kernels_isa::BaselineDot,   SquaredL2<uint16_t>,       Dot<uint16_t>};
   return kBaseline;
 }
 
@@ -87,11 +82,10 @@ const Kernels* Avx2Kernels() {
 }
 
 const Kernels* Avx512Kernels() {
-  static const bool kHave = Avx2Kernels() != nullptr && __builtin_cpu_supports("avx512f") &&
-                            __builtin_cpu_supports("avx512bw") &&
-                            __builtin_cpu_supports("avx512dq") &&
-                            __builtin_cpu_supports("avx512vl") &&
-                            __builtin_cpu_supports("avx512vnni");
+  static const bool kHave =
+      Avx2Kernels() != nullptr && __builtin_cpu_supports("avx512f") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
   return kHave ? &kernels_isa::kAvx512 : nullptr;
 }
 
