@@ -117,7 +117,7 @@ int Main(int argc, char** argv) {
   CLI::App app{"Vectron, a vector database"};
   app.name("vectron");
   app.set_version_flag("--version", fmt::format("vectron {}", Version()));
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   DevFlags flags;
   CLI::App& dev = *app.add_subcommand(
       "dev", "Runs everything in one process. Prints one line of JSON on standard output once it serves.");
@@ -136,6 +136,10 @@ int Main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  if (app.get_subcommands().empty()) {
+    std::fputs(app.help().c_str(), stderr);
+    return kExitUsage;
   }
   return RunDev(flags);
 }

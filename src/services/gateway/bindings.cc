@@ -54,11 +54,14 @@ std::string ScrollToJson(const ScrollReply& reply) {
   return json + "}";
 }
 
-// Fills a message from the body and the path, as the transcoder does for RPCs without a JSON form of their own.
+// Fills a message from the body (if the route takes one), the query and the path, as the transcoder does for RPCs without
+// a JSON form of their own.
 template <typename Message>
-absl::StatusOr<Message> FromHttp(HttpRequest& request) {
+absl::StatusOr<Message> FromHttp(const CallContext& context, HttpRequest& request) {
   Message message;
-  RETURN_IF_ERROR(rpc::MessageFromJson(request.body.padded(), message));
+  if (context.method->route().body()) {
+    RETURN_IF_ERROR(rpc::MessageFromJson(request.body.padded(), message));
+  }
   RETURN_IF_ERROR(rpc::ApplyQuery(request.query(), message));
   RETURN_IF_ERROR(rpc::ApplyPathParams(request.params, message));
   return message;
@@ -145,7 +148,7 @@ void RegisterReads(Gateway& gateway, rpc::RpcRegistry& registry) {
         });
       });
   registry.Json(Named("Get"), [&gateway](CallContext& context, HttpRequest& request, JsonDone done) {
-    const absl::StatusOr<v1::GetRequest> get = FromHttp<v1::GetRequest>(request);
+    const absl::StatusOr<v1::GetRequest> get = FromHttp<v1::GetRequest>(context, request);
     if (!get.ok()) return done(get.status());
     gateway.Get(context, *get, [done = std::move(done)](absl::StatusOr<PointRecord> point) {
       if (!point.ok()) return done(point.status());
@@ -170,7 +173,7 @@ void RegisterReads(Gateway& gateway, rpc::RpcRegistry& registry) {
                        });
       });
   registry.Json(Named("ScrollPoints"), [&gateway](CallContext& context, HttpRequest& request, JsonDone done) {
-    absl::StatusOr<v1::ScrollRequest> scroll = FromHttp<v1::ScrollRequest>(request);
+    absl::StatusOr<v1::ScrollRequest> scroll = FromHttp<v1::ScrollRequest>(context, request);
     if (!scroll.ok()) return done(scroll.status());
     absl::StatusOr<ScrollCall> call = ScrollFromProto(*scroll);
     if (!call.ok()) return done(call.status());
