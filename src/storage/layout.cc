@@ -9,8 +9,6 @@ constexpr char kRequestPrefix = 'r';
 constexpr char kRequestOrderPrefix = 'i';
 constexpr char kGroupPrefix = 'g';
 constexpr char kHardStatePrefix = 'h';
-constexpr char kCollectionPrefix = 'c';
-constexpr char kCatalogMetaPrefix = 'm';
 
 std::string Prefixed(char prefix, std::string_view rest) {
   std::string key(1, prefix);
@@ -146,16 +144,6 @@ absl::StatusOr<LogGroupRecord> DecodeLogGroupRecord(std::string_view bytes) {
   }
   return record;
 }
-
-std::vector<ColumnOptions> CatalogColumns() { return {{"catalog", ColumnUse::kSmall}}; }
-std::string CatalogCollectionKey(std::string_view name) {
-  return Prefixed(kCollectionPrefix, name);
-}
-std::optional<std::string_view> ParseCatalogCollectionKey(std::string_view key) {
-  if (key.empty() || key.front() != kCollectionPrefix) return std::nullopt;
-  return key.substr(1);
-}
-std::string CatalogMetaKey(std::string_view name) { return Prefixed(kCatalogMetaPrefix, name); }
 
 std::string PrefixEnd(std::string_view prefix) {
   std::string end(prefix);

@@ -7,7 +7,7 @@
 //   kVectors   point id                      -> f32 or f16 components
 //   kMeta      "applied"                     -> u64 log index of the last applied entry, in the batch of its effects
 //              "schema"                      -> serialised CreateCollectionRequest
-//              "format"                      -> u32 version of this layout
+//              "format"                      -> u64 version of this layout
 //              "points"                      -> u64 number of points
 //   kRequests  'r' request id                -> u64 log index, answer of the first application
 //              'i' u64be log index           -> request id (the order in which they are forgotten)
@@ -15,10 +15,7 @@
 //   kEntries   u64be group, u64be index      -> u64 term, u64 bytes before, command
 //   kGroups    'g' u64be group               -> what the log of a group holds (LogGroupRecord)
 //              'h' u64be group               -> hard state of the consensus engine, opaque
-//              "format"                      -> u32
-// Catalog (one per node, write-ahead log on)
-//   kCatalog   'c' collection name           -> serialised record of the collection
-//              'm' name                      -> other records of the catalog (counters, node identity)
+//              "format"                      -> u64 version of this layout
 //
 // Numbers in values are little-endian, numbers in keys big-endian (their order is the key order).
 
@@ -114,14 +111,6 @@ std::optional<uint64_t> ParseLogGroupKey(std::string_view key);
 std::string LogHardStateKey(uint64_t group);
 std::string EncodeLogGroupRecord(const LogGroupRecord& record);
 absl::StatusOr<LogGroupRecord> DecodeLogGroupRecord(std::string_view bytes);
-
-// --- catalog ---
-inline constexpr Column kCatalog = 0;
-std::vector<ColumnOptions> CatalogColumns();
-std::string CatalogCollectionKey(std::string_view name);
-// The name of a CatalogCollectionKey; nullopt for other keys.
-std::optional<std::string_view> ParseCatalogCollectionKey(std::string_view key);
-std::string CatalogMetaKey(std::string_view name);
 
 // The least key above every key that begins with `prefix`: the end of a scan over it. "" (no end) when there is none.
 std::string PrefixEnd(std::string_view prefix);

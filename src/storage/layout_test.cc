@@ -65,11 +65,6 @@ TEST(Layout, LogValuesRoundTrip) {
   EXPECT_EQ(ParseLogGroupKey(LogHardStateKey(6)), std::nullopt);
 }
 
-TEST(Layout, CatalogKeysRoundTrip) {
-  EXPECT_EQ(ParseCatalogCollectionKey(CatalogCollectionKey("docs")), "docs");
-  EXPECT_EQ(ParseCatalogCollectionKey(CatalogMetaKey("docs")), std::nullopt);
-}
-
 TEST(Layout, ThePrefixEndIsAboveEveryKeyWithThePrefix) {
   EXPECT_EQ(PrefixEnd("ab"), "ac");
   EXPECT_EQ(PrefixEnd("a\xff\xff"), "b");
