@@ -25,6 +25,8 @@ constexpr uint64_t kMaxErrorsShown = 20;
 constexpr int64_t kSaveEveryNanos = 500'000'000;
 // Points the graph's builder may leave to the exact scan, per shard.
 constexpr uint64_t kBuilderBatch = 64;
+// A builder that links nothing for this long is not waited for.
+constexpr int64_t kIndexStallNanos = 120'000'000'000;
 
 std::atomic<bool> stop_asked{false};
 
@@ -330,16 +332,23 @@ int RunImport(Client& client, const ImportOptions& options) {
 absl::Status WaitUntilIndexed(Client& client, const std::string& collection, bool show) {
   SystemClock clock;
   Progress progress("points indexed", show ? Progress::Default() : Progress::Style::kSilent);
-  progress.SetStart(0, 0, clock.MonotonicNanos());
-  for (;;) {
+  int64_t moved_nanos = clock.MonotonicNanos();
+  uint64_t indexed = 0;
+  progress.SetStart(0, 0, moved_nanos);
+  while (!stop_asked) {
     ASSIGN_OR_RETURN(const auto status, client.Describe(collection));
-    const uint64_t left =
-        status.point_count() - std::min(status.point_count(), status.indexed_count());
-    if (left < kBuilderBatch * std::max(1, status.shards_size()) || stop_asked) break;
-    progress.Update(
-        static_cast<double>(status.indexed_count()) / static_cast<double>(status.point_count()),
-        status.indexed_count(), clock.MonotonicNanos());
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    const auto shards = static_cast<uint64_t>(std::max(1, status.shards_size()));
+    if (status.indexed_count() + kBuilderBatch * shards > status.point_count()) break;
+    const int64_t now = clock.MonotonicNanos();
+    if (status.indexed_count() != indexed) moved_nanos = now;
+    indexed = status.indexed_count();
+    if (now - moved_nanos > kIndexStallNanos) {
+      return Unavailable("the graph of '{}' stands at {} of {} points; see the server's log",
+                         collection, indexed, status.point_count());
+    }
+    progress.Update(static_cast<double>(indexed) / static_cast<double>(status.point_count()),
+                    indexed, now);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   progress.Clear();
   return absl::OkStatus();
