@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <functional>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
 #include "base/status.h"
 #include "model/payload.h"
 #include "shard/bounds.h"
@@ -77,7 +78,6 @@ using RowTest = std::function<bool(std::string_view id, const Value& payload)>;
 struct Evaluated {
   Roaring passed;
   std::vector<std::string> stale;
-  uint64_t newest_stale = 0;  // a version that every stale row is older than, or the newest that can have removed it
   uint64_t rows = 0;
 };
 
@@ -106,8 +106,6 @@ class Evaluator {
         continue;
       }
       result_.stale.emplace_back(ids_[i]);
-      const uint64_t version = points[i].has_value() ? points[i]->version : state_.writing();
-      result_.newest_stale = std::max(result_.newest_stale, version);
     }
     slots_.clear();
     ids_.clear();
@@ -140,7 +138,29 @@ absl::StatusOr<Evaluated> EvaluateRows(StateMachine& state, const index::VectorI
   return evaluator.Take();
 }
 
-// Gives a condition a bitmap. False when another search is at it or it is too long to keep.
+// The slots of the snapshot's rows that pass a leaf in the version the store has now.
+absl::StatusOr<Roaring> ScanForLeaf(StateMachine& state, const index::VectorIndex& vectors,
+                                    const index::Snapshot& snapshot, const Condition& leaf) {
+  absl::flat_hash_map<std::string, uint64_t> passed;  // id -> version
+  RETURN_IF_ERROR(state.store().ScanPoints(
+      "", [&](std::string_view id, uint64_t version, std::string_view payload) {
+        if (MatchesCondition(leaf, id, PayloadTree(payload))) passed.emplace(id, version);
+        return true;
+      }));
+  Roaring slots;
+  if (passed.empty()) return slots;
+  vectors.ForEachRow(snapshot, [&](uint32_t slot, std::string_view id, uint64_t version) {
+    const auto found = passed.find(absl::string_view(id.data(), id.size()));
+    if (found != passed.end() && found->second == version) slots.add(slot);
+  });
+  return slots;
+}
+
+// Gives a condition a bitmap. False when another search is at it, it is too long to keep, or nothing is applied at the moment.
+//
+// From Register on every new row is looked at by the appender. Those before it are in the snapshot, once what was prepared is
+// published; they are scanned in the store. A row that was written again or removed before the scan's end may be judged by another
+// version, but it is dead for searches from then on, and only those may use the bitmap.
 absl::StatusOr<bool> MakeBitmap(StateMachine& state, Indexes& indexes, const Condition& leaf) {
   std::shared_ptr<FilterIndex::Kept> kept;
   uint64_t prepared = 0;
@@ -149,31 +169,20 @@ absl::StatusOr<bool> MakeBitmap(StateMachine& state, Indexes& indexes, const Con
     if (&appender.indexes == &indexes) kept = indexes.filters.Register(leaf);
   });
   if (kept == nullptr) return false;
-  // Rows that were prepared before are in the snapshot; those after are seen by Add.
   if (!state.WaitPublished(prepared).ok()) {
     indexes.filters.Abandon(kept);
     return false;
   }
-  absl::Status status;
-  {
-    const index::Snapshot snapshot = indexes.vectors->TakeSnapshot();
-    Roaring all;
-    if (snapshot.row_count() > 0) all.addRange(0, snapshot.row_count());
-    const auto rows =
-        EvaluateRows(state, *indexes.vectors, snapshot, all,
-                     [&leaf](std::string_view id, const Value& payload) {
-                       return MatchesCondition(leaf, id, payload);
-                     });
-    status = rows.status();
-    if (status.ok()) {
-      const uint64_t usable_from = std::max(snapshot.applied_index(), rows->newest_stale);
-      indexes.filters.Publish(kept, rows->passed, usable_from);
-      status = state.WaitPublished(usable_from);
-    }
+  const index::Snapshot snapshot = indexes.vectors->TakeSnapshot();
+  const absl::StatusOr<Roaring> slots = ScanForLeaf(state, *indexes.vectors, snapshot, leaf);
+  const uint64_t usable_from = std::max(snapshot.applied_index(), state.writing());
+  if (!slots.ok() || !state.WaitPublished(usable_from).ok()) {
+    indexes.filters.Abandon(kept);
+    if (!slots.ok()) return slots.status();
+    return false;
   }
-  if (status.ok()) return true;
-  indexes.filters.Abandon(kept);
-  return status;
+  indexes.filters.Publish(kept, *slots, usable_from);
+  return true;
 }
 
 // Makes the bitmaps that are due among the leaves that left `rows` rows in doubt; true when there is a new one.
