@@ -1,7 +1,12 @@
-// The real server over gRPC: every RPC, and the codes and messages of errors. What is wrong with requests in detail is
-// tested over HTTP (the handlers are the same); here it is enough that both protocols say the same.
+// The real server over gRPC: every RPC, and the codes and messages of errors. What is wrong with
+// requests in detail is tested over HTTP (the handlers are the same); here it is enough that both
+// protocols say the same.
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
+#include <google/protobuf/util/json_util.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,11 +20,6 @@
 #include <string>
 #include <tuple>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <google/protobuf/util/json_util.h>
-#include <grpcpp/grpcpp.h>
-#include <gtest/gtest.h>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -48,8 +48,8 @@ class ServerProcess {
       ::dup2(out[1], STDOUT_FILENO);
       const int log_file = ::open(log.c_str(), O_CREAT | O_WRONLY, 0644);
       ::dup2(log_file, STDERR_FILENO);
-      ::execl(program.c_str(), program.c_str(), "dev", "--data", data.c_str(), "--http", "127.0.0.1:0", "--grpc",
-              "127.0.0.1:0", "--auth", "off", nullptr);
+      ::execl(program.c_str(), program.c_str(), "dev", "--data", data.c_str(), "--http",
+              "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--auth", "off", nullptr);
       ::_exit(127);
     }
     ::close(out[1]);
@@ -96,19 +96,22 @@ class GrpcApi : public testing::Test {
     request.set_distance(distance);
     request.set_shard_count(shards);
     v1::CreateCollectionResponse response;
-    const grpc::Status status = Call(&v1::VectronService::Stub::CreateCollection, request, response);
+    const grpc::Status status =
+        Call(&v1::VectronService::Stub::CreateCollection, request, response);
     EXPECT_TRUE(status.ok()) << status.error_message();
     EXPECT_TRUE(response.success());
     return request.name();
   }
   template <typename Request, typename Response>
-  grpc::Status Call(grpc::Status (v1::VectronService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+  grpc::Status Call(grpc::Status (v1::VectronService::Stub::*method)(grpc::ClientContext*,
+                                                                     const Request&, Response*),
                     const Request& request, Response& response) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     return ((*stub_).*method)(&context, request, &response);
   }
-  static v1::Point* AddPoint(v1::UpsertRequest& request, const std::string& id, const std::vector<float>& vector) {
+  static v1::Point* AddPoint(v1::UpsertRequest& request, const std::string& id,
+                             const std::vector<float>& vector) {
     v1::Point* const point = request.add_points();
     point->set_id(id);
     point->mutable_vector()->Add(vector.begin(), vector.end());
@@ -128,7 +131,8 @@ class GrpcApi : public testing::Test {
     found_.Clear();
     return Call(&v1::VectronService::Stub::Search, request, found_);
   }
-  static v1::SearchRequest Query(const std::string& collection, const std::vector<float>& vector, uint32_t top_k = 0) {
+  static v1::SearchRequest Query(const std::string& collection, const std::vector<float>& vector,
+                                 uint32_t top_k = 0) {
     v1::SearchRequest request;
     request.set_collection(collection);
     request.mutable_vector()->Add(vector.begin(), vector.end());
@@ -149,11 +153,11 @@ class GrpcApi : public testing::Test {
 };
 std::unique_ptr<ServerProcess> GrpcApi::server_;
 
-#define EXPECT_CODE(call, code, ...)                                         \
-  do {                                                                       \
-    const grpc::Status status_ = (call);                                     \
+#define EXPECT_CODE(call, code, ...)                                                    \
+  do {                                                                                  \
+    const grpc::Status status_ = (call);                                                \
     EXPECT_EQ(status_.error_code(), grpc::StatusCode::code) << status_.error_message(); \
-    EXPECT_THAT(status_.error_message(), testing::AllOf(__VA_ARGS__));       \
+    EXPECT_THAT(status_.error_message(), testing::AllOf(__VA_ARGS__));                  \
   } while (false)
 
 TEST_F(GrpcApi, LivesThroughACollectionsWholeLife) {
@@ -190,7 +194,8 @@ TEST_F(GrpcApi, LivesThroughACollectionsWholeLife) {
   EXPECT_EQ(description.shards_size(), 3);
 
   v1::ListCollectionsResponse list;
-  ASSERT_TRUE(Call(&v1::VectronService::Stub::ListCollections, v1::ListCollectionsRequest(), list).ok());
+  ASSERT_TRUE(
+      Call(&v1::VectronService::Stub::ListCollections, v1::ListCollectionsRequest(), list).ok());
   EXPECT_THAT(list.collections(), testing::Contains(name));
 
   v1::DeleteCollectionRequest drop;
@@ -198,7 +203,8 @@ TEST_F(GrpcApi, LivesThroughACollectionsWholeLife) {
   v1::DeleteCollectionResponse dropped;
   ASSERT_TRUE(Call(&v1::VectronService::Stub::DeleteCollection, drop, dropped).ok());
   EXPECT_TRUE(dropped.success());
-  EXPECT_CODE(Call(&v1::VectronService::Stub::DeleteCollection, drop, dropped), NOT_FOUND, HasSubstr(name));
+  EXPECT_CODE(Call(&v1::VectronService::Stub::DeleteCollection, drop, dropped), NOT_FOUND,
+              HasSubstr(name));
   EXPECT_CODE(Upsert(upsert), NOT_FOUND, HasSubstr(name));
   EXPECT_CODE(Search(Query(name, {1, 0})), NOT_FOUND, HasSubstr(name));
 }
@@ -212,8 +218,8 @@ TEST_F(GrpcApi, KeepsTypedAndTextualPayloads) {
   (*old_client->mutable_payload())["number"] = "7";
   v1::Point* const typed = AddPoint(upsert, "typed", {2});
   (*typed->mutable_payload())["colour"] = "lost";
-  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(R"({"colour":"blue","n":5,"list":[true,null]})",
-                                                          typed->mutable_fields())
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(
+                  R"({"colour":"blue","n":5,"list":[true,null]})", typed->mutable_fields())
                   .ok());
   ASSERT_TRUE(Upsert(upsert).ok());
 
@@ -296,14 +302,15 @@ TEST_F(GrpcApi, RefusesBadBatchesWholeAndNamesThePoint) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const std::string control("a\x01", 2);
   for (const auto& [id, vector, part] :
-       std::vector<std::tuple<std::string, std::vector<float>, std::string>>{{"bad", {1}, "1 component"},
-                                                                             {"bad", {1, 2, 3}, "3 component"},
-                                                                             {"bad", {1, kNan}, "vector"},
-                                                                             {"bad", {kInfinity, 1}, "vector"},
-                                                                             {"bad", {0, 0}, "zero"},
-                                                                             {"", {1, 2}, "id"},
-                                                                             {std::string(257, 'a'), {1, 2}, "id"},
-                                                                             {control, {1, 2}, "id"}}) {
+       std::vector<std::tuple<std::string, std::vector<float>, std::string>>{
+           {"bad", {1}, "1 component"},
+           {"bad", {1, 2, 3}, "3 component"},
+           {"bad", {1, kNan}, "vector"},
+           {"bad", {kInfinity, 1}, "vector"},
+           {"bad", {0, 0}, "zero"},
+           {"", {1, 2}, "id"},
+           {std::string(257, 'a'), {1, 2}, "id"},
+           {control, {1, 2}, "id"}}) {
     v1::UpsertRequest upsert;
     upsert.set_collection(name);
     AddPoint(upsert, "good", {1, 1});
@@ -314,7 +321,8 @@ TEST_F(GrpcApi, RefusesBadBatchesWholeAndNamesThePoint) {
   EXPECT_CODE(Search(Query(name, {1})), INVALID_ARGUMENT, HasSubstr("vector"));
   EXPECT_CODE(Search(Query(name, {1, kNan})), INVALID_ARGUMENT, HasSubstr("vector"));
   EXPECT_CODE(Search(Query(name, {0, 0})), INVALID_ARGUMENT, HasSubstr("zero"));
-  EXPECT_CODE(Search(Query(name, {1, 1}, 16'385)), INVALID_ARGUMENT, HasSubstr("16385"), HasSubstr("16384"));
+  EXPECT_CODE(Search(Query(name, {1, 1}, 16'385)), INVALID_ARGUMENT, HasSubstr("16385"),
+              HasSubstr("16384"));
   EXPECT_CODE(Get(name, ""), INVALID_ARGUMENT, HasSubstr("id"));
 }
 
@@ -334,7 +342,8 @@ TEST_F(GrpcApi, RefusesWhatIsTooLarge) {
   }
   EXPECT_CODE(Upsert(upsert), INVALID_ARGUMENT, HasSubstr(std::to_string(kMaxUpsertBytes)));
   while (upsert.points_size() < 90) *upsert.add_points() = upsert.points(5);
-  EXPECT_CODE(Upsert(upsert), RESOURCE_EXHAUSTED, HasSubstr("larger"));  // past the message size: not even read
+  EXPECT_CODE(Upsert(upsert), RESOURCE_EXHAUSTED,
+              HasSubstr("larger"));  // past the message size: not even read
   EXPECT_CODE(Get(name, "0"), NOT_FOUND, HasSubstr("0"));
 }
 
@@ -344,11 +353,13 @@ TEST_F(GrpcApi, SaysUnimplementedToWhatComesLater) {
   query.mutable_rerank()->set_strategy("rule");
   EXPECT_CODE(Search(query), UNIMPLEMENTED, HasSubstr("rule"));
   v1::SubmitFeedbackResponse feedback;
-  EXPECT_CODE(Call(&v1::VectronService::Stub::SubmitFeedback, v1::SubmitFeedbackRequest(), feedback), UNIMPLEMENTED,
-              testing::_);
+  EXPECT_CODE(
+      Call(&v1::VectronService::Stub::SubmitFeedback, v1::SubmitFeedbackRequest(), feedback),
+      UNIMPLEMENTED, testing::_);
   v1::UpdateUserProfileResponse profile;
-  EXPECT_CODE(Call(&v1::VectronService::Stub::UpdateUserProfile, v1::UpdateUserProfileRequest(), profile),
-              UNIMPLEMENTED, testing::_);
+  EXPECT_CODE(
+      Call(&v1::VectronService::Stub::UpdateUserProfile, v1::UpdateUserProfileRequest(), profile),
+      UNIMPLEMENTED, testing::_);
 }
 
 TEST_F(GrpcApi, RefusesATakenNameAndTooManyReplicas) {
@@ -360,8 +371,8 @@ TEST_F(GrpcApi, RefusesATakenNameAndTooManyReplicas) {
               HasSubstr(request.name()));
   request.set_name("other");
   request.set_replication_factor(3);
-  EXPECT_CODE(Call(&v1::VectronService::Stub::CreateCollection, request, response), FAILED_PRECONDITION,
-              HasSubstr("1 worker"));
+  EXPECT_CODE(Call(&v1::VectronService::Stub::CreateCollection, request, response),
+              FAILED_PRECONDITION, HasSubstr("1 worker"));
 }
 
 }  // namespace

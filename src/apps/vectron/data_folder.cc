@@ -17,7 +17,8 @@ namespace {
 constexpr std::string_view kFormatPrefix = "vectron data folder, format ";
 constexpr uint32_t kFormat = 1;
 
-// Locks DIR/LOCK for this process and writes its id into it, for the message of those who come later.
+// Locks DIR/LOCK for this process and writes its id into it, for the message of those who come
+// later.
 absl::StatusOr<int> LockFolder(const std::string& dir) {
   const std::string path = dir + "/LOCK";
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -52,7 +53,8 @@ absl::Status CheckFormat(const std::string& dir, FileSystem& files) {
     for (const std::string& name : names) {
       if (name == "LOCK" || name == "FORMAT.tmp" || name == "lost+found") continue;
       return FailedPrecondition(
-          "{} is no data folder of Vectron (it holds '{}' but no FORMAT file); name an empty or new folder",
+          "{} is no data folder of Vectron (it holds '{}' but no FORMAT file); name an empty or "
+          "new folder",
           dir, name);
     }
     return files.WriteAtomically(path, fmt::format("{}{}\n", kFormatPrefix, kFormat));
@@ -66,8 +68,9 @@ absl::Status CheckFormat(const std::string& dir, FileSystem& files) {
   }
   if (format == 0) return DataLoss("{} is damaged", path);
   if (format > kFormat) {
-    return FailedPrecondition("data folder {} has format {}, this version of Vectron knows up to {}",
-                              dir, format, kFormat);
+    return FailedPrecondition(
+        "data folder {} has format {}, this version of Vectron knows up to {}", dir, format,
+        kFormat);
   }
   return absl::OkStatus();
 }

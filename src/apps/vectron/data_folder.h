@@ -11,13 +11,15 @@
 
 namespace vectron {
 
-// Holds the folder locked until it goes: no second process gets it meanwhile, and a crash frees it at once.
-// Layout: docs/formats/data-folder.md.
+// Holds the folder locked until it goes: no second process gets it meanwhile, and a crash frees it
+// at once. Layout: docs/formats/data-folder.md.
 class DataFolder {
  public:
-  // Makes the folder and its FORMAT file when there are none. Errors: FailedPrecondition (in use, and by which process; made
-  // by a newer version; not empty and no data folder), DataLoss (FORMAT is damaged), Internal, ResourceExhausted.
-  static absl::StatusOr<std::unique_ptr<DataFolder>> Open(const std::string& path, FileSystem& files);
+  // Makes the folder and its FORMAT file when there are none. Errors: FailedPrecondition (in use,
+  // and by which process; made by a newer version; not empty and no data folder), DataLoss (FORMAT
+  // is damaged), Internal, ResourceExhausted.
+  static absl::StatusOr<std::unique_ptr<DataFolder>> Open(const std::string& path,
+                                                          FileSystem& files);
   ~DataFolder();
   DataFolder(const DataFolder&) = delete;
   DataFolder& operator=(const DataFolder&) = delete;

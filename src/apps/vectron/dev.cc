@@ -47,7 +47,8 @@ std::string Printable(const HostPort& address) {
 // Calls `tick` once a second on a thread of its own, from construction to destruction.
 class Ticker {
  public:
-  explicit Ticker(std::function<void()> tick) : tick_(std::move(tick)), thread_([this] { Run(); }) {}
+  explicit Ticker(std::function<void()> tick)
+      : tick_(std::move(tick)), thread_([this] { Run(); }) {}
   ~Ticker() {
     stop_.Notify();
     thread_.join();
@@ -65,7 +66,8 @@ class Ticker {
   std::thread thread_;  // last: it uses the above
 };
 
-// Members are made from first to last and go in the opposite order: what is below uses what is above.
+// Members are made from first to last and go in the opposite order: what is below uses what is
+// above.
 class DevServerImpl : public DevServer {
  public:
   explicit DevServerImpl(const DevOptions& options)
@@ -78,7 +80,8 @@ class DevServerImpl : public DevServer {
     RETURN_IF_ERROR(Listen());
     worker_->OpenShards(catalog_->Assignments(), search_);
     const absl::Status reconciled = catalog_->Reconcile();
-    if (!reconciled.ok()) {  // what is left costs disk, nothing else; the next change or start tries again
+    if (!reconciled.ok()) {  // what is left costs disk, nothing else; the next change or start
+                             // tries again
       LogWarning("leftovers of deleted collections stay for now: {}", MessageOf(reconciled));
     }
     ticker_ = std::make_unique<Ticker>([this] { worker_->Tick(); });
@@ -103,30 +106,31 @@ class DevServerImpl : public DevServer {
 
  private:
   absl::Status OpenServices() {
-    ASSIGN_OR_RETURN(log_, shard::LocalLog::Open(folder_->path() + "/log",
-                                                 {.files = files_.get(),
-                                                  .resources = &resources_,
-                                                  .apply_executor = &apply_,
-                                                  .on_fatal = {}}));
-    ASSIGN_OR_RETURN(worker_, worker::Worker::Make(folder_->path(), {.files = files_.get(),
-                                                                     .clock = &clock_,
-                                                                     .timer = &timer_,
-                                                                     .log = log_.get(),
-                                                                     .resources = &resources_,
-                                                                     .apply_executor = &apply_,
-                                                                     .background_executor = &background_,
-                                                                     .search_executor = &search_}));
+    ASSIGN_OR_RETURN(log_,
+                     shard::LocalLog::Open(folder_->path() + "/log", {.files = files_.get(),
+                                                                      .resources = &resources_,
+                                                                      .apply_executor = &apply_,
+                                                                      .on_fatal = {}}));
+    ASSIGN_OR_RETURN(worker_,
+                     worker::Worker::Make(folder_->path(), {.files = files_.get(),
+                                                            .clock = &clock_,
+                                                            .timer = &timer_,
+                                                            .log = log_.get(),
+                                                            .resources = &resources_,
+                                                            .apply_executor = &apply_,
+                                                            .background_executor = &background_,
+                                                            .search_executor = &search_}));
     ASSIGN_OR_RETURN(catalog_, placement::LocalCatalog::Open(folder_->path() + "/catalog",
                                                              {.files = files_.get(),
                                                               .clock = &clock_,
                                                               .host = worker_.get(),
                                                               .executor = &control_}));
-    gateway_ = std::make_unique<gateway::Gateway>(gateway::GatewayDeps{
-        .placement = catalog_.get(),
-        .worker_of = [this](WorkerId) { return worker_.get(); },
-        .clock = &clock_,
-        .timer = &timer_,
-        .seed = SeedFromSystem()});
+    gateway_ = std::make_unique<gateway::Gateway>(
+        gateway::GatewayDeps{.placement = catalog_.get(),
+                             .worker_of = [this](WorkerId) { return worker_.get(); },
+                             .clock = &clock_,
+                             .timer = &timer_,
+                             .seed = SeedFromSystem()});
     RETURN_IF_ERROR(gateway_->Register(registry_));
     shard_metrics_ = metrics_.AddSource([this](std::vector<MetricSample>& samples) {
       std::vector<MetricSample> own = ShardSamples(worker_->Report());

@@ -30,16 +30,18 @@ struct DevOptions {
 // The running node. Thread-compatible.
 class DevServer {
  public:
-  // Opens the data folder and starts serving; returns when every shard serves or has been found damaged (which /readyz
-  // and the log tell; the others are served). Errors: FailedPrecondition (folder in use, newer format), DataLoss (catalog or
-  // log damaged), Unavailable (address taken), ResourceExhausted, Internal.
+  // Opens the data folder and starts serving; returns when every shard serves or has been found
+  // damaged (which /readyz and the log tell; the others are served). Errors: FailedPrecondition
+  // (folder in use, newer format), DataLoss (catalog or log damaged), Unavailable (address taken),
+  // ResourceExhausted, Internal.
   static absl::StatusOr<std::unique_ptr<DevServer>> Start(const DevOptions& options);
   // Stops when Stop was not called.
   virtual ~DevServer() = default;
 
   virtual const std::string& http_address() const = 0;
   virtual const std::string& grpc_address() const = 0;
-  // Takes no new requests, lets those under way finish, then flushes and closes every shard. The second call does nothing.
+  // Takes no new requests, lets those under way finish, then flushes and closes every shard. The
+  // second call does nothing.
   virtual void Stop() = 0;
 };
 

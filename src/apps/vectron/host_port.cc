@@ -10,7 +10,9 @@ namespace vectron {
 
 absl::StatusOr<HostPort> ParseHostPort(const std::string& text) {
   const absl::Status wrong = InvalidArgument(
-      "'{}' is no address: wanted HOST:PORT with a numeric host, such as 127.0.0.1:8080 or [::1]:8080", text);
+      "'{}' is no address: wanted HOST:PORT with a numeric host, such as 127.0.0.1:8080 or "
+      "[::1]:8080",
+      text);
   const size_t colon = text.rfind(':');
   if (colon == std::string::npos) return wrong;
   HostPort result{.host = text.substr(0, colon), .port = 0};

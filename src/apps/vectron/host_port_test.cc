@@ -17,8 +17,9 @@ TEST(HostPort, TakesNumericAddressesAndLocalhost) {
 }
 
 TEST(HostPort, RefusesTheRest) {
-  for (const char* text : {"", ":", "8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1",
-                           "127.0.0.1:80x", "::1:80", "[::1]", "[127.0.0.1]:80", "example.org:80"}) {
+  for (const char* text :
+       {"", ":", "8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1",
+        "127.0.0.1:80x", "::1:80", "[::1]", "[127.0.0.1]:80", "example.org:80"}) {
     EXPECT_FALSE(ParseHostPort(text).ok()) << text;
   }
 }

@@ -6,12 +6,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdio>
 #include <string>
 #include <thread>
-
-#include <CLI/CLI.hpp>
 
 #include "absl/synchronization/notification.h"
 #include "apps/vectron/dev.h"
@@ -24,9 +23,10 @@ namespace {
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 
-// SIGTERM and SIGINT, taken by a thread of their own. Before SetServing the first one ends the process at once (nothing that a
-// crash would lose is lost), afterwards it asks for a graceful stop and the second one ends the process. Made before any
-// other thread, so that all inherit the blocked signals.
+// SIGTERM and SIGINT, taken by a thread of their own. Before SetServing the first one ends the
+// process at once (nothing that a crash would lose is lost), afterwards it asks for a graceful stop
+// and the second one ends the process. Made before any other thread, so that all inherit the
+// blocked signals.
 class Signals {
  public:
   Signals() {
@@ -84,13 +84,16 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags.grpc));
   if (flags.auth == "on") {
     return FailedPrecondition(
-        "this version cannot check credentials yet; say --auth off to serve without any (on loopback "
+        "this version cannot check credentials yet; say --auth off to serve without any (on "
+        "loopback "
         "addresses only)");
   }
-  for (const auto& [flag, address] : {std::pair{"--http", options.http}, std::pair{"--grpc", options.grpc}}) {
+  for (const auto& [flag, address] :
+       {std::pair{"--http", options.http}, std::pair{"--grpc", options.grpc}}) {
     if (IsLoopback(address.host)) continue;
     return FailedPrecondition(
-        "--auth off lets everyone who reaches the server read and write; it is refused on {} {}, use a "
+        "--auth off lets everyone who reaches the server read and write; it is refused on {} {}, "
+        "use a "
         "loopback address such as 127.0.0.1",
         flag, address.host);
   }
@@ -120,16 +123,20 @@ int Main(int argc, char** argv) {
   app.require_subcommand(0, 1);
   DevFlags flags;
   CLI::App& dev = *app.add_subcommand(
-      "dev", "Runs everything in one process. Prints one line of JSON on standard output once it serves.");
+      "dev",
+      "Runs everything in one process. Prints one line of JSON on standard output once it serves.");
   dev.add_option("--data", flags.data, "Folder that holds all data; made when missing")->required();
-  dev.add_option("--http", flags.http, "HOST:PORT of HTTP; port 0 picks a free one")->capture_default_str();
-  dev.add_option("--grpc", flags.grpc, "HOST:PORT of gRPC; port 0 picks a free one")->capture_default_str();
+  dev.add_option("--http", flags.http, "HOST:PORT of HTTP; port 0 picks a free one")
+      ->capture_default_str();
+  dev.add_option("--grpc", flags.grpc, "HOST:PORT of gRPC; port 0 picks a free one")
+      ->capture_default_str();
   dev.add_option("--auth", flags.auth,
                  "Credentials: 'on' is the default but not available in this version; 'off' serves "
                  "everyone, on loopback addresses only")
       ->check(CLI::IsMember({"on", "off"}))
       ->capture_default_str();
-  dev.add_option("--threads", flags.threads, "Threads for requests and as many for building; 0: one per processor")
+  dev.add_option("--threads", flags.threads,
+                 "Threads for requests and as many for building; 0: one per processor")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   try {

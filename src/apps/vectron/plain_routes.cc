@@ -24,7 +24,8 @@ HttpResponse Json(std::string body) {
 
 HttpResponse Readiness(const worker::Worker& worker) {
   const std::vector<std::string> problems = Problems(worker.Report());
-  HttpResponse response = Json(problems.empty() ? "{\"ready\":true,\"problems\":[" : "{\"ready\":false,\"problems\":[");
+  HttpResponse response =
+      Json(problems.empty() ? "{\"ready\":true,\"problems\":[" : "{\"ready\":false,\"problems\":[");
   for (size_t i = 0; i < problems.size(); ++i) {
     if (i != 0) response.body += ',';
     rpc::AppendJsonString(problems[i], response.body);
@@ -58,9 +59,9 @@ std::vector<std::string> Problems(const std::vector<worker::ShardReport>& report
   std::vector<std::string> problems;
   for (const worker::ShardReport& report : reports) {
     if (report.state.ok()) continue;
-    problems.push_back(fmt::format("collection '{}', shard {}: {}: {}", report.assignment.schema.name,
-                                   report.assignment.ordinal.value, rpc::CodeName(report.state.code()),
-                                   MessageOf(report.state)));
+    problems.push_back(fmt::format("collection '{}', shard {}: {}: {}",
+                                   report.assignment.schema.name, report.assignment.ordinal.value,
+                                   rpc::CodeName(report.state.code()), MessageOf(report.state)));
   }
   return problems;
 }
@@ -84,8 +85,9 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
     AddSample(samples, "vectron_shards", "Shards on this node.", name, totals.shards);
     AddSample(samples, "vectron_shards_ready", "Shards that serve.", name, totals.shards_ready);
     AddSample(samples, "vectron_points", "Live points.", name, totals.stats.points);
-    AddSample(samples, "vectron_points_indexed", "Points linked into the graph, or all where there is none.",
-              name, totals.stats.indexed);
+    AddSample(samples, "vectron_points_indexed",
+              "Points linked into the graph, or all where there is none.", name,
+              totals.stats.indexed);
     AddSample(samples, "vectron_tail_bytes", "Codes of points that are not linked yet.", name,
               totals.stats.tail_bytes);
     AddSample(samples, "vectron_disk_bytes", "Files of the shards.", name, totals.stats.disk_bytes);
@@ -93,15 +95,16 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
               totals.stats.memory_bytes);
     AddSample(samples, "vectron_shard_searches_total", "Searches of single shards.", name,
               totals.stats.searches);
-    AddSample(samples, "vectron_shard_writes_total", "Writes of single shards.", name, totals.stats.writes);
+    AddSample(samples, "vectron_shard_writes_total", "Writes of single shards.", name,
+              totals.stats.writes);
   }
   return samples;
 }
 
 absl::Status AddPlainRoutes(const worker::Worker& worker, const Metrics& metrics,
                             const rpc::RpcRegistry& registry, rpc::HttpDispatcher& dispatcher) {
-  RETURN_IF_ERROR(dispatcher.AddPlain(
-      HttpVerb::kGet, "/", [](HttpRequest, const HttpResponder& responder) {
+  RETURN_IF_ERROR(
+      dispatcher.AddPlain(HttpVerb::kGet, "/", [](HttpRequest, const HttpResponder& responder) {
         responder.Send(Json(fmt::format(
             R"({{"name":"Vectron","version":"{}","api":"/openapi.json","health":"/healthz","ready":"/readyz","metrics":"/metrics"}})",
             Version())));
@@ -114,13 +117,13 @@ absl::Status AddPlainRoutes(const worker::Worker& worker, const Metrics& metrics
                                       [&worker](HttpRequest, const HttpResponder& responder) {
                                         responder.Send(Readiness(worker));
                                       }));
-  RETURN_IF_ERROR(dispatcher.AddPlain(
-      HttpVerb::kGet, "/metrics", [&metrics](HttpRequest, const HttpResponder& responder) {
-        HttpResponse response;
-        response.content_type = "text/plain; version=0.0.4";
-        response.body = metrics.Expose();
-        responder.Send(std::move(response));
-      }));
+  RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/metrics",
+                                      [&metrics](HttpRequest, const HttpResponder& responder) {
+                                        HttpResponse response;
+                                        response.content_type = "text/plain; version=0.0.4";
+                                        response.body = metrics.Expose();
+                                        responder.Send(std::move(response));
+                                      }));
   return dispatcher.AddPlain(
       HttpVerb::kGet, "/openapi.json", [&registry](HttpRequest, const HttpResponder& responder) {
         responder.Send(Json(rpc::OpenApiJson(registry, {.version = std::string(Version())})));

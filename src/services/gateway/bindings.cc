@@ -14,7 +14,9 @@ using rpc::HttpRequest;
 using rpc::JsonDone;
 using rpc::RpcDone;
 
-std::string Named(std::string_view method) { return fmt::format("vectron.v1.VectronService.{}", method); }
+std::string Named(std::string_view method) {
+  return fmt::format("vectron.v1.VectronService.{}", method);
+}
 
 absl::StatusOr<ScrollCall> ScrollFromProto(v1::ScrollRequest& request) {
   ScrollCall call;
@@ -28,7 +30,8 @@ absl::StatusOr<ScrollCall> ScrollFromProto(v1::ScrollRequest& request) {
   call.include_vectors = request.include_vectors();
   call.include_payload = !request.has_include_metadata() || request.include_metadata();
   if (!v1::Consistency_IsValid(request.consistency())) {
-    return InvalidArgument("consistency: {} is no known value", static_cast<int>(request.consistency()));
+    return InvalidArgument("consistency: {} is no known value",
+                           static_cast<int>(request.consistency()));
   }
   call.consistency = static_cast<Consistency>(request.consistency());
   call.max_staleness_ms = request.max_staleness_ms();
@@ -54,8 +57,8 @@ std::string ScrollToJson(const ScrollReply& reply) {
   return json + "}";
 }
 
-// Fills a message from the body (if the route takes one), the query and the path, as the transcoder does for RPCs without
-// a JSON form of their own.
+// Fills a message from the body (if the route takes one), the query and the path, as the transcoder
+// does for RPCs without a JSON form of their own.
 template <typename Message>
 absl::StatusOr<Message> FromHttp(const CallContext& context, HttpRequest& request) {
   Message message;
@@ -83,9 +86,8 @@ void RegisterCollections(Gateway& gateway, rpc::RpcRegistry& registry) {
         gateway.DeleteCollection(context, request.name(), std::move(done));
       });
   registry.Unary<v1::ListCollectionsRequest, v1::ListCollectionsResponse>(
-      Named("ListCollections"),
-      [&gateway](CallContext& context, v1::ListCollectionsRequest&,
-                 v1::ListCollectionsResponse& response, RpcDone done) {
+      Named("ListCollections"), [&gateway](CallContext& context, v1::ListCollectionsRequest&,
+                                           v1::ListCollectionsResponse& response, RpcDone done) {
         for (std::string& name : gateway.ListCollections(context)) {
           response.add_collections(std::move(name));
         }
@@ -95,12 +97,12 @@ void RegisterCollections(Gateway& gateway, rpc::RpcRegistry& registry) {
       Named("GetCollectionStatus"),
       [&gateway](CallContext& context, v1::GetCollectionStatusRequest& request,
                  v1::GetCollectionStatusResponse& response, RpcDone done) {
-        gateway.GetCollectionStatus(
-            context, request.name(),
-            [&response, done = std::move(done)](absl::StatusOr<v1::GetCollectionStatusResponse> status) {
-              if (status.ok()) response = *std::move(status);
-              done(status.status());
-            });
+        gateway.GetCollectionStatus(context, request.name(),
+                                    [&response, done = std::move(done)](
+                                        absl::StatusOr<v1::GetCollectionStatusResponse> status) {
+                                      if (status.ok()) response = *std::move(status);
+                                      done(status.status());
+                                    });
       });
 }
 
@@ -114,19 +116,22 @@ void RegisterWrites(Gateway& gateway, rpc::RpcRegistry& registry) {
                        [&response, done = std::move(done)](absl::StatusOr<UpsertReply> reply) {
                          if (!reply.ok()) return done(reply.status());
                          response.set_upserted(static_cast<int32_t>(reply->upserted));
-                         response.mutable_versions()->Add(reply->versions.begin(), reply->versions.end());
+                         response.mutable_versions()->Add(reply->versions.begin(),
+                                                          reply->versions.end());
                          done(absl::OkStatus());
                        });
       });
-  registry.Json(Named("Upsert"), [&gateway](CallContext& context, HttpRequest& request, JsonDone done) {
-    absl::StatusOr<UpsertCall> call =
-        UpsertFromJson(request.body.padded(), request.Param("collection"));
-    if (!call.ok()) return done(call.status());
-    gateway.Upsert(context, *std::move(call), [done = std::move(done)](absl::StatusOr<UpsertReply> reply) {
-      if (!reply.ok()) return done(reply.status());
-      done(UpsertToJson(*reply));
-    });
-  });
+  registry.Json(Named("Upsert"),
+                [&gateway](CallContext& context, HttpRequest& request, JsonDone done) {
+                  absl::StatusOr<UpsertCall> call =
+                      UpsertFromJson(request.body.padded(), request.Param("collection"));
+                  if (!call.ok()) return done(call.status());
+                  gateway.Upsert(context, *std::move(call),
+                                 [done = std::move(done)](absl::StatusOr<UpsertReply> reply) {
+                                   if (!reply.ok()) return done(reply.status());
+                                   done(UpsertToJson(*reply));
+                                 });
+                });
   registry.Unary<v1::DeleteRequest, v1::DeleteResponse>(
       Named("Delete"), [&gateway](CallContext& context, v1::DeleteRequest& request,
                                   v1::DeleteResponse& response, RpcDone done) {
@@ -142,21 +147,23 @@ void RegisterReads(Gateway& gateway, rpc::RpcRegistry& registry) {
   registry.Unary<v1::GetRequest, v1::GetResponse>(
       Named("Get"), [&gateway](CallContext& context, v1::GetRequest& request,
                                v1::GetResponse& response, RpcDone done) {
-        gateway.Get(context, request, [&response, done = std::move(done)](absl::StatusOr<PointRecord> point) {
-          if (point.ok()) PointToProto(*point, *response.mutable_point());
-          done(point.status());
+        gateway.Get(context, request,
+                    [&response, done = std::move(done)](absl::StatusOr<PointRecord> point) {
+                      if (point.ok()) PointToProto(*point, *response.mutable_point());
+                      done(point.status());
+                    });
+      });
+  registry.Json(
+      Named("Get"), [&gateway](CallContext& context, HttpRequest& request, JsonDone done) {
+        const absl::StatusOr<v1::GetRequest> get = FromHttp<v1::GetRequest>(context, request);
+        if (!get.ok()) return done(get.status());
+        gateway.Get(context, *get, [done = std::move(done)](absl::StatusOr<PointRecord> point) {
+          if (!point.ok()) return done(point.status());
+          std::string json = "{\"point\":";
+          PointToJson(*point, json);
+          done(json + "}");
         });
       });
-  registry.Json(Named("Get"), [&gateway](CallContext& context, HttpRequest& request, JsonDone done) {
-    const absl::StatusOr<v1::GetRequest> get = FromHttp<v1::GetRequest>(context, request);
-    if (!get.ok()) return done(get.status());
-    gateway.Get(context, *get, [done = std::move(done)](absl::StatusOr<PointRecord> point) {
-      if (!point.ok()) return done(point.status());
-      std::string json = "{\"point\":";
-      PointToJson(*point, json);
-      done(json + "}");
-    });
-  });
   registry.Unary<v1::ScrollRequest, v1::ScrollResponse>(
       Named("ScrollPoints"), [&gateway](CallContext& context, v1::ScrollRequest& request,
                                         v1::ScrollResponse& response, RpcDone done) {
@@ -172,16 +179,18 @@ void RegisterReads(Gateway& gateway, rpc::RpcRegistry& registry) {
                          done(absl::OkStatus());
                        });
       });
-  registry.Json(Named("ScrollPoints"), [&gateway](CallContext& context, HttpRequest& request, JsonDone done) {
-    absl::StatusOr<v1::ScrollRequest> scroll = FromHttp<v1::ScrollRequest>(context, request);
-    if (!scroll.ok()) return done(scroll.status());
-    absl::StatusOr<ScrollCall> call = ScrollFromProto(*scroll);
-    if (!call.ok()) return done(call.status());
-    gateway.Scroll(context, *std::move(call), [done = std::move(done)](absl::StatusOr<ScrollReply> reply) {
-      if (!reply.ok()) return done(reply.status());
-      done(ScrollToJson(*reply));
-    });
-  });
+  registry.Json(
+      Named("ScrollPoints"), [&gateway](CallContext& context, HttpRequest& request, JsonDone done) {
+        absl::StatusOr<v1::ScrollRequest> scroll = FromHttp<v1::ScrollRequest>(context, request);
+        if (!scroll.ok()) return done(scroll.status());
+        absl::StatusOr<ScrollCall> call = ScrollFromProto(*scroll);
+        if (!call.ok()) return done(call.status());
+        gateway.Scroll(context, *std::move(call),
+                       [done = std::move(done)](absl::StatusOr<ScrollReply> reply) {
+                         if (!reply.ok()) return done(reply.status());
+                         done(ScrollToJson(*reply));
+                       });
+      });
 }
 
 void RegisterSearches(Gateway& gateway, rpc::RpcRegistry& registry) {
@@ -198,18 +207,20 @@ void RegisterSearches(Gateway& gateway, rpc::RpcRegistry& registry) {
                          done(absl::OkStatus());
                        });
       });
-  registry.Json(Named("Search"), [&gateway](CallContext& context, HttpRequest& request, JsonDone done) {
-    absl::StatusOr<SearchCall> call =
-        SearchFromJson(request.body.padded(), request.Param("collection"));
-    if (!call.ok()) return done(call.status());
-    gateway.Search(context, *std::move(call), [done = std::move(done)](absl::StatusOr<SearchReply> reply) {
-      if (!reply.ok()) return done(reply.status());
-      reply->last = false;
-      std::string json;
-      ReplyToJson(*reply, json);
-      done(std::move(json));
-    });
-  });
+  registry.Json(Named("Search"),
+                [&gateway](CallContext& context, HttpRequest& request, JsonDone done) {
+                  absl::StatusOr<SearchCall> call =
+                      SearchFromJson(request.body.padded(), request.Param("collection"));
+                  if (!call.ok()) return done(call.status());
+                  gateway.Search(context, *std::move(call),
+                                 [done = std::move(done)](absl::StatusOr<SearchReply> reply) {
+                                   if (!reply.ok()) return done(reply.status());
+                                   reply->last = false;
+                                   std::string json;
+                                   ReplyToJson(*reply, json);
+                                   done(std::move(json));
+                                 });
+                });
   registry.Stream<v1::SearchRequest, v1::SearchResponse>(
       Named("SearchStream"), [&gateway](CallContext& context, v1::SearchRequest& request,
                                         rpc::ServerStream<v1::SearchResponse> stream) {

@@ -86,8 +86,9 @@ void Gateway::GetCollectionStatus(const rpc::CallContext& context, const std::st
       });
   size_t part = 0;
   for (auto& [worker, groups] : groups_of) {
-    worker->Describe(std::move(groups), context.deadline_nanos,
-                     [all, part](absl::StatusOr<Infos> infos) { all->Set(part, std::move(infos)); });
+    worker->Describe(
+        std::move(groups), context.deadline_nanos,
+        [all, part](absl::StatusOr<Infos> infos) { all->Set(part, std::move(infos)); });
     ++part;
   }
 }

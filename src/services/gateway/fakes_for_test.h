@@ -1,6 +1,7 @@
 #pragma once
 
-// Twins of placement and worker for the gateway's tests: everything in memory, searches by plain scan, failures on demand.
+// Twins of placement and worker for the gateway's tests: everything in memory, searches by plain
+// scan, failures on demand.
 
 #include <algorithm>
 #include <map>
@@ -58,7 +59,8 @@ class FakePlacement : public rpc::PlacementApi {
 
  private:
   uint64_t next_group_ = 1;
-  std::map<std::pair<std::string, std::string>, std::shared_ptr<const rpc::CollectionRecord>> records_;
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<const rpc::CollectionRecord>>
+      records_;
 };
 
 // Answers at once, but for groups that are silent (never) or failing.
@@ -68,7 +70,8 @@ class FakeWorker : public rpc::WorkerApi {
   std::map<GroupId, absl::Status> failing;
   std::vector<std::string> request_ids;  // of upserts, as they came
 
-  void Upsert(rpc::ShardUpsert request, int64_t, std::function<void(absl::StatusOr<rpc::WriteAck>)> done) override {
+  void Upsert(rpc::ShardUpsert request, int64_t,
+              std::function<void(absl::StatusOr<rpc::WriteAck>)> done) override {
     if (const absl::Status* error = Failure(request.target.group)) return done(*error);
     request_ids.push_back(request.request_id);
     Shard& shard = shards_[request.target.group];
@@ -87,7 +90,8 @@ class FakeWorker : public rpc::WorkerApi {
     }
     done(rpc::WriteAck{.version = shard.version});
   }
-  void Delete(rpc::ShardDelete request, int64_t, std::function<void(absl::StatusOr<rpc::WriteAck>)> done) override {
+  void Delete(rpc::ShardDelete request, int64_t,
+              std::function<void(absl::StatusOr<rpc::WriteAck>)> done) override {
     if (const absl::Status* error = Failure(request.target.group)) return done(*error);
     Shard& shard = shards_[request.target.group];
     shard.points.erase(request.id);
@@ -101,7 +105,8 @@ class FakeWorker : public rpc::WorkerApi {
     if (found == shard.points.end()) return done(std::optional<PointRecord>());
     done(std::optional<PointRecord>(found->second));
   }
-  void Search(rpc::ShardsSearch request, int64_t, std::function<void(rpc::ShardAnswer)> each) override {
+  void Search(rpc::ShardsSearch request, int64_t,
+              std::function<void(rpc::ShardAnswer)> each) override {
     for (const rpc::ShardTarget& target : request.targets) {
       if (silent.contains(target.group)) {
         late_.push_back([this, each, target, query = request.query] {
@@ -114,7 +119,8 @@ class FakeWorker : public rpc::WorkerApi {
       }
     }
   }
-  void Scan(rpc::ShardScan request, int64_t, std::function<void(absl::StatusOr<rpc::ScanPage>)> done) override {
+  void Scan(rpc::ShardScan request, int64_t,
+            std::function<void(absl::StatusOr<rpc::ScanPage>)> done) override {
     if (const absl::Status* error = Failure(request.target.group)) return done(*error);
     const Shard& shard = shards_[request.target.group];
     rpc::ScanPage page{.points = {}, .scanned_to = request.after_id, .end = false};
@@ -133,7 +139,9 @@ class FakeWorker : public rpc::WorkerApi {
                 std::function<void(absl::StatusOr<std::vector<rpc::ShardInfo>>)> done) override {
     std::vector<rpc::ShardInfo> infos;
     for (const GroupId group : groups) {
-      infos.push_back({.group = group, .points = shards_[group].points.size(), .ready = Failure(group) == nullptr});
+      infos.push_back({.group = group,
+                       .points = shards_[group].points.size(),
+                       .ready = Failure(group) == nullptr});
     }
     done(std::move(infos));
   }
@@ -160,7 +168,11 @@ class FakeWorker : public rpc::WorkerApi {
         distance += (query.vector[i] - point.vector[i]) * (query.vector[i] - point.vector[i]);
       }
       if (query.score_threshold.has_value() && distance > *query.score_threshold) continue;
-      answer.hits.push_back({.id = id, .score = distance, .version = point.version, .payload = point.payload, .vector = {}});
+      answer.hits.push_back({.id = id,
+                             .score = distance,
+                             .version = point.version,
+                             .payload = point.payload,
+                             .vector = {}});
     }
     std::sort(answer.hits.begin(), answer.hits.end(), [](const SearchHit& a, const SearchHit& b) {
       return std::tie(a.score, a.id) < std::tie(b.score, b.id);

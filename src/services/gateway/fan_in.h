@@ -13,8 +13,8 @@
 
 namespace vectron::gateway {
 
-// Set is called once for each part, from any threads; the last one calls `done` with all, in order. Shared by the parts'
-// callbacks.
+// Set is called once for each part, from any threads; the last one calls `done` with all, in order.
+// Shared by the parts' callbacks.
 template <typename T>
 class FanIn {
  public:

@@ -8,7 +8,8 @@
 namespace vectron::gateway {
 namespace {
 
-// When to try again after a refusal for load: the tail drains at build speed, so a moment is enough.
+// When to try again after a refusal for load: the tail drains at build speed, so a moment is
+// enough.
 constexpr int64_t kRetryAfterMillis = 200;
 
 }  // namespace

@@ -1,12 +1,14 @@
 #pragma once
 
-// The API gateway: what VectronService's RPCs do, free of any protocol. The front door of this folder.
+// The API gateway: what VectronService's RPCs do, free of any protocol. The front door of this
+// folder.
 //
-// A request is checked as a whole against the collection's schema, cut by shard, sent to the shards' workers, and the
-// answers are put together again. The gateway keeps nothing of its own; the map of collections comes from placement.
+// A request is checked as a whole against the collection's schema, cut by shard, sent to the
+// shards' workers, and the answers are put together again. The gateway keeps nothing of its own;
+// the map of collections comes from placement.
 //
-// Thread-safe. `done` callbacks are called once, on any thread, maybe before the call returns. The servers that call in
-// stop before the gateway goes.
+// Thread-safe. `done` callbacks are called once, on any thread, maybe before the call returns. The
+// servers that call in stop before the gateway goes.
 
 #include <atomic>
 #include <cstdint>
@@ -29,7 +31,8 @@
 
 namespace vectron::gateway {
 
-using RecordPtr = std::shared_ptr<const rpc::CollectionRecord>;  // shared with other requests of the collection
+using RecordPtr =
+    std::shared_ptr<const rpc::CollectionRecord>;  // shared with other requests of the collection
 
 // What the gateway borrows; all outlive it.
 struct GatewayDeps {
@@ -41,14 +44,15 @@ struct GatewayDeps {
 };
 
 struct UpsertReply {
-  uint32_t upserted = 0;           // points of the request, those replaced by a later one of the same id included
+  uint32_t upserted =
+      0;  // points of the request, those replaced by a later one of the same id included
   std::vector<uint64_t> versions;  // per point of the request, when asked for
 };
 
 struct ScrollCall {
   std::string collection;
   std::string after_id;
-  uint32_t limit = 0;  // 0: kDefaultScrollLimit
+  uint32_t limit = 0;                    // 0: kDefaultScrollLimit
   std::shared_ptr<const Filter> filter;  // null: none; shared by the shards that scan in parallel
   bool include_vectors = false;
   bool include_payload = true;
@@ -72,19 +76,22 @@ class Gateway {
   // Adds VectronService and its handlers, JSON forms of the vector-bearing ones included.
   absl::Status Register(rpc::RpcRegistry& registry);
 
-  // Errors of all below: NotFound (collection, and of Get the point), InvalidArgument, and what the shards say, with the
-  // collection and the shard named: ResourceExhausted, Unavailable, DataLoss, DeadlineExceeded.
+  // Errors of all below: NotFound (collection, and of Get the point), InvalidArgument, and what the
+  // shards say, with the collection and the shard named: ResourceExhausted, Unavailable, DataLoss,
+  // DeadlineExceeded.
 
   // AlreadyExists, FailedPrecondition (more replicas than workers).
   void CreateCollection(const rpc::CallContext& context, const v1::CreateCollectionRequest& request,
                         rpc::RpcDone done);
-  void DeleteCollection(const rpc::CallContext& context, const std::string& name, rpc::RpcDone done);
+  void DeleteCollection(const rpc::CallContext& context, const std::string& name,
+                        rpc::RpcDone done);
   std::vector<std::string> ListCollections(const rpc::CallContext& context);
-  void GetCollectionStatus(const rpc::CallContext& context, const std::string& name,
-                           std::function<void(absl::StatusOr<v1::GetCollectionStatusResponse>)> done);
+  void GetCollectionStatus(
+      const rpc::CallContext& context, const std::string& name,
+      std::function<void(absl::StatusOr<v1::GetCollectionStatusResponse>)> done);
 
-  // Of points with one id the last is written. Atomic per shard: when some shards fail the error names them and those
-  // that were written. AlreadyExists (insert_only).
+  // Of points with one id the last is written. Atomic per shard: when some shards fail the error
+  // names them and those that were written. AlreadyExists (insert_only).
   void Upsert(const rpc::CallContext& context, UpsertCall call, UpsertDone done);
   // Answers with the version of the delete.
   void Delete(const rpc::CallContext& context, const v1::DeleteRequest& request,
@@ -93,10 +100,11 @@ class Gateway {
   void Get(const rpc::CallContext& context, const v1::GetRequest& request, GetDone done);
   void Scroll(const rpc::CallContext& context, ScrollCall call, ScrollDone done);
 
-  // Asks every shard. A shard that fails or is late is an error, unless the call has a timeout and another one answered:
-  // then the reply is partial. Unimplemented (rerank, target_recall).
+  // Asks every shard. A shard that fails or is late is an error, unless the call has a timeout and
+  // another one answered: then the reply is partial. Unimplemented (rerank, target_recall).
   void Search(const rpc::CallContext& context, SearchCall call, SearchDone done);
-  // The same with the best so far after each shard but the last. `progress` returns false when the caller has gone.
+  // The same with the best so far after each shard but the last. `progress` returns false when the
+  // caller has gone.
   void SearchStream(const rpc::CallContext& context, SearchCall call,
                     std::function<bool(SearchReply)> progress, SearchDone done);
 
@@ -106,8 +114,9 @@ class Gateway {
   absl::StatusOr<RecordPtr> Find(const std::string& tenant, const std::string& name) const;
   // The worker that leads a shard; Unavailable when it is unknown.
   absl::StatusOr<rpc::WorkerApi*> WorkerOf(const rpc::ShardPlacement& shard) const;
-  // What a failure of a shard means to the caller: NotFound when the collection has been deleted meanwhile, else the
-  // shard's error with collection and shard named and, for overload, a hint when to try again.
+  // What a failure of a shard means to the caller: NotFound when the collection has been deleted
+  // meanwhile, else the shard's error with collection and shard named and, for overload, a hint
+  // when to try again.
   absl::Status ShardError(const rpc::CollectionRecord& record, ShardOrdinal ordinal,
                           const absl::Status& error) const;
   absl::Status WriteError(const rpc::CollectionRecord& record,

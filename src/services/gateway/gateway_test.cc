@@ -26,10 +26,12 @@ class GatewayTest : public testing::Test {
     request.set_dimension(2);
     request.set_shard_count(shards);
     absl::Status result = Internal("not called");
-    gateway_.CreateCollection(context_, request, [&](absl::Status status) { result = std::move(status); });
+    gateway_.CreateCollection(context_, request,
+                              [&](absl::Status status) { result = std::move(status); });
     ASSERT_TRUE(result.ok()) << result;
   }
-  static UpsertCall Points(const std::string& collection, const std::vector<std::string>& ids, float x = 0) {
+  static UpsertCall Points(const std::string& collection, const std::vector<std::string>& ids,
+                           float x = 0) {
     UpsertCall call;
     call.collection = collection;
     call.points.dimension = 2;
@@ -121,7 +123,8 @@ TEST_F(GatewayTest, GivesTheSameAnswersWhateverTheNumberOfShards) {
   Create("many", 7);
   for (int step = 0; step < 60; ++step) {
     std::vector<std::string> ids;
-    for (uint64_t i = 0; i < 1 + random.Below(5); ++i) ids.push_back(fmt::format("p{}", random.Below(100)));
+    for (uint64_t i = 0; i < 1 + random.Below(5); ++i)
+      ids.push_back(fmt::format("p{}", random.Below(100)));
     const auto x = static_cast<float>(random.Below(50));
     ASSERT_TRUE(Upsert(Points("one", ids, x)).ok());
     ASSERT_TRUE(Upsert(Points("many", ids, x)).ok());
@@ -292,7 +295,8 @@ TEST_F(GatewayTest, SaysNotFoundWhenTheCollectionGoesDuringTheRequest) {
   class Deleting : public FakeWorker {
    public:
     explicit Deleting(FakePlacement& placement) : placement_(placement) {}
-    void Get(rpc::ShardGet, int64_t, std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) override {
+    void Get(rpc::ShardGet, int64_t,
+             std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) override {
       placement_.DeleteCollection("", "docs", [](const absl::Status&) {});
       done(FailedPrecondition("not on this worker"));
     }
@@ -330,7 +334,8 @@ TEST_F(GatewayTest, NamesEveryAnswerDifferently) {
   std::set<std::string> seen;
   for (int i = 0; i < 1000; ++i) {
     const std::string id = Search(Query("docs", 1))->query_id;
-    EXPECT_THAT(id, testing::MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
+    EXPECT_THAT(id, testing::MatchesRegex(
+                        "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
     EXPECT_TRUE(seen.insert(id).second);
   }
 }

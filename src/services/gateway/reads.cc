@@ -22,15 +22,15 @@ absl::StatusOr<Consistency> CheckedConsistency(v1::Consistency wire) {
   return static_cast<Consistency>(wire);
 }
 
-// Points a shard is asked for: its expected share of a page and room for chance, so that pages of collections with many
-// shards do not cost many times their size.
+// Points a shard is asked for: its expected share of a page and room for chance, so that pages of
+// collections with many shards do not cost many times their size.
 uint32_t ShardLimit(uint32_t limit, uint32_t shard_count) {
   const uint32_t share = limit / shard_count;
   return std::min(limit, share + share / 4 + 16);
 }
 
-// One page from those of all shards: sorted, cut at the limit, at the bytes of a page and where the first shard that is
-// not at its end stopped looking.
+// One page from those of all shards: sorted, cut at the limit, at the bytes of a page and where the
+// first shard that is not at its end stopped looking.
 ScrollReply MergePages(std::vector<rpc::ScanPage> pages, uint32_t limit) {
   ScrollReply reply;
   const std::string* bound = nullptr;  // ids above it may be missing
@@ -51,7 +51,8 @@ ScrollReply MergePages(std::vector<rpc::ScanPage> pages, uint32_t limit) {
     if (kept > 0 && bytes > kMaxScanBytes) break;
     ++kept;
   }
-  const bool beyond_bound = bound != nullptr && (kept == reply.points.size() || reply.points[kept].id > *bound);
+  const bool beyond_bound =
+      bound != nullptr && (kept == reply.points.size() || reply.points[kept].id > *bound);
   if (beyond_bound) {
     reply.next_after_id = *bound;
   } else if (kept < reply.points.size()) {
@@ -74,26 +75,28 @@ void Gateway::Get(const rpc::CallContext& context, const v1::GetRequest& request
   const rpc::ShardPlacement& shard = (*found)->shards[ordinal.value];
   const absl::StatusOr<rpc::WorkerApi*> worker = WorkerOf(shard);
   if (!worker.ok()) return done(ShardError(**found, ordinal, worker.status()));
-  (*worker)->Get({.target = {.group = shard.group, .epoch = shard.epoch},
-                  .id = request.id(),
-                  .consistency = *consistency,
-                  .max_staleness_ms = request.max_staleness_ms()},
-                 context.deadline_nanos,
-                 [this, record = *found, ordinal, id = request.id(),
-                  done = std::move(done)](absl::StatusOr<std::optional<PointRecord>> point) {
-                   if (!point.ok()) return done(ShardError(*record, ordinal, point.status()));
-                   if (!point->has_value()) {
-                     return done(NotFound("collection '{}' has no point '{}'", record->schema.name, id));
-                   }
-                   done(**std::move(point));
-                 });
+  (*worker)->Get(
+      {.target = {.group = shard.group, .epoch = shard.epoch},
+       .id = request.id(),
+       .consistency = *consistency,
+       .max_staleness_ms = request.max_staleness_ms()},
+      context.deadline_nanos,
+      [this, record = *found, ordinal, id = request.id(),
+       done = std::move(done)](absl::StatusOr<std::optional<PointRecord>> point) {
+        if (!point.ok()) return done(ShardError(*record, ordinal, point.status()));
+        if (!point->has_value()) {
+          return done(NotFound("collection '{}' has no point '{}'", record->schema.name, id));
+        }
+        done(**std::move(point));
+      });
 }
 
 void Gateway::Scroll(const rpc::CallContext& context, ScrollCall call, ScrollDone done) {
   absl::StatusOr<RecordPtr> found = Find(context.tenant, call.collection);
   if (!found.ok()) return done(found.status());
   if (call.limit > kMaxScrollLimit) {
-    return done(InvalidArgument("limit: got {}, at most {} is allowed", call.limit, kMaxScrollLimit));
+    return done(
+        InvalidArgument("limit: got {}, at most {} is allowed", call.limit, kMaxScrollLimit));
   }
   if (!call.after_id.empty()) {
     const absl::Status checked = CheckPointId(call.after_id);
@@ -102,9 +105,8 @@ void Gateway::Scroll(const rpc::CallContext& context, ScrollCall call, ScrollDon
   const uint32_t limit = call.limit == 0 ? kDefaultScrollLimit : call.limit;
   const rpc::CollectionRecord& record = **found;
   const auto all = std::make_shared<Pages>(  // shared by the shards' callbacks
-      record.shards.size(),
-      [this, record = *found, limit, include_payload = call.include_payload,
-       done = std::move(done)](Pages::Results results) {
+      record.shards.size(), [this, record = *found, limit, include_payload = call.include_payload,
+                             done = std::move(done)](Pages::Results results) {
         std::vector<rpc::ScanPage> pages;
         for (size_t i = 0; i < results.size(); ++i) {
           if (!results[i].ok()) {

@@ -17,13 +17,16 @@ absl::Status RefuseUnsupported(const SearchCall& call) {
   if (call.target_recall != 0) {
     return Unimplemented("params.target_recall: is not available; set params.ef instead");
   }
-  if (call.rerank.has_value() && !call.rerank->strategy.empty() && call.rerank->strategy != "none") {
-    return Unimplemented("rerank.strategy: '{}' is not available, only 'none' is", call.rerank->strategy);
+  if (call.rerank.has_value() && !call.rerank->strategy.empty() &&
+      call.rerank->strategy != "none") {
+    return Unimplemented("rerank.strategy: '{}' is not available, only 'none' is",
+                         call.rerank->strategy);
   }
   return absl::OkStatus();
 }
 
-// A shard that failed like this is as one that did not answer: with a timeout the caller takes what there is.
+// A shard that failed like this is as one that did not answer: with a timeout the caller takes what
+// there is.
 bool CountsAsMissing(const absl::Status& error) {
   return absl::IsUnavailable(error) || absl::IsDeadlineExceeded(error) ||
          absl::IsResourceExhausted(error) || absl::IsDataLoss(error) || absl::IsInternal(error);
@@ -31,8 +34,8 @@ bool CountsAsMissing(const absl::Status& error) {
 
 }  // namespace
 
-// The answers of one search's shards. Shared by their callbacks and the timer; the first to find it complete, or late,
-// finishes it.
+// The answers of one search's shards. Shared by their callbacks and the timer; the first to find it
+// complete, or late, finishes it.
 class SearchGather : public std::enable_shared_from_this<SearchGather> {
  public:
   SearchGather(Gateway& gateway, RecordPtr record, SearchCall call,
@@ -47,7 +50,8 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
   void Start(int64_t deadline_nanos) {
     int64_t limit_nanos = deadline_nanos;
     if (call_.timeout_ms != 0) {
-      const int64_t timeout = gateway_.deps_.clock->MonotonicNanos() + int64_t{call_.timeout_ms} * 1'000'000;
+      const int64_t timeout =
+          gateway_.deps_.clock->MonotonicNanos() + int64_t{call_.timeout_ms} * 1'000'000;
       limit_nanos = limit_nanos == 0 ? timeout : std::min(limit_nanos, timeout);
     }
     Send(limit_nanos);
@@ -176,7 +180,8 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
       }
     }
     const size_t wanted = size_t{call_.offset} + call_.top_k;
-    SearchAnswer merged = good.size() == 1 ? std::move(good[0]) : MergeAnswers(std::move(good), wanted);
+    SearchAnswer merged =
+        good.size() == 1 ? std::move(good[0]) : MergeAnswers(std::move(good), wanted);
     const auto skipped = static_cast<ptrdiff_t>(std::min<size_t>(call_.offset, merged.hits.size()));
     merged.hits.erase(merged.hits.begin(), merged.hits.begin() + skipped);
     reply.hits = std::move(merged.hits);

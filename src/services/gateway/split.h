@@ -18,7 +18,8 @@ struct ShardPart {
 // The shard of each id.
 std::vector<ShardOrdinal> ShardsOf(const std::vector<std::string>& ids, uint32_t shard_count);
 
-// Parts that are not empty, by shard; the order within each is that of the batch. shards: of each point.
+// Parts that are not empty, by shard; the order within each is that of the batch. shards: of each
+// point.
 std::vector<ShardPart> SplitByShard(PointBatch points, const std::vector<ShardOrdinal>& shards,
                                     uint32_t shard_count);
 

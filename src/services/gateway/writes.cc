@@ -51,10 +51,10 @@ absl::Status Gateway::WriteError(
     list += fmt::format("{}{}", list.empty() ? "" : ", ", ordinal.value);
   }
   if (parts.size() == 1 || absl::IsNotFound(first)) return first;
-  absl::Status error(first.code(),
-                     fmt::format("{} (of {} shards; failed: {}; written: {}{})", MessageOf(first),
-                                 parts.size(), failed, written.empty() ? "none" : written,
-                                 named > kMaxNamed ? ", ..." : ""));
+  absl::Status error(
+      first.code(),
+      fmt::format("{} (of {} shards; failed: {}; written: {}{})", MessageOf(first), parts.size(),
+                  failed, written.empty() ? "none" : written, named > kMaxNamed ? ", ..." : ""));
   first.ForEachPayload([&error](absl::string_view url, const absl::Cord& payload) {
     error.SetPayload(url, payload);
   });
@@ -69,12 +69,13 @@ void Gateway::Upsert(const rpc::CallContext& context, UpsertCall call, UpsertDon
   if (checked.ok()) checked = CheckPoints(call.points, record.schema);
   if (!checked.ok()) return done(checked);
 
-  PendingUpsert upsert{.record = *found,
-                       .reply = {.upserted = static_cast<uint32_t>(call.points.size()), .versions = {}},
-                       .return_versions = call.return_versions,
-                       .shard_of_point = {},
-                       .shard_of_part = {},
-                       .done = std::move(done)};
+  PendingUpsert upsert{
+      .record = *found,
+      .reply = {.upserted = static_cast<uint32_t>(call.points.size()), .versions = {}},
+      .return_versions = call.return_versions,
+      .shard_of_point = {},
+      .shard_of_part = {},
+      .done = std::move(done)};
   if (call.points.size() == 0) return upsert.done(std::move(upsert.reply));
   const uint32_t shard_count = record.schema.shard_count;
   if (call.return_versions) upsert.shard_of_point = ShardsOf(call.points.ids, shard_count);
@@ -126,15 +127,15 @@ void Gateway::Delete(const rpc::CallContext& context, const v1::DeleteRequest& r
   const rpc::ShardPlacement& shard = (*found)->shards[ordinal.value];
   const absl::StatusOr<rpc::WorkerApi*> worker = WorkerOf(shard);
   if (!worker.ok()) return done(ShardError(**found, ordinal, worker.status()));
-  (*worker)->Delete({.target = {.group = shard.group, .epoch = shard.epoch},
-                     .id = request.id(),
-                     .request_id = request.request_id()},
-                    context.deadline_nanos,
-                    [this, record = *found, ordinal,
-                     done = std::move(done)](absl::StatusOr<rpc::WriteAck> ack) {
-                      if (!ack.ok()) return done(ShardError(*record, ordinal, ack.status()));
-                      done(ack->version);
-                    });
+  (*worker)->Delete(
+      {.target = {.group = shard.group, .epoch = shard.epoch},
+       .id = request.id(),
+       .request_id = request.request_id()},
+      context.deadline_nanos,
+      [this, record = *found, ordinal, done = std::move(done)](absl::StatusOr<rpc::WriteAck> ack) {
+        if (!ack.ok()) return done(ShardError(*record, ordinal, ack.status()));
+        done(ack->version);
+      });
 }
 
 }  // namespace vectron::gateway

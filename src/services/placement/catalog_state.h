@@ -1,12 +1,12 @@
 #pragma once
 
-// What placement knows, as a pure state machine: collections, their shards, and shards that still have to be removed.
-// Time arrives inside the calls; equal calls in equal order give equal states. Thread-compatible; a copy is cheap
-// (records are shared).
+// What placement knows, as a pure state machine: collections, their shards, and shards that still
+// have to be removed. Time arrives inside the calls; equal calls in equal order give equal states.
+// Thread-compatible; a copy is cheap (records are shared).
 //
-// Life of a collection: BeginCreate (recorded, groups given out, not visible) -> FinishCreate (visible) -> Remove (gone;
-// its groups are doomed) -> Forget (their shards are gone too). A creation that fails or is cut short goes from the first
-// step straight to Remove.
+// Life of a collection: BeginCreate (recorded, groups given out, not visible) -> FinishCreate
+// (visible) -> Remove (gone; its groups are doomed) -> Forget (their shards are gone too). A
+// creation that fails or is cut short goes from the first step straight to Remove.
 
 #include <cstdint>
 #include <map>
@@ -25,7 +25,8 @@
 
 namespace vectron::placement {
 
-using RecordPtr = std::shared_ptr<const rpc::CollectionRecord>;  // shared with searches that still read an older map
+using RecordPtr = std::shared_ptr<const rpc::CollectionRecord>;  // shared with searches that still
+                                                                 // read an older map
 
 class CatalogState {
  public:
@@ -35,8 +36,8 @@ class CatalogState {
     bool visible = false;
   };
 
-  // Gives out one new group per shard, all led by `worker`. AlreadyExists, FailedPrecondition (more replicas than
-  // workers), ResourceExhausted (kMaxCollections; shards count as collections do).
+  // Gives out one new group per shard, all led by `worker`. AlreadyExists, FailedPrecondition (more
+  // replicas than workers), ResourceExhausted (kMaxCollections; shards count as collections do).
   absl::StatusOr<RecordPtr> BeginCreate(CollectionSchema schema, std::string owner,
                                         int64_t now_unix_ms, WorkerId worker);
   // Shards are ready: the collection becomes visible. NotFound.
@@ -51,7 +52,8 @@ class CatalogState {
   uint64_t next_group() const { return next_group_; }
   uint64_t shard_count() const;
 
-  // The bytes of docs/formats/catalog.md. Decode: DataLoss (damaged), FailedPrecondition (a newer version wrote it).
+  // The bytes of docs/formats/catalog.md. Decode: DataLoss (damaged), FailedPrecondition (a newer
+  // version wrote it).
   std::string Encode() const;
   static absl::StatusOr<CatalogState> Decode(std::string_view bytes);
 

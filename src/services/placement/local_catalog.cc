@@ -12,7 +12,8 @@ namespace {
 
 constexpr WorkerId kOnlyWorker{1};
 
-rpc::ShardAssignment AssignmentOf(const rpc::CollectionRecord& record, const rpc::ShardPlacement& shard) {
+rpc::ShardAssignment AssignmentOf(const rpc::CollectionRecord& record,
+                                  const rpc::ShardPlacement& shard) {
   return {.schema = record.schema,
           .group = shard.group,
           .ordinal = shard.ordinal,
@@ -77,10 +78,9 @@ absl::Status LocalCatalog::Reconcile() {
 
 void LocalCatalog::CreateCollection(CollectionSchema schema, std::string owner,
                                     std::function<void(absl::Status)> done) {
-  changes_.Schedule([this, schema = std::move(schema), owner = std::move(owner),
-                     done = std::move(done)]() mutable {
-    done(Create(std::move(schema), std::move(owner)));
-  });
+  changes_.Schedule(
+      [this, schema = std::move(schema), owner = std::move(owner),
+       done = std::move(done)]() mutable { done(Create(std::move(schema), std::move(owner))); });
 }
 
 void LocalCatalog::DeleteCollection(std::string owner, std::string name,
@@ -109,8 +109,9 @@ std::vector<RecordPtr> LocalCatalog::ListCollections(const std::string& owner) {
 absl::Status LocalCatalog::Create(CollectionSchema schema, std::string owner) {
   const CatalogState::Key key{owner, schema.name};
   CatalogState next = state_;
-  ASSIGN_OR_RETURN(const RecordPtr record, next.BeginCreate(std::move(schema), std::move(owner),
-                                                            deps_.clock->UnixMillis(), kOnlyWorker));
+  ASSIGN_OR_RETURN(const RecordPtr record,
+                   next.BeginCreate(std::move(schema), std::move(owner), deps_.clock->UnixMillis(),
+                                    kOnlyWorker));
   RETURN_IF_ERROR(Commit(std::move(next)));
   CrashPoint("catalog.create_begun");
   absl::Status result;
@@ -127,7 +128,8 @@ absl::Status LocalCatalog::Create(CollectionSchema schema, std::string owner) {
   if (!result.ok()) {
     const absl::Status undone = Remove(key);
     if (!undone.ok()) {  // the next start takes it back; until then the name stays taken
-      LogError("catalog: collection '{}' could not be taken back: {}", key.second, MessageOf(undone));
+      LogError("catalog: collection '{}' could not be taken back: {}", key.second,
+               MessageOf(undone));
     }
     return Annotate(result, fmt::format("collection '{}' was not created", key.second));
   }
@@ -155,7 +157,8 @@ absl::Status LocalCatalog::Remove(const CatalogState::Key& key) {
   }
   CrashPoint("catalog.removed");
   const absl::Status destroyed = DestroyDoomed();
-  if (!destroyed.ok()) {  // the collection is gone all the same; its groups stay doomed for the next change or start
+  if (!destroyed.ok()) {  // the collection is gone all the same; its groups stay doomed for the
+                          // next change or start
     LogWarning("catalog: shards of deleted collection '{}' are not removed yet: {}", key.second,
                MessageOf(destroyed));
   }
@@ -181,7 +184,8 @@ absl::Status LocalCatalog::DestroyDoomed() {
 
 absl::Status LocalCatalog::Commit(CatalogState next) {
   const absl::Status written = deps_.files->WriteAtomically(path_, next.Encode());
-  // What a failed sync left on disk is unknown, so nothing may be built on it: the process ends and reads it anew.
+  // What a failed sync left on disk is unknown, so nothing may be built on it: the process ends and
+  // reads it anew.
   if (absl::IsDataLoss(written)) CHECK_OK(written);
   RETURN_IF_ERROR(written);
   state_ = std::move(next);

@@ -1,11 +1,13 @@
 #pragma once
 
-// Placement of a single process: one worker, the catalog in one file that is replaced as a whole at every change.
+// Placement of a single process: one worker, the catalog in one file that is replaced as a whole at
+// every change.
 //
-// Order of a creation: the catalog names the collection and its groups (on disk) -> the worker makes the shards -> the
-// catalog says it is visible (on disk) -> the caller hears so. Of a deletion: the catalog drops the collection and dooms
-// its groups -> the worker removes the shards -> the catalog forgets the groups. A crash in between leaves an invisible
-// collection or doomed groups, which Reconcile clears at the next start; nothing half is ever seen.
+// Order of a creation: the catalog names the collection and its groups (on disk) -> the worker
+// makes the shards -> the catalog says it is visible (on disk) -> the caller hears so. Of a
+// deletion: the catalog drops the collection and dooms its groups -> the worker removes the shards
+// -> the catalog forgets the groups. A crash in between leaves an invisible collection or doomed
+// groups, which Reconcile clears at the next start; nothing half is ever seen.
 //
 // Thread-safe.
 
@@ -39,15 +41,17 @@ struct CatalogDeps {
 
 class LocalCatalog : public rpc::PlacementApi {
  public:
-  // Reads the catalog file, or begins an empty one when neither it nor any shard exists. DataLoss naming the file when it
-  // is damaged, or missing although shards exist; FailedPrecondition (written by a newer version).
+  // Reads the catalog file, or begins an empty one when neither it nor any shard exists. DataLoss
+  // naming the file when it is damaged, or missing although shards exist; FailedPrecondition
+  // (written by a newer version).
   static absl::StatusOr<std::unique_ptr<LocalCatalog>> Open(const std::string& path,
                                                             const CatalogDeps& deps);
   ~LocalCatalog() override;  // waits for changes under way
 
   // The shards of visible collections: what the worker has to open before it serves.
   std::vector<rpc::ShardAssignment> Assignments() const;
-  // Clears what a crash left: creations that did not finish, doomed groups. Once, after Open, before any change.
+  // Clears what a crash left: creations that did not finish, doomed groups. Once, after Open,
+  // before any change.
   absl::Status Reconcile();
 
   void CreateCollection(CollectionSchema schema, std::string owner,

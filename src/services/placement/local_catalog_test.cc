@@ -43,10 +43,8 @@ class FakeHost : public rpc::ShardHostApi {
 class LocalCatalogTest : public testing::Test {
  protected:
   absl::StatusOr<std::unique_ptr<LocalCatalog>> TryOpen() {
-    return LocalCatalog::Open(path_, {.files = files_.get(),
-                                      .clock = &clock_,
-                                      .host = &host_,
-                                      .executor = &executor_});
+    return LocalCatalog::Open(
+        path_, {.files = files_.get(), .clock = &clock_, .host = &host_, .executor = &executor_});
   }
   std::unique_ptr<LocalCatalog> Open() {
     absl::StatusOr<std::unique_ptr<LocalCatalog>> catalog = TryOpen();
@@ -57,7 +55,8 @@ class LocalCatalogTest : public testing::Test {
   static absl::Status Create(LocalCatalog& catalog, const CollectionSchema& schema,
                              const std::string& owner = "") {
     absl::Status result = Internal("not called");
-    catalog.CreateCollection(schema, owner, [&](absl::Status status) { result = std::move(status); });
+    catalog.CreateCollection(schema, owner,
+                             [&](absl::Status status) { result = std::move(status); });
     return result;
   }
   static absl::Status Delete(LocalCatalog& catalog, const std::string& name) {
@@ -232,9 +231,15 @@ TEST(CatalogState, DecodesWhatItEncodes) {
     schema.shard_count = 1 + static_cast<uint32_t>(random.Below(5));
     const CatalogState::Key key{"", schema.name};
     switch (random.Below(4)) {
-      case 0: (void)state.BeginCreate(schema, "", step, WorkerId{1}); break;
-      case 1: (void)state.FinishCreate(key); break;
-      case 2: (void)state.Remove(key); break;
+      case 0:
+        (void)state.BeginCreate(schema, "", step, WorkerId{1});
+        break;
+      case 1:
+        (void)state.FinishCreate(key);
+        break;
+      case 2:
+        (void)state.Remove(key);
+        break;
       default:
         if (!state.doomed().empty()) state.Forget(*state.doomed().begin());
     }

@@ -19,13 +19,15 @@ using AckDone = std::function<void(absl::StatusOr<rpc::WriteAck>)>;
 
 // Keeps the shard in use until its answer has been given.
 shard::WriteCallback AckWrite(std::shared_ptr<shard::Shard> shard, AckDone done) {
-  return [shard = std::move(shard), done = std::move(done)](absl::StatusOr<shard::WriteResult> result) {
+  return [shard = std::move(shard),
+          done = std::move(done)](absl::StatusOr<shard::WriteResult> result) {
     if (!result.ok()) return done(result.status());
     done(rpc::WriteAck{.version = result->version});
   };
 }
 
-// Hands answers on one at a time, whichever threads bring them: who finds nobody at it delivers all that wait.
+// Hands answers on one at a time, whichever threads bring them: who finds nobody at it delivers all
+// that wait.
 class OneAtATime {
  public:
   explicit OneAtATime(std::function<void(rpc::ShardAnswer)> each) : each_(std::move(each)) {}
@@ -67,7 +69,8 @@ class PageScan {
     page_.scanned_to = request_.after_id;
     size_t chunk = kFirstChunk;
     while (!Full()) {
-      chunk = std::min({chunk, size_t{request_.limit} - page_.points.size(), kMaxScanExamined - examined_});
+      chunk = std::min(
+          {chunk, size_t{request_.limit} - page_.points.size(), kMaxScanExamined - examined_});
       if (request_.filter != nullptr) chunk = std::max(chunk, kFirstChunk);
       ASSIGN_OR_RETURN(std::vector<PointRecord> points,
                        shard.ScanPoints(page_.scanned_to, chunk, request_.include_vectors));
@@ -176,15 +179,17 @@ void Worker::Search(rpc::ShardsSearch request, int64_t /*deadline_nanos*/,
   const auto search_one = [this, shared](size_t i) {
     const rpc::ShardTarget& target = shared->request.targets[i];
     absl::StatusOr<Handle> shard = Use(target);
-    if (!shard.ok()) return shared->answers.Deliver({.group = target.group, .answer = shard.status()});
+    if (!shard.ok())
+      return shared->answers.Deliver({.group = target.group, .answer = shard.status()});
     shard::Shard& one = **shard;
-    one.Search(shared->request.query, [shared, shard = *std::move(shard), group = target.group](
-                                          absl::StatusOr<SearchAnswer> answer) {
+    one.Search(shared->request.query, [shared, shard = *std::move(shard),
+                                       group = target.group](absl::StatusOr<SearchAnswer> answer) {
       shared->answers.Deliver({.group = group, .answer = std::move(answer)});
     });
   };
   const size_t count = shared->request.targets.size();
-  // While other searches keep the processors busy, handing parts around only costs: then all run here, one by one.
+  // While other searches keep the processors busy, handing parts around only costs: then all run
+  // here, one by one.
   const bool busy = searches_under_way_.fetch_add(1, std::memory_order_relaxed) >=
                     deps_.search_executor->parallelism();
   size_t inline_from = 0;

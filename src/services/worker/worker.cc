@@ -10,7 +10,8 @@
 
 namespace vectron::worker {
 
-absl::StatusOr<std::unique_ptr<Worker>> Worker::Make(const std::string& dir, const WorkerDeps& deps) {
+absl::StatusOr<std::unique_ptr<Worker>> Worker::Make(const std::string& dir,
+                                                     const WorkerDeps& deps) {
   CHECK(deps.files != nullptr && deps.clock != nullptr && deps.timer != nullptr);
   CHECK(deps.log != nullptr && deps.resources != nullptr && deps.apply_executor != nullptr);
   CHECK(deps.background_executor != nullptr && deps.search_executor != nullptr);
@@ -66,8 +67,8 @@ void Worker::Publish(GroupId group, absl::StatusOr<std::unique_ptr<shard::Shard>
   if (!opened.ok()) return;
   slot.shard = *std::move(opened);
   slot.unused = std::make_unique<absl::Notification>();
-  slot.handle = Handle(slot.shard.get(),
-                       [unused = slot.unused.get()](shard::Shard*) { unused->Notify(); });
+  slot.handle =
+      Handle(slot.shard.get(), [unused = slot.unused.get()](shard::Shard*) { unused->Notify(); });
 }
 
 void Worker::OpenShards(const std::vector<rpc::ShardAssignment>& assignments, Executor& executor) {

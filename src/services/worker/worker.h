@@ -1,11 +1,14 @@
 #pragma once
 
-// A worker: the shards of one node, opened, served, created and destroyed. The front door of this folder.
+// A worker: the shards of one node, opened, served, created and destroyed. The front door of this
+// folder.
 //
-// A shard is in one of three states: opening, serving, or failed (it could not be opened; why is kept and given to everyone
-// who asks for it). One failed shard does not keep the others from being served.
+// A shard is in one of three states: opening, serving, or failed (it could not be opened; why is
+// kept and given to everyone who asks for it). One failed shard does not keep the others from being
+// served.
 //
-// Below the worker's folder: shards/<group id>/ holds everything of one shard (docs/formats/data-folder.md).
+// Below the worker's folder: shards/<group id>/ holds everything of one shard
+// (docs/formats/data-folder.md).
 //
 // Thread-safe. Callbacks may run before the call returns, in the caller or on one of the executors.
 
@@ -56,20 +59,23 @@ struct ShardReport {
 class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
  public:
   // dir: made when missing. Errors: Internal, ResourceExhausted.
-  static absl::StatusOr<std::unique_ptr<Worker>> Make(const std::string& dir, const WorkerDeps& deps);
-  // Closes every shard, as many at a time as the background executor runs. No call may be under way or follow.
+  static absl::StatusOr<std::unique_ptr<Worker>> Make(const std::string& dir,
+                                                      const WorkerDeps& deps);
+  // Closes every shard, as many at a time as the background executor runs. No call may be under way
+  // or follow.
   ~Worker() override;
 
-  // Opens shards that exist on disk, in parallel on `executor`, and returns when each serves or has failed. Requests may
-  // come meanwhile. A missing folder is DataLoss: a shard that once served is never begun anew.
+  // Opens shards that exist on disk, in parallel on `executor`, and returns when each serves or has
+  // failed. Requests may come meanwhile. A missing folder is DataLoss: a shard that once served is
+  // never begun anew.
   void OpenShards(const std::vector<rpc::ShardAssignment>& assignments, Executor& executor);
   // About once a second, from any one thread.
   void Tick();
   // By group.
   std::vector<ShardReport> Report() const;
 
-  // WorkerApi. Errors beside those of the shards: FailedPrecondition (the shard is not here, or the epoch is old),
-  // Unavailable (opening), or why opening failed (DataLoss, ...).
+  // WorkerApi. Errors beside those of the shards: FailedPrecondition (the shard is not here, or the
+  // epoch is old), Unavailable (opening), or why opening failed (DataLoss, ...).
   void Upsert(rpc::ShardUpsert request, int64_t deadline_nanos,
               std::function<void(absl::StatusOr<rpc::WriteAck>)> done) override;
   void Delete(rpc::ShardDelete request, int64_t deadline_nanos,
@@ -90,7 +96,8 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
   absl::StatusOr<std::vector<GroupId>> StoredShards() override;
 
  private:
-  // Shared by all requests that use the shard just now; when the last one lets go, Slot::unused is notified.
+  // Shared by all requests that use the shard just now; when the last one lets go, Slot::unused is
+  // notified.
   using Handle = std::shared_ptr<shard::Shard>;
   struct Slot {
     rpc::ShardAssignment assignment;
