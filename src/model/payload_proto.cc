@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/status.h"
+#include "model/json_reader.h"
 #include "model/json_writer.h"
 #include "model/text.h"
 
@@ -58,11 +59,19 @@ absl::StatusOr<Value> StructTree(const ProtoStruct& proto, uint32_t depth) {
   return Value(std::move(object));
 }
 
-std::string AsText(const Value& value) {
-  if (const std::string* text = value.get<std::string>()) return *text;
-  std::string json;
-  AppendJson(json, value);
-  return json;
+// One member of a stored payload into its two forms.
+absl::Status FillMember(JsonReader& reader, JsonValue value, std::string& text, ProtoValue& typed) {
+  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  if (type == JsonType::string) {
+    ASSIGN_OR_RETURN(const std::string_view held, reader.String(value));
+    text.assign(held);
+    typed.set_string_value(text);
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const Value tree, reader.Tree(value, kMaxJsonDepth, DoubledKeys::kLastWins));
+  AppendJson(text, tree);
+  ValueToProto(tree, typed);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -150,14 +159,19 @@ absl::StatusOr<std::string> PayloadFromProto(const PayloadMap& payload, const Pr
 }
 
 void FillPayload(std::string_view text, PayloadMap& payload, ProtoStruct& fields) {
-  // Stored texts were checked on their way in and are guarded by the store's checksums.
-  auto tree = ParsePayload(text);
-  CHECK_OK(tree.status());
   auto& typed = *fields.mutable_fields();
-  for (const auto& [key, value] : *tree->get<Object>()) {
-    payload[key] = AsText(value);
-    ValueToProto(value, typed[key]);
-  }
+  JsonReader reader;
+  const auto fill = [&](std::string_view key, JsonValue value) {
+    const std::string name(key);
+    return FillMember(reader, value, payload[name], typed[name]);
+  };
+  const auto fill_all = [&]() -> absl::Status {
+    RETURN_IF_ERROR(reader.Open(text));
+    ASSIGN_OR_RETURN(JsonObject root, reader.RootObject());
+    return reader.EachField(root, fill);
+  };
+  // Stored texts were checked on their way in and are guarded by the store's checksums.
+  CHECK_OK(fill_all());
 }
 
 }  // namespace vectron

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -90,8 +91,7 @@ TEST(Rfc3339, EveryDayOfTheRangeIsCountedInOrder) {
     const int lengths[] = {31, leap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     for (int month = 1; month <= 12; ++month) {
       for (int date = 1; date <= lengths[month - 1]; ++date, ++day) {
-        char text[32];
-        std::snprintf(text, sizeof text, "%04d-%02d-%02dT00:00:00Z", year, month, date);
+        const std::string text = fmt::format("{:04}-{:02}-{:02}T00:00:00Z", year, month, date);
         ASSERT_EQ(ParseRfc3339Nanos(text), day * 86400 * kSecond) << text;
       }
     }
