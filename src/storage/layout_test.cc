@@ -22,7 +22,8 @@ TEST(Layout, NumbersRoundTrip) {
 }
 
 TEST(Layout, RequestsRoundTripAndTheirTwoKindsDoNotMix) {
-  const auto value = DecodeRequestValue(EncodeRequestValue(9, "answer"));
+  const std::string bytes = EncodeRequestValue(9, "answer");
+  const auto value = DecodeRequestValue(bytes);
   ASSERT_TRUE(value.ok());
   EXPECT_EQ(value->index, 9U);
   EXPECT_EQ(value->answer, "answer");
@@ -45,8 +46,9 @@ TEST(Layout, LogKeysSortByGroupThenIndex) {
 }
 
 TEST(Layout, LogValuesRoundTrip) {
-  const auto entry =
-      DecodeLogEntryValue(EncodeLogEntryHeader({.term = 3, .bytes_before = 4}) + "command");
+  const std::string entry_bytes =
+      EncodeLogEntryHeader({.term = 3, .bytes_before = 4}) + "command";
+  const auto entry = DecodeLogEntryValue(entry_bytes);
   ASSERT_TRUE(entry.ok());
   EXPECT_EQ(entry->header.term, 3U);
   EXPECT_EQ(entry->header.bytes_before, 4U);
