@@ -1,5 +1,7 @@
 #include "base/metrics.h"
 
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -10,16 +12,14 @@
 #include <sstream>
 #include <variant>
 
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
-
 #include "absl/synchronization/mutex.h"
 #include "base/check.h"
 
 namespace vectron {
 namespace {
 
-// Fields of /proc/self/stat after the command, which is in parentheses and may hold spaces. proc(5).
+// Fields of /proc/self/stat after the command, which is in parentheses and may hold spaces.
+// proc(5).
 std::vector<std::string> ReadStat() {
   std::ifstream file("/proc/self/stat");
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
@@ -56,12 +56,14 @@ MetricSample ProcessSample(const char* name, const char* help, double value, boo
 
 void CollectProcess(std::vector<MetricSample>& out) {
   const ProcessUsage usage = ReadProcessUsage();
-  out.push_back(ProcessSample("process_cpu_seconds_total", "User and system CPU time.", usage.cpu_seconds, true));
+  out.push_back(ProcessSample("process_cpu_seconds_total", "User and system CPU time.",
+                              usage.cpu_seconds, true));
   out.push_back(ProcessSample("process_resident_memory_bytes", "Resident memory.",
                               static_cast<double>(usage.resident_bytes)));
   out.push_back(ProcessSample("process_virtual_memory_bytes", "Virtual memory.",
                               static_cast<double>(usage.virtual_bytes)));
-  out.push_back(ProcessSample("process_open_fds", "Open file descriptors.", static_cast<double>(usage.open_files)));
+  out.push_back(ProcessSample("process_open_fds", "Open file descriptors.",
+                              static_cast<double>(usage.open_files)));
   out.push_back(ProcessSample("process_max_fds", "Most file descriptors allowed.",
                               static_cast<double>(usage.max_files)));
   out.push_back(ProcessSample("process_threads", "Threads.", static_cast<double>(usage.threads)));
@@ -82,9 +84,11 @@ std::vector<prometheus::ClientMetric::Label> ToLabels(const MetricLabels& labels
 
 }  // namespace
 
-Histogram::Histogram(std::vector<double> bounds) : bounds_(std::move(bounds)), buckets_(bounds_.size() + 1) {
+Histogram::Histogram(std::vector<double> bounds)
+    : bounds_(std::move(bounds)), buckets_(bounds_.size() + 1) {
   CHECK(!bounds_.empty());
-  CHECK(std::adjacent_find(bounds_.begin(), bounds_.end(), std::greater_equal<>()) == bounds_.end());
+  CHECK(std::adjacent_find(bounds_.begin(), bounds_.end(), std::greater_equal<>()) ==
+        bounds_.end());
 }
 
 void Histogram::Observe(double value) {
@@ -117,8 +121,8 @@ double Histogram::Quantile(double q) const {
 }
 
 std::vector<double> LatencyBounds() {
-  return {50e-6, 75e-6, 100e-6, 150e-6, 200e-6, 300e-6, 500e-6, 750e-6, 1e-3, 2e-3, 3e-3, 5e-3,
-          10e-3, 20e-3, 50e-3,  100e-3, 200e-3, 500e-3, 1.0,    2.0,    5.0,  10.0};
+  return {50e-6, 75e-6, 100e-6, 150e-6, 200e-6, 300e-6, 500e-6, 750e-6, 1e-3, 2e-3, 3e-3,
+          5e-3,  10e-3, 20e-3,  50e-3,  100e-3, 200e-3, 500e-3, 1.0,    2.0,  5.0,  10.0};
 }
 
 std::vector<double> SizeBounds() {
@@ -128,7 +132,8 @@ std::vector<double> SizeBounds() {
 }
 
 struct Metrics::State {
-  using Metric = std::variant<std::unique_ptr<Counter>, std::unique_ptr<Gauge>, std::unique_ptr<Histogram>>;
+  using Metric =
+      std::variant<std::unique_ptr<Counter>, std::unique_ptr<Gauge>, std::unique_ptr<Histogram>>;
   struct Family {
     std::string help;
     std::map<MetricLabels, Metric> metrics;
@@ -138,14 +143,17 @@ struct Metrics::State {
 
   mutable absl::Mutex mutex;
   std::map<std::string, Family> families ABSL_GUARDED_BY(mutex);
-  // Held while sources run, so that ending one waits for it. Taken before `mutex`, never the other way round.
+  // Held while sources run, so that ending one waits for it. Taken before `mutex`, never the other
+  // way round.
   mutable absl::Mutex sources_mutex;
-  std::map<uint64_t, std::function<void(std::vector<MetricSample>&)>> sources ABSL_GUARDED_BY(sources_mutex);
+  std::map<uint64_t, std::function<void(std::vector<MetricSample>&)>> sources
+      ABSL_GUARDED_BY(sources_mutex);
   uint64_t next_source ABSL_GUARDED_BY(sources_mutex) = 1;
 };
 
 template <typename T, typename... Args>
-T& Metrics::State::Add(const std::string& name, const std::string& help, MetricLabels labels, Args&&... args) {
+T& Metrics::State::Add(const std::string& name, const std::string& help, MetricLabels labels,
+                       Args&&... args) {
   const absl::MutexLock lock(&mutex);
   Family& family = families[name];
   if (family.help.empty()) family.help = help;
@@ -163,14 +171,15 @@ T& Metrics::State::Add(const std::string& name, const std::string& help, MetricL
 Metrics::Metrics() : state_(std::make_unique<State>()) {}
 Metrics::~Metrics() = default;
 
-Counter& Metrics::AddCounter(const std::string& name, const std::string& help, MetricLabels labels) {
+Counter& Metrics::AddCounter(const std::string& name, const std::string& help,
+                             MetricLabels labels) {
   return state_->Add<Counter>(name, help, std::move(labels));
 }
 Gauge& Metrics::AddGauge(const std::string& name, const std::string& help, MetricLabels labels) {
   return state_->Add<Gauge>(name, help, std::move(labels));
 }
-Histogram& Metrics::AddHistogram(const std::string& name, const std::string& help, MetricLabels labels,
-                                 std::vector<double> bounds) {
+Histogram& Metrics::AddHistogram(const std::string& name, const std::string& help,
+                                 MetricLabels labels, std::vector<double> bounds) {
   return state_->Add<Histogram>(name, help, std::move(labels), std::move(bounds));
 }
 
@@ -189,7 +198,8 @@ Metrics::Source::~Source() {
 
 namespace {
 
-void AppendTo(prometheus::MetricFamily& family, const MetricLabels& labels, const Counter& counter) {
+void AppendTo(prometheus::MetricFamily& family, const MetricLabels& labels,
+              const Counter& counter) {
   family.type = prometheus::MetricType::Counter;
   auto& metric = family.metric.emplace_back();
   metric.label = ToLabels(labels);
@@ -203,7 +213,8 @@ void AppendTo(prometheus::MetricFamily& family, const MetricLabels& labels, cons
   metric.gauge.value = gauge.value();
 }
 
-void AppendTo(prometheus::MetricFamily& family, const MetricLabels& labels, const Histogram& histogram) {
+void AppendTo(prometheus::MetricFamily& family, const MetricLabels& labels,
+              const Histogram& histogram) {
   family.type = prometheus::MetricType::Histogram;
   auto& metric = family.metric.emplace_back();
   metric.label = ToLabels(labels);
@@ -212,8 +223,8 @@ void AppendTo(prometheus::MetricFamily& family, const MetricLabels& labels, cons
     cumulated += histogram.bucket(i);
     prometheus::ClientMetric::Bucket bucket;
     bucket.cumulative_count = cumulated;
-    bucket.upper_bound =
-        i < histogram.bounds().size() ? histogram.bounds()[i] : std::numeric_limits<double>::infinity();
+    bucket.upper_bound = i < histogram.bounds().size() ? histogram.bounds()[i]
+                                                       : std::numeric_limits<double>::infinity();
     metric.histogram.bucket.push_back(bucket);
   }
   metric.histogram.sample_count = cumulated;
@@ -270,12 +281,14 @@ ProcessUsage ReadProcessUsage() {
   }
   const std::vector<std::string> stat = ReadStat();
   if (stat.size() > 21) {  // counted from field 3: 20 num_threads, 22 starttime, 23 vsize, 24 rss
-    const auto field = [&stat](size_t number) { return std::strtoull(stat[number - 3].c_str(), nullptr, 10); };
+    const auto field = [&stat](size_t number) {
+      return std::strtoull(stat[number - 3].c_str(), nullptr, 10);
+    };
     usage.threads = field(20);
     usage.virtual_bytes = field(23);
     usage.resident_bytes = field(24) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-    usage.start_unix_seconds =
-        BootUnixSeconds() + static_cast<double>(field(22)) / static_cast<double>(sysconf(_SC_CLK_TCK));
+    usage.start_unix_seconds = BootUnixSeconds() + static_cast<double>(field(22)) /
+                                                       static_cast<double>(sysconf(_SC_CLK_TCK));
   }
   usage.open_files = CountOpenFiles();
   rlimit limit{};

@@ -2,8 +2,9 @@
 
 // Measured numbers of the process, in the text format of Prometheus.
 //
-// A metric is made once, at start, and then counted without a lock: keep the reference, do not look it up per event. Names follow
-// Prometheus: `vectron_<what>_<unit>[_total]`, units are base units (seconds, bytes).
+// A metric is made once, at start, and then counted without a lock: keep the reference, do not look
+// it up per event. Names follow Prometheus: `vectron_<what>_<unit>[_total]`, units are base units
+// (seconds, bytes).
 
 #include <atomic>
 #include <cstddef>
@@ -39,10 +40,12 @@ class Gauge {
   std::atomic<double> value_{0};
 };
 
-// Counts of observations by size. Thread-safe; an observation is a short scan of the bounds and two atomic adds.
+// Counts of observations by size. Thread-safe; an observation is a short scan of the bounds and two
+// atomic adds.
 class Histogram {
  public:
-  // bounds: upper ends of the buckets, strictly rising, at least one; what is above the last counts as +Inf.
+  // bounds: upper ends of the buckets, strictly rising, at least one; what is above the last counts
+  // as +Inf.
   explicit Histogram(std::vector<double> bounds);
 
   void Observe(double value);
@@ -51,8 +54,8 @@ class Histogram {
   const std::vector<double>& bounds() const { return bounds_; }
   // Observations in bucket i, not cumulated; i in [0, bounds().size()], the last one being +Inf.
   uint64_t bucket(size_t i) const { return buckets_[i].load(std::memory_order_relaxed); }
-  // The value below which the fraction q in [0, 1] of the observations lies, linear within a bucket; 0 without observations, the last
-  // bound when it lies above that.
+  // The value below which the fraction q in [0, 1] of the observations lies, linear within a
+  // bucket; 0 without observations, the last bound when it lies above that.
   double Quantile(double q) const;
 
  private:
@@ -75,28 +78,33 @@ struct MetricSample {
   bool counter = false;  // false: a gauge
 };
 
-// All metrics of one process (or of one server in a test). Thread-safe. Destroy it after all that counts into it.
+// All metrics of one process (or of one server in a test). Thread-safe. Destroy it after all that
+// counts into it.
 class Metrics {
  public:
-  // The process's own: CPU seconds, resident and virtual bytes, open and most files, threads, start time.
+  // The process's own: CPU seconds, resident and virtual bytes, open and most files, threads, start
+  // time.
   Metrics();
   ~Metrics();
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  // The metric of this name and these labels, made if there is none; it lives as long as the registry. One name has one kind, and
-  // label names are fixed per name (CHECK).
+  // The metric of this name and these labels, made if there is none; it lives as long as the
+  // registry. One name has one kind, and label names are fixed per name (CHECK).
   Counter& AddCounter(const std::string& name, const std::string& help, MetricLabels labels = {});
   Gauge& AddGauge(const std::string& name, const std::string& help, MetricLabels labels = {});
   Histogram& AddHistogram(const std::string& name, const std::string& help, MetricLabels labels,
                           std::vector<double> bounds);
 
-  // Calls `collect` at every exposition, for values kept elsewhere (per shard, per collection). The source ends with the handle, after
-  // which `collect` is not running and never runs again. `collect` must not call into this registry.
+  // Calls `collect` at every exposition, for values kept elsewhere (per shard, per collection). The
+  // source ends with the handle, after which `collect` is not running and never runs again.
+  // `collect` must not call into this registry.
   class Source {
    public:
     Source() = default;
-    Source(Source&& other) noexcept : metrics_(other.metrics_), id_(other.id_) { other.metrics_ = nullptr; }
+    Source(Source&& other) noexcept : metrics_(other.metrics_), id_(other.id_) {
+      other.metrics_ = nullptr;
+    }
     Source& operator=(Source&& other) noexcept {
       std::swap(metrics_, other.metrics_);
       std::swap(id_, other.id_);

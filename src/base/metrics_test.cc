@@ -1,9 +1,9 @@
 #include "base/metrics.h"
 
-#include <thread>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <thread>
 
 namespace vectron {
 namespace {
@@ -20,7 +20,9 @@ TEST(Metrics, ExposesCountersGaugesAndHistogramsAsText) {
   seconds.Observe(0.1);
   seconds.Observe(5);
   const std::string text = metrics.Expose();
-  EXPECT_THAT(text, HasSubstr("# HELP vectron_things_total Things.\n# TYPE vectron_things_total counter\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("# HELP vectron_things_total Things.\n# TYPE vectron_things_total counter\n"));
   EXPECT_THAT(text, HasSubstr("vectron_things_total{kind=\"a\\\"b\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("vectron_level 1.5\n"));
   EXPECT_THAT(text, HasSubstr("vectron_seconds_bucket{le=\"0.1\"} 2\n"));

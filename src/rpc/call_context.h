@@ -13,8 +13,8 @@ class RpcMethod;
 
 enum class Protocol { kInProcess, kHttp, kGrpc };
 
-// Lives from the start of a call until its `done` returns. Confined to whoever holds the call: the middlewares one after the other, then
-// the handler.
+// Lives from the start of a call until its `done` returns. Confined to whoever holds the call: the
+// middlewares one after the other, then the handler.
 class CallContext {
  public:
   CallContext() = default;
@@ -22,20 +22,23 @@ class CallContext {
   CallContext(const CallContext&) = delete;
   CallContext& operator=(const CallContext&) = delete;
 
-  // The first value of an HTTP header or gRPC metadata key; `name` in lower case. Valid as long as the context.
+  // The first value of an HTTP header or gRPC metadata key; `name` in lower case. Valid as long as
+  // the context.
   virtual std::optional<std::string_view> Header(std::string_view name) const {
     (void)name;
     return std::nullopt;
   }
-  // Address of the other end of the connection (which may be a proxy), "127.0.0.1:52100"; empty in process.
+  // Address of the other end of the connection (which may be a proxy), "127.0.0.1:52100"; empty in
+  // process.
   virtual std::string Peer() const { return {}; }
 
   Protocol protocol = Protocol::kInProcess;
   const RpcMethod* method = nullptr;  // set by the registry before the first middleware
   int64_t start_nanos = 0;            // monotonic
-  // When the caller stops waiting, monotonic, 0 for never: from gRPC's deadline or the HTTP header `x-request-timeout-ms`.
+  // When the caller stops waiting, monotonic, 0 for never: from gRPC's deadline or the HTTP header
+  // `x-request-timeout-ms`.
   int64_t deadline_nanos = 0;
-  std::string tenant;                 // owner of what the call makes and sees; "" when credentials are off
+  std::string tenant;  // owner of what the call makes and sees; "" when credentials are off
 };
 
 }  // namespace vectron::rpc

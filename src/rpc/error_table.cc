@@ -1,14 +1,14 @@
 #include "rpc/error_table.h"
 
-#include <array>
-#include <charconv>
-
 #include <fmt/format.h>
 #include <google/protobuf/any.pb.h>
 #include <google/protobuf/duration.pb.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <grpcpp/support/status.h>
+
+#include <array>
+#include <charconv>
 
 #include "absl/strings/cord.h"
 #include "base/check.h"
@@ -48,11 +48,13 @@ constexpr std::array<Row, 17> kRows = {{
 
 const Row& RowOf(absl::StatusCode code) {
   const auto number = static_cast<size_t>(code);
-  return number < kRows.size() ? kRows[number] : kRows[static_cast<size_t>(absl::StatusCode::kUnknown)];
+  return number < kRows.size() ? kRows[number]
+                               : kRows[static_cast<size_t>(absl::StatusCode::kUnknown)];
 }
 
-// google.rpc.Status {code = 1, message = 2, details = 3: [Any]} and google.rpc.RetryInfo {retry_delay = 1: Duration}, written by
-// hand because their generated classes are in no package this project builds on.
+// google.rpc.Status {code = 1, message = 2, details = 3: [Any]} and google.rpc.RetryInfo
+// {retry_delay = 1: Duration}, written by hand because their generated classes are in no package
+// this project builds on.
 void PutBytesField(std::string& out, uint32_t number, std::string_view bytes) {
   google::protobuf::io::StringOutputStream stream(&out);
   google::protobuf::io::CodedOutputStream coded(&stream);
@@ -76,7 +78,8 @@ std::string RetryDetails(const absl::Status& status, int64_t millis) {
   return out;
 }
 
-// Calls on_bytes(number, bytes) for each length-delimited field, skipping others; stops at the first malformed one.
+// Calls on_bytes(number, bytes) for each length-delimited field, skipping others; stops at the
+// first malformed one.
 template <typename F>
 void ForEachBytesField(std::string_view message, F on_bytes) {
   google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(message.data()),
@@ -87,7 +90,9 @@ void ForEachBytesField(std::string_view message, F on_bytes) {
       if (!in.ReadVarint64(&value)) return;
     } else if ((tag & 7) == 2) {
       std::string bytes;
-      if (!in.ReadVarint64(&value) || value > message.size() || !in.ReadString(&bytes, static_cast<int>(value))) return;
+      if (!in.ReadVarint64(&value) || value > message.size() ||
+          !in.ReadString(&bytes, static_cast<int>(value)))
+        return;
       on_bytes(tag >> 3, bytes);
     } else {
       return;
@@ -102,7 +107,8 @@ std::optional<int64_t> RetryFromDetails(const std::string& details) {
     if (number != 3 || !any.ParseFromString(bytes) || any.type_url() != kRetryInfoUrl) return;
     ForEachBytesField(any.value(), [&millis](uint32_t inner, const std::string& text) {
       google::protobuf::Duration delay;
-      if (inner == 1 && delay.ParseFromString(text)) millis = delay.seconds() * 1000 + delay.nanos() / 1'000'000;
+      if (inner == 1 && delay.ParseFromString(text))
+        millis = delay.seconds() * 1000 + delay.nanos() / 1'000'000;
     });
   });
   return millis;
@@ -115,31 +121,56 @@ std::string_view CodeName(absl::StatusCode code) { return RowOf(code).name; }
 
 std::string_view HttpReason(int http_status) {
   switch (http_status) {
-    case 100: return "Continue";
-    case 200: return "OK";
-    case 204: return "No Content";
-    case 206: return "Partial Content";
-    case 301: return "Moved Permanently";
-    case 302: return "Found";
-    case 304: return "Not Modified";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 413: return "Content Too Large";
-    case 417: return "Expectation Failed";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 499: return "Client Closed Request";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Unknown";
+    case 100:
+      return "Continue";
+    case 200:
+      return "OK";
+    case 204:
+      return "No Content";
+    case 206:
+      return "Partial Content";
+    case 301:
+      return "Moved Permanently";
+    case 302:
+      return "Found";
+    case 304:
+      return "Not Modified";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 413:
+      return "Content Too Large";
+    case 417:
+      return "Expectation Failed";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 499:
+      return "Client Closed Request";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Unknown";
   }
 }
 
@@ -171,7 +202,8 @@ std::optional<int64_t> RetryAfterMillis(const absl::Status& status) {
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   const auto retry_ms = RetryAfterMillis(status);
-  return grpc::Status(static_cast<grpc::StatusCode>(static_cast<int>(status.code())), std::string(MessageOf(status)),
+  return grpc::Status(static_cast<grpc::StatusCode>(static_cast<int>(status.code())),
+                      std::string(MessageOf(status)),
                       retry_ms ? RetryDetails(status, *retry_ms) : std::string());
 }
 

@@ -15,8 +15,9 @@ class Status;
 
 namespace vectron::rpc {
 
-// 200 for OK; InvalidArgument, FailedPrecondition, OutOfRange 400, Unauthenticated 401, PermissionDenied 403, NotFound 404,
-// AlreadyExists, Aborted 409, ResourceExhausted 429, Cancelled 499, Unimplemented 501, Unavailable 503, DeadlineExceeded 504, else 500.
+// 200 for OK; InvalidArgument, FailedPrecondition, OutOfRange 400, Unauthenticated 401,
+// PermissionDenied 403, NotFound 404, AlreadyExists, Aborted 409, ResourceExhausted 429, Cancelled
+// 499, Unimplemented 501, Unavailable 503, DeadlineExceeded 504, else 500.
 int HttpStatusOf(absl::StatusCode code);
 // "Not Found" for 404; "Unknown" for a status the servers never send.
 std::string_view HttpReason(int http_status);
@@ -26,8 +27,8 @@ std::string_view CodeName(absl::StatusCode code);
 // {"code":5,"message":"...","details":[]}. Bytes of the message that are no UTF-8 become U+FFFD.
 std::string ErrorBody(const absl::Status& status);
 
-// The status with the hint to try again after this time; shown as `Retry-After` (whole seconds, rounded up) over HTTP and as
-// google.rpc.RetryInfo in the details over gRPC. `status` is not OK.
+// The status with the hint to try again after this time; shown as `Retry-After` (whole seconds,
+// rounded up) over HTTP and as google.rpc.RetryInfo in the details over gRPC. `status` is not OK.
 absl::Status WithRetryAfter(absl::Status status, int64_t millis);
 std::optional<int64_t> RetryAfterMillis(const absl::Status& status);
 

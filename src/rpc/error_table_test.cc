@@ -1,7 +1,7 @@
 #include "rpc/error_table.h"
 
-#include <gtest/gtest.h>
 #include <grpcpp/support/status.h>
+#include <gtest/gtest.h>
 
 #include "base/status.h"
 #include "rpc/http_message.h"
@@ -10,7 +10,8 @@ namespace vectron::rpc {
 namespace {
 
 TEST(ErrorTable, GivesTheContractsHttpStatusForEveryCode) {
-  const int wanted[] = {200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401};
+  const int wanted[] = {200, 499, 500, 400, 504, 404, 409, 403, 429,
+                        400, 409, 400, 501, 500, 503, 500, 401};
   for (int code = 0; code < 17; ++code) {
     EXPECT_EQ(HttpStatusOf(static_cast<absl::StatusCode>(code)), wanted[code]) << code;
     EXPECT_NE(HttpReason(wanted[code]), "Unknown") << code;
@@ -18,8 +19,12 @@ TEST(ErrorTable, GivesTheContractsHttpStatusForEveryCode) {
 }
 
 TEST(ErrorTable, WritesTheErrorBody) {
-  EXPECT_EQ(ErrorBody(NotFound("no \"x\"\n")), "{\"code\":5,\"message\":\"no \\\"x\\\"\\n\",\"details\":[]}");
-  EXPECT_EQ(ErrorBody(InvalidArgument("a\xff" "b")), "{\"code\":3,\"message\":\"a\xef\xbf\xbd" "b\",\"details\":[]}");
+  EXPECT_EQ(ErrorBody(NotFound("no \"x\"\n")),
+            "{\"code\":5,\"message\":\"no \\\"x\\\"\\n\",\"details\":[]}");
+  EXPECT_EQ(ErrorBody(InvalidArgument("a\xff"
+                                      "b")),
+            "{\"code\":3,\"message\":\"a\xef\xbf\xbd"
+            "b\",\"details\":[]}");
 }
 
 TEST(ErrorTable, CarriesCodeMessageAndRetryHintThroughGrpc) {
@@ -36,14 +41,16 @@ TEST(ErrorTable, CarriesCodeMessageAndRetryHintThroughGrpc) {
 }
 
 TEST(ErrorTable, IgnoresDetailsItCannotRead) {
-  for (const char* details : {"\x1a", "\x1a\x05xx", "garbage", "\x1a\xff\xff\xff\xff\xff\xff\xff\xff\x7f"}) {
+  for (const char* details :
+       {"\x1a", "\x1a\x05xx", "garbage", "\x1a\xff\xff\xff\xff\xff\xff\xff\xff\x7f"}) {
     const grpc::Status status(grpc::StatusCode::UNAVAILABLE, "m", details);
     EXPECT_FALSE(RetryAfterMillis(FromGrpc(status)).has_value());
   }
 }
 
 TEST(ErrorTable, RoundsTheRetryHeaderUp) {
-  const HttpResponse response = ErrorResponse(WithRetryAfter(ResourceExhausted("slow down"), 1'001));
+  const HttpResponse response =
+      ErrorResponse(WithRetryAfter(ResourceExhausted("slow down"), 1'001));
   EXPECT_EQ(response.status, 429);
   ASSERT_EQ(response.headers.size(), 1u);
   EXPECT_EQ(response.headers[0].first, "Retry-After");

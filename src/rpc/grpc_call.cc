@@ -1,10 +1,10 @@
 #include "rpc/grpc_call.h"
 
-#include <utility>
-
 #include <grpc/support/time.h>
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/slice.h>
+
+#include <utility>
 
 #include "base/check.h"
 #include "base/status.h"
@@ -36,8 +36,9 @@ grpc::ByteBuffer SerializeMessage(const Message& message) {
 
 class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
  public:
-  UnaryCall(const RpcRegistry& registry, const RpcMethod& method, grpc::CallbackServerContext& server_context,
-            const grpc::ByteBuffer& request, grpc::ByteBuffer& response)
+  UnaryCall(const RpcRegistry& registry, const RpcMethod& method,
+            grpc::CallbackServerContext& server_context, const grpc::ByteBuffer& request,
+            grpc::ByteBuffer& response)
       : registry_(registry),
         method_(method),
         reactor_(*server_context.DefaultReactor()),
@@ -62,11 +63,13 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
     absl::Status parsed = ParseMessage(request_, *request);
     if (!parsed.ok()) return Finish(std::move(parsed));
     message_ = method_.response_prototype->New(&arena_);
-    method_.unary(context_, *request, *message_,
-                  [self = shared_from_this()](absl::Status status) { self->Finish(std::move(status)); });
+    method_.unary(context_, *request, *message_, [self = shared_from_this()](absl::Status status) {
+      self->Finish(std::move(status));
+    });
   }
 
-  // gRPC may free its side of the call as soon as the reactor has finished: nothing of it is touched after.
+  // gRPC may free its side of the call as soon as the reactor has finished: nothing of it is
+  // touched after.
   void Finish(absl::Status status) {
     CHECK(!finished_);
     finished_ = true;
@@ -100,12 +103,16 @@ class StreamReactor final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   std::shared_ptr<StreamCall> call_;  // shared: the handler's side holds it, too
 };
 
-// Thread-safe. At most one operation (a write, or the finish) is with gRPC at a time; the finish is the last.
+// Thread-safe. At most one operation (a write, or the finish) is with gRPC at a time; the finish is
+// the last.
 class StreamCall : public std::enable_shared_from_this<StreamCall> {
  public:
-  StreamCall(const RpcRegistry& registry, const RpcMethod& method, grpc::CallbackServerContext& server_context,
-             const grpc::ByteBuffer& request)
-      : registry_(registry), method_(method), request_(request), context_(server_context, registry.clock()) {}
+  StreamCall(const RpcRegistry& registry, const RpcMethod& method,
+             grpc::CallbackServerContext& server_context, const grpc::ByteBuffer& request)
+      : registry_(registry),
+        method_(method),
+        request_(request),
+        context_(server_context, registry.clock()) {}
 
   void Start(StreamReactor& reactor);
   bool Write(const Message& message);
@@ -134,14 +141,16 @@ class StreamCall : public std::enable_shared_from_this<StreamCall> {
   StreamReactor* reactor_ = nullptr;  // valid until the finish has been handed over
 
   mutable absl::Mutex mutex_;
-  std::deque<grpc::ByteBuffer> queue_ ABSL_GUARDED_BY(mutex_);  // the front one is with gRPC while busy_
+  std::deque<grpc::ByteBuffer> queue_
+      ABSL_GUARDED_BY(mutex_);  // the front one is with gRPC while busy_
   std::optional<grpc::Status> end_ ABSL_GUARDED_BY(mutex_);
   bool busy_ ABSL_GUARDED_BY(mutex_) = false;
   bool finish_sent_ ABSL_GUARDED_BY(mutex_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// What a handler writes to. Dropped by the last of its holders, it ends the call if nothing else did.
+// What a handler writes to. Dropped by the last of its holders, it ends the call if nothing else
+// did.
 class StreamHandle final : public AnyServerStream {
  public:
   explicit StreamHandle(std::shared_ptr<StreamCall> call) : call_(std::move(call)) {}
@@ -256,7 +265,8 @@ GrpcCallContext::GrpcCallContext(grpc::CallbackServerContext& server_context, co
   start_nanos = clock.MonotonicNanos();
   const gpr_timespec deadline = server_context.raw_deadline();
   if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) != 0) {
-    const auto left_ms = static_cast<int64_t>(gpr_time_to_millis(gpr_time_sub(deadline, gpr_now(deadline.clock_type))));
+    const auto left_ms = static_cast<int64_t>(
+        gpr_time_to_millis(gpr_time_sub(deadline, gpr_now(deadline.clock_type))));
     deadline_nanos = start_nanos + left_ms * kNanosPerMs;
   }
 }
@@ -275,24 +285,27 @@ std::string GrpcCallContext::Peer() const {
   if (!peer.starts_with("ipv6:")) return {};
   peer.erase(0, 5);
   for (const auto& [escape, character] : {std::pair{"%5B", "["}, std::pair{"%5D", "]"}}) {
-    if (const size_t at = peer.find(escape); at != std::string::npos) peer.replace(at, 3, character);
+    if (const size_t at = peer.find(escape); at != std::string::npos)
+      peer.replace(at, 3, character);
   }
   return peer;
 }
 
 grpc::ServerUnaryReactor* StartUnaryCall(const RpcRegistry& registry, const RpcMethod& method,
-                                         grpc::CallbackServerContext& server_context, const grpc::ByteBuffer& request,
+                                         grpc::CallbackServerContext& server_context,
+                                         const grpc::ByteBuffer& request,
                                          grpc::ByteBuffer& response) {
   grpc::ServerUnaryReactor* reactor = server_context.DefaultReactor();
   std::make_shared<UnaryCall>(registry, method, server_context, request, response)->Start();
   return reactor;
 }
 
-grpc::ServerWriteReactor<grpc::ByteBuffer>* StartStreamCall(const RpcRegistry& registry, const RpcMethod& method,
-                                                            grpc::CallbackServerContext& server_context,
-                                                            const grpc::ByteBuffer& request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* StartStreamCall(
+    const RpcRegistry& registry, const RpcMethod& method,
+    grpc::CallbackServerContext& server_context, const grpc::ByteBuffer& request) {
   auto call = std::make_shared<StreamCall>(registry, method, server_context, request);
-  auto* reactor = new StreamReactor(call);  // deletes itself in OnDone, as gRPC's callback API has it
+  auto* reactor =
+      new StreamReactor(call);  // deletes itself in OnDone, as gRPC's callback API has it
   call->Start(*reactor);
   return reactor;
 }

@@ -1,11 +1,11 @@
 #include "rpc/grpc_server.h"
 
-#include <thread>
-
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+
+#include <thread>
 
 #include "absl/synchronization/notification.h"
 #include "base/status.h"
@@ -23,10 +23,11 @@ class GrpcServerTest : public testing::Test {
   GrpcServerTest() : registry_(metrics_, clock_, {.max_in_flight = 4}) {
     EXPECT_TRUE(registry_.AddService("vectron.v1.VectronService").ok());
     registry_.Unary<v1::GetRequest, v1::GetResponse>(
-        "vectron.v1.VectronService.Get",
-        [this](CallContext& context, v1::GetRequest& request, v1::GetResponse& response, RpcDone done) {
+        "vectron.v1.VectronService.Get", [this](CallContext& context, v1::GetRequest& request,
+                                                v1::GetResponse& response, RpcDone done) {
           EXPECT_EQ(context.protocol, Protocol::kGrpc);
-          if (request.id() == "none") return done(NotFound("point \"{}\" does not exist", request.id()));
+          if (request.id() == "none")
+            return done(NotFound("point \"{}\" does not exist", request.id()));
           if (request.id() == "busy") return done(WithRetryAfter(ResourceExhausted("wait"), 70));
           if (request.id() == "drop") return;
           if (request.id() == "late") {
@@ -36,14 +37,17 @@ class GrpcServerTest : public testing::Test {
             });
             return;
           }
-          deadline_seconds_ = context.deadline_nanos == 0
-                                  ? 0
-                                  : static_cast<double>(context.deadline_nanos - context.start_nanos) * 1e-9;
-          response.mutable_point()->set_id(request.collection() + std::string(context.Header("x-a").value_or("-")));
+          deadline_seconds_ =
+              context.deadline_nanos == 0
+                  ? 0
+                  : static_cast<double>(context.deadline_nanos - context.start_nanos) * 1e-9;
+          response.mutable_point()->set_id(request.collection() +
+                                           std::string(context.Header("x-a").value_or("-")));
           done(absl::OkStatus());
         });
     registry_.Unary<v1::UpsertRequest, v1::UpsertResponse>(
-        "vectron.v1.VectronService.Upsert", [](CallContext&, v1::UpsertRequest& request, v1::UpsertResponse& response, RpcDone done) {
+        "vectron.v1.VectronService.Upsert",
+        [](CallContext&, v1::UpsertRequest& request, v1::UpsertResponse& response, RpcDone done) {
           response.set_upserted(request.points_size());
           done(absl::OkStatus());
         });
@@ -62,7 +66,8 @@ class GrpcServerTest : public testing::Test {
     if (request.query() == "drop") return;
     v1::SearchResponse response;
     if (request.query() == "flood") {
-      // A reader that does not read: at some time the queue is full. Bounded, so that a defect fails instead of hanging.
+      // A reader that does not read: at some time the queue is full. Bounded, so that a defect
+      // fails instead of hanging.
       response.set_query_id(std::string(size_t{256} << 10, 'x'));
       size_t written = 0;
       while (written < 10'000 && stream.Write(response)) ++written;
@@ -138,7 +143,8 @@ TEST_F(GrpcServerTest, SendsErrorsWithTheirHint) {
   EXPECT_EQ(Get("drop", response).error_code(), grpc::StatusCode::INTERNAL);
   grpc::ClientContext context;
   v1::DeleteResponse deleted;
-  EXPECT_EQ(stub_->Delete(&context, v1::DeleteRequest(), &deleted).error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(stub_->Delete(&context, v1::DeleteRequest(), &deleted).error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
 }
 
 TEST_F(GrpcServerTest, RefusesMessagesPastTheBound) {
@@ -155,7 +161,8 @@ TEST_F(GrpcServerTest, RefusesMessagesPastTheBound) {
   EXPECT_EQ(response.upserted(), 1);
   request.set_request_id(std::string(2'000, 'x'));
   grpc::ClientContext large;
-  EXPECT_EQ(stub->Upsert(&large, request, &response).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(stub->Upsert(&large, request, &response).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
 TEST_F(GrpcServerTest, StreamsBestSoFarAndEndsWithTheLast) {
@@ -176,7 +183,8 @@ TEST_F(GrpcServerTest, StreamsBestSoFarAndEndsWithTheLast) {
 
 TEST_F(GrpcServerTest, EndsStreamsThatFailOrAreDropped) {
   Serve();
-  for (const auto& [query, code] : {std::pair{"fail", grpc::StatusCode::INVALID_ARGUMENT}, std::pair{"drop", grpc::StatusCode::INTERNAL}}) {
+  for (const auto& [query, code] : {std::pair{"fail", grpc::StatusCode::INVALID_ARGUMENT},
+                                    std::pair{"drop", grpc::StatusCode::INTERNAL}}) {
     grpc::ClientContext context;
     v1::SearchRequest request;
     request.set_query(query);
@@ -226,10 +234,12 @@ TEST_F(GrpcServerTest, SurvivesClientsThatCancelStreams) {
 }
 
 // The standard services, asked by hand: their stubs are in no package the project builds on.
-std::string CallRaw(grpc::Channel& channel, const std::string& method, const std::string& request, grpc::Status& status) {
+std::string CallRaw(grpc::Channel& channel, const std::string& method, const std::string& request,
+                    grpc::Status& status) {
   grpc::ClientContext context;
   grpc::CompletionQueue queue;
-  grpc::GenericStub stub(std::shared_ptr<grpc::ChannelInterface>(&channel, [](grpc::ChannelInterface*) {}));
+  grpc::GenericStub stub(
+      std::shared_ptr<grpc::ChannelInterface>(&channel, [](grpc::ChannelInterface*) {}));
   auto stream = stub.PrepareCall(&context, method, &queue);
   void* tag = nullptr;
   bool ok = false;
@@ -255,13 +265,16 @@ TEST_F(GrpcServerTest, ServesHealthAndReflection) {
   const auto channel = server_->InProcessChannel();
   // HealthCheckRequest {service = 1}; HealthCheckResponse {status = 1}, SERVING = 1.
   EXPECT_EQ(CallRaw(*channel, "/grpc.health.v1.Health/Check", "", status), "\x08\x01");
-  EXPECT_EQ(CallRaw(*channel, "/grpc.health.v1.Health/Check", "\n\x19vectron.v1.VectronService", status), "\x08\x01");
+  EXPECT_EQ(
+      CallRaw(*channel, "/grpc.health.v1.Health/Check", "\n\x19vectron.v1.VectronService", status),
+      "\x08\x01");
   EXPECT_EQ(CallRaw(*channel, "/grpc.health.v1.Health/Check", "\n\x01x", status), "");
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
   // ServerReflectionRequest {list_services = 7}, {file_containing_symbol = 4}.
   const std::string info = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
   EXPECT_THAT(CallRaw(*channel, info, ":\x01*", status), HasSubstr("vectron.v1.VectronService"));
-  EXPECT_THAT(CallRaw(*channel, info, "\"\x19vectron.v1.VectronService", status), HasSubstr("SearchStream"));
+  EXPECT_THAT(CallRaw(*channel, info, "\"\x19vectron.v1.VectronService", status),
+              HasSubstr("SearchStream"));
 }
 
 TEST_F(GrpcServerTest, ListensOnAFreePortAndSaysWhenItCannot) {
@@ -316,7 +329,8 @@ TEST_F(GrpcServerTest, ServesManyCallersAtOnce) {
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(registry_.in_flight(), 0u);
-  EXPECT_EQ(registry_.Find("vectron.v1.VectronService.Get")->stats().errors, static_cast<uint64_t>(refused));
+  EXPECT_EQ(registry_.Find("vectron.v1.VectronService.Get")->stats().errors,
+            static_cast<uint64_t>(refused));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -72,7 +73,8 @@ class RawClient {
       at = line_end + 2;
     }
     const auto length = response.headers.find("Content-Length");
-    const size_t size = head_only || length == response.headers.end() ? 0 : std::stoul(length->second);
+    const size_t size =
+        head_only || length == response.headers.end() ? 0 : std::stoul(length->second);
     while (buffer_.size() < size) {
       if (!More()) return RawResponse();
     }

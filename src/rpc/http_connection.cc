@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 
@@ -17,9 +16,9 @@ using boost::asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr int64_t kNanosPerMs = 1'000'000;
-constexpr int kMaxReadsPerEvent = 16;                        // then the loop's other connections have their turn
-constexpr size_t kFirstBodyReserve = size_t{1} << 20;        // a claimed length is believed this far
-constexpr size_t kMaxChunkOverhead = size_t{16} << 10;       // of one chunk's line, and of all trailers
+constexpr int kMaxReadsPerEvent = 16;  // then the loop's other connections have their turn
+constexpr size_t kFirstBodyReserve = size_t{1} << 20;   // a claimed length is believed this far
+constexpr size_t kMaxChunkOverhead = size_t{16} << 10;  // of one chunk's line, and of all trailers
 constexpr int64_t kBusyRetryMs = 1'000;
 
 bool WouldBlock(const error_code& error) {
@@ -69,15 +68,18 @@ void HttpExchange::Send(HttpResponse response) {
     if (const auto connection = connection_.lock()) connection->OnResponse(std::move(response));
     return;
   }
-  loop_->Post([connection = connection_, response = std::make_shared<HttpResponse>(std::move(response))] {
-    if (const auto alive = connection.lock()) alive->OnResponse(std::move(*response));
-  });
+  loop_->Post(
+      [connection = connection_, response = std::make_shared<HttpResponse>(std::move(response))] {
+        if (const auto alive = connection.lock()) alive->OnResponse(std::move(*response));
+      });
 }
 
 void HttpResponder::Send(HttpResponse response) const { exchange_->Send(std::move(response)); }
 
 HttpConnection::HttpConnection(HttpLoop& loop, tcp::socket socket, std::string peer)
-    : loop_(loop), socket_(std::move(socket)), peer_(std::make_shared<const std::string>(std::move(peer))) {}
+    : loop_(loop),
+      socket_(std::move(socket)),
+      peer_(std::make_shared<const std::string>(std::move(peer))) {}
 
 HttpConnection::~HttpConnection() { CHECK(state_ == State::kClosed); }
 
@@ -92,7 +94,8 @@ void HttpConnection::TurnAway() {
   error_code ignored;
   socket_.non_blocking(true, ignored);
   Refuse({503, WithRetryAfter(Unavailable("the server has {} connections, the most it takes",
-                                          loop_.shared().options.max_connections), kBusyRetryMs)});
+                                          loop_.shared().options.max_connections),
+                              kBusyRetryMs)});
 }
 
 // --- Reading ---
@@ -105,15 +108,20 @@ void HttpConnection::WaitReadable() {
     case State::kHead:
       if (pending_.empty()) {
         head_deadline_nanos_ = 0;
-        deadline_nanos_ = now + (served_ ? options.keep_alive_timeout_ms : options.head_timeout_ms) * kNanosPerMs;
+        deadline_nanos_ =
+            now + (served_ ? options.keep_alive_timeout_ms : options.head_timeout_ms) * kNanosPerMs;
       } else {
-        if (head_deadline_nanos_ == 0) head_deadline_nanos_ = now + options.head_timeout_ms * kNanosPerMs;
+        if (head_deadline_nanos_ == 0)
+          head_deadline_nanos_ = now + options.head_timeout_ms * kNanosPerMs;
         deadline_nanos_ = head_deadline_nanos_;
       }
       break;
     case State::kBody:
-    case State::kChunks: deadline_nanos_ = now + options.body_idle_timeout_ms * kNanosPerMs; break;
-    default: break;  // draining has one deadline for all of it
+    case State::kChunks:
+      deadline_nanos_ = now + options.body_idle_timeout_ms * kNanosPerMs;
+      break;
+    default:
+      break;  // draining has one deadline for all of it
   }
   socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
     if (self->state_ == State::kClosed) return;
@@ -127,7 +135,8 @@ void HttpConnection::OnReadable() {
   const std::span<char> scratch = loop_.scratch();
   for (int i = 0; i < kMaxReadsPerEvent; ++i) {
     error_code error;
-    const size_t size = socket_.read_some(boost::asio::buffer(scratch.data(), scratch.size()), error);
+    const size_t size =
+        socket_.read_some(boost::asio::buffer(scratch.data(), scratch.size()), error);
     if (WouldBlock(error)) break;
     if (error == boost::asio::error::eof) return OnEof();
     if (error) return Close();
@@ -147,13 +156,14 @@ void HttpConnection::OnEof() {
 void HttpConnection::Feed(std::string_view bytes) {
   if (pending_.empty()) {
     const size_t used = Process(bytes);
-    if (state_ != State::kClosed) pending_.append(bytes.substr(used));
+    if (state_ != State::kClosed && state_ != State::kDraining) pending_.append(bytes.substr(used));
   } else {
     pending_.append(bytes);
     const size_t used = Process(pending_);
     pending_.erase(0, used);
   }
-  if (pending_.empty() && pending_.capacity() > loop_.shared().options.max_head_bytes) pending_.shrink_to_fit();
+  if (pending_.empty() && pending_.capacity() > loop_.shared().options.max_head_bytes)
+    pending_.shrink_to_fit();
 }
 
 size_t HttpConnection::Process(std::string_view bytes) {
@@ -182,7 +192,8 @@ size_t HttpConnection::ProcessHead(std::string_view bytes) {
     return 0;
   }
   if (size > options.max_head_bytes || (size == 0 && bytes.size() >= options.max_head_bytes)) {
-    Refuse({431, ResourceExhausted("the head of the request is larger than {} bytes", options.max_head_bytes)});
+    Refuse({431, ResourceExhausted("the head of the request is larger than {} bytes",
+                                   options.max_head_bytes)});
     return 0;
   }
   if (size == 0) return 0;
@@ -207,15 +218,16 @@ void HttpConnection::StartBody(std::string_view behind_head) {
   if (head_.content_length == 0 && !head_.chunked) return Dispatch();
   body_limit_ = options.body_limit ? options.body_limit(request_) : kMaxHttpBodyBytes;
   if (head_.content_length > body_limit_) {
-    return Refuse({413, ResourceExhausted("the body has {} bytes, at most {} are taken here", head_.content_length,
-                                          body_limit_)});
+    return Refuse({413, ResourceExhausted("the body has {} bytes, at most {} are taken here",
+                                          head_.content_length, body_limit_)});
   }
   body_left_ = head_.content_length;
   state_ = head_.chunked ? State::kChunks : State::kBody;
   request_.body.Reserve(std::min<size_t>(std::max<size_t>(body_left_, 512), kFirstBodyReserve));
   if (!ChargeBody()) return;
   if (head_.expects_continue && behind_head.empty()) {
-    // If the socket is full this early the client is not waiting for it; it sends the body after a while anyway.
+    // If the socket is full this early the client is not waiting for it; it sends the body after a
+    // while anyway.
     error_code ignored;
     constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     socket_.write_some(boost::asio::buffer(kContinue.data(), kContinue.size()), ignored);
@@ -229,7 +241,8 @@ bool HttpConnection::ChargeBody() {
   const size_t more = holds - charged_bytes_;
   if (total.fetch_add(more, std::memory_order_relaxed) + more > kMaxHttpBufferedBytes) {
     total.fetch_sub(more, std::memory_order_relaxed);
-    Refuse({503, WithRetryAfter(Unavailable("the bodies under way take {} bytes, the most allowed", kMaxHttpBufferedBytes),
+    Refuse({503, WithRetryAfter(Unavailable("the bodies under way take {} bytes, the most allowed",
+                                            kMaxHttpBufferedBytes),
                                 kBusyRetryMs)});
     return false;
   }
@@ -241,7 +254,8 @@ size_t HttpConnection::ProcessBody(std::string_view bytes) {
   const size_t take = std::min(bytes.size(), body_left_);
   HttpBody& body = request_.body;
   if (body.size() + take > body.capacity()) {
-    body.Reserve(std::min(std::max(body.capacity() * 2, body.size() + take), body.size() + body_left_));
+    body.Reserve(
+        std::min(std::max(body.capacity() * 2, body.size() + take), body.size() + body_left_));
     if (!ChargeBody()) return 0;
   }
   body.Append(bytes.substr(0, take));
@@ -257,7 +271,8 @@ size_t HttpConnection::ProcessChunks(std::string_view bytes) {
   } else if (chunks.done) {
     if (ChargeBody()) Dispatch();
   } else if (bytes.size() - chunks.used > kMaxChunkOverhead) {
-    Refuse({400, InvalidArgument("malformed HTTP request: a chunk's line or the trailers are too long")});
+    Refuse({400, InvalidArgument(
+                     "malformed HTTP request: a chunk's line or the trailers are too long")});
   } else {
     ChargeBody();
   }
@@ -273,7 +288,8 @@ void HttpConnection::Dispatch() {
   keep_alive_ = request_.keep_alive;
   in_handler_ = true;
   {
-    HttpResponder responder(std::make_shared<HttpExchange>(loop_.shared_from_this(), weak_from_this()));
+    HttpResponder responder(
+        std::make_shared<HttpExchange>(loop_.shared_from_this(), weak_from_this()));
     loop_.shared().handler(std::move(request_), std::move(responder));
   }
   in_handler_ = false;
@@ -326,14 +342,15 @@ void HttpConnection::ContinueWrite() {
     error_code error;
     out_done_ += socket_.write_some(rest, error);
     if (WouldBlock(error)) {
-      deadline_nanos_ =
-          loop_.shared().clock.MonotonicNanos() + loop_.shared().options.write_idle_timeout_ms * kNanosPerMs;
-      socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](const error_code& failed) {
-        if (self->state_ != State::kWriting) return;
-        if (failed) return self->Close();
-        self->ContinueWrite();
-        if (self->state_ == State::kHead) self->Resume();
-      });
+      deadline_nanos_ = loop_.shared().clock.MonotonicNanos() +
+                        loop_.shared().options.write_idle_timeout_ms * kNanosPerMs;
+      socket_.async_wait(tcp::socket::wait_write,
+                         [self = shared_from_this()](const error_code& failed) {
+                           if (self->state_ != State::kWriting) return;
+                           if (failed) return self->Close();
+                           self->ContinueWrite();
+                           if (self->state_ == State::kHead) self->Resume();
+                         });
       return;
     }
     if (error) return Close();
@@ -391,7 +408,8 @@ void HttpConnection::Drain() {
 void HttpConnection::Tick(int64_t now_nanos) {
   if (deadline_nanos_ == 0 || now_nanos < deadline_nanos_) return;
   const bool head_begun = state_ == State::kHead && !pending_.empty();
-  if (head_begun) return Refuse({408, DeadlineExceeded("the head of the request did not come in time")});
+  if (head_begun)
+    return Refuse({408, DeadlineExceeded("the head of the request did not come in time")});
   if (state_ == State::kBody || state_ == State::kChunks) {
     return Refuse({408, DeadlineExceeded("no byte of the body came for {} ms",
                                          loop_.shared().options.body_idle_timeout_ms)});

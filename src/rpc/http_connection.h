@@ -1,12 +1,18 @@
 #pragma once
 
-// Inside of the HTTP server: its event loops and connections. Only http_server.cc and http_connection.cc include this.
+// Inside of the HTTP server: its event loops and connections. Only http_server.cc and
+// http_connection.cc include this.
 //
-// One connection reads one request at a time: while a handler has it, nothing more is read, so what a client may pipeline is bounded by one
-// read. States: kHead -> (kBody | kChunks) -> kHandling -> kWriting -> kHead ...; a refusal or a last answer goes kWriting -> kDraining.
+// One connection reads one request at a time: while a handler has it, nothing more is read, so what
+// a client may pipeline is bounded by one read. States: kHead -> (kBody | kChunks) -> kHandling ->
+// kWriting -> kHead ...; a refusal or a last answer goes kWriting -> kDraining.
 
 #include <array>
 #include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -16,11 +22,6 @@
 #include <string>
 #include <string_view>
 #include <thread>
-
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
@@ -34,7 +35,8 @@ class HttpLoop;
 
 // What all loops of a server share. Thread-safe.
 struct HttpShared {
-  HttpShared(HttpServerOptions server_options, HttpHandler server_handler, const Clock& server_clock, Metrics& server_metrics);
+  HttpShared(HttpServerOptions server_options, HttpHandler server_handler,
+             const Clock& server_clock, Metrics& server_metrics);
 
   const HttpServerOptions options;
   const HttpHandler handler;
@@ -50,7 +52,8 @@ struct HttpShared {
   size_t connections ABSL_GUARDED_BY(mutex) = 0;
 };
 
-// One thread and the connections it serves. Everything but Post and Join is confined to that thread.
+// One thread and the connections it serves. Everything but Post and Join is confined to that
+// thread.
 class HttpLoop : public std::enable_shared_from_this<HttpLoop> {
  public:
   explicit HttpLoop(std::shared_ptr<HttpShared> shared);
@@ -61,7 +64,9 @@ class HttpLoop : public std::enable_shared_from_this<HttpLoop> {
   void StartThread(size_t index);
   // Runs `task` in the loop's thread; after the thread has ended it never runs. Thread-safe.
   void Post(std::function<void()> task);
-  bool InThread() const { return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed); }
+  bool InThread() const {
+    return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed);
+  }
 
   void Adopt(boost::asio::ip::tcp::socket socket);
   void Forget(const std::shared_ptr<HttpConnection>& connection);
@@ -111,7 +116,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  private:
   enum class State { kHead, kBody, kChunks, kHandling, kWriting, kDraining, kClosed };
 
-  bool reading() const { return state_ == State::kHead || state_ == State::kBody || state_ == State::kChunks; }
+  bool reading() const {
+    return state_ == State::kHead || state_ == State::kBody || state_ == State::kChunks;
+  }
   void WaitReadable();
   void OnReadable();
   void OnEof();
@@ -139,7 +146,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   State state_ = State::kHead;
   int64_t deadline_nanos_ = 0;  // of the present wait; 0: none
   int64_t head_deadline_nanos_ = 0;
-  bool served_ = false;   // a request has been answered on this connection
+  bool served_ = false;  // a request has been answered on this connection
 
   std::string pending_;  // received, not yet worked off
   HttpHeadScanner scanner_;

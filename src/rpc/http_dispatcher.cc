@@ -1,10 +1,10 @@
 #include "rpc/http_dispatcher.h"
 
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
 #include <charconv>
 #include <utility>
-
-#include <google/protobuf/arena.h>
 
 #include "base/check.h"
 #include "base/status.h"
@@ -23,21 +23,29 @@ class HttpCallContext final : public CallContext {
     protocol = Protocol::kHttp;
     start_nanos = request.start_nanos;
   }
-  std::optional<std::string_view> Header(std::string_view name) const override { return request_.Header(name); }
-  std::string Peer() const override { return request_.peer == nullptr ? std::string() : *request_.peer; }
+  std::optional<std::string_view> Header(std::string_view name) const override {
+    return request_.Header(name);
+  }
+  std::string Peer() const override {
+    return request_.peer == nullptr ? std::string() : *request_.peer;
+  }
 
  private:
   const HttpRequest& request_;
 };
 
-// 0 without the header. InvalidArgument for anything but a whole number of milliseconds up to a day.
+// 0 without the header. InvalidArgument for anything but a whole number of milliseconds up to a
+// day.
 absl::StatusOr<int64_t> DeadlineOf(const HttpRequest& request) {
   const auto header = request.Header("x-request-timeout-ms");
   if (!header) return 0;
   int64_t millis = 0;
-  const auto [end, error] = std::from_chars(header->data(), header->data() + header->size(), millis);
-  if (error != std::errc() || end != header->data() + header->size() || millis < 1 || millis > kMaxTimeoutMs) {
-    return InvalidArgument("x-request-timeout-ms: got \"{}\", wanted 1 to {}", header->substr(0, 32), kMaxTimeoutMs);
+  const auto [end, error] =
+      std::from_chars(header->data(), header->data() + header->size(), millis);
+  if (error != std::errc() || end != header->data() + header->size() || millis < 1 ||
+      millis > kMaxTimeoutMs) {
+    return InvalidArgument("x-request-timeout-ms: got \"{}\", wanted 1 to {}",
+                           header->substr(0, 32), kMaxTimeoutMs);
   }
   return request.start_nanos + millis * kNanosPerMs;
 }
@@ -46,22 +54,24 @@ absl::StatusOr<int64_t> DeadlineOf(const HttpRequest& request) {
 std::optional<std::string> EchoedRequestId(const HttpRequest& request) {
   const auto id = request.Header("x-request-id");
   if (!id || id->empty() || id->size() > kMaxRequestIdBytes) return std::nullopt;
-  if (!std::all_of(id->begin(), id->end(), [](char c) { return c > ' ' && c < 0x7f; })) return std::nullopt;
+  if (!std::all_of(id->begin(), id->end(), [](char c) { return c > ' ' && c < 0x7f; }))
+    return std::nullopt;
   return std::string(*id);
 }
 
 absl::Status CheckPathFields(const RpcMethod& method) {
   const auto& input = *method.descriptor().input_type();
   std::string_view path = method.route().path();
-  for (size_t open = path.find('{'); open != std::string_view::npos; open = path.find('{', open + 1)) {
+  for (size_t open = path.find('{'); open != std::string_view::npos;
+       open = path.find('{', open + 1)) {
     const size_t close = path.find('}', open);
     if (close == std::string_view::npos) break;  // the route table says what is wrong
     const std::string name(path.substr(open + 1, close - open - 1));
     const auto* field = input.FindFieldByName(name);
     if (field == nullptr || field->is_repeated() ||
         field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) {
-      return FailedPrecondition("route {} of {}: {{{}}} is no singular scalar field of {}", path, method.name(), name,
-                                input.full_name());
+      return FailedPrecondition("route {} of {}: {{{}}} is no singular scalar field of {}", path,
+                                method.name(), name, input.full_name());
     }
   }
   return absl::OkStatus();
@@ -69,10 +79,12 @@ absl::Status CheckPathFields(const RpcMethod& method) {
 
 }  // namespace
 
-// One RPC under way: everything the handler refers to. Kept alive by the callbacks, and gone with the last of them.
+// One RPC under way: everything the handler refers to. Kept alive by the callbacks, and gone with
+// the last of them.
 class HttpDispatcher::Call : public std::enable_shared_from_this<Call> {
  public:
-  Call(const RpcRegistry& registry, const RpcMethod& method, HttpRequest request, HttpResponder responder)
+  Call(const RpcRegistry& registry, const RpcMethod& method, HttpRequest request,
+       HttpResponder responder)
       : registry_(registry),
         method_(method),
         request_(std::move(request)),
@@ -86,35 +98,39 @@ class HttpDispatcher::Call : public std::enable_shared_from_this<Call> {
   void Start() {
     absl::StatusOr<int64_t> deadline = DeadlineOf(request_);
     if (deadline.ok()) context_.deadline_nanos = *deadline;
-    registry_.Begin(method_, context_, [self = shared_from_this(), bad = deadline.status()](absl::Status status) {
-      if (status.ok()) status = bad;
-      if (!status.ok()) return self->Fail(status);
-      self->Run();
-    });
+    registry_.Begin(method_, context_,
+                    [self = shared_from_this(), bad = deadline.status()](absl::Status status) {
+                      if (status.ok()) status = bad;
+                      if (!status.ok()) return self->Fail(status);
+                      self->Run();
+                    });
   }
 
  private:
   void Run() {
     if (method_.json) {
-      method_.json(context_, request_, [self = shared_from_this()](absl::StatusOr<std::string> json) {
-        if (!json.ok()) return self->Fail(json.status());
-        self->Succeed(*std::move(json));
-      });
+      method_.json(context_, request_,
+                   [self = shared_from_this()](absl::StatusOr<std::string> json) {
+                     if (!json.ok()) return self->Fail(json.status());
+                     self->Succeed(*std::move(json));
+                   });
       return;
     }
     if (!method_.unary) return Fail(Unimplemented("{} is not served here", method_.name()));
     auto* request = method_.request_prototype->New(&arena_);
     absl::Status status = ApplyQuery(request_.query(), *request);
-    if (status.ok() && method_.route().body()) status = MessageFromJson(request_.body.padded(), *request);
+    if (status.ok() && method_.route().body())
+      status = MessageFromJson(request_.body.padded(), *request);
     if (status.ok()) status = ApplyPathParams(request_.params, *request);
     if (!status.ok()) return Fail(status);
     auto* response = method_.response_prototype->New(&arena_);
-    method_.unary(context_, *request, *response, [self = shared_from_this(), response](absl::Status result) {
-      if (!result.ok()) return self->Fail(result);
-      std::string json;
-      MessageToJson(*response, json);
-      self->Succeed(std::move(json));
-    });
+    method_.unary(context_, *request, *response,
+                  [self = shared_from_this(), response](absl::Status result) {
+                    if (!result.ok()) return self->Fail(result);
+                    std::string json;
+                    MessageToJson(*response, json);
+                    self->Succeed(std::move(json));
+                  });
   }
 
   void Succeed(std::string json) {
@@ -125,7 +141,8 @@ class HttpDispatcher::Call : public std::enable_shared_from_this<Call> {
   void Fail(const absl::Status& status) { Finish(ErrorResponse(status), status.code()); }
 
   void Finish(HttpResponse response, absl::StatusCode code) {
-    if (auto id = EchoedRequestId(request_)) response.headers.emplace_back("X-Request-Id", *std::move(id));
+    if (auto id = EchoedRequestId(request_))
+      response.headers.emplace_back("X-Request-Id", *std::move(id));
     ended_ = true;
     registry_.End(context_, code);
     responder_.Send(std::move(response));
@@ -149,7 +166,8 @@ absl::Status HttpDispatcher::AddRpcs() {
     if (route.verb().empty()) continue;
     const HttpVerb verb = VerbOf(route.verb());
     if (verb == HttpVerb::kOther || method->streaming()) {
-      return FailedPrecondition("route of {}: {} cannot be served over HTTP", method->name(), route.verb());
+      return FailedPrecondition("route of {}: {} cannot be served over HTTP", method->name(),
+                                route.verb());
     }
     RETURN_IF_ERROR(CheckPathFields(*method));
     const absl::Status added = table_.Add({verb, route.path(), false, targets_.size()});
@@ -168,31 +186,36 @@ absl::Status HttpDispatcher::AddPlain(HttpVerb verb, std::string path, HttpHandl
 }
 
 void HttpDispatcher::SetBodyLimit(std::string_view rpc_name, size_t bytes) {
-  const auto found = std::find_if(targets_.begin(), targets_.end(), [rpc_name](const Target& target) {
-    return target.method != nullptr && target.method->name() == rpc_name;
-  });
+  const auto found =
+      std::find_if(targets_.begin(), targets_.end(), [rpc_name](const Target& target) {
+        return target.method != nullptr && target.method->name() == rpc_name;
+      });
   CHECK(found != targets_.end());
   found->body_limit = bytes;
 }
 
 size_t HttpDispatcher::BodyLimit(const HttpRequest& head) const {
   const RouteTable::Result match = table_.Match(head.verb, head.path());
-  return match.outcome == RouteTable::Outcome::kMatch ? targets_[match.route->target].body_limit : kMaxPlainBodyBytes;
+  return match.outcome == RouteTable::Outcome::kMatch ? targets_[match.route->target].body_limit
+                                                      : kMaxPlainBodyBytes;
 }
 
 void HttpDispatcher::Handle(HttpRequest request, HttpResponder responder) const {
   RouteTable::Result match = table_.Match(request.verb, request.path());
   switch (match.outcome) {
-    case RouteTable::Outcome::kMatch: break;
+    case RouteTable::Outcome::kMatch:
+      break;
     case RouteTable::Outcome::kBadEscape:
       return responder.Send(ErrorResponse(InvalidArgument("the path has a bad percent escape")));
-    case RouteTable::Outcome::kNotFound: return responder.Send(ErrorResponse(NotFound("there is no such path")));
+    case RouteTable::Outcome::kNotFound:
+      return responder.Send(ErrorResponse(NotFound("there is no such path")));
     case RouteTable::Outcome::kWrongVerb: {
       HttpResponse response;
       if (request.verb == HttpVerb::kOptions) {
         response.status = 204;
       } else {
-        response = ErrorResponse(Unimplemented("the path does not take this method"), match.route->plain ? 405 : 501);
+        response = ErrorResponse(Unimplemented("the path does not take this method"),
+                                 match.route->plain ? 405 : 501);
       }
       response.headers.emplace_back("Allow", std::move(match.allowed));
       return responder.Send(std::move(response));
@@ -201,7 +224,8 @@ void HttpDispatcher::Handle(HttpRequest request, HttpResponder responder) const 
   request.params = std::move(match.params);
   const Target& target = targets_[match.route->target];
   if (target.method == nullptr) return target.plain(std::move(request), std::move(responder));
-  std::make_shared<Call>(registry_, *target.method, std::move(request), std::move(responder))->Start();
+  std::make_shared<Call>(registry_, *target.method, std::move(request), std::move(responder))
+      ->Start();
 }
 
 }  // namespace vectron::rpc

@@ -28,8 +28,9 @@ inline constexpr size_t kMaxPlainBodyBytes = size_t{4} << 20;
 //   HttpServer::Start(options, [&](HttpRequest request, HttpResponder responder) {
 //     dispatcher.Handle(std::move(request), std::move(responder)); }, clock, metrics);
 //
-// Answers of its own, with the JSON error body: unknown path 404 (code 5); wrong verb 501 (code 12), on a path of plain routes 405 with
-// Allow; bad percent escape 400; OPTIONS on a known path 204 with Allow; an RPC without a handler 501.
+// Answers of its own, with the JSON error body: unknown path 404 (code 5); wrong verb 501 (code
+// 12), on a path of plain routes 405 with Allow; bad percent escape 400; OPTIONS on a known path
+// 204 with Allow; an RPC without a handler 501.
 class HttpDispatcher {
  public:
   // `registry` outlives it.
@@ -38,12 +39,15 @@ class HttpDispatcher {
   HttpDispatcher(const HttpDispatcher&) = delete;
   HttpDispatcher& operator=(const HttpDispatcher&) = delete;
 
-  // Adds the route of every RPC of the registry that has one. FailedPrecondition, naming it, for a route that clashes, whose pattern is
-  // malformed or whose parameter is no singular scalar field of the request.
+  // Adds the route of every RPC of the registry that has one. FailedPrecondition, naming it, for a
+  // route that clashes, whose pattern is malformed or whose parameter is no singular scalar field
+  // of the request.
   absl::Status AddRpcs();
-  // A route that is no RPC; no middleware runs before it. Its handler is called in an I/O thread. Errors as above.
+  // A route that is no RPC; no middleware runs before it. Its handler is called in an I/O thread.
+  // Errors as above.
   absl::Status AddPlain(HttpVerb verb, std::string path, HttpHandler handler);
-  // Lets the bodies of one RPC be this large (default kMaxPlainBodyBytes); the RPC must be known (CHECK).
+  // Lets the bodies of one RPC be this large (default kMaxPlainBodyBytes); the RPC must be known
+  // (CHECK).
   void SetBodyLimit(std::string_view rpc_name, size_t bytes);
 
   size_t BodyLimit(const HttpRequest& head) const;

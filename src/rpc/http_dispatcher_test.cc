@@ -1,9 +1,9 @@
 #include "rpc/http_dispatcher.h"
 
-#include <thread>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <thread>
 
 #include "base/status.h"
 #include "rpc/error_table.h"
@@ -26,26 +26,32 @@ class HttpDispatcherTest : public testing::Test {
     EXPECT_TRUE(registry_.AddService(kService).ok());
     registry_.Unary<v1::CreateCollectionRequest, v1::CreateCollectionResponse>(
         "vectron.v1.VectronService.CreateCollection",
-        [this](CallContext& context, v1::CreateCollectionRequest& request, v1::CreateCollectionResponse& response, RpcDone done) {
+        [this](CallContext& context, v1::CreateCollectionRequest& request,
+               v1::CreateCollectionResponse& response, RpcDone done) {
           created_ = request;
           deadline_nanos_ = context.deadline_nanos - context.start_nanos;
           peer_ = context.Peer();
-          if (request.name() == "busy") return done(WithRetryAfter(ResourceExhausted("wait"), 2'500));
+          if (request.name() == "busy")
+            return done(WithRetryAfter(ResourceExhausted("wait"), 2'500));
           response.set_success(true);
           done(absl::OkStatus());
         });
     registry_.Unary<v1::GetRequest, v1::GetResponse>(
-        "vectron.v1.VectronService.Get", [](CallContext&, v1::GetRequest& request, v1::GetResponse& response, RpcDone done) {
-          if (request.id() == "none") return done(NotFound("point \"{}\" does not exist", request.id()));
+        "vectron.v1.VectronService.Get",
+        [](CallContext&, v1::GetRequest& request, v1::GetResponse& response, RpcDone done) {
+          if (request.id() == "none")
+            return done(NotFound("point \"{}\" does not exist", request.id()));
           response.mutable_point()->set_id(request.collection() + "|" + request.id() + "|" +
                                            v1::Consistency_Name(request.consistency()));
           done(absl::OkStatus());
         });
-    registry_.Json("vectron.v1.VectronService.Search", [](CallContext& context, HttpRequest& request, JsonDone done) {
-      if (request.body.view() == "bad") return done(InvalidArgument("bad"));
-      done("[\"" + std::string(request.Param("collection")) + "\"," + std::string(request.body.view()) + ",\"" +
-           std::string(context.Header("x-a").value_or("")) + "\"]");
-    });
+    registry_.Json("vectron.v1.VectronService.Search",
+                   [](CallContext& context, HttpRequest& request, JsonDone done) {
+                     if (request.body.view() == "bad") return done(InvalidArgument("bad"));
+                     done("[\"" + std::string(request.Param("collection")) + "\"," +
+                          std::string(request.body.view()) + ",\"" +
+                          std::string(context.Header("x-a").value_or("")) + "\"]");
+                   });
     registry_.Unary<v1::DeleteRequest, v1::DeleteResponse>(
         "vectron.v1.VectronService.Delete",
         [this](CallContext&, v1::DeleteRequest&, v1::DeleteResponse&, RpcDone done) {
@@ -70,15 +76,19 @@ class HttpDispatcherTest : public testing::Test {
     options.body_limit = [this](const HttpRequest& head) { return dispatcher_.BodyLimit(head); };
     auto server = HttpServer::Start(
         std::move(options),
-        [this](HttpRequest request, HttpResponder responder) { dispatcher_.Handle(std::move(request), std::move(responder)); },
+        [this](HttpRequest request, HttpResponder responder) {
+          dispatcher_.Handle(std::move(request), std::move(responder));
+        },
         clock_, metrics_);
     ASSERT_TRUE(server.ok());
     server_ = std::move(*server);
   }
 
-  RawResponse Ask(std::string_view line, std::string_view body = "", std::string_view headers = "") {
+  RawResponse Ask(std::string_view line, std::string_view body = "",
+                  std::string_view headers = "") {
     RawClient client(server_->port());
-    client.Send(fmt::format("{} HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n{}\r\n{}", line, body.size(), headers, body));
+    client.Send(fmt::format("{} HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n{}\r\n{}", line,
+                            body.size(), headers, body));
     return client.Receive();
   }
   size_t held_count() {
@@ -100,14 +110,17 @@ class HttpDispatcherTest : public testing::Test {
 
 TEST_F(HttpDispatcherTest, TranscodesBodyPathAndQuery) {
   Serve();
-  const RawResponse created = Ask("POST /v1/collections", R"({"name":"a","dimension":3,"shard_count":2})");
+  const RawResponse created =
+      Ask("POST /v1/collections", R"({"name":"a","dimension":3,"shard_count":2})");
   EXPECT_EQ(created.status, 200);
   EXPECT_EQ(created.body, R"({"success":true})");
   EXPECT_EQ(created.headers.at("Content-Type"), "application/json");
   EXPECT_EQ(created_.shard_count(), 2u);
   EXPECT_THAT(peer_, HasSubstr("127.0.0.1:"));
-  const RawResponse got = Ask("GET /v1/collections/my%20docs/points/a%2Fb?consistency=EVENTUAL&collection=other");
-  EXPECT_THAT(got.body, HasSubstr(R"({"point":{"id":"my docs|a/b|EVENTUAL","vector":[],"payload":{})"));
+  const RawResponse got =
+      Ask("GET /v1/collections/my%20docs/points/a%2Fb?consistency=EVENTUAL&collection=other");
+  EXPECT_THAT(got.body,
+              HasSubstr(R"({"point":{"id":"my docs|a/b|EVENTUAL","vector":[],"payload":{})"));
 }
 
 TEST_F(HttpDispatcherTest, AnswersErrorsByTheTable) {
@@ -119,7 +132,8 @@ TEST_F(HttpDispatcherTest, AnswersErrorsByTheTable) {
     const char* wanted;
   };
   const Case cases[] = {
-      {"GET /v1/collections/c/points/none", "", 404, R"({"code":5,"message":"point \"none\" does not exist","details":[]})"},
+      {"GET /v1/collections/c/points/none", "", 404,
+       R"({"code":5,"message":"point \"none\" does not exist","details":[]})"},
       {"GET /v1/collections/c/points/%zz", "", 400, R"("code":3)"},
       {"GET /v1/collections/c/points/%ff", "", 400, R"("code":3,"message":"id: no valid UTF-8")"},
       {"GET /v1/collections/c/points/a?consistency=SOMETIMES", "", 400, "wanted one of"},
@@ -147,7 +161,8 @@ TEST_F(HttpDispatcherTest, AnswersErrorsByTheTable) {
 
 TEST_F(HttpDispatcherTest, UsesTheHandMadeFormWhereThereIsOne) {
   Serve();
-  EXPECT_EQ(Ask("POST /v1/collections/c/points/search", "{}", "X-A: b\r\n").body, R"(["c",{},"b"])");
+  EXPECT_EQ(Ask("POST /v1/collections/c/points/search", "{}", "X-A: b\r\n").body,
+            R"(["c",{},"b"])");
   EXPECT_EQ(Ask("POST /v1/collections/c/points/search", std::string(6'000'000, ' ')).status, 200);
   EXPECT_EQ(Ask("POST /v1/collections", std::string(6'000'000, ' ')).status, 413);
 }
@@ -159,7 +174,8 @@ TEST_F(HttpDispatcherTest, ReadsTheTimeoutAndEchoesTheRequestId) {
   EXPECT_EQ(deadline_nanos_, 1'500'000'000);
   EXPECT_EQ(response.headers.at("X-Request-Id"), "abc-1");
   EXPECT_EQ(Ask("POST /v1/collections", "{}", "X-Request-Timeout-Ms: soon\r\n").status, 400);
-  EXPECT_EQ(Ask("POST /v1/collections", "{}", "X-Request-Id: a b\r\n").headers.count("X-Request-Id"), 0u);
+  EXPECT_EQ(
+      Ask("POST /v1/collections", "{}", "X-Request-Id: a b\r\n").headers.count("X-Request-Id"), 0u);
 }
 
 TEST_F(HttpDispatcherTest, RunsMiddlewaresInOrderAndStopsAtTheFirstRefusal) {
@@ -176,7 +192,8 @@ TEST_F(HttpDispatcherTest, RunsMiddlewaresInOrderAndStopsAtTheFirstRefusal) {
   Serve();
   EXPECT_EQ(Ask("POST /v1/collections", "{}").status, 401);
   EXPECT_EQ(created_.ByteSizeLong(), 0u);
-  EXPECT_EQ(Ask("POST /v1/collections", R"({"name":"n"})", "Authorization: Bearer x\r\n").status, 200);
+  EXPECT_EQ(Ask("POST /v1/collections", R"({"name":"n"})", "Authorization: Bearer x\r\n").status,
+            200);
   EXPECT_THAT(seen, ElementsAre("1 CreateCollection", "2 t", "1 CreateCollection", "2 t"));
 }
 
@@ -202,7 +219,8 @@ TEST_F(HttpDispatcherTest, BoundsTheCallsInFlight) {
     const absl::MutexLock lock(&mutex_);
     held.swap(held_);
   }
-  for (RpcDone& done : held) std::thread([done = std::move(done)] { done(absl::OkStatus()); }).join();
+  for (RpcDone& done : held)
+    std::thread([done = std::move(done)] { done(absl::OkStatus()); }).join();
   held.clear();
   for (auto& client : clients) EXPECT_EQ(client->Receive().body, R"({"version":"0"})");
   EXPECT_EQ(registry_.in_flight(), 0u);
@@ -227,8 +245,14 @@ TEST_F(HttpDispatcherTest, CountsCallsByCode) {
   Ask("GET /v1/collections/c/points/p");
   Ask("GET /v1/collections/c/points/none");
   const std::string text = metrics_.Expose();
-  EXPECT_THAT(text, HasSubstr(R"(vectron_rpc_calls_total{method="vectron.v1.VectronService.Get",protocol="http",code="NotFound"} 1)"));
-  EXPECT_THAT(text, HasSubstr(R"(vectron_rpc_seconds_count{method="vectron.v1.VectronService.Get",protocol="http"} 2)"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          R"(vectron_rpc_calls_total{method="vectron.v1.VectronService.Get",protocol="http",code="NotFound"} 1)"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          R"(vectron_rpc_seconds_count{method="vectron.v1.VectronService.Get",protocol="http"} 2)"));
   const auto stats = registry_.Find("vectron.v1.VectronService.Get")->stats();
   EXPECT_EQ(stats.count, 2u);
   EXPECT_EQ(stats.errors, 1u);
@@ -238,8 +262,10 @@ TEST_F(HttpDispatcherTest, CountsCallsByCode) {
 TEST_F(HttpDispatcherTest, RefusesRoutesThatClash) {
   ASSERT_TRUE(dispatcher_.AddRpcs().ok());
   const auto handler = [](HttpRequest, HttpResponder) {};
-  EXPECT_EQ(dispatcher_.AddPlain(HttpVerb::kGet, "/v1/collections", handler).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(dispatcher_.AddPlain(HttpVerb::kGet, "no-slash", handler).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(dispatcher_.AddPlain(HttpVerb::kGet, "/v1/collections", handler).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(dispatcher_.AddPlain(HttpVerb::kGet, "no-slash", handler).code(),
+            absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(dispatcher_.AddPlain(HttpVerb::kGet, "/v1/alerts", handler).ok());
 }
 
@@ -263,11 +289,18 @@ TEST(OpenApi, DescribesRoutesParametersAndSchemas) {
   EXPECT_TRUE(CheckJson(json, 32).ok()) << CheckJson(json, 32);
   EXPECT_THAT(json, HasSubstr(R"("openapi":"3.0.3","info":{"title":"Vectron","version":"1.2.3"})"));
   EXPECT_THAT(json, HasSubstr(R"("/v1/collections/{collection}/points/{id}":{"get":{)"));
-  EXPECT_THAT(json, HasSubstr(R"({"name":"id","in":"path","schema":{"type":"string"},"required":true})"));
-  EXPECT_THAT(json, HasSubstr(R"({"name":"consistency","in":"query","schema":{"type":"string","enum":["CONSISTENCY_UNSPECIFIED")"));
-  EXPECT_THAT(json, HasSubstr(R"("vectron.v1.Point":{"type":"object","properties":{"id":{"type":"string"},"vector":{"type":"array",)"
-                              R"("items":{"type":"number","format":"float"}},"payload":{"type":"object","additionalProperties":true},)"
-                              R"("version":{"type":"string","format":"uint64"}}})"));
+  EXPECT_THAT(json,
+              HasSubstr(R"({"name":"id","in":"path","schema":{"type":"string"},"required":true})"));
+  EXPECT_THAT(
+      json,
+      HasSubstr(
+          R"({"name":"consistency","in":"query","schema":{"type":"string","enum":["CONSISTENCY_UNSPECIFIED")"));
+  EXPECT_THAT(
+      json,
+      HasSubstr(
+          R"("vectron.v1.Point":{"type":"object","properties":{"id":{"type":"string"},"vector":{"type":"array",)"
+          R"("items":{"type":"number","format":"float"}},"payload":{"type":"object","additionalProperties":true},)"
+          R"("version":{"type":"string","format":"uint64"}}})"));
   EXPECT_THAT(json, HasSubstr(R"("vectron.v1.Filter":{)"));
   EXPECT_THAT(json, HasSubstr(R"("$ref":"#/components/schemas/Error")"));
 }

@@ -1,11 +1,10 @@
 #include "rpc/http_message.h"
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <new>
-
-#include <simdjson.h>
 
 #include "base/check.h"
 #include "rpc/error_table.h"
@@ -15,7 +14,8 @@ namespace {
 
 static_assert(HttpBody::kPadding >= simdjson::SIMDJSON_PADDING);
 
-constexpr std::array<std::string_view, 7> kVerbNames = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
+constexpr std::array<std::string_view, 7> kVerbNames = {"GET",    "HEAD",  "POST",   "PUT",
+                                                        "DELETE", "PATCH", "OPTIONS"};
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
@@ -39,7 +39,7 @@ PaddedJson HttpBody::padded() {
 void HttpBody::Reserve(size_t size) {
   if (size <= capacity_ && data_ != nullptr) return;
   char* grown = static_cast<char*>(std::realloc(data_.get(), size + kPadding));
-  if (grown == nullptr) throw std::bad_alloc();
+  CHECK(grown != nullptr);
   (void)data_.release();
   data_.reset(grown);
   std::memset(grown + size, 0, kPadding);
@@ -55,7 +55,8 @@ void HttpBody::Append(std::string_view bytes) {
 
 std::optional<std::string_view> HttpRequest::Header(std::string_view name) const {
   for (const HeaderRange& header : headers_) {
-    if (header.name_size == name.size() && std::memcmp(text_.data() + header.name_begin, name.data(), name.size()) == 0) {
+    if (header.name_size == name.size() &&
+        std::memcmp(text_.data() + header.name_begin, name.data(), name.size()) == 0) {
       return std::string_view(text_.data() + header.value_begin, header.value_size);
     }
   }
@@ -97,6 +98,8 @@ HttpResponse ErrorResponse(const absl::Status& status, int http_status) {
   return response;
 }
 
-HttpResponse ErrorResponse(const absl::Status& status) { return ErrorResponse(status, HttpStatusOf(status.code())); }
+HttpResponse ErrorResponse(const absl::Status& status) {
+  return ErrorResponse(status, HttpStatusOf(status.code()));
+}
 
 }  // namespace vectron::rpc

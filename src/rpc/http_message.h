@@ -56,9 +56,10 @@ class HttpRequest {
   HttpVerb verb = HttpVerb::kOther;
   bool keep_alive = true;
   HttpBody body;
-  PathParams params;                              // set by the dispatcher
-  std::shared_ptr<const std::string> peer;        // "127.0.0.1:52100", shared by all requests of the connection
-  int64_t start_nanos = 0;                        // when its head was complete, monotonic
+  PathParams params;  // set by the dispatcher
+  std::shared_ptr<const std::string>
+      peer;                 // "127.0.0.1:52100", shared by all requests of the connection
+  int64_t start_nanos = 0;  // when its head was complete, monotonic
 
   // As sent: "/v1/collections/a%2Fb?x=1". Valid as long as the request.
   std::string_view target() const { return {text_.data(), target_size_}; }

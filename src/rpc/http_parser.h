@@ -1,6 +1,7 @@
 #pragma once
 
-// Reads the bytes of one HTTP/1.1 request: finds the end of its head, parses it, decodes a chunked body. No I/O, no clock.
+// Reads the bytes of one HTTP/1.1 request: finds the end of its head, parses it, decodes a chunked
+// body. No I/O, no clock.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,8 +24,9 @@ struct HttpRefusal {
 // Finds the end of a head that arrives in pieces. Thread-compatible.
 class HttpHeadScanner {
  public:
-  // `bytes`: everything received of this head so far, each call with at least what the last one had. The size of the head with its empty
-  // line, 0 while it is incomplete; `refusal` is set for lines that do not end in CRLF or are folded.
+  // `bytes`: everything received of this head so far, each call with at least what the last one
+  // had. The size of the head with its empty line, 0 while it is incomplete; `refusal` is set for
+  // lines that do not end in CRLF or are folded.
   size_t Scan(std::string_view bytes, std::optional<HttpRefusal>& refusal);
   void Reset() { line_begin_ = 0; }
 
@@ -44,11 +46,13 @@ class HttpParser {
   explicit HttpParser(size_t max_headers);
   ~HttpParser();
 
-  // `head`: complete, as the scanner found it. Fills verb, target, headers and keep_alive. Refuses by RFC 9112 what could be understood
-  // in two ways.
-  std::optional<HttpRefusal> ParseHead(std::string_view head, HttpRequest& request, HttpHead& parsed);
+  // `head`: complete, as the scanner found it. Fills verb, target, headers and keep_alive. Refuses
+  // by RFC 9112 what could be understood in two ways.
+  std::optional<HttpRefusal> ParseHead(std::string_view head, HttpRequest& request,
+                                       HttpHead& parsed);
 
-  // After a head with `chunked`: appends what `bytes` holds of the body. Bytes not used must come again, with more behind them.
+  // After a head with `chunked`: appends what `bytes` holds of the body. Bytes not used must come
+  // again, with more behind them.
   struct Chunks {
     size_t used = 0;
     bool done = false;

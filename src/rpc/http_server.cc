@@ -3,12 +3,11 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/post.hpp>
 #include <chrono>
 #include <thread>
 #include <vector>
-
-#include <boost/asio/ip/v6_only.hpp>
-#include <boost/asio/post.hpp>
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
@@ -35,15 +34,17 @@ std::string AddressText(const tcp::endpoint& endpoint) {
 
 // --- HttpShared, HttpLoop ---
 
-HttpShared::HttpShared(HttpServerOptions server_options, HttpHandler server_handler, const Clock& server_clock,
-                       Metrics& server_metrics)
+HttpShared::HttpShared(HttpServerOptions server_options, HttpHandler server_handler,
+                       const Clock& server_clock, Metrics& server_metrics)
     : options(std::move(server_options)),
       handler(std::move(server_handler)),
       clock(server_clock),
       metrics(server_metrics),
       connections_gauge(metrics.AddGauge("vectron_http_connections", "Open HTTP connections.")),
-      connections_total(metrics.AddCounter("vectron_http_connections_total", "HTTP connections accepted.")),
-      bytes_in(metrics.AddCounter("vectron_http_received_bytes_total", "Bytes received over HTTP.")),
+      connections_total(
+          metrics.AddCounter("vectron_http_connections_total", "HTTP connections accepted.")),
+      bytes_in(
+          metrics.AddCounter("vectron_http_received_bytes_total", "Bytes received over HTTP.")),
       bytes_out(metrics.AddCounter("vectron_http_sent_bytes_total", "Bytes sent over HTTP.")) {}
 
 HttpLoop::HttpLoop(std::shared_ptr<HttpShared> shared)
@@ -74,8 +75,8 @@ void HttpLoop::Adopt(tcp::socket socket) {
   {
     const absl::MutexLock lock(&shared_->mutex);
     open = ++shared_->connections;
+    shared_->connections_gauge.Set(static_cast<double>(open));
   }
-  shared_->connections_gauge.Set(static_cast<double>(open));
   shared_->connections_total.Increment();
   connections_.insert(connection);
   ArmTick();
@@ -94,10 +95,11 @@ void HttpLoop::Forget(const std::shared_ptr<HttpConnection>& connection) {
 }
 
 void HttpLoop::CountResponse(int status) {
-  const size_t row = static_cast<size_t>(status) < responses_.size() ? static_cast<size_t>(status) : 0;
+  const size_t row =
+      static_cast<size_t>(status) < responses_.size() ? static_cast<size_t>(status) : 0;
   if (responses_[row] == nullptr) {
-    responses_[row] = &shared_->metrics.AddCounter("vectron_http_responses_total", "HTTP responses.",
-                                                   {{"status", std::to_string(row)}});
+    responses_[row] = &shared_->metrics.AddCounter(
+        "vectron_http_responses_total", "HTTP responses.", {{"status", std::to_string(row)}});
   }
   responses_[row]->Increment();
 }
@@ -183,22 +185,23 @@ absl::Status HttpServer::Impl::Bind() {
 
 void HttpServer::Impl::Accept() {
   const std::shared_ptr<HttpLoop> loop = loops[next_loop++ % loops.size()];
-  acceptor->async_accept(loop->context(), [this, loop](const error_code& error, tcp::socket socket) {
-    if (error == boost::asio::error::operation_aborted) return;
-    if (!error) {
-      if (loop->InThread()) {
-        loop->Adopt(std::move(socket));
-      } else {
-        auto shared_socket = std::make_shared<tcp::socket>(std::move(socket));
-        loop->Post([loop, shared_socket] { loop->Adopt(std::move(*shared_socket)); });
-      }
-      return Accept();
-    }
-    accept_retry->expires_after(std::chrono::milliseconds(kAcceptRetryMs));
-    accept_retry->async_wait([this](const error_code& cancelled) {
-      if (!cancelled) Accept();
-    });
-  });
+  acceptor->async_accept(
+      loop->context(), [this, loop](const error_code& error, tcp::socket socket) {
+        if (error == boost::asio::error::operation_aborted) return;
+        if (!error) {
+          if (loop->InThread()) {
+            loop->Adopt(std::move(socket));
+          } else {
+            auto shared_socket = std::make_shared<tcp::socket>(std::move(socket));
+            loop->Post([loop, shared_socket] { loop->Adopt(std::move(*shared_socket)); });
+          }
+          return Accept();
+        }
+        accept_retry->expires_after(std::chrono::milliseconds(kAcceptRetryMs));
+        accept_retry->async_wait([this](const error_code& cancelled) {
+          if (!cancelled) Accept();
+        });
+      });
 }
 
 void HttpServer::Impl::Stop(int64_t grace_ms) {
@@ -218,7 +221,9 @@ void HttpServer::Impl::Stop(int64_t grace_ms) {
   closed.WaitForNotification();
   for (const auto& loop : loops) loop->Post([loop] { loop->BeginStop(); });
   {
-    const auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(shared->mutex) { return shared->connections == 0; };
+    const auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(shared->mutex) {
+      return shared->connections == 0;
+    };
     const absl::MutexLock lock(&shared->mutex);
     shared->mutex.AwaitWithTimeout(absl::Condition(&none), absl::Milliseconds(grace_ms));
   }
@@ -229,12 +234,16 @@ void HttpServer::Impl::Stop(int64_t grace_ms) {
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpServer::~HttpServer() { Stop(0); }
 
-absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions options, HttpHandler handler,
-                                                              const Clock& clock, Metrics& metrics) {
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions options,
+                                                              HttpHandler handler,
+                                                              const Clock& clock,
+                                                              Metrics& metrics) {
   CHECK(handler != nullptr);
-  if (options.io_threads == 0) options.io_threads = std::max(1u, std::thread::hardware_concurrency());
+  if (options.io_threads == 0)
+    options.io_threads = std::max(1u, std::thread::hardware_concurrency());
   auto impl = std::make_unique<Impl>();
-  impl->shared = std::make_shared<HttpShared>(std::move(options), std::move(handler), clock, metrics);
+  impl->shared =
+      std::make_shared<HttpShared>(std::move(options), std::move(handler), clock, metrics);
   for (size_t i = 0; i < impl->shared->options.io_threads; ++i) {
     impl->loops.push_back(std::make_shared<HttpLoop>(impl->shared));
   }

@@ -1,11 +1,11 @@
 #include "rpc/http_server.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <future>
 #include <optional>
 #include <thread>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "absl/synchronization/notification.h"
 #include "base/status.h"
@@ -74,7 +74,8 @@ TEST_F(HttpServerTest, AnswersPipelinedRequestsInOrder) {
   std::string all;
   for (int i = 0; i < 200; ++i) {
     const std::string body(static_cast<size_t>(i * 7 % 50), 'b');
-    all += fmt::format("POST /{} HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{}", i, body.size(), body);
+    all += fmt::format("POST /{} HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{}", i,
+                       body.size(), body);
   }
   RawClient client(port());
   ASSERT_TRUE(client.Send(all));
@@ -105,7 +106,8 @@ TEST_F(HttpServerTest, TakesARequestByteByByte) {
   Serve();
   RawClient client(port());
   const std::string_view request =
-      "\r\nPOST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1;x=y\r\nd\r\n0\r\nT: u\r\n\r\n";
+      "\r\nPOST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n3\r\nabc\r\n1;x=y\r\nd\r\n0\r\nT: u\r\n\r\n";
   for (int round = 0; round < 2; ++round) {
     for (const char c : request) ASSERT_TRUE(client.Send({&c, 1}));
     EXPECT_EQ(client.Receive().body, "POST /a [h] abcd");
@@ -116,13 +118,15 @@ TEST_F(HttpServerTest, RunsNoHandlerForARequestCutShortAtAnyByte) {
   Serve();
   for (const std::string_view request :
        {"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello",
-        "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"}) {
+        "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"}) {
     for (size_t size = 0; size < request.size(); ++size) {
       RawClient client(port());
       client.Send(request.substr(0, size));
       client.ShutdownSend();
       const RawResponse response = client.Receive();
-      EXPECT_TRUE(response.status == 0 || response.status == 400) << size << ": " << response.status;
+      EXPECT_TRUE(response.status == 0 || response.status == 400)
+          << size << ": " << response.status;
       EXPECT_EQ(response.status == 0, size == 0) << size;
       EXPECT_TRUE(client.AtEnd());
     }
@@ -137,8 +141,12 @@ TEST_F(HttpServerTest, RefusesWhatCouldBeUnderstoodInTwoWays) {
     int status;
   };
   const Case cases[] = {
-      {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
-      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n0\r\n\r\n",
+       400},
+      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: "
+       "3\r\n\r\n0\r\n\r\n",
+       400},
       {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400},
       {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", 400},
       {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3, 3\r\n\r\nabc", 400},
@@ -147,7 +155,9 @@ TEST_F(HttpServerTest, RefusesWhatCouldBeUnderstoodInTwoWays) {
       {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0x3\r\n\r\nabc", 400},
       {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\nabc", 400},
       {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length:\r\n\r\nabc", 400},
-      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n0\r\n\r\n",
+       400},
       {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501},
       {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: identity\r\n\r\n", 501},
       {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400},
@@ -167,13 +177,20 @@ TEST_F(HttpServerTest, RefusesWhatCouldBeUnderstoodInTwoWays) {
       {"GET /a b HTTP/1.1\r\nHost: h\r\n\r\n", 400},
       {"\x16\x03\x01\x02\n\r\n\r\n", 400},
       {"POST / HTTP/1.1\r\nHost: h\r\nExpect: wonders\r\n\r\n", 417},
-      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\nabc\r\n0\r\n\r\n", 400},
-      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\nabc\r\n0\r\n\r\n",
+       400},
+      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n",
+       400},
       {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\r\n0\r\n\r\n", 400},
-      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n", 400},
-      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000003\r\nabc\r\n0\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
+       400},
+      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n10000000000000003\r\nabc\r\n0\r\n\r\n",
+       400},
       {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n", 400},
-      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 3\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: "
+       "3\r\n\r\n",
+       400},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.bytes);
@@ -195,7 +212,8 @@ TEST_F(HttpServerTest, RefusesWhatCouldBeUnderstoodInTwoWays) {
 TEST_F(HttpServerTest, ReadsChunkedBodiesHoweverTheyArrive) {
   Serve();
   const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
-  const std::string body = "A\r\n0123456789\r\n0b;ext=\"q\"\r\n0123456789X\r\n000\r\nTrailer: x\r\n\r\n";
+  const std::string body =
+      "A\r\n0123456789\r\n0b;ext=\"q\"\r\n0123456789X\r\n000\r\nTrailer: x\r\n\r\n";
   for (size_t split = 1; split < body.size(); ++split) {
     RawClient client(port());
     client.Send(head + body.substr(0, split));
@@ -220,17 +238,24 @@ TEST_F(HttpServerTest, BoundsTheHead) {
 
 TEST_F(HttpServerTest, BoundsTheBodyByRoute) {
   HttpServerOptions options;
-  options.body_limit = [](const HttpRequest& head) { return head.path() == "/big" ? size_t{100'000} : size_t{10}; };
+  options.body_limit = [](const HttpRequest& head) {
+    return head.path() == "/big" ? size_t{100'000} : size_t{10};
+  };
   Serve(options);
   const std::string large(50'000, 'x');
-  EXPECT_EQ(Ask("POST /big HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n" + large).status, 200);
+  EXPECT_EQ(Ask("POST /big HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n" + large).status,
+            200);
   EXPECT_EQ(Ask("POST /big HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\n\r\n").status, 413);
-  const RawResponse response = Ask("POST /small HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n" + large);
+  const RawResponse response =
+      Ask("POST /small HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n" + large);
   EXPECT_EQ(response.status, 413);
   EXPECT_THAT(response.body, HasSubstr("{\"code\":8,\"message\":\"the body has 50000 bytes"));
-  EXPECT_EQ(Ask("POST /small HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nB\r\n01234567890\r\n0\r\n\r\n").status,
+  EXPECT_EQ(Ask("POST /small HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+                "chunked\r\n\r\nB\r\n01234567890\r\n0\r\n\r\n")
+                .status,
             413);
-  EXPECT_EQ(Ask("POST /small HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n012345\r\n6\r\n012345\r\n0\r\n\r\n")
+  EXPECT_EQ(Ask("POST /small HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+                "chunked\r\n\r\n6\r\n012345\r\n6\r\n012345\r\n0\r\n\r\n")
                 .status,
             413);
 }
@@ -258,7 +283,9 @@ TEST_F(HttpServerTest, GivesSimdjsonReadableBytesBehindTheBody) {
     responder.Send(std::move(response));
   });
   for (const size_t size : {size_t{0}, size_t{1}, size_t{4'096}, size_t{3'000'000}}) {
-    EXPECT_EQ(Ask(fmt::format("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", size) + std::string(size, 'x')).body,
+    EXPECT_EQ(Ask(fmt::format("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", size) +
+                  std::string(size, 'x'))
+                  .body,
               fmt::format("{} {}", size, HttpBody::kPadding));
   }
 }
@@ -273,7 +300,8 @@ TEST_F(HttpServerTest, EndsSlowHeadsBodiesAndIdleConnections) {
   EXPECT_EQ(head.status, 408);
   EXPECT_THAT(head.body, HasSubstr("\"code\":4"));
   EXPECT_EQ(Ask("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabc").status, 408);
-  EXPECT_EQ(Ask("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc").status, 408);
+  EXPECT_EQ(Ask("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc").status,
+            408);
   EXPECT_EQ(calls_, 0);
   RawClient silent(port());
   EXPECT_TRUE(silent.AtEnd());
@@ -429,7 +457,8 @@ TEST_F(HttpServerTest, SaysWhyItCannotListen) {
   EXPECT_THAT(std::string(MessageOf(second.status())), HasSubstr("in use"));
   HttpServerOptions bad;
   bad.address = "localhost:1";
-  EXPECT_EQ(HttpServer::Start(bad, Echo, clock_, metrics_).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(HttpServer::Start(bad, Echo, clock_, metrics_).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(HttpServerTest, ServesManyConnectionsAtOnceWhileSomeBreakOff) {

@@ -1,11 +1,11 @@
-#include <charconv>
-#include <cmath>
-#include <limits>
-
 #include <fmt/format.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/struct.pb.h>
 #include <simdjson.h>
+
+#include <charconv>
+#include <cmath>
+#include <limits>
 
 #include "absl/strings/escaping.h"
 #include "base/check.h"
@@ -33,28 +33,42 @@ using Path = std::string;
 
 std::string_view KindOf(const element& json) {
   switch (json.type()) {
-    case element_type::OBJECT: return "an object";
-    case element_type::ARRAY: return "an array";
-    case element_type::STRING: return "a string";
-    case element_type::BOOL: return "a boolean";
-    case element_type::NULL_VALUE: return "null";
-    default: return "a number";
+    case element_type::OBJECT:
+      return "an object";
+    case element_type::ARRAY:
+      return "an array";
+    case element_type::STRING:
+      return "a string";
+    case element_type::BOOL:
+      return "a boolean";
+    case element_type::NULL_VALUE:
+      return "null";
+    default:
+      return "a number";
   }
 }
 
 std::string_view KindWanted(const FieldDescriptor& field) {
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32: return "a whole number of 32 bits";
-    case FieldDescriptor::CPPTYPE_INT64: return "a whole number of 64 bits";
-    case FieldDescriptor::CPPTYPE_UINT32: return "a whole number of 32 bits, not negative";
-    case FieldDescriptor::CPPTYPE_UINT64: return "a whole number of 64 bits, not negative";
+    case FieldDescriptor::CPPTYPE_INT32:
+      return "a whole number of 32 bits";
+    case FieldDescriptor::CPPTYPE_INT64:
+      return "a whole number of 64 bits";
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return "a whole number of 32 bits, not negative";
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return "a whole number of 64 bits, not negative";
     case FieldDescriptor::CPPTYPE_FLOAT:
-    case FieldDescriptor::CPPTYPE_DOUBLE: return "a number";
-    case FieldDescriptor::CPPTYPE_BOOL: return "true or false";
-    case FieldDescriptor::CPPTYPE_ENUM: return "the name of an enum value";
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return "a number";
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return "true or false";
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return "the name of an enum value";
     case FieldDescriptor::CPPTYPE_STRING:
       return field.type() == FieldDescriptor::TYPE_BYTES ? "a base64 string" : "a string";
-    case FieldDescriptor::CPPTYPE_MESSAGE: return "an object";
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return "an object";
   }
   return "";
 }
@@ -66,13 +80,34 @@ class Slot {
       : message_(message), reflection_(*message.GetReflection()), field_(field) {}
 
   const FieldDescriptor& field() const { return field_; }
-  void Put(int32_t v) { field_.is_repeated() ? reflection_.AddInt32(&message_, &field_, v) : reflection_.SetInt32(&message_, &field_, v); }
-  void Put(int64_t v) { field_.is_repeated() ? reflection_.AddInt64(&message_, &field_, v) : reflection_.SetInt64(&message_, &field_, v); }
-  void Put(uint32_t v) { field_.is_repeated() ? reflection_.AddUInt32(&message_, &field_, v) : reflection_.SetUInt32(&message_, &field_, v); }
-  void Put(uint64_t v) { field_.is_repeated() ? reflection_.AddUInt64(&message_, &field_, v) : reflection_.SetUInt64(&message_, &field_, v); }
-  void Put(float v) { field_.is_repeated() ? reflection_.AddFloat(&message_, &field_, v) : reflection_.SetFloat(&message_, &field_, v); }
-  void Put(double v) { field_.is_repeated() ? reflection_.AddDouble(&message_, &field_, v) : reflection_.SetDouble(&message_, &field_, v); }
-  void Put(bool v) { field_.is_repeated() ? reflection_.AddBool(&message_, &field_, v) : reflection_.SetBool(&message_, &field_, v); }
+  void Put(int32_t v) {
+    field_.is_repeated() ? reflection_.AddInt32(&message_, &field_, v)
+                         : reflection_.SetInt32(&message_, &field_, v);
+  }
+  void Put(int64_t v) {
+    field_.is_repeated() ? reflection_.AddInt64(&message_, &field_, v)
+                         : reflection_.SetInt64(&message_, &field_, v);
+  }
+  void Put(uint32_t v) {
+    field_.is_repeated() ? reflection_.AddUInt32(&message_, &field_, v)
+                         : reflection_.SetUInt32(&message_, &field_, v);
+  }
+  void Put(uint64_t v) {
+    field_.is_repeated() ? reflection_.AddUInt64(&message_, &field_, v)
+                         : reflection_.SetUInt64(&message_, &field_, v);
+  }
+  void Put(float v) {
+    field_.is_repeated() ? reflection_.AddFloat(&message_, &field_, v)
+                         : reflection_.SetFloat(&message_, &field_, v);
+  }
+  void Put(double v) {
+    field_.is_repeated() ? reflection_.AddDouble(&message_, &field_, v)
+                         : reflection_.SetDouble(&message_, &field_, v);
+  }
+  void Put(bool v) {
+    field_.is_repeated() ? reflection_.AddBool(&message_, &field_, v)
+                         : reflection_.SetBool(&message_, &field_, v);
+  }
   void Put(std::string v) {
     field_.is_repeated() ? reflection_.AddString(&message_, &field_, std::move(v))
                          : reflection_.SetString(&message_, &field_, std::move(v));
@@ -115,9 +150,12 @@ bool WholeNumber(double number, T& value) {
 }
 
 bool ParseReal(std::string_view text, double& value) {
-  if (text == "NaN") value = std::numeric_limits<double>::quiet_NaN();
-  else if (text == "Infinity") value = std::numeric_limits<double>::infinity();
-  else if (text == "-Infinity") value = -std::numeric_limits<double>::infinity();
+  if (text == "NaN")
+    value = std::numeric_limits<double>::quiet_NaN();
+  else if (text == "Infinity")
+    value = std::numeric_limits<double>::infinity();
+  else if (text == "-Infinity")
+    value = -std::numeric_limits<double>::infinity();
   else {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     return error == std::errc() && end == text.data() + text.size() && std::isfinite(value);
@@ -175,11 +213,16 @@ absl::Status PutBytes(Slot& slot, const Path& path, std::string_view text) {
 // A value given as text: a JSON string, a path parameter, a value of the query.
 absl::Status PutText(Slot& slot, const Path& path, std::string_view text) {
   switch (slot.field().cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32: return PutIntegerText<int32_t>(slot, path, text);
-    case FieldDescriptor::CPPTYPE_INT64: return PutIntegerText<int64_t>(slot, path, text);
-    case FieldDescriptor::CPPTYPE_UINT32: return PutIntegerText<uint32_t>(slot, path, text);
-    case FieldDescriptor::CPPTYPE_UINT64: return PutIntegerText<uint64_t>(slot, path, text);
-    case FieldDescriptor::CPPTYPE_ENUM: return PutEnumText(slot, path, text);
+    case FieldDescriptor::CPPTYPE_INT32:
+      return PutIntegerText<int32_t>(slot, path, text);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return PutIntegerText<int64_t>(slot, path, text);
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return PutIntegerText<uint32_t>(slot, path, text);
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return PutIntegerText<uint64_t>(slot, path, text);
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return PutEnumText(slot, path, text);
     case FieldDescriptor::CPPTYPE_BOOL:
       if (text != "true" && text != "false") return WrongValue(path, slot.field(), "another text");
       slot.Put(text == "true");
@@ -187,15 +230,18 @@ absl::Status PutText(Slot& slot, const Path& path, std::string_view text) {
     case FieldDescriptor::CPPTYPE_FLOAT:
     case FieldDescriptor::CPPTYPE_DOUBLE: {
       double value = 0;
-      if (!ParseReal(text, value)) return WrongValue(path, slot.field(), fmt::format("\"{}\"", text.substr(0, 64)));
+      if (!ParseReal(text, value))
+        return WrongValue(path, slot.field(), fmt::format("\"{}\"", text.substr(0, 64)));
       return PutReal(slot, path, value);
     }
     case FieldDescriptor::CPPTYPE_STRING:
       if (slot.field().type() == FieldDescriptor::TYPE_BYTES) return PutBytes(slot, path, text);
-      if (!simdjson::validate_utf8(text.data(), text.size())) return InvalidArgument("{}: no valid UTF-8", path);
+      if (!simdjson::validate_utf8(text.data(), text.size()))
+        return InvalidArgument("{}: no valid UTF-8", path);
       slot.Put(std::string(text));
       return absl::OkStatus();
-    case FieldDescriptor::CPPTYPE_MESSAGE: return WrongValue(path, slot.field(), "a text");
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return WrongValue(path, slot.field(), "a text");
   }
   return absl::OkStatus();
 }
@@ -222,12 +268,17 @@ absl::Status PutInteger(Slot& slot, const Path& path, const element& json) {
 
 absl::Status PutNumber(Slot& slot, const Path& path, const element& json) {
   switch (slot.field().cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32: return PutInteger<int32_t>(slot, path, json);
-    case FieldDescriptor::CPPTYPE_INT64: return PutInteger<int64_t>(slot, path, json);
-    case FieldDescriptor::CPPTYPE_UINT32: return PutInteger<uint32_t>(slot, path, json);
-    case FieldDescriptor::CPPTYPE_UINT64: return PutInteger<uint64_t>(slot, path, json);
+    case FieldDescriptor::CPPTYPE_INT32:
+      return PutInteger<int32_t>(slot, path, json);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return PutInteger<int64_t>(slot, path, json);
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return PutInteger<uint32_t>(slot, path, json);
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return PutInteger<uint64_t>(slot, path, json);
     case FieldDescriptor::CPPTYPE_FLOAT:
-    case FieldDescriptor::CPPTYPE_DOUBLE: return PutReal(slot, path, json.get_double().value());
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return PutReal(slot, path, json.get_double().value());
     case FieldDescriptor::CPPTYPE_ENUM: {
       int64_t number = 0;
       if (json.get_int64().get(number) != simdjson::SUCCESS || !std::in_range<int>(number)) {
@@ -236,7 +287,8 @@ absl::Status PutNumber(Slot& slot, const Path& path, const element& json) {
       slot.PutEnum(static_cast<int>(number));
       return absl::OkStatus();
     }
-    default: return WrongValue(path, slot.field(), KindOf(json));
+    default:
+      return WrongValue(path, slot.field(), KindOf(json));
   }
 }
 
@@ -245,7 +297,8 @@ void ToValue(const element& json, Value& value) {
     case element_type::OBJECT: {
       const simdjson::dom::object object = json;
       Struct& fields = *value.mutable_struct_value();
-      for (const auto& [key, child] : object) ToValue(child, (*fields.mutable_fields())[std::string(key)]);
+      for (const auto& [key, child] : object)
+        ToValue(child, (*fields.mutable_fields())[std::string(key)]);
       return;
     }
     case element_type::ARRAY: {
@@ -254,21 +307,31 @@ void ToValue(const element& json, Value& value) {
       for (const element child : array) ToValue(child, *list.add_values());
       return;
     }
-    case element_type::STRING: value.set_string_value(std::string(json.get_string().value())); return;
-    case element_type::BOOL: value.set_bool_value(json.get_bool().value()); return;
-    case element_type::NULL_VALUE: value.set_null_value(google::protobuf::NULL_VALUE); return;
-    default: value.set_number_value(json.get_double().value()); return;
+    case element_type::STRING:
+      value.set_string_value(std::string(json.get_string().value()));
+      return;
+    case element_type::BOOL:
+      value.set_bool_value(json.get_bool().value());
+      return;
+    case element_type::NULL_VALUE:
+      value.set_null_value(google::protobuf::NULL_VALUE);
+      return;
+    default:
+      value.set_number_value(json.get_double().value());
+      return;
   }
 }
 
 absl::Status FillMessage(Message& message, const element& json, const Path& path);
 
 absl::Status PutElement(Slot& slot, const Path& path, const element& json) {
-  if (slot.field().cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) return FillMessage(slot.Child(), json, path);
+  if (slot.field().cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE)
+    return FillMessage(slot.Child(), json, path);
   switch (json.type()) {
     case element_type::INT64:
     case element_type::UINT64:
-    case element_type::DOUBLE: return PutNumber(slot, path, json);
+    case element_type::DOUBLE:
+      return PutNumber(slot, path, json);
     case element_type::STRING:
       if (slot.field().cpp_type() == FieldDescriptor::CPPTYPE_BOOL) break;
       return PutText(slot, path, json.get_string().value());
@@ -276,14 +339,17 @@ absl::Status PutElement(Slot& slot, const Path& path, const element& json) {
       if (slot.field().cpp_type() != FieldDescriptor::CPPTYPE_BOOL) break;
       slot.Put(json.get_bool().value());
       return absl::OkStatus();
-    default: break;
+    default:
+      break;
   }
   return WrongValue(path, slot.field(), KindOf(json));
 }
 
-absl::Status FillMap(Message& message, const FieldDescriptor& field, const element& json, const Path& path) {
+absl::Status FillMap(Message& message, const FieldDescriptor& field, const element& json,
+                     const Path& path) {
   simdjson::dom::object object;
-  if (json.get_object().get(object) != simdjson::SUCCESS) return WrongValue(path, field, KindOf(json));
+  if (json.get_object().get(object) != simdjson::SUCCESS)
+    return WrongValue(path, field, KindOf(json));
   for (const auto& [key, value] : object) {
     Message& entry = *message.GetReflection()->AddMessage(&message, &field);
     const Path entry_path = fmt::format("{}.{}", path, key);
@@ -295,8 +361,10 @@ absl::Status FillMap(Message& message, const FieldDescriptor& field, const eleme
   return absl::OkStatus();
 }
 
-absl::Status FillField(Message& message, const FieldDescriptor& field, const element& json, const Path& path) {
-  const bool takes_null = field.message_type() != nullptr && field.message_type()->full_name() == "google.protobuf.Value";
+absl::Status FillField(Message& message, const FieldDescriptor& field, const element& json,
+                       const Path& path) {
+  const bool takes_null = field.message_type() != nullptr &&
+                          field.message_type()->full_name() == "google.protobuf.Value";
   message.GetReflection()->ClearField(&message, &field);
   if (json.is_null() && !(takes_null && !field.is_repeated())) return absl::OkStatus();
   if (field.is_map()) return FillMap(message, field, json, path);
@@ -307,7 +375,8 @@ absl::Status FillField(Message& message, const FieldDescriptor& field, const ele
     return InvalidArgument("{}: got {}, wanted an array", path, KindOf(json));
   }
   size_t i = 0;
-  for (const element item : array) RETURN_IF_ERROR(PutElement(slot, fmt::format("{}[{}]", path, i++), item));
+  for (const element item : array)
+    RETURN_IF_ERROR(PutElement(slot, fmt::format("{}[{}]", path, i++), item));
   return absl::OkStatus();
 }
 
@@ -334,16 +403,19 @@ absl::Status FillMessage(Message& message, const element& json, const Path& path
   }
   simdjson::dom::object object;
   if (json.get_object().get(object) != simdjson::SUCCESS) {
-    return InvalidArgument("{}: got {}, wanted an object", path.empty() ? "the body" : path, KindOf(json));
+    return InvalidArgument("{}: got {}, wanted an object", path.empty() ? "the body" : path,
+                           KindOf(json));
   }
   if (auto* fields = google::protobuf::DynamicCastToGenerated<Struct>(&message)) {
-    for (const auto& [key, child] : object) ToValue(child, (*fields->mutable_fields())[std::string(key)]);
+    for (const auto& [key, child] : object)
+      ToValue(child, (*fields->mutable_fields())[std::string(key)]);
     return absl::OkStatus();
   }
   for (const auto& [key, child] : object) {
     const FieldDescriptor* field = FindField(*message.GetDescriptor(), std::string(key));
     if (field == nullptr) continue;
-    RETURN_IF_ERROR(FillField(message, *field, child, path.empty() ? field->name() : path + "." + field->name()));
+    RETURN_IF_ERROR(FillField(message, *field, child,
+                              path.empty() ? field->name() : path + "." + field->name()));
   }
   return absl::OkStatus();
 }
@@ -381,7 +453,8 @@ absl::Status ApplyQueryPair(const std::string& name, std::string_view value, Mes
   size_t begin = 0;
   for (;;) {
     const size_t dot = name.find('.', begin);
-    const FieldDescriptor* field = FindField(*target->GetDescriptor(), name.substr(begin, dot - begin));
+    const FieldDescriptor* field =
+        FindField(*target->GetDescriptor(), name.substr(begin, dot - begin));
     if (field == nullptr || field->is_map()) return absl::OkStatus();
     const bool is_message = field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
     if (dot == std::string::npos) {
@@ -406,7 +479,8 @@ absl::Status ApplyQuery(std::string_view query, Message& message) {
     std::string name;
     std::string value;
     if (!PercentDecode(pair.substr(0, equals), true, name) ||
-        (equals != std::string_view::npos && !PercentDecode(pair.substr(equals + 1), true, value))) {
+        (equals != std::string_view::npos &&
+         !PercentDecode(pair.substr(equals + 1), true, value))) {
       return InvalidArgument("the query has a bad percent escape");
     }
     RETURN_IF_ERROR(ApplyQueryPair(name, value, message));

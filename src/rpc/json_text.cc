@@ -1,11 +1,11 @@
 #include "rpc/json_text.h"
 
+#include <fmt/format.h>
+#include <simdjson.h>
+
 #include <cmath>
 #include <cstdint>
 #include <iterator>
-
-#include <fmt/format.h>
-#include <simdjson.h>
 
 #include "base/status.h"
 
@@ -28,7 +28,9 @@ class Checker {
   }
 
  private:
-  absl::Status Fail(std::string_view what) const { return InvalidArgument("JSON, byte {}: {}", at_, what); }
+  absl::Status Fail(std::string_view what) const {
+    return InvalidArgument("JSON, byte {}: {}", at_, what);
+  }
   bool Next(char c) const { return at_ < text_.size() && text_[at_] == c; }
   bool Take(char c) {
     if (!Next(c)) return false;
@@ -36,7 +38,8 @@ class Checker {
     return true;
   }
   void SkipSpace() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
       ++at_;
     }
   }
@@ -44,13 +47,20 @@ class Checker {
   absl::Status Value(size_t depth) {
     if (at_ == text_.size()) return Fail("the text ends where a value should be");
     switch (text_[at_]) {
-      case '{': return Object(depth + 1);
-      case '[': return Array(depth + 1);
-      case '"': return String();
-      case 't': return Word("true");
-      case 'f': return Word("false");
-      case 'n': return Word("null");
-      default: return Number();
+      case '{':
+        return Object(depth + 1);
+      case '[':
+        return Array(depth + 1);
+      case '"':
+        return String();
+      case 't':
+        return Word("true");
+      case 'f':
+        return Word("false");
+      case 'n':
+        return Word("null");
+      default:
+        return Number();
     }
   }
 
@@ -106,12 +116,14 @@ class Checker {
     ++at_;
     if (at_ == text_.size()) return Fail("the text ends within a string");
     if (text_[at_] != 'u') {
-      return std::string_view("\"\\/bfnrt").find(text_[at_]) != std::string_view::npos ? absl::OkStatus()
-                                                                                       : Fail("no such escape");
+      return std::string_view("\"\\/bfnrt").find(text_[at_]) != std::string_view::npos
+                 ? absl::OkStatus()
+                 : Fail("no such escape");
     }
     for (int i = 0; i < 4; ++i) {
       ++at_;
-      if (at_ == text_.size() || !IsHex(text_[at_])) return Fail("\\u needs four hexadecimal digits");
+      if (at_ == text_.size() || !IsHex(text_[at_]))
+        return Fail("\\u needs four hexadecimal digits");
     }
     return absl::OkStatus();
   }
@@ -151,7 +163,9 @@ class Checker {
 
 // Bytes of the UTF-8 sequence at the front of `text`, 0 when there is none. Unicode 15, table 3-7.
 size_t SequenceSize(std::string_view text) {
-  const auto byte = [&text](size_t i) { return static_cast<uint8_t>(i < text.size() ? text[i] : 0); };
+  const auto byte = [&text](size_t i) {
+    return static_cast<uint8_t>(i < text.size() ? text[i] : 0);
+  };
   const auto follows = [&byte](size_t i) { return (byte(i) & 0xc0) == 0x80; };
   const uint8_t lead = byte(0);
   if (lead < 0x80) return 1;

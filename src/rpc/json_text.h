@@ -9,13 +9,15 @@
 
 namespace vectron::rpc {
 
-// Well-formed JSON (RFC 8259) in UTF-8, no deeper than `max_depth` (a scalar has depth 0), else InvalidArgument with the byte position.
+// Well-formed JSON (RFC 8259) in UTF-8, no deeper than `max_depth` (a scalar has depth 0), else
+// InvalidArgument with the byte position.
 absl::Status CheckJson(std::string_view json, size_t max_depth);
 
 // Appends a JSON string with its quotes. Bytes that are no UTF-8 become U+FFFD.
 void AppendJsonString(std::string_view text, std::string& out);
 
-// Appends the shortest decimal that reads back as the same value; NaN and infinities as strings ("NaN", "-Infinity").
+// Appends the shortest decimal that reads back as the same value; NaN and infinities as strings
+// ("NaN", "-Infinity").
 void AppendJsonNumber(double value, std::string& out);
 void AppendJsonNumber(float value, std::string& out);
 

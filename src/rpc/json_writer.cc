@@ -1,11 +1,11 @@
+#include <fmt/format.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/struct.pb.h>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
 #include <vector>
-
-#include <fmt/format.h>
-#include <google/protobuf/descriptor.h>
-#include <google/protobuf/struct.pb.h>
 
 #include "absl/strings/escaping.h"
 #include "rpc/json_text.h"
@@ -26,13 +26,25 @@ void AppendStruct(const Struct& fields, std::string& out);
 
 void AppendValue(const Value& value, std::string& out) {
   switch (value.kind_case()) {
-    case Value::kNumberValue: AppendJsonNumber(value.number_value(), out); return;
-    case Value::kStringValue: AppendJsonString(value.string_value(), out); return;
-    case Value::kBoolValue: out += value.bool_value() ? "true" : "false"; return;
-    case Value::kStructValue: AppendStruct(value.struct_value(), out); return;
-    case Value::kListValue: AppendList(value.list_value(), out); return;
+    case Value::kNumberValue:
+      AppendJsonNumber(value.number_value(), out);
+      return;
+    case Value::kStringValue:
+      AppendJsonString(value.string_value(), out);
+      return;
+    case Value::kBoolValue:
+      out += value.bool_value() ? "true" : "false";
+      return;
+    case Value::kStructValue:
+      AppendStruct(value.struct_value(), out);
+      return;
+    case Value::kListValue:
+      AppendList(value.list_value(), out);
+      return;
     case Value::kNullValue:
-    case Value::KIND_NOT_SET: out += "null"; return;
+    case Value::KIND_NOT_SET:
+      out += "null";
+      return;
   }
 }
 
@@ -67,9 +79,10 @@ struct Cell {
   int index;
 };
 
-#define VECTRON_READ_CELL(cell, Type)                                                        \
-  ((cell).index < 0 ? (cell).reflection.Get##Type((cell).message, &(cell).field)             \
-                    : (cell).reflection.GetRepeated##Type((cell).message, &(cell).field, (cell).index))
+#define VECTRON_READ_CELL(cell, Type)                               \
+  ((cell).index < 0                                                 \
+       ? (cell).reflection.Get##Type((cell).message, &(cell).field) \
+       : (cell).reflection.GetRepeated##Type((cell).message, &(cell).field, (cell).index))
 
 void AppendEnum(const Cell& cell, std::string& out) {
   const int number = VECTRON_READ_CELL(cell, EnumValue);
@@ -85,7 +98,8 @@ void AppendText(const Cell& cell, std::string& out) {
   std::string scratch;
   const std::string& text =
       cell.index < 0 ? cell.reflection.GetStringReference(cell.message, &cell.field, &scratch)
-                     : cell.reflection.GetRepeatedStringReference(cell.message, &cell.field, cell.index, &scratch);
+                     : cell.reflection.GetRepeatedStringReference(cell.message, &cell.field,
+                                                                  cell.index, &scratch);
   if (cell.field.type() == FieldDescriptor::TYPE_BYTES) {
     out += fmt::format("\"{}\"", absl::Base64Escape(text));
   } else {
@@ -95,16 +109,36 @@ void AppendText(const Cell& cell, std::string& out) {
 
 void AppendCell(const Cell& cell, std::string& out) {
   switch (cell.field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32: out += std::to_string(VECTRON_READ_CELL(cell, Int32)); return;
-    case FieldDescriptor::CPPTYPE_UINT32: out += std::to_string(VECTRON_READ_CELL(cell, UInt32)); return;
-    case FieldDescriptor::CPPTYPE_INT64: out += fmt::format("\"{}\"", VECTRON_READ_CELL(cell, Int64)); return;
-    case FieldDescriptor::CPPTYPE_UINT64: out += fmt::format("\"{}\"", VECTRON_READ_CELL(cell, UInt64)); return;
-    case FieldDescriptor::CPPTYPE_FLOAT: AppendJsonNumber(VECTRON_READ_CELL(cell, Float), out); return;
-    case FieldDescriptor::CPPTYPE_DOUBLE: AppendJsonNumber(VECTRON_READ_CELL(cell, Double), out); return;
-    case FieldDescriptor::CPPTYPE_BOOL: out += VECTRON_READ_CELL(cell, Bool) ? "true" : "false"; return;
-    case FieldDescriptor::CPPTYPE_ENUM: AppendEnum(cell, out); return;
-    case FieldDescriptor::CPPTYPE_STRING: AppendText(cell, out); return;
-    case FieldDescriptor::CPPTYPE_MESSAGE: MessageToJson(VECTRON_READ_CELL(cell, Message), out); return;
+    case FieldDescriptor::CPPTYPE_INT32:
+      out += std::to_string(VECTRON_READ_CELL(cell, Int32));
+      return;
+    case FieldDescriptor::CPPTYPE_UINT32:
+      out += std::to_string(VECTRON_READ_CELL(cell, UInt32));
+      return;
+    case FieldDescriptor::CPPTYPE_INT64:
+      out += fmt::format("\"{}\"", VECTRON_READ_CELL(cell, Int64));
+      return;
+    case FieldDescriptor::CPPTYPE_UINT64:
+      out += fmt::format("\"{}\"", VECTRON_READ_CELL(cell, UInt64));
+      return;
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      AppendJsonNumber(VECTRON_READ_CELL(cell, Float), out);
+      return;
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      AppendJsonNumber(VECTRON_READ_CELL(cell, Double), out);
+      return;
+    case FieldDescriptor::CPPTYPE_BOOL:
+      out += VECTRON_READ_CELL(cell, Bool) ? "true" : "false";
+      return;
+    case FieldDescriptor::CPPTYPE_ENUM:
+      AppendEnum(cell, out);
+      return;
+    case FieldDescriptor::CPPTYPE_STRING:
+      AppendText(cell, out);
+      return;
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      MessageToJson(VECTRON_READ_CELL(cell, Message), out);
+      return;
   }
 }
 
@@ -145,7 +179,8 @@ void AppendField(const Message& message, const FieldDescriptor& field, std::stri
       AppendCell({message, reflection, field, i}, out);
     }
     out.push_back(']');
-  } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !reflection.HasField(message, &field)) {
+  } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE &&
+             !reflection.HasField(message, &field)) {
     out += "null";
   } else {
     AppendCell({message, reflection, field, -1}, out);
@@ -155,16 +190,20 @@ void AppendField(const Message& message, const FieldDescriptor& field, std::stri
 }  // namespace
 
 void MessageToJson(const Message& message, std::string& out) {
-  if (const auto* value = google::protobuf::DynamicCastToGenerated<Value>(&message)) return AppendValue(*value, out);
-  if (const auto* list = google::protobuf::DynamicCastToGenerated<ListValue>(&message)) return AppendList(*list, out);
-  if (const auto* fields = google::protobuf::DynamicCastToGenerated<Struct>(&message)) return AppendStruct(*fields, out);
+  if (const auto* value = google::protobuf::DynamicCastToGenerated<Value>(&message))
+    return AppendValue(*value, out);
+  if (const auto* list = google::protobuf::DynamicCastToGenerated<ListValue>(&message))
+    return AppendList(*list, out);
+  if (const auto* fields = google::protobuf::DynamicCastToGenerated<Struct>(&message))
+    return AppendStruct(*fields, out);
   const auto& descriptor = *message.GetDescriptor();
   const Reflection& reflection = *message.GetReflection();
   out.push_back('{');
   bool first = true;
   for (int i = 0; i < descriptor.field_count(); ++i) {
     const FieldDescriptor& field = *descriptor.field(i);
-    // Members of a oneof, which an `optional` field is a kind of, appear when set. So does a Value, whose null is a value.
+    // Members of a oneof, which an `optional` field is a kind of, appear when set. So does a Value,
+    // whose null is a value.
     const bool when_set = field.containing_oneof() != nullptr ||
                           (!field.is_repeated() && field.message_type() == Value::descriptor());
     if (when_set && !reflection.HasField(message, &field)) continue;

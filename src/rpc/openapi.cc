@@ -1,11 +1,11 @@
 #include "rpc/openapi.h"
 
+#include <fmt/format.h>
+#include <google/protobuf/descriptor.h>
+
 #include <map>
 #include <set>
 #include <vector>
-
-#include <fmt/format.h>
-#include <google/protobuf/descriptor.h>
 
 #include "rpc/json_text.h"
 
@@ -32,7 +32,9 @@ std::string Object(const std::vector<std::pair<std::string, std::string>>& membe
   return out + "}";
 }
 
-std::string Array(const std::vector<std::string>& items) { return fmt::format("[{}]", fmt::join(items, ",")); }
+std::string Array(const std::vector<std::string>& items) {
+  return fmt::format("[{}]", fmt::join(items, ","));
+}
 
 constexpr std::string_view kAnyValue = R"({"nullable":true,"description":"any JSON value"})";
 constexpr std::string_view kAnyObject = R"({"type":"object","additionalProperties":true})";
@@ -41,7 +43,8 @@ constexpr std::string_view kAnyObject = R"({"type":"object","additionalPropertie
 bool HasTypedPayload(const Descriptor& message) {
   const auto* payload = message.FindFieldByName("payload");
   const auto* fields = message.FindFieldByName("fields");
-  return payload != nullptr && payload->is_map() && fields != nullptr && fields->message_type() != nullptr &&
+  return payload != nullptr && payload->is_map() && fields != nullptr &&
+         fields->message_type() != nullptr &&
          fields->message_type()->full_name() == "google.protobuf.Struct";
 }
 
@@ -59,12 +62,14 @@ class Writer {
       paths[method->route().path()].emplace_back(verb, Operation(*method));
     }
     std::vector<std::pair<std::string, std::string>> path_members;
-    for (const auto& [path, operations] : paths) path_members.emplace_back(path, Object(operations));
+    for (const auto& [path, operations] : paths)
+      path_members.emplace_back(path, Object(operations));
     const std::string schemas = Schemas();
-    return Object({{"openapi", "\"3.0.3\""},
-                   {"info", Object({{"title", Quoted(info_.title)}, {"version", Quoted(info_.version)}})},
-                   {"paths", Object(path_members)},
-                   {"components", Object({{"schemas", schemas}, {"securitySchemes", SecuritySchemes()}})}});
+    return Object(
+        {{"openapi", "\"3.0.3\""},
+         {"info", Object({{"title", Quoted(info_.title)}, {"version", Quoted(info_.version)}})},
+         {"paths", Object(path_members)},
+         {"components", Object({{"schemas", schemas}, {"securitySchemes", SecuritySchemes()}})}});
   }
 
  private:
@@ -78,7 +83,9 @@ class Writer {
            R"("message":{"type":"string"},"details":{"type":"array","items":{}}}})";
   }
 
-  std::string Ref(const std::string& full_name) { return Object({{"$ref", Quoted("#/components/schemas/" + full_name)}}); }
+  std::string Ref(const std::string& full_name) {
+    return Object({{"$ref", Quoted("#/components/schemas/" + full_name)}});
+  }
 
   std::string MessageRef(const Descriptor& message) {
     if (message.full_name() == "google.protobuf.Struct") return std::string(kAnyObject);
@@ -97,25 +104,35 @@ class Writer {
   // Of one value; repetition is the caller's.
   std::string ValueSchema(const FieldDescriptor& field) {
     switch (field.cpp_type()) {
-      case FieldDescriptor::CPPTYPE_INT32: return R"({"type":"integer","format":"int32"})";
-      case FieldDescriptor::CPPTYPE_UINT32: return R"({"type":"integer","format":"int64","minimum":0})";
-      case FieldDescriptor::CPPTYPE_INT64: return R"({"type":"string","format":"int64"})";
-      case FieldDescriptor::CPPTYPE_UINT64: return R"({"type":"string","format":"uint64"})";
-      case FieldDescriptor::CPPTYPE_FLOAT: return R"({"type":"number","format":"float"})";
-      case FieldDescriptor::CPPTYPE_DOUBLE: return R"({"type":"number","format":"double"})";
-      case FieldDescriptor::CPPTYPE_BOOL: return R"({"type":"boolean"})";
-      case FieldDescriptor::CPPTYPE_ENUM: return EnumSchema(*field.enum_type());
+      case FieldDescriptor::CPPTYPE_INT32:
+        return R"({"type":"integer","format":"int32"})";
+      case FieldDescriptor::CPPTYPE_UINT32:
+        return R"({"type":"integer","format":"int64","minimum":0})";
+      case FieldDescriptor::CPPTYPE_INT64:
+        return R"({"type":"string","format":"int64"})";
+      case FieldDescriptor::CPPTYPE_UINT64:
+        return R"({"type":"string","format":"uint64"})";
+      case FieldDescriptor::CPPTYPE_FLOAT:
+        return R"({"type":"number","format":"float"})";
+      case FieldDescriptor::CPPTYPE_DOUBLE:
+        return R"({"type":"number","format":"double"})";
+      case FieldDescriptor::CPPTYPE_BOOL:
+        return R"({"type":"boolean"})";
+      case FieldDescriptor::CPPTYPE_ENUM:
+        return EnumSchema(*field.enum_type());
       case FieldDescriptor::CPPTYPE_STRING:
         return field.type() == FieldDescriptor::TYPE_BYTES ? R"({"type":"string","format":"byte"})"
                                                            : R"({"type":"string"})";
-      case FieldDescriptor::CPPTYPE_MESSAGE: return MessageRef(*field.message_type());
+      case FieldDescriptor::CPPTYPE_MESSAGE:
+        return MessageRef(*field.message_type());
     }
     return "{}";
   }
 
   std::string FieldSchema(const FieldDescriptor& field) {
     if (field.is_map()) {
-      return Object({{"type", "\"object\""}, {"additionalProperties", ValueSchema(*field.message_type()->map_value())}});
+      return Object({{"type", "\"object\""},
+                     {"additionalProperties", ValueSchema(*field.message_type()->map_value())}});
     }
     if (field.is_repeated()) return Object({{"type", "\"array\""}, {"items", ValueSchema(field)}});
     std::string schema = ValueSchema(field);
@@ -130,7 +147,8 @@ class Writer {
       const FieldDescriptor& field = *message.field(i);
       if (typed_payload && field.name() == "fields") continue;
       const bool payload = typed_payload && field.name() == "payload";
-      properties.emplace_back(field.json_name(), payload ? std::string(kAnyObject) : FieldSchema(field));
+      properties.emplace_back(field.json_name(),
+                              payload ? std::string(kAnyObject) : FieldSchema(field));
     }
     return Object({{"type", "\"object\""}, {"properties", Object(properties)}});
   }
@@ -148,7 +166,8 @@ class Writer {
 
   static std::set<std::string> PathNames(std::string_view path) {
     std::set<std::string> names;
-    for (size_t open = path.find('{'); open != std::string_view::npos; open = path.find('{', open + 1)) {
+    for (size_t open = path.find('{'); open != std::string_view::npos;
+         open = path.find('{', open + 1)) {
       names.emplace(path.substr(open + 1, path.find('}', open) - open - 1));
     }
     return names;
@@ -184,13 +203,17 @@ class Writer {
         {"parameters", Parameters(method, PathNames(method.route().path()))}};
     if (method.route().body()) {
       members.emplace_back("requestBody",
-                           Object({{"required", "true"}, {"content", Content(MessageRef(*descriptor.input_type()))}}));
+                           Object({{"required", "true"},
+                                   {"content", Content(MessageRef(*descriptor.input_type()))}}));
     }
     members.emplace_back(
         "responses",
-        Object({{"200", Object({{"description", "\"OK\""}, {"content", Content(MessageRef(*descriptor.output_type()))}})},
-                {"default", Object({{"description", "\"Error\""}, {"content", Content(Ref("Error"))}})}}));
-    if (method.scope() != options::SCOPE_PUBLIC) members.emplace_back("security", R"([{"bearer":[]},{"apiKey":[]}])");
+        Object({{"200", Object({{"description", "\"OK\""},
+                                {"content", Content(MessageRef(*descriptor.output_type()))}})},
+                {"default",
+                 Object({{"description", "\"Error\""}, {"content", Content(Ref("Error"))}})}}));
+    if (method.scope() != options::SCOPE_PUBLIC)
+      members.emplace_back("security", R"([{"bearer":[]},{"apiKey":[]}])");
     return Object(members);
   }
 
@@ -202,6 +225,8 @@ class Writer {
 
 }  // namespace
 
-std::string OpenApiJson(const RpcRegistry& registry, const OpenApiInfo& info) { return Writer(registry, info).Document(); }
+std::string OpenApiJson(const RpcRegistry& registry, const OpenApiInfo& info) {
+  return Writer(registry, info).Document();
+}
 
 }  // namespace vectron::rpc

@@ -51,7 +51,8 @@ bool PercentDecode(std::string_view text, bool plus_is_space, std::string& out) 
 }
 
 absl::Status RouteTable::Parse(std::string_view path, std::vector<Pattern::Segment>& segments) {
-  if (path.empty() || path.front() != '/') return InvalidArgument("route \"{}\" does not begin with a slash", path);
+  if (path.empty() || path.front() != '/')
+    return InvalidArgument("route \"{}\" does not begin with a slash", path);
   std::set<std::string_view> names;
   for (const std::string_view text : Split(path)) {
     if (!segments.empty() && segments.back().kind == Pattern::Kind::kRest) {
@@ -61,10 +62,12 @@ absl::Status RouteTable::Parse(std::string_view path, std::vector<Pattern::Segme
       segments.push_back({Pattern::Kind::kRest, ""});
     } else if (text.size() > 2 && text.front() == '{' && text.back() == '}') {
       const std::string_view name = text.substr(1, text.size() - 2);
-      if (!names.insert(name).second) return InvalidArgument("route \"{}\" names {} twice", path, name);
+      if (!names.insert(name).second)
+        return InvalidArgument("route \"{}\" names {} twice", path, name);
       segments.push_back({Pattern::Kind::kName, std::string(name)});
     } else if (text.find_first_of("{}*%") != std::string_view::npos) {
-      return InvalidArgument("route \"{}\": segment \"{}\" is no literal, {{name}} or **", path, text);
+      return InvalidArgument("route \"{}\": segment \"{}\" is no literal, {{name}} or **", path,
+                             text);
     } else {
       segments.push_back({Pattern::Kind::kLiteral, std::string(text)});
     }
@@ -77,16 +80,18 @@ absl::Status RouteTable::Add(Route route) {
   RETURN_IF_ERROR(Parse(route.path, pattern.segments));
   // Order: kinds from left to right, a literal first; equal kinds by their literals.
   const auto less = [](const Pattern& a, const Pattern& b) {
-    return std::lexicographical_compare(a.segments.begin(), a.segments.end(), b.segments.begin(), b.segments.end(),
-                                        [](const Pattern::Segment& x, const Pattern::Segment& y) {
-                                          if (x.kind != y.kind) return x.kind < y.kind;
-                                          return x.kind == Pattern::Kind::kLiteral && x.text < y.text;
-                                        });
+    return std::lexicographical_compare(
+        a.segments.begin(), a.segments.end(), b.segments.begin(), b.segments.end(),
+        [](const Pattern::Segment& x, const Pattern::Segment& y) {
+          if (x.kind != y.kind) return x.kind < y.kind;
+          return x.kind == Pattern::Kind::kLiteral && x.text < y.text;
+        });
   };
   const auto [begin, end] = std::equal_range(patterns_.begin(), patterns_.end(), pattern, less);
   for (auto it = begin; it != end; ++it) {
     if (it->route->verb == route.verb) {
-      return AlreadyExists("{} {} clashes with {}", VerbName(route.verb), route.path, it->route->path);
+      return AlreadyExists("{} {} clashes with {}", VerbName(route.verb), route.path,
+                           it->route->path);
     }
   }
   routes_.push_back(std::make_unique<Route>(std::move(route)));
@@ -117,7 +122,8 @@ RouteTable::Result RouteTable::Match(HttpVerb verb, std::string_view path) const
     if (rest ? segments.size() < fixed : segments.size() != fixed) return false;
     for (size_t i = 0; i < fixed; ++i) {
       const Pattern::Segment& wanted = pattern.segments[i];
-      if (wanted.kind == Pattern::Kind::kLiteral ? wanted.text != segments[i] : segments[i].empty()) return false;
+      if (wanted.kind == Pattern::Kind::kLiteral ? wanted.text != segments[i] : segments[i].empty())
+        return false;
     }
     return true;
   };

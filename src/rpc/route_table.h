@@ -14,11 +14,13 @@
 
 namespace vectron::rpc {
 
-// Paths are patterns of segments: a literal, `{name}` (one segment, not empty) or, last, `**` (any rest, also none). Where several match,
-// a literal beats a name and a name beats `**`, from left to right. Immutable once filled; thread-compatible.
+// Paths are patterns of segments: a literal, `{name}` (one segment, not empty) or, last, `**` (any
+// rest, also none). Where several match, a literal beats a name and a name beats `**`, from left to
+// right. Immutable once filled; thread-compatible.
 class RouteTable {
  public:
-  // plain: a wrong verb on its path is 405 (else 501). target: what the caller makes of it, given back by Match.
+  // plain: a wrong verb on its path is 405 (else 501). target: what the caller makes of it, given
+  // back by Match.
   struct Route {
     HttpVerb verb = HttpVerb::kGet;
     std::string path;
@@ -26,7 +28,8 @@ class RouteTable {
     size_t target = 0;
   };
 
-  // AlreadyExists when a route of the same verb matches exactly the same paths; InvalidArgument for a malformed pattern.
+  // AlreadyExists when a route of the same verb matches exactly the same paths; InvalidArgument for
+  // a malformed pattern.
   absl::Status Add(Route route);
 
   enum class Outcome { kMatch, kNotFound, kWrongVerb, kBadEscape };
@@ -36,7 +39,8 @@ class RouteTable {
     PathParams params;             // of a match; names refer to the table
     std::string allowed;           // of a wrong verb: "GET, HEAD, POST"
   };
-  // `path` as sent, without the query. Segments are percent-decoded one by one, so "%2F" is no separator. A HEAD matches a GET route.
+  // `path` as sent, without the query. Segments are percent-decoded one by one, so "%2F" is no
+  // separator. A HEAD matches a GET route.
   Result Match(HttpVerb verb, std::string_view path) const;
 
   const std::vector<std::unique_ptr<Route>>& routes() const { return routes_; }
@@ -57,7 +61,8 @@ class RouteTable {
   std::vector<Pattern> patterns_;  // most specific first
 };
 
-// Appends the decoded bytes; false for a bad escape ("%", "%2", "%zz"). `plus_is_space`: as in a query.
+// Appends the decoded bytes; false for a bad escape ("%", "%2", "%zz"). `plus_is_space`: as in a
+// query.
 bool PercentDecode(std::string_view text, bool plus_is_space, std::string& out);
 
 }  // namespace vectron::rpc

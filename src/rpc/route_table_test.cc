@@ -83,10 +83,12 @@ TEST(RouteTable, NamesTheVerbsOfAKnownPath) {
 
 TEST(RouteTable, RefusesClashesAndMalformedPatterns) {
   RouteTable table = SampleTable();
-  EXPECT_EQ(table.Add({HttpVerb::kDelete, "/v1/collections/{other}", false, 9}).code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(table.Add({HttpVerb::kDelete, "/v1/collections/{other}", false, 9}).code(),
+            absl::StatusCode::kAlreadyExists);
   EXPECT_TRUE(table.Add({HttpVerb::kPut, "/v1/collections/{other}", false, 9}).ok());
   for (const char* bad : {"", "v1", "/a/**/b", "/{a}/{a}", "/a{b}", "/{}", "/a%20b", "/{a"}) {
-    EXPECT_EQ(table.Add({HttpVerb::kGet, bad, false, 9}).code(), absl::StatusCode::kInvalidArgument) << bad;
+    EXPECT_EQ(table.Add({HttpVerb::kGet, bad, false, 9}).code(), absl::StatusCode::kInvalidArgument)
+        << bad;
   }
 }
 

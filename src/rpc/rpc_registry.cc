@@ -10,7 +10,8 @@ namespace vectron::rpc {
 namespace {
 
 constexpr std::array<const char*, 3> kProtocolNames = {"in_process", "http", "grpc"};
-constexpr int64_t kBusyRetryMs = 100;  // calls end within milliseconds; a client should not hammer meanwhile
+constexpr int64_t kBusyRetryMs =
+    100;  // calls end within milliseconds; a client should not hammer meanwhile
 
 }  // namespace
 
@@ -20,19 +21,23 @@ RpcMethod::RpcMethod(const google::protobuf::MethodDescriptor& descriptor, Metri
       route_(descriptor.options().GetExtension(options::route)),
       metrics_(metrics) {
   for (size_t i = 0; i < seconds_.size(); ++i) {
-    seconds_[i] = &metrics.AddHistogram("vectron_rpc_seconds", "Time of a call from its head to its end.",
-                                        {{"method", name()}, {"protocol", kProtocolNames[i]}}, LatencyBounds());
+    seconds_[i] = &metrics.AddHistogram(
+        "vectron_rpc_seconds", "Time of a call from its head to its end.",
+        {{"method", name()}, {"protocol", kProtocolNames[i]}}, LatencyBounds());
   }
 }
 
 void RpcMethod::Record(Protocol protocol, absl::StatusCode code, double seconds) const {
   const auto row = static_cast<size_t>(protocol);
-  const size_t column = std::min<size_t>(static_cast<size_t>(code), ended_[row].size() - 1);
+  const auto number = static_cast<size_t>(code);
+  const size_t column =
+      number < ended_[row].size() ? number : static_cast<size_t>(absl::StatusCode::kUnknown);
   Counter* counter = ended_[row][column].load(std::memory_order_acquire);
   if (counter == nullptr) {
-    counter = &metrics_.AddCounter(
-        "vectron_rpc_calls_total", "Calls ended.",
-        {{"method", name()}, {"protocol", kProtocolNames[row]}, {"code", std::string(CodeName(code))}});
+    counter = &metrics_.AddCounter("vectron_rpc_calls_total", "Calls ended.",
+                                   {{"method", name()},
+                                    {"protocol", kProtocolNames[row]},
+                                    {"code", std::string(CodeName(code))}});
     ended_[row][column].store(counter, std::memory_order_release);
   }
   counter->Increment();
@@ -103,7 +108,9 @@ void RpcRegistry::Json(std::string_view name, JsonHandler handler) {
   found->second->json = std::move(handler);
 }
 
-void RpcRegistry::AddMiddleware(Middleware middleware) { middlewares_.push_back(std::move(middleware)); }
+void RpcRegistry::AddMiddleware(Middleware middleware) {
+  middlewares_.push_back(std::move(middleware));
+}
 
 const RpcMethod* RpcRegistry::Find(std::string_view name) const {
   const auto found = by_name_.find(name);
@@ -114,9 +121,10 @@ void RpcRegistry::Begin(const RpcMethod& method, CallContext& context, RpcDone a
   context.method = &method;
   if (context.start_nanos == 0) context.start_nanos = clock_.MonotonicNanos();
   const size_t before = in_flight_.fetch_add(1, std::memory_order_relaxed);
-  in_flight_gauge_.Set(static_cast<double>(before + 1));
+  in_flight_gauge_.Add(1);
   if (before >= options_.max_in_flight) {
-    admitted(WithRetryAfter(ResourceExhausted("{} calls are in flight, the most allowed", before), kBusyRetryMs));
+    admitted(WithRetryAfter(ResourceExhausted("{} calls are in flight, the most allowed", before),
+                            kBusyRetryMs));
     return;
   }
   if (context.deadline_nanos != 0 && context.deadline_nanos <= clock_.MonotonicNanos()) {
@@ -131,20 +139,21 @@ void RpcRegistry::RunMiddleware(size_t index, CallContext& context, RpcDone admi
     admitted(absl::OkStatus());
     return;
   }
-  middlewares_[index](context, [this, index, &context, admitted = std::move(admitted)](absl::Status status) {
-    if (!status.ok()) {
-      admitted(std::move(status));
-    } else {
-      RunMiddleware(index + 1, context, admitted);
-    }
-  });
+  middlewares_[index](context,
+                      [this, index, &context, admitted = std::move(admitted)](absl::Status status) {
+                        if (!status.ok()) {
+                          admitted(std::move(status));
+                        } else {
+                          RunMiddleware(index + 1, context, admitted);
+                        }
+                      });
 }
 
 void RpcRegistry::End(CallContext& context, absl::StatusCode code) const {
   CHECK(context.method != nullptr);
   const size_t before = in_flight_.fetch_sub(1, std::memory_order_relaxed);
   CHECK_GT(before, 0u);
-  in_flight_gauge_.Set(static_cast<double>(before - 1));
+  in_flight_gauge_.Add(-1);
   const int64_t nanos = clock_.MonotonicNanos() - context.start_nanos;
   context.method->Record(context.protocol, code, static_cast<double>(nanos) * 1e-9);
 }

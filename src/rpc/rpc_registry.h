@@ -2,13 +2,18 @@
 
 // The handlers of all RPCs, free of any protocol, and what runs before and after each of them.
 //
-// Order of a call, over both protocols: bound on calls in flight -> middlewares in the order they were added -> request parsed -> handler ->
-// metrics. Set up completely before a server starts; thread-safe from then on.
+// Order of a call, over both protocols: bound on calls in flight -> middlewares in the order they
+// were added -> request parsed -> handler -> metrics. Set up completely before a server starts;
+// thread-safe from then on.
 //
 //   RpcRegistry registry(metrics, clock, {});
-//   RETURN_IF_ERROR(registry.AddService(*v1::VectronService::descriptor...));   // reads routes and scopes
-//   registry.Unary<v1::GetRequest, v1::GetResponse>("vectron.v1.VectronService.Get",
-//       [this](CallContext& context, v1::GetRequest& request, v1::GetResponse& response, RpcDone done) {...});
+//   RETURN_IF_ERROR(registry.AddService(*v1::VectronService::descriptor...));   // reads routes and
+//   scopes registry.Unary<v1::GetRequest, v1::GetResponse>("vectron.v1.VectronService.Get",
+//       [this](CallContext& context, v1::GetRequest& request, v1::GetResponse& response, RpcDone
+//       done) {...});
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
 
 #include <array>
 #include <atomic>
@@ -21,9 +26,6 @@
 #include <string_view>
 #include <vector>
 
-#include <google/protobuf/descriptor.h>
-#include <google/protobuf/message.h>
-
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -34,11 +36,12 @@
 
 namespace vectron::rpc {
 
-// Ends a call; once, on any thread, maybe before the handler returns. The context, request and response are gone when it returns.
+// Ends a call; once, on any thread, maybe before the handler returns. The context, request and
+// response are gone when it returns.
 using RpcDone = std::function<void(absl::Status)>;
 
-// The request may be plundered, the response is filled in place (it may live on an arena: use Swap or set_allocated only with that in
-// mind) before `done(OK)`; it is ignored after an error.
+// The request may be plundered, the response is filled in place (it may live on an arena: use Swap
+// or set_allocated only with that in mind) before `done(OK)`; it is ignored after an error.
 template <typename Request, typename Response>
 using UnaryHandler = std::function<void(CallContext&, Request&, Response&, RpcDone done)>;
 
@@ -46,16 +49,20 @@ using UnaryHandler = std::function<void(CallContext&, Request&, Response&, RpcDo
 class AnyServerStream {
  public:
   virtual ~AnyServerStream() = default;
-  // Queues one message. False, and nothing queued, when kMaxQueuedStreamMessages wait for a slow reader or the call has ended.
+  // Queues one message. False, and nothing queued, when kMaxQueuedStreamMessages wait for a slow
+  // reader or the call has ended.
   virtual bool WriteMessage(const google::protobuf::Message& message) = 0;
-  // Queues the last message whatever waits, and ends the call with OK after it. The call has then ended.
+  // Queues the last message whatever waits, and ends the call with OK after it. The call has then
+  // ended.
   virtual void FinishWithMessage(const google::protobuf::Message& message) = 0;
-  // Ends the call after what is queued. Only the first end counts. A stream dropped without an end is INTERNAL.
+  // Ends the call after what is queued. Only the first end counts. A stream dropped without an end
+  // is INTERNAL.
   virtual void Finish(absl::Status status) = 0;
   // The client has gone or its deadline has passed; writes go nowhere.
   virtual bool cancelled() const = 0;
 };
-inline constexpr size_t kMaxQueuedStreamMessages = 16;  // a slow reader holds at most this many answers in memory
+inline constexpr size_t kMaxQueuedStreamMessages =
+    16;  // a slow reader holds at most this many answers in memory
 
 template <typename Response>
 class ServerStream {
@@ -74,12 +81,13 @@ class ServerStream {
 template <typename Request, typename Response>
 using StreamHandler = std::function<void(CallContext&, Request&, ServerStream<Response>)>;
 
-// Answers an RPC over HTTP from the raw body, past the generic transcoder: `done` takes the JSON of the response. The request lives until
-// `done` returns.
+// Answers an RPC over HTTP from the raw body, past the generic transcoder: `done` takes the JSON of
+// the response. The request lives until `done` returns.
 using JsonDone = std::function<void(absl::StatusOr<std::string> json)>;
 using JsonHandler = std::function<void(CallContext&, HttpRequest& request, JsonDone done)>;
 
-// Runs before a handler: calls `next` once, on any thread, with OK to go on or with the error that ends the call.
+// Runs before a handler: calls `next` once, on any thread, with OK to go on or with the error that
+// ends the call.
 using Middleware = std::function<void(CallContext&, RpcDone next)>;
 
 // One RPC. Everything but the counters is fixed once the servers start.
@@ -105,10 +113,12 @@ class RpcMethod {
   Stats stats() const;
 
   // At most one of the first two is set; json may be set beside unary.
-  std::function<void(CallContext&, google::protobuf::Message&, google::protobuf::Message&, RpcDone)> unary;
-  std::function<void(CallContext&, google::protobuf::Message&, std::shared_ptr<AnyServerStream>)> stream;
+  std::function<void(CallContext&, google::protobuf::Message&, google::protobuf::Message&, RpcDone)>
+      unary;
+  std::function<void(CallContext&, google::protobuf::Message&, std::shared_ptr<AnyServerStream>)>
+      stream;
   JsonHandler json;
-  const google::protobuf::Message* request_prototype = nullptr;   // set with unary and stream
+  const google::protobuf::Message* request_prototype = nullptr;  // set with unary and stream
   const google::protobuf::Message* response_prototype = nullptr;
 
  private:
@@ -120,11 +130,13 @@ class RpcMethod {
   options::Route route_;
   Metrics& metrics_;
   std::array<Histogram*, 3> seconds_{};  // by protocol
-  mutable std::array<std::array<std::atomic<Counter*>, 17>, 3> ended_{};  // by protocol and code; made on first use
+  mutable std::array<std::array<std::atomic<Counter*>, 17>, 3>
+      ended_{};  // by protocol and code; made on first use
 };
 
 struct RpcRegistryOptions {
-  size_t max_in_flight = 4096;  // calls begun and not ended; past it RESOURCE_EXHAUSTED with a hint to try again
+  size_t max_in_flight =
+      4096;  // calls begun and not ended; past it RESOURCE_EXHAUSTED with a hint to try again
 };
 
 class RpcRegistry {
@@ -135,23 +147,30 @@ class RpcRegistry {
   RpcRegistry(const RpcRegistry&) = delete;
   RpcRegistry& operator=(const RpcRegistry&) = delete;
 
-  // Makes the RPCs of a service known; those that never get a handler answer UNIMPLEMENTED. `full_name` as in
-  // "vectron.v1.VectronService", of a linked-in proto file (CHECK). FailedPrecondition names an RPC without a scope.
+  // Makes the RPCs of a service known; those that never get a handler answer UNIMPLEMENTED.
+  // `full_name` as in "vectron.v1.VectronService", of a linked-in proto file (CHECK).
+  // FailedPrecondition names an RPC without a scope.
   absl::Status AddService(std::string_view full_name);
 
-  // The handler of one RPC of an added service; name, types and kind must match and it must be the first (CHECK).
+  // The handler of one RPC of an added service; name, types and kind must match and it must be the
+  // first (CHECK).
   template <typename Request, typename Response>
   void Unary(std::string_view name, UnaryHandler<Request, Response> handler) {
-    RpcMethod& method = Claim(name, Request::default_instance(), Response::default_instance(), false);
-    method.unary = [handler = std::move(handler)](CallContext& context, google::protobuf::Message& request,
-                                                  google::protobuf::Message& response, RpcDone done) {
-      handler(context, static_cast<Request&>(request), static_cast<Response&>(response), std::move(done));
+    RpcMethod& method =
+        Claim(name, Request::default_instance(), Response::default_instance(), false);
+    method.unary = [handler = std::move(handler)](
+                       CallContext& context, google::protobuf::Message& request,
+                       google::protobuf::Message& response, RpcDone done) {
+      handler(context, static_cast<Request&>(request), static_cast<Response&>(response),
+              std::move(done));
     };
   }
   template <typename Request, typename Response>
   void Stream(std::string_view name, StreamHandler<Request, Response> handler) {
-    RpcMethod& method = Claim(name, Request::default_instance(), Response::default_instance(), true);
-    method.stream = [handler = std::move(handler)](CallContext& context, google::protobuf::Message& request,
+    RpcMethod& method =
+        Claim(name, Request::default_instance(), Response::default_instance(), true);
+    method.stream = [handler = std::move(handler)](CallContext& context,
+                                                   google::protobuf::Message& request,
                                                    std::shared_ptr<AnyServerStream> stream) {
       handler(context, static_cast<Request&>(request), ServerStream<Response>(std::move(stream)));
     };
@@ -164,12 +183,14 @@ class RpcRegistry {
   const RpcMethod* Find(std::string_view name) const;
   // In the order of their services and declarations.
   const std::vector<std::unique_ptr<RpcMethod>>& methods() const { return methods_; }
-  const std::vector<const google::protobuf::ServiceDescriptor*>& services() const { return services_; }
+  const std::vector<const google::protobuf::ServiceDescriptor*>& services() const {
+    return services_;
+  }
   const Clock& clock() const { return clock_; }
   size_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
 
-  // For the servers. Begin counts the call and runs the middlewares, then `admitted` with OK or the refusal; either way End follows
-  // exactly once. The context lives until End.
+  // For the servers. Begin counts the call and runs the middlewares, then `admitted` with OK or the
+  // refusal; either way End follows exactly once. The context lives until End.
   void Begin(const RpcMethod& method, CallContext& context, RpcDone admitted) const;
   void End(CallContext& context, absl::StatusCode code) const;
 
