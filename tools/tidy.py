@@ -31,7 +31,7 @@ for service in SERVICES:
 
 # pattern -> (why, folders where it is allowed); looked for in code without comments and strings.
 BANNED = [
-    (r"\bstd::(thread|jthread)\b", "threads are born in base/executor, rpc servers and apps", ("src/base/executor", "src/base/timer", "src/apps", "src/rpc", "bench", "tests")),
+    (r"\bstd::(thread|jthread)\b(?!::)", "threads are born in base/executor, rpc servers and apps", ("src/base/executor", "src/base/timer", "src/apps", "src/rpc", "bench", "tests")),
     (r"\b(rand|srand|sprintf|strcpy|strcat|gets)\s*\(", "banned C function", ()),
     (r"\bstd::(cout|cerr)\b", "use base/log.h, or fmt::print in apps", ("src/apps", "bench", "tests")),
     (r"\bstd::(random_device|mt19937)", "use base/random.h with a seed", ()),
@@ -160,7 +160,8 @@ def check_dead_headers(paths):
         if path.endswith(CODE):
             included.update(re.findall(r'#\s*include\s+"([^"]+)"', read(path)))
     for path in paths:
-        if path.startswith("src/") and path.endswith(".h") and path[4:] not in included:
+        named = path[4:] in included or "/include/" in path and os.path.basename(path) in included
+        if path.startswith("src/") and path.endswith(".h") and not named:
             fault(path, 1, "nothing includes this header")
 
 
