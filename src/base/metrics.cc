@@ -259,7 +259,8 @@ std::string Metrics::Expose() const {
     for (const auto& [name, family] : state_->families) {
       auto& target = family_of(name, family.help);
       for (const auto& [labels, metric] : family.metrics) {
-        std::visit([&](const auto& pointer) { AppendTo(target, labels, *pointer); }, metric);
+        std::visit([&, &key = labels](const auto& pointer) { AppendTo(target, key, *pointer); },
+                   metric);
       }
     }
   }
