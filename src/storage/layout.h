@@ -1,11 +1,13 @@
 #pragma once
 
-// Every key and value that Vectron keeps in a Kv, on one page; the same in words: docs/formats/store.md and log.md.
+// Every key and value that Vectron keeps in a Kv, on one page; the same in words:
+// docs/formats/store.md and log.md.
 //
 // Shard store (one per replica, write-ahead log off: the replicated log is its log)
 //   kPoints    point id                      -> u64 version, payload text
-//   kVectors   point id                      -> f32 or f16 components
-//   kMeta      "applied"                     -> u64 log index of the last applied entry, in the batch of its effects
+//   kVectors   point id                      -> f32 or f16 components, u64 version
+//   kMeta      "applied"                     -> u64 log index of the last applied entry, in the
+//   batch of its effects
 //              "schema"                      -> serialised CreateCollectionRequest
 //              "format"                      -> u64 version of this layout
 //              "points"                      -> u64 number of points
@@ -85,7 +87,8 @@ std::optional<LogPosition> ParseLogEntryKey(std::string_view key);
 // What stands before the command in an entry's value.
 struct LogEntryHeader {
   uint64_t term = 0;
-  uint64_t bytes_before = 0;  // command bytes of all entries of the group before this one, cut ones included
+  uint64_t bytes_before =
+      0;  // command bytes of all entries of the group before this one, cut ones included
 };
 inline constexpr size_t kLogEntryHeaderBytes = 16;
 std::string EncodeLogEntryHeader(const LogEntryHeader& header);
@@ -112,7 +115,8 @@ std::string LogHardStateKey(uint64_t group);
 std::string EncodeLogGroupRecord(const LogGroupRecord& record);
 absl::StatusOr<LogGroupRecord> DecodeLogGroupRecord(std::string_view bytes);
 
-// The least key above every key that begins with `prefix`: the end of a scan over it. "" (no end) when there is none.
+// The least key above every key that begins with `prefix`: the end of a scan over it. "" (no end)
+// when there is none.
 std::string PrefixEnd(std::string_view prefix);
 
 }  // namespace vectron::storage
