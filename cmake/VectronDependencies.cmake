@@ -16,4 +16,5 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 find_library(ROARING_LIBRARY roaring REQUIRED)   # Debian ships neither a CMake config nor a .pc file
 if(VECTRON_BUILD_TESTS)
   find_package(GTest REQUIRED)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
 endif()
