@@ -75,8 +75,7 @@ class LocalLogImpl : public LocalLog {
       : dir_(std::move(dir)), deps_(deps), store_(std::move(store)) {}
   ~LocalLogImpl() override;
 
-  absl::StatusOr<Replicator*> Attach(GroupId id, Applier& applier,
-                                     uint64_t applied_index) override;
+  absl::StatusOr<Replicator*> Attach(GroupId id, Applier& applier, uint64_t applied_index) override;
   void Detach(GroupId id) override;
   absl::Status Destroy(GroupId id) override;
   std::vector<GroupId> Groups() const override { return store_->Groups(); }
@@ -134,10 +133,10 @@ absl::Status LocalLogImpl::Replay(GroupId id, Applier& applier, uint64_t applied
   }
   uint64_t next = applied_index + 1;
   while (next < record.next_index) {
-    ASSIGN_OR_RETURN(std::vector<Entry> entries,
-                     store_->Read(id, {.first = next,
-                                       .last = record.next_index - 1,
-                                       .max_bytes = kLogReplayChunkBytes}));
+    ASSIGN_OR_RETURN(
+        std::vector<Entry> entries,
+        store_->Read(
+            id, {.first = next, .last = record.next_index - 1, .max_bytes = kLogReplayChunkBytes}));
     next = entries.back().index + 1;
     applier.Apply(std::move(entries));
   }
@@ -247,7 +246,8 @@ void LocalLogImpl::SetLogMarks(LocalGroup& group, uint64_t needed, uint64_t wish
 std::vector<Proposal> LocalLogImpl::TakeProposals() {
   std::vector<Proposal> taken;
   uint64_t bytes = 0;
-  while (!queue_.empty() && (taken.empty() || bytes + queue_.front().command.size() <= kMaxLogTurnBytes)) {
+  while (!queue_.empty() &&
+         (taken.empty() || bytes + queue_.front().command.size() <= kMaxLogTurnBytes)) {
     bytes += queue_.front().command.size();
     taken.push_back(std::move(queue_.front()));
     queue_.pop_front();
@@ -255,7 +255,8 @@ std::vector<Proposal> LocalLogImpl::TakeProposals() {
   return taken;
 }
 
-// The log thread: cuts, which are rare and would else wait for ever under load, and turns until nothing is proposed.
+// The log thread: cuts, which are rare and would else wait for ever under load, and turns until
+// nothing is proposed.
 void LocalLogImpl::Run() {
   while (true) {
     std::vector<Proposal> proposals;
@@ -320,7 +321,8 @@ absl::Status LocalLogImpl::WriteTurn(std::vector<std::unique_ptr<GroupTurn>>& tu
   }
   {
     const absl::MutexLock lock(&mutex_);
-    // After a failed write, what was queued before it. Stopping is no reason: that is still written.
+    // After a failed write, what was queued before it. Stopping is no reason: that is still
+    // written.
     if (stats_.failed) return refusal_;
   }
   if (BelowReserve(kFloorPart, bytes)) {
@@ -342,10 +344,12 @@ void LocalLogImpl::FailFrom(const absl::Status& status) {
   {
     const absl::MutexLock lock(&mutex_);
     stats_.failed = true;
-    refusal_ = Unavailable("log {}: refuses proposals since a write failed: {}", dir_, MessageOf(status));
+    refusal_ =
+        Unavailable("log {}: refuses proposals since a write failed: {}", dir_, MessageOf(status));
   }
   if (absl::IsResourceExhausted(status)) {
-    LogError("log {}: refuses proposals until a restart, the disk is full: {}", dir_, MessageOf(status));
+    LogError("log {}: refuses proposals until a restart, the disk is full: {}", dir_,
+             MessageOf(status));
   } else if (deps_.on_fatal) {
     deps_.on_fatal(status);
   } else {
@@ -365,7 +369,8 @@ void LocalLogImpl::HandOver(std::unique_ptr<GroupTurn> turn) {
     const size_t entries = shared->entries.size();
     uint64_t index = shared->entries.front().index;
     shared->group->applier_.Apply(std::move(shared->entries));
-    // First, so that who waits for `done` finds room. The group's queue, which Detach drains, keeps it alive until the end.
+    // First, so that who waits for `done` finds room. The group's queue, which Detach drains, keeps
+    // it alive until the end.
     Release(*shared->group, entries, shared->bytes);
     for (const Done& done : shared->done) done(index++);
   });
@@ -396,8 +401,10 @@ void LocalLogImpl::CutWhatIsDue(LocalGroup& group) {
   if (kept.ok() && *kept > deps_.group_log_bytes) cut = std::max(cut, needed);
   absl::Status status = kept.ok() ? store_->CutBefore(group.id_, cut) : kept.status();
   if (status.ok()) status = store_->FlushIfMostlyCut();
-  // A log that cannot be cut is only longer than it should be; one that cannot be written is found out by the next turn.
-  if (!status.ok()) LogWarning("log {}: group {}: not cut: {}", dir_, group.id_.value, MessageOf(status));
+  // A log that cannot be cut is only longer than it should be; one that cannot be written is found
+  // out by the next turn.
+  if (!status.ok())
+    LogWarning("log {}: group {}: not cut: {}", dir_, group.id_.value, MessageOf(status));
 }
 
 void LocalGroup::Propose(std::string command, Done done) {
@@ -421,7 +428,8 @@ uint64_t LocalGroup::first_index() const { return log_.store().Extent(id_).first
 absl::StatusOr<std::unique_ptr<LocalLog>> LocalLog::Open(const std::string& dir,
                                                          const LocalLogDeps& deps) {
   CHECK(deps.resources != nullptr);
-  constexpr size_t kNoTailCache = 0;  // entries are applied from memory and read again at start only
+  constexpr size_t kNoTailCache =
+      0;  // entries are applied from memory and read again at start only
   ASSIGN_OR_RETURN(std::unique_ptr<LogStore> store,
                    LogStore::Open(dir, *deps.resources, kNoTailCache));
   return Over(dir, deps, std::move(store));

@@ -1,6 +1,8 @@
 #include "shard/local_log.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,9 +12,6 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "absl/synchronization/mutex.h"
 #include "base/check.h"
@@ -97,7 +96,9 @@ class FullDisk : public FileSystem {
   absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
     return real_->Open(path, mode);
   }
-  absl::StatusOr<std::string> ReadAll(const std::string& path) override { return real_->ReadAll(path); }
+  absl::StatusOr<std::string> ReadAll(const std::string& path) override {
+    return real_->ReadAll(path);
+  }
   absl::Status WriteAtomically(const std::string& path, std::string_view bytes) override {
     return real_->WriteAtomically(path, bytes);
   }
@@ -291,7 +292,8 @@ TEST_F(LocalLogTest, RefusesWhatItCannotHold) {
   recorder.SetOpen(false);
   Waiter accepted;
   size_t refused = 0;
-  for (size_t i = 0; i < kMaxLogPendingEntriesPerGroup; ++i) replicator.Propose("x", accepted.Expect());
+  for (size_t i = 0; i < kMaxLogPendingEntriesPerGroup; ++i)
+    replicator.Propose("x", accepted.Expect());
   for (size_t i = 0; i < 3; ++i) {
     replicator.Propose("x", [&](absl::StatusOr<uint64_t> result) {
       if (absl::IsResourceExhausted(result.status())) ++refused;
@@ -331,8 +333,8 @@ TEST_F(LocalLogTest, DetachWaitsForWhatWasProposed) {
 
 // --- kill -9 of another process ---
 
-// The child: proposes from several threads to three groups, and writes "group index" to descriptor 3 for each acknowledgement.
-// Run by the test below with the folder in the environment.
+// The child: proposes from several threads to three groups, and writes "group index" to descriptor
+// 3 for each acknowledgement. Run by the test below with the folder in the environment.
 TEST(LocalLogChild, DISABLED_ProposesUntilKilled) {
   const char* dir = std::getenv("VECTRON_TEST_LOG_DIR");
   ASSERT_NE(dir, nullptr);
@@ -368,7 +370,8 @@ TEST(LocalLogChild, DISABLED_ProposesUntilKilled) {
   }
 }
 
-// Runs the child until `acks` lines came, kills it, returns the highest acknowledged index per group.
+// Runs the child until `acks` lines came, kills it, returns the highest acknowledged index per
+// group.
 std::map<uint64_t, uint64_t> RunAndKill(const std::string& dir, uint64_t acks) {
   int ends[2];
   CHECK(::pipe(ends) == 0);
@@ -436,7 +439,8 @@ TEST_F(LocalLogTest, ATornTailIsDroppedAndAFlippedByteIsDataLoss) {
   }
   std::string newest;
   for (const auto& entry : fs::directory_iterator(dir_ / "log")) {
-    if (entry.path().extension() == ".log") newest = std::max(newest, entry.path().filename().string());
+    if (entry.path().extension() == ".log")
+      newest = std::max(newest, entry.path().filename().string());
   }
   const uint64_t size = fs::file_size(dir_ / "log" + "/" + newest);
   for (int trial = 0; trial < 30; ++trial) {

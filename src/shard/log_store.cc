@@ -13,9 +13,10 @@ using storage::kLogEntries;
 using storage::kLogGroups;
 using storage::LogGroupRecord;
 
-constexpr size_t kWriteBufferBytes = size_t{8} << 20;  // what a start may have to replay from the write-ahead log
+constexpr size_t kWriteBufferBytes =
+    size_t{8} << 20;  // what a start may have to replay from the write-ahead log
 constexpr uint64_t kWorthFlushingBytes = uint64_t{2} << 20;
-constexpr size_t kMaxCachedCommandBytes = 64 << 10;     // larger ones would push out all others
+constexpr size_t kMaxCachedCommandBytes = 64 << 10;  // larger ones would push out all others
 
 std::string EntryKey(GroupId group, uint64_t index) {
   return storage::LogEntryKey({.group = group.value, .index = index});
@@ -25,7 +26,8 @@ std::string EntryKey(GroupId group, uint64_t index) {
 std::string EntriesEnd(GroupId group) { return EntryKey(group, ~uint64_t{0}); }
 
 absl::Status CheckFormat(storage::Kv& kv, const std::string& name) {
-  ASSIGN_OR_RETURN(const std::optional<std::string> format, kv.Get(kLogGroups, storage::kFormatKey));
+  ASSIGN_OR_RETURN(const std::optional<std::string> format,
+                   kv.Get(kLogGroups, storage::kFormatKey));
   if (!format) {
     storage::WriteBatch batch;
     batch.Put(kLogGroups, std::string(storage::kFormatKey),
@@ -60,8 +62,7 @@ absl::StatusOr<std::unique_ptr<LogStore>> LogStore::Over(std::unique_ptr<storage
                                                          std::string name,
                                                          size_t tail_cache_bytes) {
   RETURN_IF_ERROR(CheckFormat(*kv, name));
-  std::unique_ptr<LogStore> store(
-      new LogStore(std::move(kv), std::move(name), tail_cache_bytes));
+  std::unique_ptr<LogStore> store(new LogStore(std::move(kv), std::move(name), tail_cache_bytes));
   RETURN_IF_ERROR(store->Load());
   return store;
 }
@@ -82,7 +83,8 @@ absl::Status LogStore::Load() {
     return true;
   };
   RETURN_IF_ERROR(kv_->Scan(kLogGroups, std::string_view(first).substr(0, 1),
-                            storage::PrefixEnd(std::string_view(first).substr(0, 1)), nullptr, visit));
+                            storage::PrefixEnd(std::string_view(first).substr(0, 1)), nullptr,
+                            visit));
   RETURN_IF_ERROR(status);
   const absl::MutexLock lock(&mutex_);
   groups_ = std::move(groups);
@@ -136,10 +138,10 @@ absl::StatusOr<LogGroupRecord> LogStore::Stage(const LogAppend& append,
   }
   for (const Entry& entry : *append.entries) {
     CHECK_EQ(entry.index, record.next_index);
-    batch.Put(kLogEntries, EntryKey(append.group, entry.index),
-              storage::EncodeLogEntryHeader(
-                  {.term = entry.term, .bytes_before = record.bytes_after}),
-              entry.command);
+    batch.Put(
+        kLogEntries, EntryKey(append.group, entry.index),
+        storage::EncodeLogEntryHeader({.term = entry.term, .bytes_before = record.bytes_after}),
+        entry.command);
     record.bytes_after += entry.command.size();
     record.next_index = entry.index + 1;
     record.last_term = entry.term;
@@ -226,12 +228,12 @@ absl::StatusOr<std::vector<Entry>> LogStore::Read(GroupId group, const ReadRange
     const absl::StatusOr<storage::LogEntryValue> entry = storage::DecodeLogEntryValue(value);
     const uint64_t wanted = range.first + entries.size();
     if (!position || position->index != wanted || !entry.ok()) {
-      status = DataLoss("log {}: group {}: entry {} is missing or damaged", name_, group.value, wanted);
+      status =
+          DataLoss("log {}: group {}: entry {} is missing or damaged", name_, group.value, wanted);
       return false;
     }
-    entries.push_back({.term = entry->header.term,
-                       .index = wanted,
-                       .command = std::string(entry->command)});
+    entries.push_back(
+        {.term = entry->header.term, .index = wanted, .command = std::string(entry->command)});
     bytes += entry->command.size();
     return bytes <= range.max_bytes;
   };
@@ -240,7 +242,8 @@ absl::StatusOr<std::vector<Entry>> LogStore::Read(GroupId group, const ReadRange
   RETURN_IF_ERROR(status);
   const uint64_t read = entries.size();
   if (read == 0 || (bytes <= range.max_bytes && read != range.last - range.first + 1)) {
-    return DataLoss("log {}: group {}: entry {} is missing", name_, group.value, range.first + read);
+    return DataLoss("log {}: group {}: entry {} is missing", name_, group.value,
+                    range.first + read);
   }
   return entries;
 }

@@ -1,9 +1,11 @@
 #pragma once
 
-// The logs of all groups of a node in one store with a write-ahead log: append, read, cut. No threads of its own.
+// The logs of all groups of a node in one store with a write-ahead log: append, read, cut. No
+// threads of its own.
 //
-// What open finds is a prefix of what was appended, and holds everything whose Append returned OK. Each group's entries are
-// consecutive; a gap, a bad checksum or an undecodable value is DataLoss naming the file or the entry, never fewer entries.
+// What open finds is a prefix of what was appended, and holds everything whose Append returned OK.
+// Each group's entries are consecutive; a gap, a bad checksum or an undecodable value is DataLoss
+// naming the file or the entry, never fewer entries.
 
 #include <cstddef>
 #include <cstdint>
@@ -26,12 +28,12 @@
 
 namespace vectron::shard {
 
-// Entries of one group, at consecutive indexes. The first may be at most one past the group's last; entries already there
-// from its index on are replaced.
+// Entries of one group, at consecutive indexes. The first may be at most one past the group's last;
+// entries already there from its index on are replaced.
 struct LogAppend {
   GroupId group;
-  const std::vector<Entry>* entries = nullptr;      // may be null: hard state only
-  std::optional<std::string_view> hard_state;       // opaque; kept as is when not given
+  const std::vector<Entry>* entries = nullptr;  // may be null: hard state only
+  std::optional<std::string_view> hard_state;   // opaque; kept as is when not given
 };
 
 // Thread-safe, but what changes one group (Append, CutBefore, Restart, Destroy) must not overlap.
@@ -46,11 +48,12 @@ class LogStore {
                                                         std::string name, size_t tail_cache_bytes);
   ~LogStore();
 
-  // One write and one sync for all. After an error what is on disk is unknown, and every later Append is refused.
+  // One write and one sync for all. After an error what is on disk is unknown, and every later
+  // Append is refused.
   absl::Status Append(const std::vector<LogAppend>& appends);
 
-  // Entries [first, last]. Stops early, after at least one entry, once the commands exceed max_bytes.
-  // NotFound: not all of them are in the log. DataLoss.
+  // Entries [first, last]. Stops early, after at least one entry, once the commands exceed
+  // max_bytes. NotFound: not all of them are in the log. DataLoss.
   struct ReadRange {
     uint64_t first = 0;
     uint64_t last = 0;
@@ -61,13 +64,16 @@ class LogStore {
   // "" when none was written.
   absl::StatusOr<std::string> ReadHardState(GroupId group) const;
 
-  // Drops entries below `index` (at most one past the last). Not synced: a crash may bring them back.
+  // Drops entries below `index` (at most one past the last). Not synced: a crash may bring them
+  // back.
   absl::Status CutBefore(GroupId group, uint64_t index);
-  // Flushes when most of what is unflushed has been cut, which costs little and spares the next start its replay.
+  // Flushes when most of what is unflushed has been cut, which costs little and spares the next
+  // start its replay.
   absl::Status FlushIfMostlyCut();
   // Command bytes of the entries [index, last].
   absl::StatusOr<uint64_t> BytesFrom(GroupId group, uint64_t index) const;
-  // Starts a group's log as if entries up to `index` had been there and were cut; what it held is dropped. Synced.
+  // Starts a group's log as if entries up to `index` had been there and were cut; what it held is
+  // dropped. Synced.
   absl::Status Restart(GroupId group, uint64_t index, uint64_t term);
   // Removes every trace of a group. Synced.
   absl::Status Destroy(GroupId group);

@@ -1,9 +1,9 @@
 #include "shard/log_store.h"
 
+#include <gtest/gtest.h>
+
 #include <cstdlib>
 #include <filesystem>
-
-#include <gtest/gtest.h>
 
 #include "base/check.h"
 #include "base/random.h"
@@ -21,7 +21,8 @@ constexpr size_t kCacheBytes = 4'096;
 std::vector<Entry> Entries(uint64_t first, uint64_t count, uint64_t term = 1) {
   std::vector<Entry> entries;
   for (uint64_t i = first; i < first + count; ++i) {
-    entries.push_back({.term = term, .index = i, .command = std::to_string(i) + "@" + std::to_string(term)});
+    entries.push_back(
+        {.term = term, .index = i, .command = std::to_string(i) + "@" + std::to_string(term)});
   }
   return entries;
 }
@@ -52,8 +53,10 @@ TEST(LogStore, ReadsBackWhatWasAppended) {
     const auto store = OverMemory(kv, cache);
     const auto one = Entries(1, 3);
     const auto two = Entries(1, 1);
-    ASSERT_TRUE(store->Append({{.group = kGroup, .entries = &one, .hard_state = {}},
-                               {.group = kOther, .entries = &two, .hard_state = "vote"}}).ok());
+    ASSERT_TRUE(store
+                    ->Append({{.group = kGroup, .entries = &one, .hard_state = {}},
+                              {.group = kOther, .entries = &two, .hard_state = "vote"}})
+                    .ok());
     MustAppend(*store, kGroup, Entries(4, 2, 2));
     EXPECT_EQ(Text(store->Read(kGroup, {.first = 1, .last = 5})), "1@1 2@1 3@1 4@2 5@2 ");
     EXPECT_EQ(Text(store->Read(kGroup, {.first = 3, .last = 4})), "3@1 4@2 ");
@@ -120,7 +123,8 @@ TEST(LogStore, ADestroyedGroupLeavesNothing) {
   EXPECT_EQ(store->Extent(kGroup), storage::LogGroupRecord());
   EXPECT_EQ(Text(store->Read(kOther, {.first = 1, .last = 2})), "1@1 2@1 ");
   int keys = 0;
-  ASSERT_TRUE(kv->Scan(storage::kLogEntries, "", "", nullptr, [&](auto, auto) { return ++keys > 0; }).ok());
+  ASSERT_TRUE(
+      kv->Scan(storage::kLogEntries, "", "", nullptr, [&](auto, auto) { return ++keys > 0; }).ok());
   EXPECT_EQ(keys, 2);
 }
 
@@ -168,7 +172,8 @@ TEST(LogStore, AFailedWriteChangesNothingInMemory) {
   EXPECT_EQ(Text(store->Read(kGroup, {.first = 1, .last = 2})), "1@1 2@1 ");
 }
 
-// Random appends, replacements, cuts and restarts over RocksDB against plain vectors, reopened now and then.
+// Random appends, replacements, cuts and restarts over RocksDB against plain vectors, reopened now
+// and then.
 TEST(LogStore, BehavesAsPlainVectorsUnderRandomOperations) {
   const uint64_t seed = SeedFromSystem();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
@@ -197,17 +202,22 @@ TEST(LogStore, BehavesAsPlainVectorsUnderRandomOperations) {
     } else if (random.OneIn(10)) {
       const uint64_t cut = model.first + random.Below(model.commands.size() + 1);
       ASSERT_TRUE(store->CutBefore(group, cut).ok());
-      model.commands.erase(model.commands.begin(), model.commands.begin() + static_cast<long>(cut - model.first));
+      model.commands.erase(model.commands.begin(),
+                           model.commands.begin() + static_cast<long>(cut - model.first));
       model.first = cut;
     } else if (random.OneIn(30)) {
       ASSERT_TRUE(store->Destroy(group).ok());
       model = Model();
     } else {
-      const uint64_t at = random.OneIn(4) ? model.first + random.Below(model.commands.size() + 1) : next;
+      const uint64_t at =
+          random.OneIn(4) ? model.first + random.Below(model.commands.size() + 1) : next;
       model.commands.resize(at - model.first);
       std::vector<Entry> entries;
       for (uint64_t i = at; i <= at + random.Below(5); ++i) {
-        entries.push_back({.term = 1, .index = i, .command = std::string(random.Below(random.OneIn(9) ? 9'000 : 40), 'c')});
+        entries.push_back(
+            {.term = 1,
+             .index = i,
+             .command = std::string(random.Below(random.OneIn(9) ? 9'000 : 40), 'c')});
         model.commands.push_back(entries.back().command);
       }
       MustAppend(*store, group, entries);
@@ -218,7 +228,8 @@ TEST(LogStore, BehavesAsPlainVectorsUnderRandomOperations) {
       ASSERT_EQ(extent.next_index, expected.first + expected.commands.size());
       if (expected.commands.empty() || !random.OneIn(4)) continue;
       const uint64_t from = random.Below(expected.commands.size());
-      const auto read = store->Read(GroupId{id}, {.first = expected.first + from, .last = extent.next_index - 1});
+      const auto read =
+          store->Read(GroupId{id}, {.first = expected.first + from, .last = extent.next_index - 1});
       ASSERT_TRUE(read.ok()) << read.status();
       uint64_t bytes = 0;
       for (size_t i = 0; i < read->size(); ++i) {

@@ -135,7 +135,8 @@ uint64_t KeywordPostings::memory_bytes() const {
                    (first_value_.capacity() + free_ids_.capacity()) * sizeof(ValueId) +
                    ids_.size() * (sizeof(std::string) + kNodeBytes);
   for (const Postings& postings : postings_) {
-    if (postings.text != nullptr && postings.text->capacity() > 15) bytes += postings.text->capacity();
+    if (postings.text != nullptr && postings.text->capacity() > 15)
+      bytes += postings.text->capacity();
     bytes += postings.few.capacity() * sizeof(uint32_t);
     if (postings.many != nullptr) bytes += BitmapMemoryBytes(*postings.many);
   }

@@ -1,16 +1,16 @@
 #pragma once
 
-// Sets of slots by text: a dictionary with a posting list for each value, and the values of each slot for its removal.
+// Sets of slots by text: a dictionary with a posting list for each value, and the values of each
+// slot for its removal.
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <roaring/roaring.hh>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
-
-#include <roaring/roaring.hh>
 
 #include "base/bytes.h"
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// Ordered durable bytes: the one interface to a store, with a RocksDB and a memory twin (rocks_kv.h, memory_kv.h).
+// Ordered durable bytes: the one interface to a store, with a RocksDB and a memory twin
+// (rocks_kv.h, memory_kv.h).
 
 #include <cstdint>
 #include <functional>
@@ -57,8 +58,9 @@ class KvSnapshot {
   virtual ~KvSnapshot() = default;
 };
 
-// Errors of every read and write: DataLoss naming the file (corruption), ResourceExhausted (disk full), Unavailable (the
-// store refuses writes after an earlier failure), Internal. A read that is not OK is never "not found". Thread-safe.
+// Errors of every read and write: DataLoss naming the file (corruption), ResourceExhausted (disk
+// full), Unavailable (the store refuses writes after an earlier failure), Internal. A read that is
+// not OK is never "not found". Thread-safe.
 class Kv {
  public:
   virtual ~Kv() = default;
@@ -69,15 +71,16 @@ class Kv {
   };
   virtual absl::Status Write(const WriteBatch& batch, Durability durability) = 0;
 
-  virtual absl::StatusOr<std::optional<std::string>> Get(Column column, std::string_view key) const = 0;
+  virtual absl::StatusOr<std::optional<std::string>> Get(Column column,
+                                                         std::string_view key) const = 0;
   // One entry per key, in order.
   virtual absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
       Column column, const std::vector<std::string_view>& keys) const = 0;
-  // Calls visit for keys in [begin, end) in order (an empty end is no end) until it returns false. `snapshot` may be null.
-  virtual absl::Status Scan(Column column, std::string_view begin, std::string_view end,
-                            const KvSnapshot* snapshot,
-                            const std::function<bool(std::string_view key, std::string_view value)>&
-                                visit) const = 0;
+  // Calls visit for keys in [begin, end) in order (an empty end is no end) until it returns false.
+  // `snapshot` may be null.
+  virtual absl::Status Scan(
+      Column column, std::string_view begin, std::string_view end, const KvSnapshot* snapshot,
+      const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
   virtual std::unique_ptr<const KvSnapshot> TakeSnapshot() const = 0;
 
   // All writes before the call are in files on disk when it returns (atomically over all columns).

@@ -2,11 +2,11 @@
 
 #include "storage/kv.h"
 
+#include <gtest/gtest.h>
+
 #include <filesystem>
 #include <map>
 #include <set>
-
-#include <gtest/gtest.h>
 
 #include "base/random.h"
 #include "base/temp_dir.h"
@@ -45,8 +45,8 @@ class RocksHarness : public Harness {
  public:
   explicit RocksHarness(WriteAheadLog log) : log_(log) { Open(); }
   Kv& kv() override { return *kv_; }
-  // Files as they are under a running store are what kill -9 leaves, if they are of one moment: copied again until nothing
-  // moved meanwhile.
+  // Files as they are under a running store are what kill -9 leaves, if they are of one moment:
+  // copied again until nothing moved meanwhile.
   void Crash() override {
     const std::string left = dir_ / ("crash" + std::to_string(++crashes_));
     while (true) {
@@ -177,10 +177,12 @@ TEST_P(KvContract, ScansTheHalfOpenRangeInOrderUntilToldToStop) {
 TEST_P(KvContract, AScanMayWriteAndDoesNotSeeIt) {
   Put(kA, "a", "1");
   int seen = 0;
-  ASSERT_TRUE(kv().Scan(kA, "", "", nullptr, [&](std::string_view, std::string_view) {
-    Put(kA, "b" + std::to_string(seen), "x");
-    return ++seen < 5;
-  }).ok());
+  ASSERT_TRUE(kv().Scan(kA, "", "", nullptr,
+                        [&](std::string_view, std::string_view) {
+                          Put(kA, "b" + std::to_string(seen), "x");
+                          return ++seen < 5;
+                        })
+                  .ok());
   EXPECT_EQ(seen, 1);
 }
 
@@ -212,8 +214,8 @@ TEST_P(KvContract, BufferedWritesSurviveACrashWithALogElseAsOfTheLastFlush) {
   EXPECT_EQ(Get(kA, "buffered"), GetParam().log == WriteAheadLog::kOn ? "2" : "(none)");
 }
 
-// Random operations against a plain model with crashes: what is left is the newest state, or without a log some state between
-// the last flush and now, the same one in both columns.
+// Random operations against a plain model with crashes: what is left is the newest state, or
+// without a log some state between the last flush and now, the same one in both columns.
 TEST_P(KvContract, BehavesAsAMapUnderRandomOperationsAndCrashes) {
   const uint64_t seed = SeedFromSystem();
   SCOPED_TRACE(testing::Message() << "seed " << seed);

@@ -92,7 +92,8 @@ std::string LogEntryKey(const LogPosition& position) {
 
 std::optional<LogPosition> ParseLogEntryKey(std::string_view key) {
   if (key.size() != 16) return std::nullopt;
-  return LogPosition{.group = LoadBigEndian64(key.data()), .index = LoadBigEndian64(key.data() + 8)};
+  return LogPosition{.group = LoadBigEndian64(key.data()),
+                     .index = LoadBigEndian64(key.data() + 8)};
 }
 
 std::string EncodeLogEntryHeader(const LogEntryHeader& header) {

@@ -46,8 +46,7 @@ TEST(Layout, LogKeysSortByGroupThenIndex) {
 }
 
 TEST(Layout, LogValuesRoundTrip) {
-  const std::string entry_bytes =
-      EncodeLogEntryHeader({.term = 3, .bytes_before = 4}) + "command";
+  const std::string entry_bytes = EncodeLogEntryHeader({.term = 3, .bytes_before = 4}) + "command";
   const auto entry = DecodeLogEntryValue(entry_bytes);
   ASSERT_TRUE(entry.ok());
   EXPECT_EQ(entry->header.term, 3U);

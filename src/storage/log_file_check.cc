@@ -14,7 +14,8 @@ namespace {
 
 constexpr uint64_t kBlockBytes = 32'768;
 constexpr size_t kHeaderBytes = 7;
-constexpr uint8_t kLastType = 4;  // full, first, middle, last; others are of options that we do not use
+constexpr uint8_t kLastType =
+    4;  // full, first, middle, last; others are of options that we do not use
 
 uint32_t Mask(uint32_t crc) { return ((crc >> 15) | (crc << 17)) + 0xa282ead8U; }
 
@@ -44,7 +45,8 @@ bool SomePrefixFits(const Header& header, std::string_view data) {
   return false;
 }
 
-// Checks the records of one block. `last`: the file ends with it. Returns what is wrong, "" for nothing, and where.
+// Checks the records of one block. `last`: the file ends with it. Returns what is wrong, "" for
+// nothing, and where.
 struct Fault {
   std::string what;
   size_t offset = 0;

@@ -1,7 +1,7 @@
 #pragma once
 
-// Kv in memory: the plain twin of rocks_kv.h, for tests of everything above a store. The first write to a column after a
-// snapshot, a scan or a flush copies the whole column.
+// Kv in memory: the plain twin of rocks_kv.h, for tests of everything above a store. The first
+// write to a column after a snapshot, a scan or a flush copies the whole column.
 
 #include <cstddef>
 #include <functional>
@@ -30,10 +30,9 @@ class MemoryKv : public Kv {
                                                  std::string_view key) const override;
   absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
       Column column, const std::vector<std::string_view>& keys) const override;
-  absl::Status Scan(Column column, std::string_view begin, std::string_view end,
-                    const KvSnapshot* snapshot,
-                    const std::function<bool(std::string_view, std::string_view)>& visit)
-      const override;
+  absl::Status Scan(
+      Column column, std::string_view begin, std::string_view end, const KvSnapshot* snapshot,
+      const std::function<bool(std::string_view, std::string_view)>& visit) const override;
   std::unique_ptr<const KvSnapshot> TakeSnapshot() const override;
   absl::Status Flush() override;
   // Unimplemented: there are no files.
@@ -41,7 +40,8 @@ class MemoryKv : public Kv {
   uint64_t disk_bytes() const override { return 0; }
   uint64_t memory_bytes() const override;
 
-  // What is left after kill -9 (`kProcess`) or a power cut (`kPower`): the writes that kv.h says survive.
+  // What is left after kill -9 (`kProcess`) or a power cut (`kPower`): the writes that kv.h says
+  // survive.
   enum class Crash : uint8_t { kProcess, kPower };
   void SimulateCrash(Crash crash);
   // From now on every write fails with `status`; OK ends it.
@@ -49,7 +49,8 @@ class MemoryKv : public Kv {
 
  private:
   using Map = std::map<std::string, std::string, std::less<>>;
-  using Columns = std::vector<std::shared_ptr<Map>>;  // shared with snapshots and scans, then not changed any more
+  using Columns = std::vector<std::shared_ptr<Map>>;  // shared with snapshots and scans, then not
+                                                      // changed any more
   class Snapshot;
 
   const Map& MapOf(Column column) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
@@ -61,7 +62,8 @@ class MemoryKv : public Kv {
   const WriteAheadLog write_ahead_log_;
   mutable absl::Mutex mutex_;
   Columns now_ ABSL_GUARDED_BY(mutex_);
-  mutable std::vector<char> shared_ ABSL_GUARDED_BY(mutex_);  // per column: somebody else may hold it
+  mutable std::vector<char> shared_
+      ABSL_GUARDED_BY(mutex_);               // per column: somebody else may hold it
   Columns durable_ ABSL_GUARDED_BY(mutex_);  // as of the last flush or synced write
   absl::Status write_error_ ABSL_GUARDED_BY(mutex_);
 };

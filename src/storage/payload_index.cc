@@ -75,7 +75,8 @@ KeyRange IntegerKeys(const NumberBounds& bounds) {
   return range;
 }
 
-// Keys of the doubles within the bounds. Neighbouring doubles have neighbouring keys; the key of -0.0 is never used.
+// Keys of the doubles within the bounds. Neighbouring doubles have neighbouring keys; the key of
+// -0.0 is never used.
 KeyRange FloatKeys(const NumberBounds& bounds) {
   KeyRange range;
   if (bounds.gte) RaiseFirst(range, OrderedKey(*bounds.gte));
@@ -100,7 +101,8 @@ KeyRange TimeKeys(const TimeBounds& bounds) {
   return range;
 }
 
-// What one field's slots have. The values that do not fit its type are kept apart by their kind only.
+// What one field's slots have. The values that do not fit its type are kept apart by their kind
+// only.
 struct Field {
   FieldType type = FieldType::kKeyword;
   Roaring exists;
@@ -361,7 +363,8 @@ uint64_t PayloadIndex::memory_bytes() const {
   const absl::ReaderMutexLock lock(&state_->mutex);
   uint64_t bytes = BitmapMemoryBytes(state_->slots);
   for (const std::unique_ptr<Field>& field : state_->fields) {
-    for (const Roaring* bitmap : std::as_const(*field).bitmaps()) bytes += BitmapMemoryBytes(*bitmap);
+    for (const Roaring* bitmap : std::as_const(*field).bitmaps())
+      bytes += BitmapMemoryBytes(*bitmap);
     bytes += sizeof(Field) + field->keys.memory_bytes() + field->keywords.memory_bytes();
   }
   return bytes;
@@ -423,7 +426,8 @@ absl::StatusOr<std::unique_ptr<PayloadIndex>> PayloadIndex::Parse(std::string_vi
     return DataLoss("payload index: its beginning does not parse");
   }
   if (count != index->fields_.size()) {
-    return FailedPrecondition("payload index: of {} fields, wanted {}", count, index->fields_.size());
+    return FailedPrecondition("payload index: of {} fields, wanted {}", count,
+                              index->fields_.size());
   }
   for (size_t i = 0; i < count; ++i) {
     const FieldSpec& spec = index->fields_[i];
@@ -439,7 +443,8 @@ absl::StatusOr<std::unique_ptr<PayloadIndex>> PayloadIndex::Parse(std::string_vi
       return DataLoss("payload index: field {} does not parse", name);
     }
   }
-  if (reader.remaining() != 0) return DataLoss("payload index: {} bytes too many", reader.remaining());
+  if (reader.remaining() != 0)
+    return DataLoss("payload index: {} bytes too many", reader.remaining());
   return index;
 }
 

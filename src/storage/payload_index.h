@@ -1,29 +1,32 @@
 #pragma once
 
-// Which slots of a vector index hold which payload values: in-memory bitmaps over slots for the indexed fields of a shard.
+// Which slots of a vector index hold which payload values: in-memory bitmaps over slots for the
+// indexed fields of a shard.
 //
-// The owner feeds each new slot the values that the field's path yields (arrays entered) and asks for the slots that pass a
-// condition. An answer has two disjoint parts: `matches` pass for sure; `unsure` must be checked against the stored payload.
-// No other slot passes. Slots are unsure only where a value does not fit its field's type (text in an integer field, a keyword
-// past kMaxKeywordBytes), so on data as declared every answer is exact. Slots of dead points stay until ClearSlots: the vector index hides them.
+// The owner feeds each new slot the values that the field's path yields (arrays entered) and asks
+// for the slots that pass a condition. An answer has two disjoint parts: `matches` pass for sure;
+// `unsure` must be checked against the stored payload. No other slot passes. Slots are unsure only
+// where a value does not fit its field's type (text in an integer field, a keyword past
+// kMaxKeywordBytes), so on data as declared every answer is exact. Slots of dead points stay until
+// ClearSlots: the vector index hides them.
 //
-// Keywords are a dictionary with a posting list each. Numbers and times are a radix tree over order-preserving 64-bit keys
-// whose inner nodes hold the union of what is below (docs/formats/payload-index.md), so a range is a few unions.
+// Keywords are a dictionary with a posting list each. Numbers and times are a radix tree over
+// order-preserving 64-bit keys whose inner nodes hold the union of what is below
+// (docs/formats/payload-index.md), so a range is a few unions.
 //
-// Thread-safe: writers take a lock exclusively and briefly, queries share it. Conditions of one query may be asked one by one:
-// a slot that a search can see does not change.
+// Thread-safe: writers take a lock exclusively and briefly, queries share it. Conditions of one
+// query may be asked one by one: a slot that a search can see does not change.
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <roaring/roaring.hh>
 #include <span>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
-
-#include <roaring/roaring.hh>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -43,15 +46,16 @@ struct TimeNanos {
   int64_t value = 0;
 };
 
-// A value of a payload or of a match. Text that is an RFC 3339 time is given as TimeNanos to a kDatetime field, and as text to
-// the others.
+// A value of a payload or of a match. Text that is an RFC 3339 time is given as TimeNanos to a
+// kDatetime field, and as text to the others.
 using Scalar = std::variant<bool, int64_t, double, std::string_view, TimeNanos>;
 
 // What one point has at one field.
 struct FieldFacts {
-  std::vector<Scalar> values;  // bools, numbers and texts; elements of arrays one by one; views live for the call
-  bool exists = false;         // the path yields a value, null included
-  bool empty = true;           // it yields none, or only null, "", [] or {}
+  std::vector<Scalar>
+      values;  // bools, numbers and texts; elements of arrays one by one; views live for the call
+  bool exists = false;  // the path yields a value, null included
+  bool empty = true;    // it yields none, or only null, "", [] or {}
 };
 
 struct NumberBounds {
@@ -73,8 +77,8 @@ class PayloadIndex {
   PayloadIndex(const PayloadIndex&) = delete;
   PayloadIndex& operator=(const PayloadIndex&) = delete;
 
-  // The index as Serialize wrote it. `fields`: as declared now. Errors: DataLoss (magic, length, CRC), FailedPrecondition
-  // (newer format, or made for other fields).
+  // The index as Serialize wrote it. `fields`: as declared now. Errors: DataLoss (magic, length,
+  // CRC), FailedPrecondition (newer format, or made for other fields).
   static absl::StatusOr<std::unique_ptr<PayloadIndex>> Parse(std::string_view bytes,
                                                              std::vector<FieldSpec> fields);
   // Magic, version, length, CRC32C and the contents.
@@ -91,12 +95,15 @@ class PayloadIndex {
 
   // The next three: nullopt when this field's index cannot tell.
   //
-  // Slots with a value that equals any of `any_of`: same type, but 1 equals 1.0, exactly, not by rounding to double. On a kDatetime
-  // field equal times may be different texts, so slots of an equal time are unsure.
+  // Slots with a value that equals any of `any_of`: same type, but 1 equals 1.0, exactly, not by
+  // rounding to double. On a kDatetime field equal times may be different texts, so slots of an
+  // equal time are unsure.
   std::optional<Answer> Match(size_t field, std::span<const Scalar> any_of) const;
-  // Slots with a number within all bounds given. Whole numbers compare with bounds exactly, not by rounding to double.
+  // Slots with a number within all bounds given. Whole numbers compare with bounds exactly, not by
+  // rounding to double.
   std::optional<Answer> NumberRange(size_t field, const NumberBounds& bounds) const;
-  // Slots with a text that is a time within all bounds given. A kKeyword field does not know its times.
+  // Slots with a text that is a time within all bounds given. A kKeyword field does not know its
+  // times.
   std::optional<Answer> TimeRange(size_t field, const TimeBounds& bounds) const;
   Roaring Exists(size_t field) const;
   Roaring IsEmpty(size_t field) const;

@@ -1,10 +1,10 @@
 #include "storage/payload_index.h"
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <map>
 #include <set>
-
-#include <gtest/gtest.h>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -24,7 +24,8 @@ struct Stored {
 };
 
 bool IsNumber(const Stored& stored) {
-  return std::holds_alternative<int64_t>(stored.value) || std::holds_alternative<double>(stored.value);
+  return std::holds_alternative<int64_t>(stored.value) ||
+         std::holds_alternative<double>(stored.value);
 }
 
 // long double holds every int64 and every double.
@@ -194,7 +195,8 @@ Stored RandomStored(Random& random, FieldType likely) {
       break;
   }
   // Two texts for every time.
-  const int64_t time = random.OneIn(10) ? RandomInteger(random) : static_cast<int64_t>(random.Below(50));
+  const int64_t time =
+      random.OneIn(10) ? RandomInteger(random) : static_cast<int64_t>(random.Below(50));
   return {(random.OneIn(2) ? "time " : "TIME ") + std::to_string(time), time};
 }
 
@@ -219,7 +221,8 @@ void CheckOneField(Twin& twin, size_t field, Random& random) {
     std::vector<Scalar> scalars;
     for (const Stored& stored : any_of) scalars.push_back(ToScalar(stored, type));
     twin.ExpectAnswer(twin.index().Match(field, scalars), field, [&](const Stored& stored) {
-      return std::any_of(any_of.begin(), any_of.end(), [&](const Stored& v) { return Equal(v, stored); });
+      return std::any_of(any_of.begin(), any_of.end(),
+                         [&](const Stored& v) { return Equal(v, stored); });
     });
 
     NumberBounds numbers;
@@ -304,7 +307,8 @@ TEST(PayloadIndex, OneEqualsOnePointZeroButLargeNumbersAreNotRounded) {
     const Scalar rounded = static_cast<double>(kLarge);
     EXPECT_TRUE(twin.index().Match(field, std::span(&rounded, 1))->matches.isEmpty());
   }
-  const auto above = twin.index().NumberRange(0, {.gt = static_cast<double>(kLarge), .gte = {}, .lt = {}, .lte = {}});
+  const auto above = twin.index().NumberRange(
+      0, {.gt = static_cast<double>(kLarge), .gte = {}, .lt = {}, .lte = {}});
   EXPECT_EQ(ToSet(above->matches), (Slots{2}));
 }
 
@@ -348,9 +352,8 @@ TEST(PayloadIndex, MemoryComesBackWhenSlotsAreCleared) {
 TEST(PayloadIndex, DamageOfAnyByteIsNoticed) {
   PayloadIndex index(kAllTypes);
   for (uint32_t slot = 0; slot < 40; ++slot) {
-    const FieldFacts facts{.values = {int64_t{slot}, std::string_view("word"), true},
-                           .exists = true,
-                           .empty = false};
+    const FieldFacts facts{
+        .values = {int64_t{slot}, std::string_view("word"), true}, .exists = true, .empty = false};
     index.Add(slot, std::vector<FieldFacts>(kAllTypes.size(), facts));
   }
   std::string bytes = index.Serialize();

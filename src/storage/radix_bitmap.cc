@@ -51,7 +51,8 @@ struct RadixBitmap::Node {
     slots.push_back(slot);
   }
 
-  // Makes this an inner node that tells apart keys like `key` that differ in `difference` (not 0), and not above it.
+  // Makes this an inner node that tells apart keys like `key` that differ in `difference` (not 0),
+  // and not above it.
   void BecomeInner(uint64_t key, uint64_t difference) {
     kind = Kind::kInner;
     const int top_bit = 63 - std::countl_zero(difference);
@@ -207,8 +208,8 @@ bool RadixBitmap::Node::Parse(ByteReader& reader, int depth, std::unique_ptr<Nod
 }
 
 uint64_t RadixBitmap::Node::memory_bytes() const {
-  uint64_t bytes = sizeof(Node) + keys.capacity() * sizeof(uint64_t) +
-                   slots.capacity() * sizeof(uint32_t);
+  uint64_t bytes =
+      sizeof(Node) + keys.capacity() * sizeof(uint64_t) + slots.capacity() * sizeof(uint32_t);
   if (kind != Kind::kLeaf) bytes += BitmapMemoryBytes(all);
   for (const std::unique_ptr<Node>& child : children) {
     if (child != nullptr) bytes += child->memory_bytes();
@@ -250,9 +251,7 @@ bool RadixBitmap::Parse(ByteReader& reader) {
   return present == 0 || Node::Parse(reader, 0, root_);
 }
 
-uint64_t RadixBitmap::memory_bytes() const {
-  return root_ == nullptr ? 0 : root_->memory_bytes();
-}
+uint64_t RadixBitmap::memory_bytes() const { return root_ == nullptr ? 0 : root_->memory_bytes(); }
 
 void PutBitmap(std::string& out, const Roaring& bitmap) {
   const size_t size = bitmap.getSizeInBytes();

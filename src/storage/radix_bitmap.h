@@ -1,21 +1,22 @@
 #pragma once
 
-// Sets of slots by 64-bit key, made for ranges: a radix tree whose inner nodes hold the union of what is below.
+// Sets of slots by 64-bit key, made for ranges: a radix tree whose inner nodes hold the union of
+// what is below.
 //
-// A range is the union of at most 2 (2^kBits - 1) whole nodes per level and two partial leaves, whatever the number of
-// keys in it. Leaves are short lists of (key, slot); a key with many slots has a node of its own. Runs of bits that all keys
-// share take no node (PATRICIA, Morrison 1968). A slot may have several keys.
+// A range is the union of at most 2 (2^kBits - 1) whole nodes per level and two partial leaves,
+// whatever the number of keys in it. Leaves are short lists of (key, slot); a key with many slots
+// has a node of its own. Runs of bits that all keys share take no node (PATRICIA, Morrison 1968). A
+// slot may have several keys.
 
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <roaring/roaring.hh>
 #include <span>
 #include <string>
 #include <vector>
-
-#include <roaring/roaring.hh>
 
 #include "base/bytes.h"
 
@@ -34,9 +35,9 @@ inline uint64_t OrderedKey(double value) {
 // Thread-compatible.
 class RadixBitmap {
  public:
-  static constexpr int kBits = 2;                // of the key per level
+  static constexpr int kBits = 2;  // of the key per level
   static constexpr size_t kFanOut = 1 << kBits;
-  static constexpr size_t kLeafEntries = 256;    // at most, in a leaf
+  static constexpr size_t kLeafEntries = 256;  // at most, in a leaf
 
   RadixBitmap();
   ~RadixBitmap();
@@ -47,7 +48,8 @@ class RadixBitmap {
   // Removes every entry of these slots, given in order.
   void Remove(std::span<const uint32_t> slots);
 
-  // Parts of an answer, gathered over several ranges and united once. The bitmaps are the tree's own.
+  // Parts of an answer, gathered over several ranges and united once. The bitmaps are the tree's
+  // own.
   struct Parts {
     std::vector<const Roaring*> bitmaps;
     std::vector<uint32_t> slots;
@@ -70,7 +72,8 @@ class RadixBitmap {
   std::unique_ptr<Node> root_;
 };
 
-// The bitmap in the portable format, behind its length. ReadBitmap returns false when the bytes are none.
+// The bitmap in the portable format, behind its length. ReadBitmap returns false when the bytes are
+// none.
 void PutBitmap(std::string& out, const Roaring& bitmap);
 bool ReadBitmap(ByteReader& reader, Roaring& bitmap);
 uint64_t BitmapMemoryBytes(const Roaring& bitmap);

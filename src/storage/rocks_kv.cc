@@ -128,8 +128,9 @@ rocksdb::ColumnFamilyOptions ColumnFamilyOptionsFor(ColumnUse use, const RocksOp
   column.compression = rocksdb::kNoCompression;
   column.write_buffer_size = options.write_buffer_bytes;
   column.max_write_buffer_number = 16;  // writers stall one below it
-  column.arena_block_size = 64 << 10;  // what an idle column may hold
-  // Applying a committed entry must not wait, so RocksDB's own slow-downs are out of reach; admission limits writers.
+  column.arena_block_size = 64 << 10;   // what an idle column may hold
+  // Applying a committed entry must not wait, so RocksDB's own slow-downs are out of reach;
+  // admission limits writers.
   column.level0_slowdown_writes_trigger = 1'000;
   column.level0_stop_writes_trigger = 2'000;
   column.soft_pending_compaction_bytes_limit = 0;
@@ -178,8 +179,8 @@ rocksdb::DBOptions DbOptionsFor(const RocksOptions& options, const RocksResource
   db.avoid_flush_during_shutdown = true;
   // A missing log, or a MANIFEST that has lost its end, is then noticed.
   db.track_and_verify_wals_in_manifest = options.write_ahead_log == WriteAheadLog::kOn;
-  // Without a log, for a state of one moment over all columns. With one, so that a column of few writes does not hold back the
-  // old log files, which a start would have to replay.
+  // Without a log, for a state of one moment over all columns. With one, so that a column of few
+  // writes does not hold back the old log files, which a start would have to replay.
   db.atomic_flush = true;
   return db;
 }
@@ -214,10 +215,9 @@ class RocksKv : public Kv {
                                                  std::string_view key) const override;
   absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
       Column column, const std::vector<std::string_view>& keys) const override;
-  absl::Status Scan(Column column, std::string_view begin, std::string_view end,
-                    const KvSnapshot* snapshot,
-                    const std::function<bool(std::string_view, std::string_view)>& visit)
-      const override;
+  absl::Status Scan(
+      Column column, std::string_view begin, std::string_view end, const KvSnapshot* snapshot,
+      const std::function<bool(std::string_view, std::string_view)>& visit) const override;
   std::unique_ptr<const KvSnapshot> TakeSnapshot() const override {
     return std::make_unique<RocksSnapshot>(*db_);
   }
@@ -258,7 +258,8 @@ absl::Status RocksKv::Open(const RocksOptions& options, const RocksResources::St
     for (const std::string& name : names) {
       const bool known = std::any_of(columns.begin(), columns.end(),
                                      [&](const auto& column) { return column.name == name; });
-      if (!known) return FailedPrecondition("store {}: has a column {} of a newer version", dir_, name);
+      if (!known)
+        return FailedPrecondition("store {}: has a column {} of a newer version", dir_, name);
     }
   }
   rocksdb::DB* db = nullptr;
@@ -341,10 +342,9 @@ absl::StatusOr<std::vector<std::optional<std::string>>> RocksKv::MultiGet(
   return result;
 }
 
-absl::Status RocksKv::Scan(Column column, std::string_view begin, std::string_view end,
-                           const KvSnapshot* snapshot,
-                           const std::function<bool(std::string_view, std::string_view)>& visit)
-    const {
+absl::Status RocksKv::Scan(
+    Column column, std::string_view begin, std::string_view end, const KvSnapshot* snapshot,
+    const std::function<bool(std::string_view, std::string_view)>& visit) const {
   rocksdb::ReadOptions options;
   options.fill_cache = false;  // a scan must not push out what searches need
   if (snapshot != nullptr) options.snapshot = static_cast<const RocksSnapshot*>(snapshot)->get();
@@ -369,7 +369,8 @@ absl::Status RocksKv::Checkpoint(const std::string& dir) {
   RETURN_IF_ERROR(ToStatus(rocksdb::Checkpoint::Create(db_.get(), &made), dir_));
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
   const rocksdb::Status written = checkpoint->CreateCheckpoint(dir);
-  if (written.IsInvalidArgument()) return AlreadyExists("checkpoint {}: {}", dir, written.ToString());
+  if (written.IsInvalidArgument())
+    return AlreadyExists("checkpoint {}: {}", dir, written.ToString());
   return ToStatus(written, dir_);
 }
 

@@ -1,11 +1,11 @@
 #include "storage/rocks_kv.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "base/file.h"
 #include "base/random.h"
@@ -62,10 +62,11 @@ absl::StatusOr<std::vector<std::string>> ReadAll(const RocksOptions& options,
   std::vector<std::string> values;
   ASSIGN_OR_RETURN(const std::unique_ptr<Kv> kv, OpenRocksKv(options, resources));
   for (Column column : {0U, 1U}) {
-    RETURN_IF_ERROR(kv->Scan(column, "", "", nullptr, [&](std::string_view, std::string_view value) {
-      values.emplace_back(value);
-      return true;
-    }));
+    RETURN_IF_ERROR(
+        kv->Scan(column, "", "", nullptr, [&](std::string_view, std::string_view value) {
+          values.emplace_back(value);
+          return true;
+        }));
   }
   return values;
 }
@@ -104,7 +105,8 @@ TEST_P(Damage, OfAnyByteIsDataLossOrHarmless) {
   Random random(seed);
   const TempDir dir;
   RocksResources resources;
-  const std::vector<std::string> written = MakeStore(OptionsFor(dir / "store", GetParam()), resources);
+  const std::vector<std::string> written =
+      MakeStore(OptionsFor(dir / "store", GetParam()), resources);
   const std::vector<std::string> names = FilesIn(dir / "store");
   int noticed = 0;
   for (int trial = 0; trial < 200; ++trial) {
@@ -112,7 +114,8 @@ TEST_P(Damage, OfAnyByteIsDataLossOrHarmless) {
     fs::copy(dir / "store", copy, fs::copy_options::recursive);
     const std::string& name = names[static_cast<size_t>(trial) % names.size()];
     const uint64_t offset = random.Below(fs::file_size(copy + "/" + name));
-    const auto bits = static_cast<uint8_t>(random.OneIn(2) ? 1U << random.Below(8) : random.Below(255) + 1);
+    const auto bits =
+        static_cast<uint8_t>(random.OneIn(2) ? 1U << random.Below(8) : random.Below(255) + 1);
     FlipByte(copy + "/" + name, offset, bits);
 
     const auto read = ReadAll(OptionsFor(copy, GetParam()), resources);
@@ -132,7 +135,8 @@ TEST_P(Damage, OfAnyByteIsDataLossOrHarmless) {
 TEST_P(Damage, ATruncatedTailIsAPrefixOrDataLoss) {
   const TempDir dir;
   RocksResources resources;
-  const std::vector<std::string> written = MakeStore(OptionsFor(dir / "store", GetParam()), resources);
+  const std::vector<std::string> written =
+      MakeStore(OptionsFor(dir / "store", GetParam()), resources);
   for (const std::string& name : FilesIn(dir / "store")) {
     for (const uint64_t cut : {1U, 5U, 20U}) {
       const std::string copy = dir / "copy";
@@ -141,7 +145,8 @@ TEST_P(Damage, ATruncatedTailIsAPrefixOrDataLoss) {
       fs::resize_file(copy + "/" + name, size - std::min(size, cut));
       const auto read = ReadAll(OptionsFor(copy, GetParam()), resources);
       const bool log = name.ends_with(".log");
-      // Without a write-ahead log a store may be as of any flush: what stands above compares it with the replicated log.
+      // Without a write-ahead log a store may be as of any flush: what stands above compares it
+      // with the replicated log.
       const bool earlier = GetParam() == WriteAheadLog::kOff && name.starts_with("MANIFEST");
       if (read.ok()) {
         EXPECT_TRUE(log || earlier || *read == written) << name << " less " << cut;
@@ -168,7 +173,8 @@ std::string LogFileOf(const std::string& dir) {
   return dir + "/" + newest;
 }
 
-// Every bit of the headers of the last records, where RocksDB alone would take damage for the end of the log.
+// Every bit of the headers of the last records, where RocksDB alone would take damage for the end
+// of the log.
 TEST(LogFileCheck, NoticesEveryFlippedBitOfAWholeLog) {
   const TempDir dir;
   RocksResources resources;
@@ -189,7 +195,8 @@ TEST(LogFileCheck, NoticesEveryFlippedBitOfAWholeLog) {
       const auto mask = static_cast<uint8_t>(1 << bit);
       FlipByte(path, offset, mask);
       const absl::Status status = CheckLogFile(*files, path);
-      EXPECT_TRUE(absl::IsDataLoss(status)) << "byte " << offset << " bit " << bit << ": " << status;
+      EXPECT_TRUE(absl::IsDataLoss(status))
+          << "byte " << offset << " bit " << bit << ": " << status;
       EXPECT_THAT(std::string(MessageOf(status)), testing::HasSubstr(path));
       FlipByte(path, offset, mask);
     }
@@ -294,7 +301,8 @@ TEST(RocksKv, ACheckpointIsAStoreOfItsOwn) {
 TEST(RocksKv, CountsItsBytes) {
   const TempDir dir;
   RocksResources resources;
-  const std::unique_ptr<Kv> kv = MustOpen(OptionsFor(dir / "store", WriteAheadLog::kOff), resources);
+  const std::unique_ptr<Kv> kv =
+      MustOpen(OptionsFor(dir / "store", WriteAheadLog::kOff), resources);
   WriteBatch batch;
   for (int i = 0; i < 100; ++i) batch.Put(1, std::to_string(i), std::string(5'000, 'x'));
   ASSERT_TRUE(kv->Write(batch, kBuffered).ok());
