@@ -41,7 +41,7 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
             grpc::ByteBuffer& response)
       : registry_(registry),
         method_(method),
-        reactor_(*server_context.DefaultReactor()),
+        reactor_(*server_context.DefaultReactor()),  // gRPC allows one call of this
         request_(request),
         response_(response),
         context_(server_context, registry.clock()) {}
@@ -56,6 +56,7 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
       self->Run();
     });
   }
+  grpc::ServerUnaryReactor* reactor() const { return &reactor_; }
 
  private:
   void Run() {
@@ -295,9 +296,10 @@ grpc::ServerUnaryReactor* StartUnaryCall(const RpcRegistry& registry, const RpcM
                                          grpc::CallbackServerContext& server_context,
                                          const grpc::ByteBuffer& request,
                                          grpc::ByteBuffer& response) {
-  grpc::ServerUnaryReactor* reactor = server_context.DefaultReactor();
-  std::make_shared<UnaryCall>(registry, method, server_context, request, response)->Start();
-  return reactor;
+  const auto call =
+      std::make_shared<UnaryCall>(registry, method, server_context, request, response);
+  call->Start();
+  return call->reactor();
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* StartStreamCall(
