@@ -17,8 +17,6 @@ namespace {
 // Repairs begin when this share of the rows is dead.
 constexpr uint64_t kDeadOneIn = 20;
 constexpr uint64_t kMinDead = 64;
-// Sequences are compared modulo 2^32; old ones are forgotten long before that is ambiguous.
-constexpr uint32_t kFreezeEvery = uint32_t{1} << 30;
 
 uint32_t NextSequence(uint32_t sequence) {
   sequence += 1;
@@ -243,7 +241,7 @@ void HnswIndex::PlanLinks() {
 void HnswIndex::PlanWork() {
   if (!graph_started_) PlanFlat();
   if (graph_started_) PlanLinks();
-  if (state_.sequence - last_freeze_ >= kFreezeEvery) {
+  if (state_.sequence - last_freeze_ >= tuning_.freeze_every) {
     last_freeze_ = state_.sequence;
     work_.Push({.kind = WorkKind::kFreeze,
                 .cut_sequence = state_.sequence,

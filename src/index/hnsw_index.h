@@ -48,6 +48,7 @@ struct IndexTuning {
   uint64_t scan_matches = 10'000;        // filters that pass at most so many rows are scanned
   uint32_t scan_one_in = 8;              // a walk for one in so many rows costs more than a scan
   uint32_t first_sequence = 1;           // of commits
+  uint32_t freeze_every = uint32_t{1} << 30;  // commits; far below 2^31, where sequences become ambiguous
   const Kernels* kernels = &BestKernels();
 };
 

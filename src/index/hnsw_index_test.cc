@@ -11,46 +11,13 @@
 #include "base/executor.h"
 #include "base/random.h"
 #include "base/temp_dir.h"
+#include "index/index_testing.h"
 #include "index/memory_vector_index.h"
 
 namespace vectron::index {
 namespace {
 
 using ::testing::Values;
-
-std::vector<float> RandomVector(Random& random, uint32_t dimension) {
-  // Clusters, as real data has: a coarse centre and some noise.
-  const uint64_t cluster = random.Below(20);
-  std::vector<float> vector(dimension);
-  for (uint32_t j = 0; j < dimension; ++j) {
-    const double centre = static_cast<double>(Mix64(cluster * 1000 + j) % 1000) / 500.0 - 1.0;
-    vector[j] = static_cast<float>(centre + 0.3 * (random.Uniform() - 0.5));
-  }
-  return vector;
-}
-
-IndexOptions SmallOptions(Metric metric = Metric::kEuclidean) {
-  IndexOptions options;
-  options.dimension = 12;
-  options.metric = metric;
-  options.m = 6;
-  options.ef_construct = 40;
-  return options;
-}
-
-// A graph after 100 rows, walks wherever they make sense.
-IndexTuning SmallTuning() {
-  IndexTuning tuning;
-  tuning.flat_bytes = 100 * 12 * 4;
-  tuning.scan_matches = 10;
-  tuning.scan_one_in = 1;
-  return tuning;
-}
-
-void BuildAll(VectorIndex& index, Executor& executor) {
-  while (index.Build(executor)) {
-  }
-}
 
 // One operation after another on an index and its twin.
 class Pair {
@@ -95,15 +62,6 @@ class Pair {
       const float tolerance = 1e-4F * (1 + std::fabs(wanted.hits[i].distance));
       ASSERT_NEAR(got.hits[i].distance, wanted.hits[i].distance, tolerance) << what << " hit " << i;
     }
-  }
-  double Recall(const SearchResult& got, const SearchResult& wanted) {
-    std::set<std::string> ids;
-    for (const Hit& hit : wanted.hits) ids.insert(hit.id);
-    size_t found = 0;
-    for (const Hit& hit : got.hits) found += ids.count(hit.id);
-    return wanted.hits.empty()
-               ? 1
-               : static_cast<double>(found) / static_cast<double>(wanted.hits.size());
   }
   SlotSet FilterOf(const std::set<std::string>& ids) const {
     SlotSet set;
@@ -229,7 +187,7 @@ TEST_P(HnswIndexStorm, AnswersAsTheTwinDoes) {
     ASSERT_TRUE(wanted.ok() && got.ok());
     ASSERT_EQ(got->hits.size(), wanted->hits.size()) << "step " << step;
     for (const Hit& hit : got->hits) ASSERT_EQ(hit.flags, 7);
-    recall += pair.Recall(*got, *wanted);
+    recall += RecallOf(*got, *wanted);
     searches += 1;
     search.exact = true;
     const auto exact = pair.index().Search(snapshot, query, search);

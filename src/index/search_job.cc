@@ -13,9 +13,15 @@ namespace {
 constexpr double kScanShare = 0.005;
 // From this share on a walk meets enough rows that pass by itself.
 constexpr double kPlainShare = 0.4;
-constexpr size_t kSeeds = 8;
+constexpr size_t kSeeds = 16;
 constexpr size_t kSlotsAtOnce = 64;
 constexpr uint32_t kMinEf = 64;
+
+// A filter hides part of what a walk meets, so that it needs a wider one.
+uint32_t DefaultEf(const SearchOptions& options) {
+  const uint32_t ef = std::max(kMinEf, 3 * options.k);
+  return options.filter == nullptr ? ef : ef + ef / 2;
+}
 
 uint32_t RerankCount(uint32_t k) { return std::max(2 * k, k + 10); }
 
@@ -28,7 +34,7 @@ SearchJob::SearchJob(const SearchInput& input, const SearchOptions& options,
       context_(context),
       k_(options.k),
       rerank_(RerankCount(options.k)),
-      ef_(std::max(options.ef != 0 ? options.ef : std::max(kMinEf, 3 * options.k), options.k)),
+      ef_(std::max(options.ef != 0 ? options.ef : DefaultEf(options), options.k)),
       query_(query),
       scored_(context.scored) {
   context_.stats = {};
@@ -199,13 +205,14 @@ void SearchJob::FindInGraph(Plan plan) {
                                .slots = input_.slot_count,
                                .sequence = input_.sequence,
                                .filter = options_.filter,
-                               .ef = std::max(ef_, rerank_)};
+                               .ef = ef_};
   walked_ = true;
-  if (plan == Plan::kGraphTwoHop) {
+  if (plan != Plan::kGraphTwoHop) input_.graph.Walk(request, context_);
+  // A plain walk that filled up with rows that do not pass is far from those that do.
+  if (plan == Plan::kGraphTwoHop ||
+      (plan == Plan::kGraphFiltered && context_.pool.results() < ef_)) {
     PickSeeds(context_.seeds);
     input_.graph.WalkTwoHop(request, context_.seeds, context_);
-  } else {
-    input_.graph.Walk(request, context_);
   }
 }
 
