@@ -503,5 +503,22 @@ TEST_F(LocalLogTest, AFailedWriteIsToldOnceAndEndsAllProposing) {
   EXPECT_EQ(recorder.commands(), (std::vector<std::string>{"a"}));
 }
 
+TEST_F(LocalLogTest, AFailedWriteEndsTheProcessByDefault) {
+  const auto fail = [this] {
+    auto owned = std::make_unique<storage::MemoryKv>(2, storage::WriteAheadLog::kOn);
+    storage::MemoryKv& kv = *owned;
+    auto store = LogStore::Over(std::move(owned), "log", 0);
+    const auto log = LocalLog::Over(dir_.path(), Deps(), std::move(*store));
+    Recorder recorder;
+    Replicator* replicator = log->Attach(kGroup, recorder, 0).value();
+    kv.FailWrites(absl::InternalError("the disk is gone"));
+    Waiter waiter;
+    replicator->Propose("x", waiter.Expect());
+    waiter.Wait();
+  };
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(fail(), testing::ExitedWithCode(1), "the disk is gone; what is on disk is unknown");
+}
+
 }  // namespace
 }  // namespace vectron::shard

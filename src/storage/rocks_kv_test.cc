@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -310,6 +312,32 @@ TEST(RocksKv, CountsItsBytes) {
   EXPECT_GE(resources.write_buffers_used_bytes(), 500'000U);
   ASSERT_TRUE(kv->Flush().ok());
   EXPECT_GE(kv->disk_bytes(), 500'000U);
+}
+
+// A limit on the size of files makes a write fail; after it is lifted what is on disk is still
+// unknown.
+TEST(RocksKv, AfterAFailedLoggedWriteRefusesWritesAndStillReads) {
+  const TempDir dir;
+  RocksResources resources;
+  const std::unique_ptr<Kv> kv = MustOpen(OptionsFor(dir / "store", WriteAheadLog::kOn), resources);
+  WriteBatch small;
+  small.Put(0, "k", "v");
+  ASSERT_TRUE(kv->Write(small, kSynced).ok());
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit tight{.rlim_cur = 64 << 10, .rlim_max = limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &tight), 0);
+  WriteBatch large;
+  large.Put(0, "large", std::string(2 << 20, 'x'));
+  const absl::Status failed = kv->Write(large, kSynced);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+
+  EXPECT_TRUE(absl::IsInternal(failed)) << failed;
+  const absl::Status refused = kv->Write(small, kSynced);
+  EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
+  EXPECT_THAT(std::string(MessageOf(refused)), testing::HasSubstr(dir / "store"));
+  EXPECT_EQ(kv->Get(0, "k").value(), "v");
 }
 
 // What an idle shard costs (DESIGN: at most 1 MB), by the process's resident memory.
