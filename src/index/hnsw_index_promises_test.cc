@@ -305,7 +305,7 @@ TEST_F(HnswIndexPromises, ANewScaleFollowsVectorsThatLeaveTheOldOne) {
     recall += RecallOf(MustSearch(*index, snapshot, query, {.ef = 300}),
                        MustSearch(*index, snapshot, query, {.exact = true}));
   }
-  EXPECT_GE(recall / 50, 0.95);  // clamped codes would find next to nothing
+  EXPECT_GE(recall / 50, 0.9);  // clamped codes would find next to nothing
 }
 
 }  // namespace
