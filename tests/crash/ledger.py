@@ -3,6 +3,7 @@
 A write that was acknowledged must be there; one that got no answer may be there or not, but whole; anything else must not."""
 
 import http.client
+import time
 
 GONE = None
 DIMENSION = 8
@@ -53,6 +54,14 @@ class Ledger:
         return {point for point, number in self.known.items() if number is not GONE}
 
 
+def patiently(call, seconds=60):
+    """The answer of a call, which is repeated while the server says that it should be (503: an index is being made again)."""
+    end = time.monotonic() + seconds
+    while (answer := call()).status == 503 and time.monotonic() < end:
+        time.sleep(0.02)
+    return answer
+
+
 def stored_points(test, api, name):
     """id -> number of everything in a collection, after checking that all ways of reading agree."""
     stored = {}
@@ -63,11 +72,13 @@ def stored_points(test, api, name):
         stored[point["id"]] = number
     status = api.status(name).json
     test.assertEqual(status["pointCount"], str(len(stored)), name)
-    test.assertTrue(all(shard["ready"] for shard in status["shards"]), status)
-    hits = api.search(name, [0] * DIMENSION, topK=16384, params={"exact": True}, includeMetadata=False)
+    hits = patiently(lambda: api.search(name, [0] * DIMENSION, topK=16384, params={"exact": True}, includeMetadata=False))
     test.assertEqual(hits.status, 200, hits)
+    status = api.status(name).json
+    test.assertTrue(all(shard["ready"] for shard in status["shards"]), status)
     test.assertEqual(sorted(hit["id"] for hit in hits.json["results"]), sorted(stored), "an exact search and a scan differ")
     for point, number in list(stored.items())[:: max(1, len(stored) // 20)]:
-        hit = api.search(name, vector_of(point, number), topK=1, filter={"must": [{"has_id": [point]}]}).json["results"][0]
+        query = vector_of(point, number)
+        hit = patiently(lambda: api.search(name, query, topK=1, filter={"must": [{"has_id": [point]}]})).json["results"][0]
         test.assertEqual((hit["id"], hit["score"], hit["payload"]["n"]), (point, 0, number))
     return stored
