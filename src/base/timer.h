@@ -18,8 +18,9 @@ class Timer {
   virtual ~Timer() = default;
   using Id = uint64_t;
 
-  // Calls `task` once, at `at_nanos` of the monotonic clock or soon after. All tasks of a timer run one after the other on
-  // its thread, so they are short: those with more to do schedule it on an executor.
+  // Calls `task` once, at `at_nanos` of the monotonic clock or soon after. All tasks of a timer run
+  // one after the other on its thread, so they are short: those with more to do schedule it on an
+  // executor.
   virtual Id At(int64_t at_nanos, std::function<void()> task) = 0;
   // Takes a task back. False when it has run or is running.
   virtual bool Cancel(Id id) = 0;

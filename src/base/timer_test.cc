@@ -39,7 +39,8 @@ TEST(ThreadTimer, RunsDueTasksAndDropsTheRest) {
     timer.At(clock.MonotonicNanos(), [&] { second.Notify(); });
     first.WaitForNotification();
     second.WaitForNotification();
-    const Timer::Id id = timer.At(clock.MonotonicNanos() + int64_t{3'600'000'000'000}, [] { FAIL(); });
+    const Timer::Id id =
+        timer.At(clock.MonotonicNanos() + int64_t{3'600'000'000'000}, [] { FAIL(); });
     EXPECT_TRUE(timer.Cancel(id));
   }
 }

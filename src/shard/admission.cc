@@ -166,7 +166,8 @@ absl::Status DiskReserve::Check() {
     const uint64_t reserve = std::min(kDiskReserveBytes, space->total_bytes / 20);
     if (space->free_bytes < reserve) {
       status = ResourceExhausted(
-          "disk nearly full: {} MiB free, {} MiB are kept in reserve; deletes go on; retry after {} ms",
+          "disk nearly full: {} MiB free, {} MiB are kept in reserve; deletes go on; retry after "
+          "{} ms",
           space->free_bytes >> 20, reserve >> 20, kRetryAfterMs);
     }
   }

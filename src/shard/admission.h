@@ -1,8 +1,9 @@
 #pragma once
 
-// Who may propose a write, and when (DESIGN.md, section 3): the shard's tail is bounded where writes enter. Up to
-// kTailFreeBytes a write goes at once; from there to kTailMaxBytes it is delayed, linearly up to kTailMaxDelayMs; past that it
-// waits for room in a bounded queue until its deadline. Nobody's thread waits.
+// Who may propose a write, and when (DESIGN.md, section 3): the shard's tail is bounded where
+// writes enter. Up to kTailFreeBytes a write goes at once; from there to kTailMaxBytes it is
+// delayed, linearly up to kTailMaxDelayMs; past that it waits for room in a bounded queue until its
+// deadline. Nobody's thread waits.
 
 #include <cstdint>
 #include <deque>
@@ -28,14 +29,15 @@ class Admission : public std::enable_shared_from_this<Admission> {
   // OK: propose now. ResourceExhausted with a hint when to retry, or Unavailable after Close.
   using Start = std::function<void(absl::Status)>;
 
-  // tail_bytes: of the index and of writes started and not applied yet; called often. All are borrowed until Close.
+  // tail_bytes: of the index and of writes started and not applied yet; called often. All are
+  // borrowed until Close.
   Admission(const Clock& clock, Timer& timer, std::function<uint64_t()> tail_bytes)
       : clock_(clock), timer_(timer), tail_bytes_(std::move(tail_bytes)) {}
 
   struct Request {
-    size_t bytes = 0;             // of memory while it waits
-    int64_t deadline_nanos = 0;   // monotonic
-    Start start;                  // called once, by any thread, maybe before Admit returns
+    size_t bytes = 0;            // of memory while it waits
+    int64_t deadline_nanos = 0;  // monotonic
+    Start start;                 // called once, by any thread, maybe before Admit returns
   };
   void Admit(Request request);
   // The tail became shorter.
@@ -65,12 +67,13 @@ class Admission : public std::enable_shared_from_this<Admission> {
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   Timer::Id timer_id_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: none set
   int64_t timer_at_nanos_ ABSL_GUARDED_BY(mutex_) = 0;
-  int running_ ABSL_GUARDED_BY(mutex_) = 0;         // Start calls under way
+  int running_ ABSL_GUARDED_BY(mutex_) = 0;  // Start calls under way
   bool pumping_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Refuses writes when a disk is nearly full. Thread-safe; looks at the disk at most every kCheckMillis.
+// Refuses writes when a disk is nearly full. Thread-safe; looks at the disk at most every
+// kCheckMillis.
 class DiskReserve {
  public:
   static constexpr int64_t kCheckMillis = 250;

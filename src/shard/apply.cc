@@ -77,7 +77,8 @@ absl::Status StateMachine::ReadStoreState() {
   return absl::OkStatus();
 }
 
-absl::Status StateMachine::Restore(std::unique_ptr<index::VectorIndex> vectors, const Image& image) {
+absl::Status StateMachine::Restore(std::unique_ptr<index::VectorIndex> vectors,
+                                   const Image& image) {
   RETURN_IF_ERROR(ReadStoreState());
   if (vectors->applied_index() != image.applied_index || image.applied_index > store_applied_ ||
       vectors->stats().live != image.points) {
@@ -131,8 +132,8 @@ absl::Status StateMachine::Fill(Indexes& indexes) const {
   }
   Filler filler(store_, indexes);
   absl::Status filled;
-  RETURN_IF_ERROR(store_.ScanPoints(
-      "", [&](std::string_view id, uint64_t version, std::string_view payload) {
+  RETURN_IF_ERROR(
+      store_.ScanPoints("", [&](std::string_view id, uint64_t version, std::string_view payload) {
         const auto found = known.empty() ? known.end() : known.find(std::string(id));
         const bool current = found != known.end() && found->second == version;
         if (found != known.end()) known.erase(found);
@@ -242,6 +243,7 @@ WriteResult StateMachine::ApplyUpsert(const Command& command, uint64_t log_index
   }
   reserved_rows_ -= std::min<uint64_t>(reserved_rows_, command.ids.size());
   points_.fetch_add(added, std::memory_order_relaxed);
+  rows_applied_.fetch_add(command.ids.size(), std::memory_order_relaxed);
   return {log_index, false};
 }
 
@@ -263,7 +265,8 @@ absl::Status StateMachine::Finish() {
     group_.batch.Put(storage::kMeta, std::string(storage::kPointCountKey),
                      storage::EncodeNumber(points()));
     writing_ = group_.last_index;
-    const absl::Status written = store_.kv().Write(group_.batch, storage::Kv::Durability::kBuffered);
+    const absl::Status written =
+        store_.kv().Write(group_.batch, storage::Kv::Durability::kBuffered);
     if (!written.ok()) {
       writing_ = published();  // a failed write left nothing
       return written;

@@ -35,7 +35,8 @@ Bounds AtLeast(uint32_t count, const std::vector<Bounds>& sets) {
     lower.push_back(&set.lower);
     upper.push_back(&set.highest());
   }
-  const bool exact = std::all_of(sets.begin(), sets.end(), [](const Bounds& set) { return set.exact; });
+  const bool exact =
+      std::all_of(sets.begin(), sets.end(), [](const Bounds& set) { return set.exact; });
   if (exact) return Bounds::Exactly(AtLeastOf(count, lower));
   return {AtLeastOf(count, lower), AtLeastOf(count, upper), false};
 }

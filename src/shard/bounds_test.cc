@@ -74,7 +74,7 @@ TEST(Bounds, LogicKeepsTheTruthBetweenTheBounds) {
 TEST(SlotSet, HoldsTheBitsOfEveryKindOfContainer) {
   Random random(3);
   Roaring slots;
-  slots.addRange(70'000, 90'000);                                                // runs
+  slots.addRange(70'000, 90'000);                                                       // runs
   for (int i = 0; i < 30; ++i) slots.add(static_cast<uint32_t>(random.Below(65'536)));  // an array
   for (int i = 0; i < 30'000; ++i) slots.add(131'072 + static_cast<uint32_t>(random.Below(60'000)));
   slots.runOptimize();

@@ -130,7 +130,8 @@ absl::Status CheckpointFolder::Write(const StateMachine::Cut& cut) {
     status = files_.Rename(writing, PathOf(number));
   }
   if (!status.ok()) {
-    // Half a checkpoint is of no use and takes space; what cannot be removed now is at the next write.
+    // Half a checkpoint is of no use and takes space; what cannot be removed now is at the next
+    // write.
     const absl::Status removed = files_.RemoveTree(writing);
     return removed.ok() ? status : Annotate(status, MessageOf(removed));
   }

@@ -1,12 +1,15 @@
 #pragma once
 
-// Index checkpoints of a shard: folders `checkpoint-<16 hex digits>` below <shard>/index, the highest number is the newest.
+// Index checkpoints of a shard: folders `checkpoint-<16 hex digits>` below <shard>/index, the
+// highest number is the newest.
 //
 //   index/   the vector index's files
-//   image    what goes with them: applied index, payload bitmaps, request window (docs/formats/shard-checkpoint.md)
+//   image    what goes with them: applied index, payload bitmaps, request window
+//   (docs/formats/shard-checkpoint.md)
 //
-// A checkpoint is written as `writing`, synced, and renamed. It is made after the store has flushed past its applied index, so
-// what a crash leaves is never ahead of the store; one that is (a store restored from elsewhere) is dropped at open.
+// A checkpoint is written as `writing`, synced, and renamed. It is made after the store has flushed
+// past its applied index, so what a crash leaves is never ahead of the store; one that is (a store
+// restored from elsewhere) is dropped at open.
 
 #include <cstdint>
 #include <string>
@@ -43,7 +46,8 @@ class CheckpointFolder {
   absl::Status Remove(const Found& checkpoint);
   absl::Status RemoveAll();
 
-  // Writes and publishes a checkpoint: after OK it is the newest, and the only one. On an error the older one stays.
+  // Writes and publishes a checkpoint: after OK it is the newest, and the only one. On an error the
+  // older one stays.
   absl::Status Write(const StateMachine::Cut& cut);
 
   // A new folder for an index's own files. Those of earlier processes are gone.

@@ -34,7 +34,8 @@ absl::Status CutShort(std::string_view what) { return DataLoss("command: cut sho
 // Reads `count` strings of at most `max_bytes` each.
 absl::Status ReadStrings(ByteReader& reader, uint64_t count, size_t max_bytes,
                          std::vector<std::string_view>& into) {
-  // Every string has a length byte, so a count that the rest cannot hold is refused before memory is taken for it.
+  // Every string has a length byte, so a count that the rest cannot hold is refused before memory
+  // is taken for it.
   if (count > reader.remaining()) return CutShort("its strings");
   into.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {

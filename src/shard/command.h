@@ -1,9 +1,10 @@
 #pragma once
 
-// The content of one log entry: what a write asks for, before it is known what it does. docs/formats/command.md.
+// The content of one log entry: what a write asks for, before it is known what it does.
+// docs/formats/command.md.
 //
-// Points lie column by column, the vectors raw and aligned, so that applying an entry parses no floats. The log keeps the
-// checksum.
+// Points lie column by column, the vectors raw and aligned, so that applying an entry parses no
+// floats. The log keeps the checksum.
 
 #include <cstdint>
 #include <span>
@@ -21,16 +22,16 @@ struct DeleteWrite;
 
 enum class CommandKind : uint8_t { kUpsert = 1, kDelete = 2 };
 
-// A command read in place: its views point into the bytes it was read from (the vectors into `aligned` when those bytes were
-// not aligned). Movable.
+// A command read in place: its views point into the bytes it was read from (the vectors into
+// `aligned` when those bytes were not aligned). Movable.
 struct Command {
   CommandKind kind = CommandKind::kUpsert;
   bool insert_only = false;
-  std::string_view request_id;              // "" for none
-  std::vector<std::string_view> ids;        // n; of kDelete: one
-  std::vector<std::string_view> payloads;   // n; of kDelete: none
+  std::string_view request_id;             // "" for none
+  std::vector<std::string_view> ids;       // n; of kDelete: one
+  std::vector<std::string_view> payloads;  // n; of kDelete: none
   uint32_t dimension = 0;
-  std::span<const float> vectors;           // n x dimension, row-major
+  std::span<const float> vectors;  // n x dimension, row-major
   std::vector<float> aligned;
 
   std::span<const float> vector(size_t i) const {
@@ -42,8 +43,8 @@ struct Command {
 std::string EncodeUpsert(const UpsertWrite& write);
 std::string EncodeDelete(const DeleteWrite& write);
 
-// `bytes` outlives the command. Errors: DataLoss (not a command, cut short, longer than it says), FailedPrecondition (made by
-// a newer version).
+// `bytes` outlives the command. Errors: DataLoss (not a command, cut short, longer than it says),
+// FailedPrecondition (made by a newer version).
 absl::StatusOr<Command> DecodeCommand(std::string_view bytes);
 
 }  // namespace vectron::shard

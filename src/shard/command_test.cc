@@ -38,7 +38,8 @@ TEST(Command, UpsertComesBackAsItWas) {
     const UpsertWrite write = RandomUpsert(random);
     // Also from an odd address, as a record within a larger buffer has it.
     const std::string bytes = std::string(random.Below(4), 'x') + EncodeUpsert(write);
-    const auto command = DecodeCommand(std::string_view(bytes).substr(bytes.size() - EncodeUpsert(write).size()));
+    const auto command =
+        DecodeCommand(std::string_view(bytes).substr(bytes.size() - EncodeUpsert(write).size()));
     ASSERT_TRUE(command.ok()) << command.status();
     EXPECT_EQ(command->kind, CommandKind::kUpsert);
     EXPECT_EQ(command->insert_only, write.insert_only);

@@ -12,7 +12,8 @@
 namespace vectron::shard {
 namespace {
 
-// A condition that no search asked for while this many rows were added is dropped, so that writes do not pay for it.
+// A condition that no search asked for while this many rows were added is dropped, so that writes
+// do not pay for it.
 constexpr uint64_t kForgetAfterRows = 100'000;
 
 template <class... Fs>
@@ -56,7 +57,8 @@ void PutRange(std::string& key, const Range& range) {
   }
 }
 
-// The scalar of a payload value as the field's index takes it; nullopt for what is none (null, arrays, objects).
+// The scalar of a payload value as the field's index takes it; nullopt for what is none (null,
+// arrays, objects).
 std::optional<storage::Scalar> ToScalar(const Value& value, storage::FieldType type) {
   if (const bool* v = value.get<bool>()) return *v;
   if (const int64_t* v = value.get<int64_t>()) return *v;
@@ -116,9 +118,9 @@ storage::FieldFacts FactsOf(const Value& tree, const Path& path, storage::FieldT
 struct FilterIndex::Kept {
   std::string key;
   Condition condition;
-  Roaring slots;                          // guarded by the index's mutex
-  bool ready = false;                     // likewise
-  uint64_t usable_from = 0;               // likewise
+  Roaring slots;                                 // guarded by the index's mutex
+  bool ready = false;                            // likewise
+  uint64_t usable_from = 0;                      // likewise
   mutable std::atomic<uint64_t> rows_at_use{0};  // rows_added_ when a search last asked
   mutable std::atomic<uint64_t> last_use{0};     // uses_ then
 };
@@ -133,18 +135,19 @@ std::string ConditionKey(const Condition& condition) {
   std::string key;
   PutLengthPrefixed(key, condition.path.text);
   PutFixed(key, static_cast<uint8_t>(condition.test.index()));
-  std::visit(Overloaded{[&](const MatchTest& test) {
-                          for (const MatchValue& value : test.any_of) PutMatchValue(key, value);
-                        },
-                        [&](const NumberRange& range) { PutRange(key, range); },
-                        [&](const TimeRange& range) { PutRange(key, range); },
-                        [&](const ExistsTest& test) { PutFixed(key, static_cast<uint8_t>(test.wanted)); },
-                        [&](const IsEmptyTest& test) { PutFixed(key, static_cast<uint8_t>(test.wanted)); },
-                        [&](const HasIdTest& test) {
-                          for (const std::string& id : test.ids) PutLengthPrefixed(key, id);
-                        },
-                        [](const std::unique_ptr<Filter>&) { CHECK(false); }},
-             condition.test);
+  std::visit(
+      Overloaded{[&](const MatchTest& test) {
+                   for (const MatchValue& value : test.any_of) PutMatchValue(key, value);
+                 },
+                 [&](const NumberRange& range) { PutRange(key, range); },
+                 [&](const TimeRange& range) { PutRange(key, range); },
+                 [&](const ExistsTest& test) { PutFixed(key, static_cast<uint8_t>(test.wanted)); },
+                 [&](const IsEmptyTest& test) { PutFixed(key, static_cast<uint8_t>(test.wanted)); },
+                 [&](const HasIdTest& test) {
+                   for (const std::string& id : test.ids) PutLengthPrefixed(key, id);
+                 },
+                 [](const std::unique_ptr<Filter>&) { CHECK(false); }},
+      condition.test);
   return key;
 }
 
@@ -173,7 +176,7 @@ void FilterIndex::Add(uint32_t slot, std::string_view id, std::string_view paylo
   {
     const absl::MutexLock lock(&mutex_);
     rows_added_ += 1;
-    if (!kept_.empty() && rows_added_ % 1024 == 0) DropUnused();
+    if (!kept_.empty() && rows_added_ % 1024 == 0) DropUnused(0);
     kept.reserve(kept_.size());
     for (const auto& [key, condition] : kept_) kept.push_back(condition);
   }
@@ -265,12 +268,12 @@ std::optional<Bounds> FilterIndex::FromField(const Condition& condition) const {
                    return from_answer(fields_->Match(*field, ToScalars(test, type)));
                  },
                  [&](const NumberRange& range) {
-                   return from_answer(fields_->NumberRange(
-                       *field, {range.gt, range.gte, range.lt, range.lte}));
+                   return from_answer(
+                       fields_->NumberRange(*field, {range.gt, range.gte, range.lt, range.lte}));
                  },
                  [&](const TimeRange& range) {
-                   return from_answer(fields_->TimeRange(
-                       *field, {range.gt, range.gte, range.lt, range.lte}));
+                   return from_answer(
+                       fields_->TimeRange(*field, {range.gt, range.gte, range.lt, range.lte}));
                  },
                  [&](const ExistsTest& test) -> std::optional<Bounds> {
                    if (test.wanted) return Bounds::Exactly(fields_->Exists(*field));
@@ -309,11 +312,12 @@ std::shared_ptr<FilterIndex::Kept> FilterIndex::Register(const Condition& leaf) 
   if (key.size() > kMaxKeptKeyBytes) return nullptr;
   const absl::MutexLock lock(&mutex_);
   if (kept_.contains(key)) return nullptr;
-  if (kept_.size() >= kMaxKeptConditions) DropUnused();
+  DropUnused(1);
   auto kept = std::make_shared<Kept>();
   kept->key = key;
   kept->condition = CopyLeaf(leaf);
   kept->rows_at_use = rows_added_;
+  kept->last_use = uses_.fetch_add(1);
   kept_.emplace(std::move(key), kept);
   return kept;
 }
@@ -325,7 +329,7 @@ void FilterIndex::Publish(const std::shared_ptr<Kept>& kept, const Roaring& slot
   kept->usable_from = usable_from;
   kept->ready = true;
   evaluations_.erase(Hash64(kept->key));
-  DropUnused();
+  DropUnused(0);
 }
 
 void FilterIndex::Abandon(const std::shared_ptr<Kept>& kept) {
@@ -341,7 +345,7 @@ std::optional<uint64_t> FilterIndex::UsableFrom(const Condition& leaf) const {
   return found->second->usable_from;
 }
 
-void FilterIndex::DropUnused() {
+void FilterIndex::DropUnused(size_t room) {
   std::erase_if(kept_, [this](const auto& item) {
     const Kept& kept = *item.second;
     return kept.ready &&
@@ -349,7 +353,7 @@ void FilterIndex::DropUnused() {
   });
   uint64_t bytes = 0;
   for (const auto& [key, kept] : kept_) bytes += kept->slots.getSizeInBytes(false);
-  while (kept_.size() >= kMaxKeptConditions || bytes > kMaxKeptConditionBytes) {
+  while (kept_.size() + room > kMaxKeptConditions || bytes > kMaxKeptConditionBytes) {
     auto oldest = kept_.end();
     for (auto it = kept_.begin(); it != kept_.end(); ++it) {
       if (!it->second->ready) continue;

@@ -1,23 +1,23 @@
 #pragma once
 
-// What a shard knows of its slots' payloads: the bitmaps of the declared fields (storage/payload_index.h), and for conditions on
-// other fields bitmaps that are made when asked for often and then kept in step.
+// What a shard knows of its slots' payloads: the bitmaps of the declared fields
+// (storage/payload_index.h), and for conditions on other fields bitmaps that are made when asked
+// for often and then kept in step.
 //
-// A kept condition is *ready for* searches whose snapshot is at least as new as its `usable_from`: rows that died before
-// may be missing from its bitmap.
+// A kept condition is *ready for* searches whose snapshot is at least as new as its `usable_from`:
+// rows that died before may be missing from its bitmap.
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <roaring/roaring.hh>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
-
-#include <roaring/roaring.hh>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -37,7 +37,8 @@ inline constexpr size_t kMaxKeptKeyBytes = size_t{16} << 10;
 // Conditions whose use is counted before they are kept.
 inline constexpr size_t kMaxCountedConditions = 1'024;
 
-// The payload as a tree; an empty object when the text is empty or no object (which the gateway does not let in).
+// The payload as a tree; an empty object when the text is empty or no object (which the gateway
+// does not let in).
 Value PayloadTree(std::string_view payload);
 
 // A text that equal leaf conditions share and others do not.
@@ -66,20 +67,22 @@ class FilterIndex {
     uint32_t universe = 0;       // slots [0, universe) exist in it
     const IdResolver& resolve_ids;
   };
-  // The slots that pass, as far as bitmaps tell. Leaves that made the answer inexact are appended to `unsure` unless null;
-  // they point into the filter.
+  // The slots that pass, as far as bitmaps tell. Leaves that made the answer inexact are appended
+  // to `unsure` unless null; they point into the filter.
   Bounds Evaluate(const Filter& filter, const Query& query,
                   std::vector<const Condition*>* unsure) const;
 
-  // Adds `rows` to the rows that were evaluated one by one for want of this condition's bitmap; returns the sum.
+  // Adds `rows` to the rows that were evaluated one by one for want of this condition's bitmap;
+  // returns the sum.
   uint64_t CountEvaluations(const Condition& leaf, uint64_t rows);
 
   // A condition being made or kept.
   struct Kept;
-  // Starts keeping a leaf: from now on Add looks at it. Null when it is kept or being made already, or is too long. Under the
-  // appender's lock.
+  // Starts keeping a leaf: from now on Add looks at it. Null when it is kept or being made already,
+  // or is too long. Under the appender's lock.
   std::shared_ptr<Kept> Register(const Condition& leaf);
-  // Adds the slots of the rows that were there before and opens the bitmap for searches from `usable_from` on.
+  // Adds the slots of the rows that were there before and opens the bitmap for searches from
+  // `usable_from` on.
   void Publish(const std::shared_ptr<Kept>& kept, const Roaring& slots, uint64_t usable_from);
   // Gives up making it.
   void Abandon(const std::shared_ptr<Kept>& kept);
@@ -95,14 +98,16 @@ class FilterIndex {
   std::optional<Bounds> FromField(const Condition& condition) const;
   std::optional<Bounds> FromKept(const Condition& condition, const Query& query) const;
   void AddFacts(uint32_t slot, const Value& tree);
-  void DropUnused() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Keeps within the bounds, with room for so many more.
+  void DropUnused(size_t room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::vector<Path> paths_;  // of the declared fields
   std::unique_ptr<storage::PayloadIndex> fields_;
 
   mutable absl::Mutex mutex_;  // held for bitmap operations only
   std::unordered_map<std::string, std::shared_ptr<Kept>> kept_ ABSL_GUARDED_BY(mutex_);
-  std::unordered_map<uint64_t, uint64_t> evaluations_ ABSL_GUARDED_BY(mutex_);  // by hash of the key
+  std::unordered_map<uint64_t, uint64_t> evaluations_
+      ABSL_GUARDED_BY(mutex_);  // by hash of the key
   uint64_t rows_added_ ABSL_GUARDED_BY(mutex_) = 0;
   mutable std::atomic<uint64_t> uses_{0};  // orders uses of kept conditions
 };

@@ -1,11 +1,12 @@
 #pragma once
 
-// Random payloads and filters over the same few fields and values, so that filters match some points. For tests.
+// Random payloads and filters over the same few fields and values, so that filters match some
+// points. For tests.
+
+#include <fmt/format.h>
 
 #include <string>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "base/random.h"
 #include "model/collection.h"
@@ -15,9 +16,9 @@ namespace vectron::shard {
 // The fields that filters name; those of `indexed` are declared in some tests.
 inline const std::vector<PayloadIndexSpec>& FilterFields() {
   static const auto* const fields = new std::vector<PayloadIndexSpec>{
-      {"word", PayloadType::kKeyword},   {"count", PayloadType::kInteger},
-      {"price", PayloadType::kFloat},    {"open", PayloadType::kBool},
-      {"when", PayloadType::kDatetime},  {"tags[]", PayloadType::kKeyword},
+      {"word", PayloadType::kKeyword},    {"count", PayloadType::kInteger},
+      {"price", PayloadType::kFloat},     {"open", PayloadType::kBool},
+      {"when", PayloadType::kDatetime},   {"tags[]", PayloadType::kKeyword},
       {"a.b[].c", PayloadType::kInteger}, {"odd", PayloadType::kInteger}};
   return *fields;
 }
@@ -82,22 +83,33 @@ class RandomFilters {
   }
   std::string Test() {
     switch (random_.Below(6)) {
-      case 0: return "\"match\":" + MatchValue();
-      case 1: return "\"match\":[" + MatchValue() + "," + MatchValue() + "]";
-      case 2: return fmt::format("\"range\":{{\"{}\":{}}}", Lower(), Number());
-      case 3: return fmt::format("\"range\":{{\"{}\":{},\"lt\":{}}}", Lower(), When(), When());
-      case 4: return "\"exists\":" + Flag();
-      default: return "\"is_empty\":" + Flag();
+      case 0:
+        return "\"match\":" + MatchValue();
+      case 1:
+        return "\"match\":[" + MatchValue() + "," + MatchValue() + "]";
+      case 2:
+        return fmt::format("\"range\":{{\"{}\":{}}}", Lower(), Number());
+      case 3:
+        return fmt::format("\"range\":{{\"{}\":{},\"lt\":{}}}", Lower(), When(), When());
+      case 4:
+        return "\"exists\":" + Flag();
+      default:
+        return "\"is_empty\":" + Flag();
     }
   }
   std::string Lower() { return random_.OneIn(2) ? "gt" : "gte"; }
   std::string MatchValue() {
     switch (random_.Below(5)) {
-      case 0: return Count();
-      case 1: return Price();
-      case 2: return Flag();
-      case 3: return When();
-      default: return Word();
+      case 0:
+        return Count();
+      case 1:
+        return Price();
+      case 2:
+        return Flag();
+      case 3:
+        return When();
+      default:
+        return Word();
     }
   }
   std::string Number() { return random_.OneIn(2) ? Count() : Price(); }
@@ -115,7 +127,8 @@ class RandomFilters {
     return fmt::format("\"2024-01-0{}T00:00:00Z\"", day);
   }
   std::string Inner() {
-    return random_.OneIn(3) ? "{}" : fmt::format("{{\"c\":{}}}", random_.OneIn(6) ? Any() : Count());
+    return random_.OneIn(3) ? "{}"
+                            : fmt::format("{{\"c\":{}}}", random_.OneIn(6) ? Any() : Count());
   }
   std::string List(std::string (RandomFilters::*element)()) {
     std::string list;
@@ -125,15 +138,24 @@ class RandomFilters {
   }
   std::string Any() {
     switch (random_.Below(9)) {
-      case 0: return "null";
-      case 1: return "{}";
-      case 2: return "[]";
-      case 3: return Word();
-      case 4: return Price();
-      case 5: return Flag();
-      case 6: return "[" + Word() + "," + Count() + ",null]";
-      case 7: return When();
-      default: return Count();
+      case 0:
+        return "null";
+      case 1:
+        return "{}";
+      case 2:
+        return "[]";
+      case 3:
+        return Word();
+      case 4:
+        return Price();
+      case 5:
+        return Flag();
+      case 6:
+        return "[" + Word() + "," + Count() + ",null]";
+      case 7:
+        return When();
+      default:
+        return Count();
     }
   }
   void Member(std::string& members, const char* key, const std::string& value) {

@@ -74,7 +74,8 @@ absl::StatusOr<PointStore::Vector> PointStore::DecodeVector(std::string_view id,
   return vector;
 }
 
-absl::StatusOr<std::optional<PointStore::Vector>> PointStore::ReadVector(std::string_view id) const {
+absl::StatusOr<std::optional<PointStore::Vector>> PointStore::ReadVector(
+    std::string_view id) const {
   ASSIGN_OR_RETURN(const std::optional<std::string> value, kv_.Get(storage::kVectors, id));
   if (!value.has_value()) return std::nullopt;
   ASSIGN_OR_RETURN(Vector vector, DecodeVector(id, *value));
@@ -94,8 +95,8 @@ absl::StatusOr<std::vector<std::optional<PointStore::Vector>>> PointStore::ReadV
 
 absl::StatusOr<std::optional<PointRecord>> PointStore::ReadRecord(std::string_view id,
                                                                   bool with_vector) const {
-  // The two reads may fall on two sides of a write; versions tell, and the next try finds the newer state. A point that is
-  // written faster than it can be read twice is a fault.
+  // The two reads may fall on two sides of a write; versions tell, and the next try finds the newer
+  // state. A point that is written faster than it can be read twice is a fault.
   for (int tries = 0; tries < 1'000; ++tries) {
     ASSIGN_OR_RETURN(const std::optional<std::string> bytes, kv_.Get(storage::kPoints, id));
     if (!bytes.has_value()) return std::nullopt;
@@ -115,8 +116,9 @@ absl::StatusOr<std::optional<PointRecord>> PointStore::ReadRecord(std::string_vi
 }
 
 absl::Status PointStore::ScanPoints(
-    std::string_view after, const std::function<bool(std::string_view id, uint64_t version,
-                                                     std::string_view payload)>& visit) const {
+    std::string_view after,
+    const std::function<bool(std::string_view id, uint64_t version, std::string_view payload)>&
+        visit) const {
   std::string begin;
   if (!after.empty()) begin = std::string(after) + '\0';
   absl::Status status;

@@ -1,8 +1,8 @@
 #pragma once
 
-// The rows of one shard's store: points, vectors, and what moves with them. Keys and values as in storage/layout.h; a value
-// of kVectors is the components (f32, or f16 when the schema says so) and then the u64 version, so that a vector and a payload
-// read apart are known to belong together.
+// The rows of one shard's store: points, vectors, and what moves with them. Keys and values as in
+// storage/layout.h; a value of kVectors is the components (f32, or f16 when the schema says so) and
+// then the u64 version, so that a vector and a payload read apart are known to belong together.
 
 #include <cstdint>
 #include <functional>
@@ -56,7 +56,8 @@ class PointStore {
   absl::StatusOr<std::vector<std::optional<Vector>>> ReadVectors(
       const std::vector<std::string_view>& ids) const;
   // Payload and vector of one version, as of some moment during the call.
-  absl::StatusOr<std::optional<PointRecord>> ReadRecord(std::string_view id, bool with_vector) const;
+  absl::StatusOr<std::optional<PointRecord>> ReadRecord(std::string_view id,
+                                                        bool with_vector) const;
   // Points after `after` (exclusive; "" from the start) in id order, until visit returns false.
   absl::Status ScanPoints(std::string_view after,
                           const std::function<bool(std::string_view id, uint64_t version,

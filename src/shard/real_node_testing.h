@@ -1,6 +1,7 @@
 #pragma once
 
-// One shard over its real parts: RocksDB, the HNSW index, the local log, thread pools. For tests of this folder.
+// One shard over its real parts: RocksDB, the HNSW index, the local log, thread pools. For tests of
+// this folder.
 
 #include <future>
 #include <memory>
@@ -25,22 +26,28 @@ class RealNode {
   RealNode(std::string dir, CollectionSchema schema, FileSystem* files = nullptr)
       : own_files_(NewPosixFileSystem()), files_(files != nullptr ? files : own_files_.get()) {
     options_ = {.schema = std::move(schema), .group = {7}, .ordinal = {0}, .dir = dir + "/shard"};
-    absl::StatusOr<std::unique_ptr<LocalLog>> log = LocalLog::Open(
-        dir + "/log", {.files = files_, .resources = &resources_, .apply_executor = &apply_pool_,
-                       .on_fatal = {}});
+    absl::StatusOr<std::unique_ptr<LocalLog>> log =
+        LocalLog::Open(dir + "/log", {.files = files_,
+                                      .resources = &resources_,
+                                      .apply_executor = &apply_pool_,
+                                      .on_fatal = {}});
     CHECK_OK(log.status());
     log_ = *std::move(log);
   }
   ~RealNode() { Close(); }
 
   absl::Status Open() {
-    absl::StatusOr<std::unique_ptr<Shard>> shard = Shard::Open(
-        options_,
-        {.files = files_, .clock = &clock_, .apply_executor = &apply_pool_,
-         .background_executor = &background_pool_, .resources = &resources_, .timer = &timer_},
-        [this](Applier& applier, uint64_t applied) {
-          return log_->Attach(options_.group, applier, applied);
-        });
+    absl::StatusOr<std::unique_ptr<Shard>> shard =
+        Shard::Open(options_,
+                    {.files = files_,
+                     .clock = &clock_,
+                     .apply_executor = &apply_pool_,
+                     .background_executor = &background_pool_,
+                     .resources = &resources_,
+                     .timer = &timer_},
+                    [this](Applier& applier, uint64_t applied) {
+                      return log_->Attach(options_.group, applier, applied);
+                    });
     if (shard.ok()) shard_ = *std::move(shard);
     return shard.status();
   }
@@ -66,9 +73,8 @@ class RealNode {
   }
   absl::StatusOr<SearchAnswer> Search(const SearchQuery& query) {
     std::promise<absl::StatusOr<SearchAnswer>> answer;
-    shard_->Search(query, [&](absl::StatusOr<SearchAnswer> result) {
-      answer.set_value(std::move(result));
-    });
+    shard_->Search(
+        query, [&](absl::StatusOr<SearchAnswer> result) { answer.set_value(std::move(result)); });
     return answer.get_future().get();
   }
   absl::StatusOr<std::optional<PointRecord>> Get(const std::string& id) {

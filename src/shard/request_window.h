@@ -1,7 +1,8 @@
 #pragma once
 
-// The request ids a shard remembers, so that a retried write applies once: the newest kRequestIdWindow ones, by log index.
-// Part of the replicated state: equal logs, equal windows. In the store (kRequests) and, for speed, here.
+// The request ids a shard remembers, so that a retried write applies once: the newest
+// kRequestIdWindow ones, by log index. Part of the replicated state: equal logs, equal windows. In
+// the store (kRequests) and, for speed, here.
 
 #include <cstdint>
 #include <deque>
@@ -23,7 +24,8 @@ class RequestWindow {
 
   // The log index of the request's first application.
   std::optional<uint64_t> Find(std::string_view request_id) const;
-  // Remembers a request, forgets the oldest when there are too many, and puts both into the batch. index: above all earlier.
+  // Remembers a request, forgets the oldest when there are too many, and puts both into the batch.
+  // index: above all earlier.
   void Add(std::string_view request_id, uint64_t index, storage::WriteBatch& batch);
   size_t size() const { return order_.size(); }
 

@@ -75,8 +75,11 @@ absl::Status Attempt::SearchIndex() {
   hits_.reserve(result_.hits.size());
   for (index::Hit& hit : result_.hits) {
     if (query_.score_threshold.has_value() && hit.distance > *query_.score_threshold) break;
-    hits_.push_back({.id = std::move(hit.id), .score = hit.distance, .version = hit.version,
-                     .payload = {}, .vector = {}});
+    hits_.push_back({.id = std::move(hit.id),
+                     .score = hit.distance,
+                     .version = hit.version,
+                     .payload = {},
+                     .vector = {}});
   }
   return absl::OkStatus();
 }
@@ -139,10 +142,11 @@ absl::Status Attempt::TakeStaleFromStore() {
     wait_for_ = std::max(wait_for_, record.has_value() ? record->version : state_.writing());
     if (!record.has_value()) continue;
     if (filtered() && !Matches(*query_.filter, id, PayloadTree(record->payload))) continue;
-    const auto score = static_cast<float>(
-        DistanceOf(state_.schema().metric, query_.vector, record->vector));
+    const auto score =
+        static_cast<float>(DistanceOf(state_.schema().metric, query_.vector, record->vector));
     if (query_.score_threshold.has_value() && score > *query_.score_threshold) continue;
-    SearchHit hit{.id = id, .score = score, .version = record->version, .payload = {}, .vector = {}};
+    SearchHit hit{
+        .id = id, .score = score, .version = record->version, .payload = {}, .vector = {}};
     if (query_.include_payload) {
       hit.payload = query_.payload_fields.empty()
                         ? std::move(record->payload)
@@ -174,9 +178,15 @@ std::string Reason(const index::SearchStats& stats, const Selection* selection, 
     case index::Plan::kFlat:
       reason = exact ? "exact search was asked for" : "too few rows to need a graph";
       break;
-    case index::Plan::kGraph: reason = "no filter"; break;
-    case index::Plan::kGraphFiltered: reason = "most rows pass the filter"; break;
-    case index::Plan::kGraphTwoHop: reason = "some rows pass the filter"; break;
+    case index::Plan::kGraph:
+      reason = "no filter";
+      break;
+    case index::Plan::kGraphFiltered:
+      reason = "most rows pass the filter";
+      break;
+    case index::Plan::kGraphTwoHop:
+      reason = "some rows pass the filter";
+      break;
     case index::Plan::kScanMatches:
       reason = exact ? "exact search of the rows that pass the filter"
                      : "few rows pass the filter, each is compared";
@@ -222,9 +232,12 @@ double Dot(std::span<const float> a, std::span<const float> b) {
 
 double DistanceOf(Metric metric, std::span<const float> a, std::span<const float> b) {
   switch (metric) {
-    case Metric::kCosine: return 1 - Dot(a, b) / std::sqrt(Dot(a, a) * Dot(b, b));
-    case Metric::kDot: return -Dot(a, b);
-    case Metric::kEuclidean: break;
+    case Metric::kCosine:
+      return 1 - Dot(a, b) / std::sqrt(Dot(a, a) * Dot(b, b));
+    case Metric::kDot:
+      return -Dot(a, b);
+    case Metric::kEuclidean:
+      break;
   }
   double sum = 0;
   for (size_t i = 0; i < a.size(); ++i) {
@@ -237,7 +250,7 @@ double DistanceOf(Metric metric, std::span<const float> a, std::span<const float
 absl::StatusOr<SearchAnswer> SearchShard(StateMachine& state, ShardOrdinal ordinal,
                                          const Clock& clock, const SearchQuery& query) {
   const int64_t start_us = query.explain ? clock.MonotonicMicros() : 0;
-  for (int tries = 0; ; ++tries) {
+  for (int tries = 0;; ++tries) {
     Attempt attempt(state, query, tries >= kFreshTries);
     ASSIGN_OR_RETURN(const bool done, attempt.Run());
     if (!done) continue;

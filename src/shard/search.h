@@ -2,9 +2,10 @@
 
 // One search of one shard, from the query to hits with payloads.
 //
-// Hits come from a snapshot of the index, payloads and vectors from the store, which may be newer. A row whose stored version is
-// another one is never answered half and half: the search starts over on a newer snapshot, and when it keeps losing that race
-// it takes the stored state of the rows concerned, scored anew.
+// Hits come from a snapshot of the index, payloads and vectors from the store, which may be newer.
+// A row whose stored version is another one is never answered half and half: the search starts over
+// on a newer snapshot, and when it keeps losing that race it takes the stored state of the rows
+// concerned, scored anew.
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"

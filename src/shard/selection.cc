@@ -36,7 +36,8 @@ void CollectIdTests(const Filter& filter, IdSets& into) {
   }
 }
 
-void FindIdsByRow(const index::VectorIndex& vectors, const index::Snapshot& snapshot, IdSets& sets) {
+void FindIdsByRow(const index::VectorIndex& vectors, const index::Snapshot& snapshot,
+                  IdSets& sets) {
   std::unordered_map<std::string_view, std::vector<Roaring*>> wanted;
   for (auto& [test, slots] : sets) {
     slots = Roaring();
@@ -49,9 +50,11 @@ void FindIdsByRow(const index::VectorIndex& vectors, const index::Snapshot& snap
   });
 }
 
-// A snapshot, and the slots that the ids of has_id tests have in it. The table of ids is the appender's, so it is asked while the
-// appender rests and nothing is uncommitted; a snapshot taken then shows the same state.
-absl::StatusOr<index::Snapshot> SnapshotWithIds(StateMachine& state, Indexes& indexes, IdSets& sets) {
+// A snapshot, and the slots that the ids of has_id tests have in it. The table of ids is the
+// appender's, so it is asked while the appender rests and nothing is uncommitted; a snapshot taken
+// then shows the same state.
+absl::StatusOr<index::Snapshot> SnapshotWithIds(StateMachine& state, Indexes& indexes,
+                                                IdSets& sets) {
   for (int tries = 0; !sets.empty() && tries < kAppenderTries; ++tries) {
     std::optional<index::Snapshot> snapshot;
     uint64_t prepared = 0;
@@ -156,11 +159,13 @@ absl::StatusOr<Roaring> ScanForLeaf(StateMachine& state, const index::VectorInde
   return slots;
 }
 
-// Gives a condition a bitmap. False when another search is at it, it is too long to keep, or nothing is applied at the moment.
+// Gives a condition a bitmap. False when another search is at it, it is too long to keep, or
+// nothing is applied at the moment.
 //
-// From Register on every new row is looked at by the appender. Those before it are in the snapshot, once what was prepared is
-// published; they are scanned in the store. A row that was written again or removed before the scan's end may be judged by another
-// version, but it is dead for searches from then on, and only those may use the bitmap.
+// From Register on every new row is looked at by the appender. Those before it are in the snapshot,
+// once what was prepared is published; they are scanned in the store. A row that was written again
+// or removed before the scan's end may be judged by another version, but it is dead for searches
+// from then on, and only those may use the bitmap.
 absl::StatusOr<bool> MakeBitmap(StateMachine& state, Indexes& indexes, const Condition& leaf) {
   std::shared_ptr<FilterIndex::Kept> kept;
   uint64_t prepared = 0;
@@ -185,10 +190,11 @@ absl::StatusOr<bool> MakeBitmap(StateMachine& state, Indexes& indexes, const Con
   return true;
 }
 
-// Makes the bitmaps that are due among the leaves that left `rows` rows in doubt; true when there is a new one.
+// Makes the bitmaps that are due among the leaves that left `rows` rows in doubt; true when there
+// is a new one.
 absl::StatusOr<bool> MakeDueBitmaps(StateMachine& state, Indexes& indexes,
                                     const std::vector<const Condition*>& unsure, uint64_t rows) {
-  const uint64_t due = std::max(kMinEvaluations, indexes.vectors->stats().live);
+  const uint64_t due = std::max(kMinEvaluations, state.points());
   int made = 0;
   for (const Condition* leaf : unsure) {
     if (made == kMaxMadeBitmaps) break;

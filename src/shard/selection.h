@@ -2,13 +2,14 @@
 
 // From a filter to the slots that pass it.
 //
-// The index's snapshot comes first and the bitmaps after: rows born later are hidden by the snapshot, and rows that died
-// later are in the bitmaps until no snapshot can see them. What bitmaps cannot tell is evaluated on the stored payloads of
-// the rows in doubt; a condition that made this expensive gets a bitmap of its own (filter_index.h), by the ski-rental rule: once
-// the rows evaluated for it one by one add up to a whole scan.
+// The index's snapshot comes first and the bitmaps after: rows born later are hidden by the
+// snapshot, and rows that died later are in the bitmaps until no snapshot can see them. What
+// bitmaps cannot tell is evaluated on the stored payloads of the rows in doubt; a condition that
+// made this expensive gets a bitmap of its own (filter_index.h), by the ski-rental rule: once the
+// rows evaluated for it one by one add up to a whole scan.
 //
-// A stored payload may be of a newer version than the snapshot's row. Such rows are *stale*: they are not selected, and the
-// caller deals with their ids.
+// A stored payload may be of a newer version than the snapshot's row. Such rows are *stale*: they
+// are not selected, and the caller deals with their ids.
 
 #include <cstdint>
 #include <string>
@@ -23,13 +24,14 @@ namespace vectron::shard {
 
 struct Selection {
   index::Snapshot snapshot;
-  index::SlotSet slots;             // all that pass, and rows the snapshot does not see
-  std::vector<std::string> stale;   // ids
-  uint64_t evaluated = 0;           // payloads looked at
+  index::SlotSet slots;            // all that pass, and rows the snapshot does not see
+  std::vector<std::string> stale;  // ids
+  uint64_t evaluated = 0;          // payloads looked at
   bool made_bitmap = false;
 };
 
-// `indexes`: the state's, as held by the caller for the length of its search. Errors: those of reading the store, Unavailable.
+// `indexes`: the state's, as held by the caller for the length of its search. Errors: those of
+// reading the store, Unavailable.
 absl::StatusOr<Selection> Select(StateMachine& state, const std::shared_ptr<Indexes>& indexes,
                                  const Filter& filter);
 

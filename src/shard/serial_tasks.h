@@ -1,7 +1,7 @@
 #pragma once
 
-// The background tasks of one shard: one at a time, in order, on an executor that it shares fairly: after each task the
-// executor's other work has its turn.
+// The background tasks of one shard: one at a time, in order, on an executor that it shares fairly:
+// after each task the executor's other work has its turn.
 
 #include <deque>
 #include <functional>
@@ -39,7 +39,8 @@ class SerialTasks {
   };
   static void RunOne(const std::shared_ptr<State>& state);
 
-  const std::shared_ptr<State> state_;  // shared with the task under way, whose last step follows a Drain
+  const std::shared_ptr<State>
+      state_;  // shared with the task under way, whose last step follows a Drain
 };
 
 }  // namespace vectron::shard

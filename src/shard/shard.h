@@ -1,10 +1,12 @@
 #pragma once
 
-// One shard replica: a state machine over a store and an index, fed by a Replicator. The front door of this folder.
+// One shard replica: a state machine over a store and an index, fed by a Replicator. The front door
+// of this folder.
 //
-// A write is checked by the gateway, admitted here (tail bound, disk reserve, memory reserved), encoded as one Command, ordered by the
-// Replicator, applied (store batch with the applied index, payload index, vector index) and acknowledged with its log index. A
-// search reads one snapshot of the index; filters become bitmaps of slots.
+// A write is checked by the gateway, admitted here (tail bound, disk reserve, memory reserved),
+// encoded as one Command, ordered by the Replicator, applied (store batch with the applied index,
+// payload index, vector index) and acknowledged with its log index. A search reads one snapshot of
+// the index; filters become bitmaps of slots.
 //
 // Thread-safe. All callbacks may run on any thread and must not block.
 
@@ -41,15 +43,15 @@ struct ShardOptions {
 struct ShardDeps {
   FileSystem* files = nullptr;
   Clock* clock = nullptr;
-  Executor* apply_executor = nullptr;       // reads that waited for a barrier go on here
-  Executor* background_executor = nullptr;  // building, flushing, checkpoints
+  Executor* apply_executor = nullptr;            // reads that waited for a barrier go on here
+  Executor* background_executor = nullptr;       // building, flushing, checkpoints
   storage::RocksResources* resources = nullptr;  // shared by the stores of a node
-  Timer* timer = nullptr;                        // null: the shard makes one of its own, with a thread
+  Timer* timer = nullptr;  // null: the shard makes one of its own, with a thread
 };
 
 struct UpsertWrite {
-  PointBatch points;        // checked; ids unique
-  std::string request_id;   // "" for none
+  PointBatch points;       // checked; ids unique
+  std::string request_id;  // "" for none
   bool insert_only = false;
 };
 struct DeleteWrite {
@@ -64,37 +66,42 @@ using WriteCallback = std::function<void(absl::StatusOr<WriteResult>)>;
 
 struct ShardStats {
   uint64_t points = 0;
-  uint64_t indexed = 0;         // linked into the graph, or all when there is no graph
+  uint64_t indexed = 0;  // linked into the graph, or all when there is no graph
   uint64_t tail_bytes = 0;
   uint64_t applied_index = 0;
   uint64_t disk_bytes = 0;
   uint64_t memory_bytes = 0;
   uint64_t searches = 0;
   uint64_t writes = 0;
-  bool quarantined = false;     // an entry could not be applied; reads and writes are refused
-  std::string problem;          // why, for people
+  bool quarantined = false;  // an entry could not be applied; reads and writes are refused
+  std::string problem;       // why, for people
 };
 
 class Shard {
  public:
-  // Opens or makes the replica in options.dir: opens the store, the newest index checkpoint, and catches both up. After it
-  // returns the shard serves everything that was acknowledged before. `attach` is called inside Open with the applier and the
-  // index up to which the shard needs no entry; it connects the log, which hands over what follows, and returns the Replicator.
-  // It is called a second time, with a higher index, when the first call failed because the log begins later. The caller owns
-  // the log: it outlives the shard, and lets go of the applier (LocalLog::Detach) after the shard's end; the shard's destructor
-  // waits for what it proposed, so the log has nothing left to hand over.
-  // Errors: DataLoss naming the file, FailedPrecondition (made by a newer version or with another schema), Internal.
-  using Attach = std::function<absl::StatusOr<Replicator*>(Applier& applier, uint64_t applied_index)>;
+  // Opens or makes the replica in options.dir: opens the store, the newest index checkpoint, and
+  // catches both up. After it returns the shard serves everything that was acknowledged before.
+  // `attach` is called inside Open with the applier and the index up to which the shard needs no
+  // entry; it connects the log, which hands over what follows, and returns the Replicator. It is
+  // called a second time, with a higher index, when the first call failed because the log begins
+  // later. The caller owns the log: it outlives the shard, and lets go of the applier
+  // (LocalLog::Detach) after the shard's end; the shard's destructor waits for what it proposed, so
+  // the log has nothing left to hand over. Errors: DataLoss naming the file, FailedPrecondition
+  // (made by a newer version or with another schema), Internal.
+  using Attach =
+      std::function<absl::StatusOr<Replicator*>(Applier& applier, uint64_t applied_index)>;
   static absl::StatusOr<std::unique_ptr<Shard>> Open(const ShardOptions& options,
                                                      const ShardDeps& deps, const Attach& attach);
-  virtual ~Shard() = default;  // stops background work, flushes, writes a checkpoint when that is quick
+  virtual ~Shard() =
+      default;  // stops background work, flushes, writes a checkpoint when that is quick
 
-  // Errors: ResourceExhausted (tail, disk, queue), AlreadyExists (insert_only), Unavailable, DataLoss (quarantined).
-  // deadline: on the monotonic clock, 0 for the default of base/limits.h.
+  // Errors: ResourceExhausted (tail, disk, queue), AlreadyExists (insert_only), Unavailable,
+  // DataLoss (quarantined). deadline: on the monotonic clock, 0 for the default of base/limits.h.
   virtual void Upsert(UpsertWrite write, int64_t deadline_nanos, WriteCallback done) = 0;
   virtual void Delete(DeleteWrite write, int64_t deadline_nanos, WriteCallback done) = 0;
 
-  // Answers in the caller when no barrier is needed. Errors: InvalidArgument, Unavailable, DataLoss.
+  // Answers in the caller when no barrier is needed. Errors: InvalidArgument, Unavailable,
+  // DataLoss.
   virtual void Search(const SearchQuery& query,
                       std::function<void(absl::StatusOr<SearchAnswer>)> done) = 0;
   struct GetOptions {
@@ -110,9 +117,11 @@ class Shard {
                                                               size_t limit, bool with_vectors) = 0;
 
   virtual ShardStats stats() const = 0;
-  // Everything acknowledged is in files and the index checkpoint is current when it returns. Blocks.
+  // Everything acknowledged is in files and the index checkpoint is current when it returns.
+  // Blocks.
   virtual absl::Status FlushAll() = 0;
-  // About once a second, from any thread: starts what is due (checkpoint after a pause in writes, trim of mapped pages).
+  // About once a second, from any thread: starts what is due (checkpoint after a pause in writes,
+  // trim of mapped pages).
   virtual void Tick() = 0;
   // Blocks until the builder has nothing left; for tests and benchmarks.
   virtual void WaitUntilIndexed() = 0;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "absl/synchronization/notification.h"
@@ -12,6 +13,8 @@ namespace {
 constexpr int64_t kNanosPerMilli = 1'000'000;
 // How long a task builds before other shards have their turn.
 constexpr int64_t kBuildSliceMs = 20;
+// How old what admission knows of the index may be while it is being built.
+constexpr int64_t kLoadRefreshMs = 100;
 // A pause in writes that is used for a checkpoint.
 constexpr int64_t kCheckpointPauseMs = 2'000;
 // A closing shard with more index than this writes no checkpoint: the next open replays the log.
@@ -70,10 +73,30 @@ void ShardImpl::BuildSome() {
   const int64_t end = deps_.clock->MonotonicNanos() + kBuildSliceMs * kNanosPerMilli;
   bool more = true;
   while (more && !closing_ && !searches_refused_ && deps_.clock->MonotonicNanos() < end) {
-    more = indexes->vectors->Build(*deps_.background_executor);
-    admission_->Poll();
+    more = BuildStep(*indexes);
   }
   if (more) ScheduleBuild();
+}
+
+bool ShardImpl::BuildStep(Indexes& indexes) {
+  const bool more = indexes.vectors->Build(*deps_.background_executor);
+  const int64_t age = deps_.clock->MonotonicNanos() - load_refreshed_nanos_;
+  if (!more || age > kLoadRefreshMs * kNanosPerMilli) {
+    RefreshLoad();
+  } else {
+    const uint64_t built = uint64_t{index::kBuildBatchRows} * options_.schema.dimension;
+    tail_bytes_ -= std::min(built, tail_bytes_.load());
+  }
+  admission_->Poll();
+  return more;
+}
+
+void ShardImpl::RefreshLoad() {
+  const index::IndexStats stats = state_->indexes()->vectors->stats();
+  tail_bytes_ = stats.tail_bytes;
+  has_graph_ = stats.has_graph;
+  index_memory_bytes_ = stats.memory_bytes;
+  load_refreshed_nanos_ = deps_.clock->MonotonicNanos();
 }
 
 bool ShardImpl::CheckpointIsCurrent() const {
@@ -141,8 +164,7 @@ void ShardImpl::WaitUntilIndexed() {
   while (more && !closing_) {
     absl::Notification turn;
     tasks_->Schedule([&] {
-      more = state_->indexes()->vectors->Build(*deps_.background_executor);
-      admission_->Poll();
+      more = BuildStep(*state_->indexes());
       turn.Notify();
     });
     turn.WaitForNotification();
@@ -158,8 +180,7 @@ void ShardImpl::VerifyIndex() {
     LogWarning("shard {}: the index stays as mapped: {}", options_.dir, MessageOf(status));
     return;
   }
-  LogError("shard {}: {}; the index is made again from the store", options_.dir,
-           MessageOf(status));
+  LogError("shard {}: {}; the index is made again from the store", options_.dir, MessageOf(status));
   searches_refused_ = true;
   const absl::Status rebuilt = RebuildIndex();
   if (rebuilt.ok()) {

@@ -2,7 +2,8 @@
 
 // The one implementation of shard.h, and what tests may put in place of its parts.
 //
-// Lock order: apply_mutex_, then the state machine's own, then the small ones. None is held over a callback.
+// Lock order: apply_mutex_, then the state machine's own, then the small ones. None is held over a
+// callback.
 
 #include <atomic>
 #include <cstdint>
@@ -102,6 +103,8 @@ class ShardImpl : public Shard, private Applier {
   // --- background (shard_background.cc) ---
   void ScheduleBuild();
   void BuildSome();
+  bool BuildStep(Indexes& indexes);
+  void RefreshLoad();
   void ScheduleCheckpoint();
   absl::Status WriteCheckpoint();
   void VerifyIndex();
@@ -131,8 +134,9 @@ class ShardImpl : public Shard, private Applier {
   absl::flat_hash_map<uint64_t, WriteCallback> waiters_ ABSL_GUARDED_BY(mutex_);  // by log index
   absl::flat_hash_map<uint64_t, absl::StatusOr<WriteResult>> answers_ ABSL_GUARDED_BY(mutex_);
   uint64_t proposals_ ABSL_GUARDED_BY(mutex_) = 0;  // Propose calls without an answer from the log
-  std::multimap<uint64_t, Resume> barriers_ ABSL_GUARDED_BY(mutex_);  // reads that wait for an index
-  absl::Status problem_ ABSL_GUARDED_BY(mutex_);  // not OK: quarantined
+  std::multimap<uint64_t, Resume> barriers_
+      ABSL_GUARDED_BY(mutex_);                        // reads that wait for an index
+  absl::Status problem_ ABSL_GUARDED_BY(mutex_);      // not OK: quarantined
   uint64_t writes_open_ ABSL_GUARDED_BY(mutex_) = 0;  // taken, callback not called
 
   std::atomic<bool> quarantined_{false};
@@ -145,12 +149,21 @@ class ShardImpl : public Shard, private Applier {
   mutable std::atomic<uint64_t> searches_{0};
   std::atomic<uint64_t> writes_{0};
 
+  // What admission knows of the index: its stats cost more than a write, so they are read now and
+  // then and kept up in between.
+  std::atomic<uint64_t> tail_bytes_{0};
+  std::atomic<bool> has_graph_{false};
+  std::atomic<uint64_t> index_memory_bytes_{0};
+  std::atomic<int64_t> load_refreshed_nanos_{0};
+
   std::atomic<bool> build_scheduled_{false};
   std::atomic<bool> checkpoint_scheduled_{false};
   std::atomic<bool> rebuild_wanted_{false};
-  std::atomic<uint64_t> checkpoint_index_{0};   // applied index and linked rows of the newest checkpoint
+  std::atomic<uint64_t> checkpoint_index_{
+      0};  // applied index and linked rows of the newest checkpoint
   std::atomic<uint64_t> checkpoint_linked_{0};
-  std::shared_ptr<SerialTasks> tasks_;  // the builder's role; shared with timers. Last, so that it ends first
+  std::shared_ptr<SerialTasks>
+      tasks_;  // the builder's role; shared with timers. Last, so that it ends first
 };
 
 }  // namespace vectron::shard

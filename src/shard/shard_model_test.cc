@@ -1,4 +1,5 @@
-// A shard against a map in memory: random writes, retries, reads, filtered exact searches, checkpoints, restarts and crashes.
+// A shard against a map in memory: random writes, retries, reads, filtered exact searches,
+// checkpoints, restarts and crashes.
 
 #include <algorithm>
 #include <cmath>
@@ -54,23 +55,51 @@ class ModelRun {
   void Step() {
     test_.log().answer_first = random_.OneIn(2);
     switch (random_.Below(40)) {
-      case 0: test_.CrashAndOpen(); break;
+      case 0:
+        test_.CrashAndOpen();
+        break;
       case 1:
         test_.Close();
         ASSERT_TRUE(test_.Open().ok());
         break;
-      case 2: ASSERT_TRUE(test_.shard().FlushAll().ok()); break;
-      case 3: CorruptCheckpoint(); break;
-      case 4: CutLog(); break;
+      case 2:
+        ASSERT_TRUE(test_.shard().FlushAll().ok());
+        break;
+      case 3:
+        CorruptCheckpoint();
+        break;
+      case 4:
+        CutLog();
+        break;
       case 5:
         test_.clock().AdvanceMillis(3'000);
         test_.shard().Tick();
         break;
-      case 6: CompareAll(); break;
-      case 7: case 8: case 9: case 10: Delete(); break;
-      case 11: case 12: case 13: case 14: case 15: case 16: case 17: case 18: Filtered(); break;
-      case 19: case 20: Get(); break;
-      default: Upsert();
+      case 6:
+        CompareAll();
+        break;
+      case 7:
+      case 8:
+      case 9:
+      case 10:
+        Delete();
+        break;
+      case 11:
+      case 12:
+      case 13:
+      case 14:
+      case 15:
+      case 16:
+      case 17:
+      case 18:
+        Filtered();
+        break;
+      case 19:
+      case 20:
+        Get();
+        break;
+      default:
+        Upsert();
     }
   }
 
@@ -166,7 +195,8 @@ class ModelRun {
     ASSERT_TRUE(found.ok()) << found.status();
     std::vector<std::pair<double, std::string>> wanted;
     for (const auto& [id, point] : points_) {
-      if (query.filter != nullptr && !Matches(*query.filter, id, PayloadTree(point.payload))) continue;
+      if (query.filter != nullptr && !Matches(*query.filter, id, PayloadTree(point.payload)))
+        continue;
       wanted.emplace_back(DistanceOf(test_.schema().metric, query.vector, point.vector), id);
     }
     std::sort(wanted.begin(), wanted.end());
@@ -179,8 +209,8 @@ class ModelRun {
       EXPECT_NEAR(hit.score, wanted[i].first, 1e-4);
       const auto point = points_.find(hit.id);
       ASSERT_NE(point, points_.end());
-      EXPECT_NEAR(hit.score,
-                  DistanceOf(test_.schema().metric, query.vector, point->second.vector), 1e-4);
+      EXPECT_NEAR(hit.score, DistanceOf(test_.schema().metric, query.vector, point->second.vector),
+                  1e-4);
       EXPECT_EQ(hit.version, point->second.version);
       EXPECT_EQ(hit.payload, query.include_payload ? point->second.payload : "");
       EXPECT_EQ(hit.vector, query.include_vectors ? point->second.vector : std::vector<float>());
@@ -251,7 +281,8 @@ class ModelRun {
       std::fstream file(files[random_.Below(files.size())],
                         std::ios::in | std::ios::out | std::ios::binary);
       file.seekg(0, std::ios::end);
-      const auto at = static_cast<std::streamoff>(random_.Below(static_cast<uint64_t>(file.tellg())));
+      const auto at =
+          static_cast<std::streamoff>(random_.Below(static_cast<uint64_t>(file.tellg())));
       file.seekg(at);
       const char byte = static_cast<char>(file.get() ^ (1 << random_.Below(8)));
       file.seekp(at);

@@ -85,7 +85,8 @@ absl::Status ShardImpl::CheckSchema() {
     return FailedPrecondition("{}/store: format version {}, newest known {}", options_.dir, version,
                               storage::kShardStoreFormat);
   }
-  if (!message.ParseFromString(*bytes)) return DataLoss("{}/store: schema unreadable", options_.dir);
+  if (!message.ParseFromString(*bytes))
+    return DataLoss("{}/store: schema unreadable", options_.dir);
   ASSIGN_OR_RETURN(const CollectionSchema stored, SchemaFromProto(message, 1, 1));
   return Annotate(CheckSameSchema(stored, options_.schema), options_.dir);
 }
@@ -139,6 +140,7 @@ absl::Status ShardImpl::Attach(const Shard::Attach& attach) {
   }
   if (!replicator.ok()) return replicator.status();
   replicator_ = *replicator;
+  if (stalled_flag_) return ResourceExhausted("{}: no room to apply the log", options_.dir);
   if (state_->published() < state_->store_applied()) {
     return DataLoss("{}: the log ends at {}, the store has applied {}", options_.dir,
                     state_->published(), state_->store_applied());
@@ -147,6 +149,7 @@ absl::Status ShardImpl::Attach(const Shard::Attach& attach) {
     const absl::MutexLock lock(&apply_mutex_);
     RETURN_IF_ERROR(CheckOnceReplayed());
   }
+  RefreshLoad();
   if (from_checkpoint) tasks_->Schedule([this] { VerifyIndex(); });
   ScheduleBuild();
   return absl::OkStatus();
@@ -156,8 +159,8 @@ absl::Status ShardImpl::CheckOnceReplayed() {
   if (replay_checked_ || state_->published() != state_->store_applied()) return absl::OkStatus();
   replay_checked_ = true;
   if (state_->AgreesWithStore()) return absl::OkStatus();
-  LogError("shard {}: the index has {} points, the store another number; made again",
-           options_.dir, state_->points());
+  LogError("shard {}: the index has {} points, the store another number; made again", options_.dir,
+           state_->points());
   RETURN_IF_ERROR(checkpoints_.RemoveAll());
   ASSIGN_OR_RETURN(std::unique_ptr<index::VectorIndex> empty,
                    parts_.create_index(checkpoints_.NewWorkDir()));

@@ -15,7 +15,8 @@ absl::Status ShardImpl::ReadGate() const {
   return problem_;
 }
 
-// With one copy a write is acknowledged only after it is published here, so a read needs no barrier to see it.
+// With one copy a write is acknowledged only after it is published here, so a read needs no barrier
+// to see it.
 void ShardImpl::WithBarrier(Consistency consistency, Resume resume) {
   if (consistency == Consistency::kUnspecified) consistency = options_.schema.default_consistency;
   if (consistency == Consistency::kEventual || options_.schema.replication_factor <= 1) {

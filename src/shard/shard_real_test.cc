@@ -1,5 +1,7 @@
-// A shard over RocksDB, the HNSW index and the local log: concurrency, restarts, kill -9 at each crash point.
+// A shard over RocksDB, the HNSW index and the local log: concurrency, restarts, kill -9 at each
+// crash point.
 
+#include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,8 +12,6 @@
 #include <map>
 #include <set>
 #include <thread>
-
-#include <fmt/format.h>
 
 #include "base/random.h"
 #include "base/temp_dir.h"
@@ -107,8 +107,8 @@ TEST(RealShard, ReadsNeverGoBackUnderConcurrentWrites) {
           SearchQuery query = Nearest(std::vector<float>(kDimension, 1.0F), 3);
           query.include_vectors = true;
           static constexpr const char* kFilters[] = {
-              R"({{"must":[{{"field":"name","match":"{}"}}]}})",   // an indexed field
-              R"({{"must":[{{"field":"kept","match":"{}"}}]}})",   // one that is not
+              R"({{"must":[{{"field":"name","match":"{}"}}]}})",  // an indexed field
+              R"({{"must":[{{"field":"kept","match":"{}"}}]}})",  // one that is not
               R"({{"must":[{{"has_id":["{}"]}}]}})",
               R"({{"must":[{{"field":"kept","match":"{0}"}},{{"has_id":["{0}"]}}]}})"};
           query.filter = ParseFilter(fmt::format(fmt::runtime(kFilters[how - 1]), id));
@@ -237,7 +237,8 @@ TEST(RealShard, GraphSearchAndRestartsKeepEveryPoint) {
 
 constexpr uint32_t kCrashDimension = 8;
 
-// What the child does until it is killed: writes, tells each acknowledged write on a line, checkpoints.
+// What the child does until it is killed: writes, tells each acknowledged write on a line,
+// checkpoints.
 void CrashWorkload(const std::string& dir) {
   RealNode node(dir, TestSchema(kCrashDimension));
   CHECK_OK(node.Open());
@@ -309,6 +310,47 @@ TEST(RealShard, KillAtEachCrashPointLosesNothing) {
       }
       EXPECT_EQ(node.shard().stats().points, live);
     }
+  }
+}
+
+TEST(RealShard, DamagedIndexIsMadeAgainFromTheStore) {
+  TempDir dir;
+  const CollectionSchema schema = TestSchema(kCrashDimension);
+  for (int round = 0; round < 12; ++round) {
+    SCOPED_TRACE(round);
+    {
+      RealNode node(dir.path(), schema);
+      ASSERT_TRUE(node.Open().ok());
+      for (int n = 0; n < 20; ++n) {
+        ASSERT_TRUE(
+            node.Upsert(NthWrite(fmt::format("p{}", n + round * 10), n, kCrashDimension)).ok());
+      }
+      ASSERT_TRUE(node.shard().FlushAll().ok());
+    }
+    std::vector<std::filesystem::path> files;
+    for (const auto& file : std::filesystem::recursive_directory_iterator(dir / "shard/index")) {
+      if (file.is_regular_file() && file.file_size() > 0 &&
+          file.path().string().find("checkpoint-") != std::string::npos) {
+        files.push_back(file.path());
+      }
+    }
+    std::sort(files.begin(), files.end());
+    Random random(static_cast<uint64_t>(round));
+    const std::filesystem::path& damaged = files[static_cast<size_t>(round) % files.size()];
+    SCOPED_TRACE(damaged.string());
+    {
+      std::fstream bytes(damaged, std::ios::in | std::ios::out | std::ios::binary);
+      const auto at =
+          static_cast<std::streamoff>(random.Below(std::filesystem::file_size(damaged)));
+      bytes.seekg(at);
+      const int byte = bytes.get();
+      bytes.seekp(at);
+      bytes.put(static_cast<char>(byte ^ 0x10));
+    }
+    RealNode node(dir.path(), schema);
+    ASSERT_TRUE(node.Open().ok());
+    node.shard().WaitUntilIndexed();  // after the check of every byte, which is in the background
+    ExpectSearchEqualsScan(node, kCrashDimension);
   }
 }
 

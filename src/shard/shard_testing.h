@@ -1,6 +1,7 @@
 #pragma once
 
-// A shard over twins of its parts, for the tests of this folder: a log in memory, MemoryKv, MemoryVectorIndex.
+// A shard over twins of its parts, for the tests of this folder: a log in memory, MemoryKv,
+// MemoryVectorIndex.
 
 #include <atomic>
 #include <cstdint>
@@ -28,8 +29,8 @@
 
 namespace vectron::shard {
 
-// A durable log of one group that outlives the shard: entries are committed, applied and answered within Propose.
-// Thread-safe.
+// A durable log of one group that outlives the shard: entries are committed, applied and answered
+// within Propose. Thread-safe.
 class FakeLog : public Replicator {
  public:
   // Answers before the entries are applied when told so: both orders are allowed.
@@ -53,8 +54,7 @@ class FakeLog : public Replicator {
     return this;
   }
 
-  void Propose(std::string command,
-               std::function<void(absl::StatusOr<uint64_t>)> done) override {
+  void Propose(std::string command, std::function<void(absl::StatusOr<uint64_t>)> done) override {
     if (!refuse.ok()) {
       done(refuse);
       return;
@@ -177,8 +177,10 @@ class TestFiles : public FileSystem {
 // A Kv that forwards, so that the store outlives the shard that owns the forwarder.
 class BorrowedKv : public storage::Kv {
  public:
-  // While `crashing` is set nothing is flushed any more: what the shard does at its end must not help it.
-  BorrowedKv(storage::Kv& kv, const bool& crashing) : kv_(kv), crashing_(crashing) {}
+  // While `crashing` is set nothing is flushed any more: what the shard does at its end must not
+  // help it. before_multi_get is called before such a read, unless null; it may write.
+  BorrowedKv(storage::Kv& kv, const bool& crashing, const std::function<void()>& before_multi_get)
+      : kv_(kv), crashing_(crashing), before_multi_get_(before_multi_get) {}
   absl::Status Write(const storage::WriteBatch& batch, Durability durability) override {
     return kv_.Write(batch, durability);
   }
@@ -188,12 +190,13 @@ class BorrowedKv : public storage::Kv {
   }
   absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
       storage::Column column, const std::vector<std::string_view>& keys) const override {
+    if (before_multi_get_) before_multi_get_();
     return kv_.MultiGet(column, keys);
   }
-  absl::Status Scan(storage::Column column, std::string_view begin, std::string_view end,
-                    const storage::KvSnapshot* snapshot,
-                    const std::function<bool(std::string_view, std::string_view)>& visit)
-      const override {
+  absl::Status Scan(
+      storage::Column column, std::string_view begin, std::string_view end,
+      const storage::KvSnapshot* snapshot,
+      const std::function<bool(std::string_view, std::string_view)>& visit) const override {
     return kv_.Scan(column, begin, end, snapshot, visit);
   }
   std::unique_ptr<const storage::KvSnapshot> TakeSnapshot() const override {
@@ -209,14 +212,16 @@ class BorrowedKv : public storage::Kv {
  private:
   storage::Kv& kv_;
   const bool& crashing_;
+  const std::function<void()>& before_multi_get_;
 };
 
-// Everything one shard needs, and the shard. Inline executors: what is due is done when a call returns.
+// Everything one shard needs, and the shard. Inline executors: what is due is done when a call
+// returns.
 class TestShard {
  public:
   explicit TestShard(CollectionSchema schema) : schema_(std::move(schema)), timer_(clock_) {
     parts_.open_store = [this](const std::string&) -> absl::StatusOr<std::unique_ptr<storage::Kv>> {
-      return std::make_unique<BorrowedKv>(kv_, crashing_);
+      return std::make_unique<BorrowedKv>(kv_, crashing_, before_multi_get);
     };
     parts_.create_index = [this](const std::string&) {
       return index::MemoryVectorIndex::Create(index_options(), files_);
@@ -287,6 +292,9 @@ class TestShard {
     });
     return answer;
   }
+
+  // Called before the shard reads several points from its store; may write to the shard.
+  std::function<void()> before_multi_get;
 
   Shard& shard() { return *shard_; }
   storage::MemoryKv& kv() { return kv_; }

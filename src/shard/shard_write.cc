@@ -16,7 +16,8 @@ namespace {
 constexpr int64_t kNanosPerMilli = 1'000'000;
 // How often an apply that met a full disk is tried again.
 constexpr int64_t kStallRetryMs = 200;
-// Log bytes after which the index is checkpointed even under a steady stream of writes: what a restart replays at most.
+// Log bytes after which the index is checkpointed even under a steady stream of writes: what a
+// restart replays at most.
 constexpr uint64_t kCheckpointLogBytes = uint64_t{128} << 20;
 
 bool CanRetry(const absl::Status& status) {
@@ -61,9 +62,9 @@ void ShardImpl::Upsert(UpsertWrite write, int64_t deadline_nanos, WriteCallback 
     status = ResourceExhausted("a disk of the group is nearly full; deletes go on");
   }
   if (status.ok() && write.points.dimension != options_.schema.dimension) {
-    status = InvalidArgument("vectors have {} components, collection '{}' wants {}",
-                             write.points.dimension, options_.schema.name,
-                             options_.schema.dimension);
+    status =
+        InvalidArgument("vectors have {} components, collection '{}' wants {}",
+                        write.points.dimension, options_.schema.name, options_.schema.dimension);
   }
   if (status.ok()) status = CheckHalves(write.points);
   if (!status.ok()) {
@@ -126,7 +127,8 @@ void ShardImpl::Propose(Write write) {
                        });
 }
 
-// The log may answer before the entry is applied or after; the outcome is delivered when both are known.
+// The log may answer before the entry is applied or after; the outcome is delivered when both are
+// known.
 void ShardImpl::OnProposed(uint64_t rows, const WriteCallback& done,
                            absl::StatusOr<uint64_t> log_index) {
   if (rows > 0) state_->Release(rows);
@@ -160,13 +162,12 @@ void ShardImpl::EndWrite() {
 }
 
 uint64_t ShardImpl::TailForAdmission() const {
-  const index::IndexStats stats = state_->indexes()->vectors->stats();
   const uint64_t in_flight = in_flight_bytes_.load(std::memory_order_relaxed);
-  if (!stats.has_graph) {
-    const uint64_t rows = stats.live + stats.dead + in_flight / options_.schema.dimension;
-    if (rows * options_.schema.dimension * sizeof(float) < index::kFlatBytes) return 0;
+  if (!has_graph_.load(std::memory_order_relaxed)) {
+    const uint64_t components = state_->points() * options_.schema.dimension + in_flight;
+    if (components * sizeof(float) < index::kFlatBytes) return 0;
   }
-  return stats.tail_bytes + in_flight;
+  return tail_bytes_.load(std::memory_order_relaxed) + in_flight;
 }
 
 void ShardImpl::Apply(std::vector<Entry> entries) {
@@ -185,6 +186,7 @@ void ShardImpl::Apply(std::vector<Entry> entries) {
 
 void ShardImpl::ApplyAll(std::vector<Entry> entries) {
   std::span<const Entry> rest(entries);
+  const uint64_t rows_before = state_->rows_applied();
   const auto unapplied = [&] {
     return std::vector<Entry>(entries.begin() + (rest.data() - entries.data()), entries.end());
   };
@@ -208,9 +210,9 @@ void ShardImpl::ApplyAll(std::vector<Entry> entries) {
     return;
   }
   last_apply_nanos_ = deps_.clock->MonotonicNanos();
+  tail_bytes_ += (state_->rows_applied() - rows_before) * options_.schema.dimension;
   ScheduleBuild();
-  const uint64_t due =
-      std::max(kCheckpointLogBytes, state_->indexes()->vectors->stats().memory_bytes / 2);
+  const uint64_t due = std::max(kCheckpointLogBytes, index_memory_bytes_.load() / 2);
   if (log_bytes_since_cut_ >= due) ScheduleCheckpoint();
 }
 

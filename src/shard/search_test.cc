@@ -1,0 +1,144 @@
+#include "shard/search.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "gtest/gtest.h"
+#include "shard/selection.h"
+#include "shard/shard_testing.h"
+
+namespace vectron::shard {
+namespace {
+
+std::shared_ptr<const Filter> ParseFilter(const std::string& text) {
+  absl::StatusOr<Filter> filter = FilterFromJson(text);
+  CHECK_OK(filter.status());
+  return std::make_shared<const Filter>(*std::move(filter));
+}
+
+std::vector<std::string> Ids(const absl::StatusOr<SearchAnswer>& answer) {
+  CHECK_OK(answer.status());
+  std::vector<std::string> ids;
+  for (const SearchHit& hit : answer->hits) ids.push_back(hit.id);
+  return ids;
+}
+
+TEST(ShardSearch, ThresholdCutsAndFieldsAreSelected) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(test.Upsert({OnePoint(fmt::format("p{}", i), {static_cast<float>(i)},
+                                      fmt::format(R"({{"a":{},"b":"x"}})", i)),
+                             "", false})
+                    .ok());
+  }
+  SearchQuery query = Nearest({0});
+  query.score_threshold = 4.0F;
+  query.payload_fields = {"a"};
+  const auto found = test.Search(query);
+  EXPECT_EQ(Ids(found), (std::vector<std::string>{"p0", "p1", "p2"}));
+  EXPECT_EQ(found->hits[2].payload, R"({"a":2})");
+  query.include_payload = false;
+  EXPECT_EQ(test.Search(query)->hits[2].payload, "");
+}
+
+TEST(ShardSearch, BadQueriesAreRefused) {
+  TestShard test(TestSchema(2));
+  ASSERT_TRUE(test.Open().ok());
+  EXPECT_EQ(test.Search(Nearest({1})).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(test.Search(Nearest({1, NAN})).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ShardSearch, ExplainsItself) {
+  CollectionSchema schema = TestSchema(1);
+  schema.payload_indexes = {{"n", PayloadType::kInteger}};
+  TestShard test(schema);
+  ASSERT_TRUE(test.Open().ok());
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_TRUE(test.Upsert({OnePoint(fmt::format("p{}", i), {static_cast<float>(i)},
+                                      fmt::format(R"({{"n":{},"m":{}}})", i % 3, i % 3)),
+                             "", false})
+                    .ok());
+  }
+  SearchQuery query = Nearest({0});
+  query.explain = true;
+  query.filter = ParseFilter(R"({"must":[{"field":"n","match":1}]})");
+  auto found = test.Search(query);
+  ASSERT_EQ(found->traces.size(), 1u);
+  EXPECT_EQ(found->traces[0].points, 300u);
+  EXPECT_EQ(found->traces[0].matches, 100u);
+  EXPECT_NE(found->traces[0].reason.find("answered by bitmaps"), std::string::npos);
+  // A field that is not declared: evaluated, until that has cost as much as a bitmap.
+  query.filter = ParseFilter(R"({"must":[{"field":"n","match":1},{"field":"m","match":1}]})");
+  found = test.Search(query);
+  EXPECT_EQ(found->traces[0].matches, 100u);
+  EXPECT_NE(found->traces[0].reason.find("100 payloads were evaluated"), std::string::npos)
+      << found->traces[0].reason;
+  test.Search(query).IgnoreError();
+  found = test.Search(query);
+  EXPECT_NE(found->traces[0].reason.find("bitmap was made"), std::string::npos)
+      << found->traces[0].reason;
+  found = test.Search(query);
+  EXPECT_NE(found->traces[0].reason.find("answered by bitmaps"), std::string::npos)
+      << found->traces[0].reason;
+  // The bitmap follows the writes.
+  ASSERT_TRUE(test.Upsert({OnePoint("p1", {1}, R"({"n":1,"m":2})"), "", false}).ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("new", {0}, R"({"n":1,"m":1.0})"), "", false}).ok());
+  ASSERT_TRUE(test.Delete("p4").ok());
+  EXPECT_EQ(Ids(test.Search(query))[0], "new");
+  EXPECT_EQ(Ids(test.Search(query))[1], "p7");
+}
+
+// Every read of payloads meets a newer version: the answer is then of the newer one, whole.
+TEST(ShardSearch, RowsWrittenUnderASearchAreAnsweredWhole) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("a", {1}, R"({"n":1})"), "", false}).ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("b", {2}, R"({"n":2})"), "", false}).ok());
+  int n = 2;
+  for (const bool filtered : {false, true}) {
+    SearchQuery query = Nearest({0});
+    if (filtered) query.filter = ParseFilter(R"({"must":[{"field":"n","range":{"gte":0}}]})");
+    query.include_vectors = true;
+    bool writing = false;
+    test.before_multi_get = [&] {
+      if (writing) return;
+      writing = true;  // not from within itself
+      ++n;
+      ASSERT_TRUE(
+          test.Upsert({OnePoint("b", {static_cast<float>(n)}, fmt::format(R"({{"n":{}}})", n)), "",
+                       false})
+              .ok());
+      writing = false;
+    };
+    const auto found = test.Search(query);
+    test.before_multi_get = nullptr;
+    ASSERT_EQ(Ids(found), (std::vector<std::string>{"a", "b"}));
+    const SearchHit& hit = found->hits[1];
+    EXPECT_EQ(hit.payload, fmt::format(R"({{"n":{}}})", hit.vector[0]));
+    EXPECT_EQ(hit.score, hit.vector[0] * hit.vector[0]);
+    EXPECT_GT(hit.vector[0], 2);
+  }
+}
+
+TEST(ShardSearch, RowsDeletedUnderASearchAreLeftOut) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(
+        test.Upsert({OnePoint(fmt::format("p{:02}", i), {static_cast<float>(i)}, R"({"n":1})"), "",
+                     false})
+            .ok());
+  }
+  int next = 0;
+  test.before_multi_get = [&] {
+    if (next < 10) test.Delete(fmt::format("p{:02}", next++)).IgnoreError();
+  };
+  const auto ids = Ids(test.Search(Nearest({0}, 5)));
+  ASSERT_EQ(ids.size(), 5u);
+  EXPECT_EQ(ids[0], fmt::format("p{:02}", next));
+}
+
+}  // namespace
+}  // namespace vectron::shard
