@@ -47,7 +47,8 @@ class Fuzz(ServerTest):
 
     def send(self, verb, path, body):
         text = json.dumps(body)
-        if self.rng.random() < 0.03:
+        self.intact = self.rng.random() >= 0.03  # a stray character may turn a known key into one that is ignored
+        if not self.intact:
             at = self.rng.randrange(len(text) + 1)
             text = self.rng.choice([text[:at], text[:at] + self.rng.choice("{}[],:\"\\\x01") + text[at:], text + text])
         answer = self.api.call(verb, path, text)
@@ -116,7 +117,7 @@ class Fuzz(ServerTest):
                 "filter": {"must": [{"field": "a", "match": [1, "t"]}], "min_should": 0}, "explain": self.rng.random() < 0.2}
         spoilt = self.rng.random() < 0.5
         answer = self.send("POST", f"/v1/collections/{quote(name)}/points/search", self.spoil(body) if spoilt else body)
-        if answer.status == 200 and not spoilt:
+        if answer.status == 200 and not spoilt and self.intact:
             matching = [i for i, (_, p) in self.model[name].items() if p.get("a") in (1, "t") and p.get("a") is not True or p.get("a") == [1, 2]]
             top_k = body["topK"] or 10
             self.assertEqual(len(answer.json["results"]), min(top_k, max(0, len(matching) - body["offset"])))
