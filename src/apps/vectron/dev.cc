@@ -85,6 +85,8 @@ class DevServerImpl : public DevServer {
       LogWarning("leftovers of deleted collections stay for now: {}", MessageOf(reconciled));
     }
     ticker_ = std::make_unique<Ticker>([this] { worker_->Tick(); });
+    LogInfo("vectron {} serves HTTP on {} and gRPC on {}, data in {}", Version(), http_address(),
+            grpc_address(), folder_->path());
     return absl::OkStatus();
   }
 
@@ -94,6 +96,8 @@ class DevServerImpl : public DevServer {
   void Stop() override {
     if (stopped_) return;
     stopped_ = true;
+    const bool served = ticker_ != nullptr;
+    if (served) LogInfo("stopping: requests under way may finish, then all shards are flushed");
     if (grpc_ != nullptr) grpc_->Stop(kStopGraceMillis);
     if (http_ != nullptr) http_->Stop(kStopGraceMillis);
     ticker_.reset();
@@ -102,6 +106,7 @@ class DevServerImpl : public DevServer {
     catalog_.reset();
     worker_.reset();  // flushes and closes every shard
     log_.reset();
+    if (served) LogInfo("stopped");
   }
 
  private:
@@ -111,15 +116,16 @@ class DevServerImpl : public DevServer {
                                                                       .resources = &resources_,
                                                                       .apply_executor = &apply_,
                                                                       .on_fatal = {}}));
-    ASSIGN_OR_RETURN(worker_,
-                     worker::Worker::Make(folder_->path(), {.files = files_.get(),
-                                                            .clock = &clock_,
-                                                            .timer = &timer_,
-                                                            .log = log_.get(),
-                                                            .resources = &resources_,
-                                                            .apply_executor = &apply_,
-                                                            .background_executor = &background_,
-                                                            .search_executor = &search_}));
+    ASSIGN_OR_RETURN(worker_, worker::Worker::Make(folder_->path(),
+                                                   {.files = files_.get(),
+                                                    .clock = &clock_,
+                                                    .timer = &timer_,
+                                                    .log = log_.get(),
+                                                    .resources = &resources_,
+                                                    .apply_executor = &apply_,
+                                                    .background_executor = &background_,
+                                                    .search_executor = &search_,
+                                                    .max_open_files = options_.max_open_files}));
     ASSIGN_OR_RETURN(catalog_, placement::LocalCatalog::Open(folder_->path() + "/catalog",
                                                              {.files = files_.get(),
                                                               .clock = &clock_,

@@ -25,6 +25,7 @@ struct DevOptions {
   HostPort http;
   HostPort grpc;
   size_t threads = 0;  // for requests and for building each; 0: one per processor
+  uint64_t max_open_files = ~uint64_t{0};  // that this process may have
 };
 
 // The running node. Thread-compatible.

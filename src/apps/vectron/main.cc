@@ -55,12 +55,14 @@ class Signals {
   absl::Notification stop_;
 };
 
-// Each shard holds some files open; the soft limit of a login shell is often 1,024.
-void RaiseOpenFileLimit() {
+// Each shard holds some files open; the soft limit of a login shell is often 1,024. Returns what
+// holds from now on.
+uint64_t RaiseOpenFileLimit() {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return ~uint64_t{0};
+  const rlim_t before = limit.rlim_cur;
   limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+  return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : before;
 }
 
 int Fail(int exit_code, std::string_view message) {
@@ -101,9 +103,9 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
 }
 
 int RunDev(const DevFlags& flags) {
-  const absl::StatusOr<DevOptions> options = CheckFlags(flags);
+  absl::StatusOr<DevOptions> options = CheckFlags(flags);
   if (!options.ok()) return Fail(kExitUsage, MessageOf(options.status()));
-  RaiseOpenFileLimit();
+  options->max_open_files = RaiseOpenFileLimit();
   static Signals signals;  // used by its thread until the very end
   const absl::StatusOr<std::unique_ptr<DevServer>> server = DevServer::Start(*options);
   if (!server.ok()) return Fail(kExitFailed, MessageOf(server.status()));

@@ -103,15 +103,14 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
       if (++answered_ == answers_.size()) {
         finished_ = true;
         all = std::move(answers_);
-      } else if (progress_ != nullptr) {
+      } else if (progress_ != nullptr && !caller_gone_) {
         so_far = answers_;
       }
     }
-    if (!all.empty()) {
-      Finish(std::move(all), false);
-    } else if (progress_ != nullptr && !progress_(Merge(std::move(so_far)))) {
-      progress_ = nullptr;  // the caller has gone; a worker calls one at a time
-    }
+    if (!all.empty()) return Finish(std::move(all), false);
+    if (so_far.empty() || progress_(Merge(std::move(so_far)))) return;
+    const absl::MutexLock lock(&mutex_);
+    caller_gone_ = true;
   }
 
   void OnTime() {
@@ -194,7 +193,7 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
   Gateway& gateway_;
   const RecordPtr record_;
   SearchCall call_;  // its query is moved out by Send
-  std::function<bool(SearchReply)> progress_;
+  const std::function<bool(SearchReply)> progress_;  // null: only the end is wanted
   const SearchDone done_;
   const bool explain_ = call_.query.explain;
   const std::string query_id_ = gateway_.NextQueryId();
@@ -203,6 +202,7 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
   Answers answers_ ABSL_GUARDED_BY(mutex_);  // by shard; Unknown: has not answered
   size_t answered_ ABSL_GUARDED_BY(mutex_) = 0;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  bool caller_gone_ ABSL_GUARDED_BY(mutex_) = false;
   Timer::Id timer_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/status.h"
 
@@ -131,12 +132,21 @@ void Worker::Close(GroupId group) {
   deps_.log->Detach(group);
 }
 
+absl::Status Worker::CheckRoomFor(GroupId group) const {
+  const absl::ReaderMutexLock lock(&mutex_);
+  if (slots_.contains(group.value)) return AlreadyExists("shard group {} is served", group.value);
+  if ((slots_.size() + 1) * kOpenFilesPerShard + kOpenFilesReserved <= deps_.max_open_files) {
+    return absl::OkStatus();
+  }
+  return ResourceExhausted(
+      "{} shards are all that fit into the {} files this process may open; raise the limit "
+      "(ulimit -n)",
+      slots_.size(), deps_.max_open_files);
+}
+
 absl::Status Worker::CreateShard(const rpc::ShardAssignment& assignment) {
   const GroupId group = assignment.group;
-  {
-    const absl::MutexLock lock(&mutex_);
-    if (slots_.contains(group.value)) return AlreadyExists("shard group {} is served", group.value);
-  }
+  RETURN_IF_ERROR(CheckRoomFor(group));
   RETURN_IF_ERROR(DestroyShard(group));  // nothing, or what a crash left of an earlier attempt
   RETURN_IF_ERROR(deps_.files->MakeDirs(ShardDir(group)));
   RETURN_IF_ERROR(deps_.files->SyncDir(dir_ + "/shards"));

@@ -47,6 +47,7 @@ struct WorkerDeps {
   Executor* apply_executor = nullptr;
   Executor* background_executor = nullptr;  // building, flushing, checkpoints
   Executor* search_executor = nullptr;      // parts of searches over several shards; scans
+  uint64_t max_open_files = ~uint64_t{0};   // of the process; bounds how many shards can be made
 };
 
 // One shard as metrics and readiness see it.
@@ -110,6 +111,8 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
   Worker(std::string dir, const WorkerDeps& deps);
 
   std::string ShardDir(GroupId group) const;
+  // Whether one shard more may be made: AlreadyExists, ResourceExhausted (open files).
+  absl::Status CheckRoomFor(GroupId group) const;
   absl::StatusOr<std::unique_ptr<shard::Shard>> OpenShard(const rpc::ShardAssignment& assignment);
   // Makes an opened shard (or why it could not be) known.
   void Publish(GroupId group, absl::StatusOr<std::unique_ptr<shard::Shard>> opened);

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "absl/synchronization/notification.h"
+#include "base/limits.h"
 #include "base/random.h"
 #include "base/status.h"
 #include "base/temp_dir.h"
@@ -41,7 +42,8 @@ class WorkerTest : public testing::Test {
                                    .resources = &resources_,
                                    .apply_executor = &apply_,
                                    .background_executor = &background_,
-                                   .search_executor = &search_});
+                                   .search_executor = &search_,
+                                   .max_open_files = max_open_files_});
     CHECK_OK(worker.status());
     worker_ = *std::move(worker);
   }
@@ -122,6 +124,7 @@ class WorkerTest : public testing::Test {
   ThreadPool background_{"build", 2};
   ThreadPool search_{"search", 2};
   ThreadTimer timer_{clock_};
+  uint64_t max_open_files_ = 20'000;
   std::unique_ptr<shard::LocalLog> log_;
   std::unique_ptr<Worker> worker_;
 };
@@ -211,6 +214,17 @@ TEST_F(WorkerTest, RemovesWhatIsLeftOfAnEarlierAttempt) {
   const auto point = Get({.group = GroupId{1}, .epoch = 1}, "old");
   ASSERT_TRUE(point.ok());
   EXPECT_FALSE(point->has_value());
+}
+
+TEST_F(WorkerTest, MakesNoMoreShardsThanItMayOpenFilesFor) {
+  Stop();
+  max_open_files_ = kOpenFilesReserved + 2 * kOpenFilesPerShard + 1;
+  Start();
+  ASSERT_TRUE(worker_->CreateShard(Assignment(1)).ok());
+  ASSERT_TRUE(worker_->CreateShard(Assignment(2)).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(worker_->CreateShard(Assignment(3))));
+  ASSERT_TRUE(worker_->DestroyShard(GroupId{1}).ok());
+  EXPECT_TRUE(worker_->CreateShard(Assignment(3)).ok());
 }
 
 TEST_F(WorkerTest, ScansInPagesThatMissNothing) {
