@@ -59,6 +59,39 @@ TEST(CheckpointFolder, ShardKeepsOnlyTheNewestAndTellsTheLog) {
   EXPECT_EQ(checkpoints, 1);
 }
 
+// Refuses to write while told so.
+class FullFiles : public TestFiles {
+ public:
+  bool full = false;
+  absl::Status WriteAtomically(const std::string& path, std::string_view bytes) override {
+    return full ? absl::ResourceExhaustedError("no space")
+                : TestFiles::WriteAtomically(path, bytes);
+  }
+};
+
+TEST(CheckpointFolder, FailedWriteLeavesTheOlderOne) {
+  FullFiles files;
+  TestShard test(TestSchema(1));
+  test.parts().create_index = [&](const std::string&) {
+    return index::MemoryVectorIndex::Create(test.index_options(), files);
+  };
+  ASSERT_TRUE(test.Open().ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("a", {1}), "", false}).ok());
+  ASSERT_TRUE(test.shard().FlushAll().ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("b", {2}), "", false}).ok());
+  files.full = true;
+  EXPECT_EQ(test.shard().FlushAll().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(test.log().needed(), 2u);  // the store is flushed all the same
+  EXPECT_EQ(test.log().wished(), 1u);
+  EXPECT_FALSE(std::filesystem::exists(test.dir() / "shard/index/writing"));
+  EXPECT_EQ(test.Search(Nearest({1}))->hits.size(), 2u);
+  test.CrashAndOpen();
+  EXPECT_EQ(test.Search(Nearest({1}))->hits.size(), 2u);
+  files.full = false;
+  ASSERT_TRUE(test.shard().FlushAll().ok());
+  EXPECT_EQ(test.log().wished(), 2u);
+}
+
 TEST(CheckpointFolder, PauseInWritesMakesACheckpoint) {
   TestShard test(TestSchema(1));
   ASSERT_TRUE(test.Open().ok());

@@ -105,7 +105,7 @@ bool ShardImpl::CheckpointIsCurrent() const {
 }
 
 void ShardImpl::ScheduleCheckpoint() {
-  if (closing_ || checkpoint_scheduled_.exchange(true)) return;
+  if (closing_ || !attached_ || checkpoint_scheduled_.exchange(true)) return;
   tasks_->Schedule([this] {
     checkpoint_scheduled_ = false;
     const absl::Status status = WriteCheckpoint();
@@ -193,8 +193,11 @@ void ShardImpl::VerifyIndex() {
     rebuild_wanted_ = true;
     return;
   }
-  const absl::MutexLock lock(&apply_mutex_);
-  Quarantine(rebuilt);
+  {
+    const absl::MutexLock lock(&apply_mutex_);
+    Quarantine(rebuilt);
+  }
+  AnswerWaiters();
 }
 
 absl::Status ShardImpl::RebuildIndex() {

@@ -140,6 +140,7 @@ class ShardImpl : public Shard, private Applier {
   uint64_t writes_open_ ABSL_GUARDED_BY(mutex_) = 0;  // taken, callback not called
 
   std::atomic<bool> quarantined_{false};
+  std::atomic<bool> attached_{false};  // replicator_ is set
   std::atomic<bool> closing_{false};
   std::atomic<bool> stalled_flag_{false};
   std::atomic<bool> searches_refused_{false};

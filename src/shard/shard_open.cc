@@ -140,6 +140,7 @@ absl::Status ShardImpl::Attach(const Shard::Attach& attach) {
   }
   if (!replicator.ok()) return replicator.status();
   replicator_ = *replicator;
+  attached_ = true;
   if (stalled_flag_) return ResourceExhausted("{}: no room to apply the log", options_.dir);
   if (state_->published() < state_->store_applied()) {
     return DataLoss("{}: the log ends at {}, the store has applied {}", options_.dir,

@@ -296,13 +296,14 @@ void ShardImpl::AnswerWaiters() {
     }
     barriers_.erase(barriers_.begin(), end);
   }
-  for (auto& [done, result] : writes) {
-    done(std::move(result));
-    EndWrite();
-  }
   for (auto& [resume, status] : reads) {
     deps_.apply_executor->Schedule(
         [resume = std::move(resume), status = std::move(status)] { resume(status); });
+  }
+  // Once the last write is ended the shard may be gone.
+  for (auto& [done, result] : writes) {
+    done(std::move(result));
+    EndWrite();
   }
 }
 
