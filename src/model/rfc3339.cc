@@ -78,6 +78,10 @@ bool ReadOffset(Cursor& cursor, int64_t& offset_seconds) {
   return true;
 }
 
+int64_t FloorDivide(int64_t value, int64_t divisor) {
+  return value / divisor - (value % divisor < 0 ? 1 : 0);
+}
+
 // Whether this second of UTC begins a month: only then may the one before it be a leap second.
 bool BeginsMonth(int64_t seconds) {
   if (seconds % kSecondsPerDay != 0) return false;
@@ -111,17 +115,17 @@ std::optional<int64_t> ParseRfc3339Nanos(std::string_view text) {
 }
 
 std::string FormatRfc3339Nanos(int64_t nanos) {
-  using std::chrono::floor;
-  const std::chrono::sys_time<std::chrono::nanoseconds> time{std::chrono::nanoseconds(nanos)};
-  const auto day = floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date(day);
-  const int64_t in_day = (time - day).count();
-  const int64_t seconds = in_day / kNanosPerSecond;
+  const int64_t whole = FloorDivide(nanos, kNanosPerSecond);
+  const int64_t day = FloorDivide(whole, kSecondsPerDay);
+  const std::chrono::year_month_day date{std::chrono::sys_days(std::chrono::days(day))};
+  const int64_t seconds = whole - day * kSecondsPerDay;
   std::string text =
       fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
                   static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
                   seconds / 3600, seconds / 60 % 60, seconds % 60);
-  const int64_t fraction = in_day % kNanosPerSecond;
+  // Unsigned, because whole * kNanosPerSecond may lie just below what int64 holds.
+  const uint64_t fraction = static_cast<uint64_t>(nanos) -
+                            static_cast<uint64_t>(whole) * static_cast<uint64_t>(kNanosPerSecond);
   if (fraction != 0) {
     text += fmt::format(".{:09}", fraction);
     text.erase(text.find_last_not_of('0') + 1);
