@@ -1,6 +1,5 @@
 #include "model/json_fields.h"
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -10,11 +9,6 @@
 
 namespace vectron {
 namespace {
-
-// Room made for vectors at first: a component takes about this many bytes of text, and this many
-// are the most of one request.
-constexpr size_t kComponentBytes = 8;
-constexpr size_t kMaxReserved = kMaxUpsertBytes / sizeof(float);
 
 // The whole text as a number; nullopt when it is none.
 template <typename Number>
@@ -129,20 +123,20 @@ absl::Status ReadVector(JsonReader& reader, JsonValue value, std::vector<float>&
   ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
   if (type == JsonType::null) return absl::OkStatus();
   if (type != JsonType::array) return reader.WrongAt(value, "vector: wanted a list of numbers");
-  if (components.empty()) {
-    components.reserve(std::min(reader.text_bytes() / kComponentBytes, kMaxReserved));
-  }
   ASSIGN_OR_RETURN(JsonArray array, reader.AsArray(value));
   size_t index = 0;
   for (auto element : array) {
-    JsonValue item;
-    if (const auto error = element.get(item)) return reader.Malformed(error);
     float component = 0;
-    if (!reader.PlainFloat(item, component)) [[unlikely]] {
+    double number;
+    const auto error = element.get_double().get(number);
+    if (!error) component = static_cast<float>(number);
+    if (error || !std::isfinite(component)) [[unlikely]] {
       // A string, null, something too large or malformed.
-      ASSIGN_OR_RETURN(const std::string_view why, TakeComponent(reader, item, component));
+      JsonValue odd;
+      if (const auto failed = element.get(odd)) return reader.Malformed(failed);
+      ASSIGN_OR_RETURN(const std::string_view why, TakeComponent(reader, odd, component));
       if (!why.empty() && problem.ok()) {
-        problem = reader.WrongAt(item, "vector[{}] is {}, wanted a finite number", index, why);
+        problem = reader.WrongAt(odd, "vector[{}] is {}, wanted a finite number", index, why);
       }
     }
     components.push_back(component);

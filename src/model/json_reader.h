@@ -13,12 +13,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/status.h"
-#include "model/float_scan.h"
 #include "model/padded_json.h"
 #include "model/payload.h"
 
@@ -51,7 +49,6 @@ class JsonReader {
   // Like above; copies the text.
   absl::Status Open(std::string_view json);
 
-  size_t text_bytes() const { return text_.size(); }
   // The object that is the whole text.
   absl::StatusOr<JsonObject> RootObject();
   // Nothing but white space is left.
@@ -74,12 +71,6 @@ class JsonReader {
   absl::StatusOr<JsonArray> AsArray(JsonValue value);
   // Of a value that TypeOf called a boolean.
   bool Bool(JsonValue value) { return Token(value).front() == 't'; }
-
-  // True when the value is a plain number that fits a float: it is in `number` then. Else any other
-  // reader may be asked.
-  bool PlainFloat(JsonValue value, float& number) {
-    return ReadPlainFloat(value.raw_json_token().data(), number);
-  }
 
   // Reads and drops any value; it may nest `depth` levels.
   absl::Status Skip(JsonValue value, uint32_t depth) { return Copy(value, depth, nullptr); }

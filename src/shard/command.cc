@@ -64,7 +64,7 @@ absl::Status ReadVectors(ByteReader& reader, size_t offset, Command& command) {
     return absl::OkStatus();
   }
   command.aligned.resize(floats);
-  std::memcpy(command.aligned.data(), raw.data(), raw.size());
+  if (!raw.empty()) std::memcpy(command.aligned.data(), raw.data(), raw.size());
   command.vectors = command.aligned;
   return absl::OkStatus();
 }
