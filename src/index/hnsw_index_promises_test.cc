@@ -292,7 +292,7 @@ TEST_F(HnswIndexPromises, ANewScaleFollowsVectorsThatLeaveTheOldOne) {
   const auto index = Make();
   Fill(*index, 600, 13);
   Random random(14);
-  for (uint32_t i = 0; i < 12'000; ++i) {
+  for (uint32_t i = 0; i < 7000; ++i) {
     Put(*index, "far" + std::to_string(i), RandomVector(random, kTestDimension, 20));
     if (i % 100 == 99) index->Commit(index->applied_index() + 1);
     if (i % 1000 == 999) BuildAll(*index);
