@@ -31,21 +31,23 @@ absl::StatusOr<rows::Matrix> ReadVectors(const std::string& folder, const std::s
 
 }  // namespace
 
-absl::StatusOr<DataSet> LoadDataSet(const std::string& folder, size_t max_queries) {
+absl::StatusOr<DataSet> LoadDataSet(const std::string& folder, size_t max_rows,
+                                    size_t max_queries) {
   DataSet set;
   set.folder = folder;
   set.name = std::filesystem::path(folder).filename().string();
   const auto says = [&](const char* word) { return set.name.find(word) != std::string::npos; };
   if (says("cosine") || says("debian-packages")) set.metric = Metric::kCosine;
-  ASSIGN_OR_RETURN(rows::Matrix base, ReadVectors(folder, "base", SIZE_MAX));
+  ASSIGN_OR_RETURN(rows::Matrix base, ReadVectors(folder, "base", max_rows));
   ASSIGN_OR_RETURN(rows::Matrix queries, ReadVectors(folder, "query", max_queries));
   if (base.dimension != queries.dimension) return InvalidArgument("{}: dimensions differ", folder);
   set.dimension = base.dimension;
+  set.whole = base.count < max_rows;
   set.base = std::move(base.values);
   set.queries = std::move(queries.values);
 
   const absl::StatusOr<std::string> truth_path = FindFile(folder, {"gt.ivecs", "truth.u32"});
-  if (!truth_path.ok()) {
+  if (!truth_path.ok() || !set.whole) {
     set.truth = ExactNearest(set.base_rows(), set.query_rows(), set.metric, kRecallAt, nullptr);
     return set;
   }

@@ -17,6 +17,7 @@ inline constexpr size_t kRecallAt = 10;
 struct DataSet {
   std::string name;
   std::string folder;                         // "" when made here
+  bool whole = false;                         // all base vectors of the folder
   Metric metric = Metric::kEuclidean;
   size_t dimension = 0;
   std::vector<float> base;                    // n x d, row-major
@@ -28,8 +29,9 @@ struct DataSet {
 };
 
 // Reads `folder`: base and query vectors (.bvecs, .fvecs or .f16, also with .gz behind) and truth (gt.ivecs or truth.u32;
-// computed when there is none). The metric is cosine when the folder's name says "cosine" or "debian-packages", else L2.
-absl::StatusOr<DataSet> LoadDataSet(const std::string& folder, size_t max_queries);
+// computed when there is none, or when only the first `max_rows` base vectors are taken). The metric is cosine when the folder's name says "cosine" or "debian-packages", else L2.
+absl::StatusOr<DataSet> LoadDataSet(const std::string& folder, size_t max_rows,
+                                    size_t max_queries);
 
 // Makes one, see synthetic.h; truth by brute force.
 DataSet MakeDataSet(const std::string& name, size_t count, size_t dimension, size_t query_count,

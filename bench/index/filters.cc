@@ -167,7 +167,8 @@ void RunFilters(const DataSet& set, const Subject& subject, JsonWriter& json) {
   json.Key("filters");
   json.BeginArray();
   RunRandom(set, subject, json);
-  if (!set.folder.empty() && std::filesystem::exists(set.folder + "/filters.json")) {
+  // The exact answers of a folder's filters are those of all its rows.
+  if (set.whole && std::filesystem::exists(set.folder + "/filters.json")) {
     CHECK_OK(RunPayloadFilters(set, subject, json));
   }
   json.EndArray();

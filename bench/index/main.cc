@@ -25,6 +25,7 @@ struct Flags {
   std::string out = "bench-index.json";
   std::string work_dir;
   size_t queries = 1000;
+  size_t rows = SIZE_MAX;
   size_t synthetic_rows = 100'000;    // of the 768-dimensional cosine set
   size_t reopen_rows = 1'000'000;     // x 128
   size_t churn_rows = 100'000;        // x 128, made up, when there is no data set for it
@@ -76,7 +77,7 @@ bool RunSets(const Flags& flags, JsonWriter& json) {
   json.Key("sets");
   json.BeginArray();
   for (const std::string& folder : FindDataSets(flags)) {
-    const absl::StatusOr<DataSet> set = LoadDataSet(folder, flags.queries);
+    const absl::StatusOr<DataSet> set = LoadDataSet(folder, flags.rows, flags.queries);
     if (!set.ok()) {
       LogError("{}", set.status().ToString());
       return false;
@@ -95,7 +96,7 @@ bool RunSets(const Flags& flags, JsonWriter& json) {
 DataSet ChurnSet(const Flags& flags) {
   for (const std::string& folder : FindDataSets(flags)) {
     if (folder.find("cifar-sift") == std::string::npos) continue;
-    absl::StatusOr<DataSet> set = LoadDataSet(folder, flags.queries);
+    absl::StatusOr<DataSet> set = LoadDataSet(folder, flags.rows, flags.queries);
     if (set.ok()) return *std::move(set);
   }
   return MakeDataSet("synthetic-128", flags.churn_rows, 128, flags.queries, Metric::kEuclidean);
@@ -104,6 +105,7 @@ DataSet ChurnSet(const Flags& flags) {
 int Run(Flags& flags) {
   if (flags.quick) {
     flags.queries = std::min<size_t>(flags.queries, 200);
+    flags.rows = std::min<size_t>(flags.rows, 20'000);
     flags.synthetic_rows = std::min<size_t>(flags.synthetic_rows, 20'000);
     flags.reopen_rows = std::min<size_t>(flags.reopen_rows, 100'000);
     flags.churn_rows = std::min<size_t>(flags.churn_rows, 40'000);
@@ -165,6 +167,7 @@ int main(int argc, char** argv) {
   app.add_option("--work-dir", flags.work_dir, "for the indexes' files (a temporary folder)");
   app.add_option("--cpu", flags.settings.processor, "processor to pin the thread to (none)");
   app.add_option("--queries", flags.queries, "at most this many of a set")->capture_default_str();
+  app.add_option("--rows", flags.rows, "at most this many base vectors of a set (all)");
   app.add_option("--repeats", flags.settings.repeats, "passes of each point; the median counts")
       ->capture_default_str();
   app.add_option("--synthetic-rows", flags.synthetic_rows, "of the made-up 768-d set; 0: none")
