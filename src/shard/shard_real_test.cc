@@ -181,8 +181,8 @@ TEST(RealShard, DeletedPointsNeverComeBack) {
 
 // Enough rows for a graph, with updates and deletes, over restarts.
 TEST(RealShard, GraphSearchAndRestartsKeepEveryPoint) {
-  constexpr uint32_t kDimension = 512;
-  constexpr int kRows = 5'000;
+  constexpr uint32_t kDimension = 1'024;
+  constexpr int kRows = 2'500;
   static_assert(kRows * kDimension * sizeof(float) > index::kFlatBytes);
   TempDir dir;
   Random random(5);
@@ -191,14 +191,16 @@ TEST(RealShard, GraphSearchAndRestartsKeepEveryPoint) {
     for (float& value : values) value = static_cast<float>(random.Uniform());
     return values;
   };
-  RealNode node(dir.path(), TestSchema(kDimension));
+  CollectionSchema schema = TestSchema(kDimension);
+  schema.hnsw = {.m = 8, .ef_construct = 40};
+  RealNode node(dir.path(), schema);
   ASSERT_TRUE(node.Open().ok());
   std::map<std::string, std::vector<float>> model;
   for (int begin = 0; begin < kRows; begin += 250) {
     UpsertWrite write;
     write.points.dimension = kDimension;
     for (int i = begin; i < begin + 250; ++i) {
-      const std::string id = fmt::format("p{}", i % 4'700);
+      const std::string id = fmt::format("p{}", i % 2'350);
       const std::vector<float> values = vector();
       model[id] = values;
       write.points.ids.push_back(id);
@@ -222,7 +224,9 @@ TEST(RealShard, GraphSearchAndRestartsKeepEveryPoint) {
     int found_itself = 0;
     for (int i = 200; i < 300; ++i) {
       const std::string id = fmt::format("p{}", i);
-      const auto found = node.Search(Nearest(model[id], 1));
+      SearchQuery query = Nearest(model[id], 1);
+      query.ef = 400;  // random vectors of many dimensions are the hardest
+      const auto found = node.Search(query);
       ASSERT_TRUE(found.ok()) << found.status();
       if (found->hits.at(0).id == id) ++found_itself;
     }
