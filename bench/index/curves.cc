@@ -142,9 +142,9 @@ void WriteAtRecall(const Curves& curves, const Settings& settings, JsonWriter& j
 // Anonymous memory a vector that building takes, in a child process.
 double MemoryPerVector(size_t count, const std::function<void()>& build) {
   const std::string text = RunInChild([&] {
-    const uint64_t before = ProcessMemory().anonymous_bytes;
+    const uint64_t before = AnonymousBytes();
     build();
-    return std::to_string(ProcessMemory().anonymous_bytes - before);
+    return std::to_string(AnonymousBytes() - before);
   });
   return text.empty() ? NAN : std::stod(text) / static_cast<double>(count);
 }

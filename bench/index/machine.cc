@@ -1,5 +1,6 @@
 #include "bench/index/machine.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -71,9 +72,9 @@ void PinToProcessor(int processor) {
   CHECK_EQ(::sched_setaffinity(0, sizeof set, &set), 0);
 }
 
-Memory ProcessMemory() {
-  const std::string text = ReadFile("/proc/self/smaps_rollup");
-  return {.anonymous_bytes = KibOf(text, "Private_Dirty"), .pss_bytes = KibOf(text, "Pss")};
+uint64_t AnonymousBytes() {
+  ::malloc_trim(0);
+  return KibOf(ReadFile("/proc/self/smaps_rollup"), "Anonymous");
 }
 
 std::string RunInChild(const std::function<std::string()>& body) {

@@ -16,11 +16,9 @@ double WallSeconds();
 // Ties the calling thread to one processor (-1: leaves it free).
 void PinToProcessor(int processor);
 
-struct Memory {
-  uint64_t anonymous_bytes = 0;  // of this process alone, not shared with the one it was forked from
-  uint64_t pss_bytes = 0;
-};
-Memory ProcessMemory();
+// Anonymous memory of this process, what it shares with the one it was forked from included; the allocator's free memory
+// is given back first.
+uint64_t AnonymousBytes();
 
 // Runs `body` in a child process and returns the text it returned; "" when it died. So that one measurement's memory
 // does not show in another's.

@@ -109,6 +109,7 @@ absl::Status RawStore::Put(uint32_t slot, std::span<const float> vector) {
   }
   if (file_ != nullptr) {
     RETURN_IF_ERROR(file_->Write(uint64_t{slot} * stride_, scratch_));
+    NoteReads(1);  // the builder will read it
   } else {
     rows_.MarkDirty(slot);
   }
