@@ -56,7 +56,7 @@ absl::StatusOr<SearchResult> HnswIndex::Search(const Snapshot& snapshot,
   }
   const SearchInput input{.index = options_,
                           .kernels = *tuning_.kernels,
-                          .scan_matches = tuning_.scan_matches,
+                          .scan_lines = tuning_.scan_lines,
                           .scan_one_in = tuning_.scan_one_in,
                           .rows = table(),
                           .graph = graph_,

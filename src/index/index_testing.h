@@ -41,7 +41,7 @@ inline IndexOptions SmallOptions(Metric metric = Metric::kEuclidean) {
 inline IndexTuning SmallTuning() {
   IndexTuning tuning;
   tuning.flat_bytes = 100 * kTestDimension * sizeof(float);
-  tuning.scan_matches = 10;
+  tuning.scan_lines = 20;  // 10 rows
   tuning.scan_one_in = 1;
   return tuning;
 }

@@ -10,7 +10,9 @@ namespace vectron::index {
 namespace {
 
 // A filter that passes at most this share of the rows is answered by scanning those.
-constexpr double kScanShare = 0.005;
+constexpr double kScanShare = 0.01;
+// Below this one, walks from match to match want twice the width.
+constexpr double kThinShare = 0.05;
 // From this share on a walk meets enough rows that pass by itself.
 constexpr double kPlainShare = 0.4;
 constexpr size_t kSeeds = 16;
@@ -47,18 +49,24 @@ SearchJob::SearchJob(const SearchInput& input, const SearchOptions& options,
   }
 }
 
+// Of all rows, those that the filter passes.
+double SearchJob::Share() const {
+  return static_cast<double>(options_.filter->count) /
+         static_cast<double>(std::max<uint64_t>(input_.live, 1));
+}
+
 Plan SearchJob::ChoosePlan() const {
   if (options_.exact || input_.rows.coder() == nullptr) return Plan::kFlat;
-  const uint64_t live = std::max<uint64_t>(input_.live, 1);
   if (options_.filter != nullptr) {
     const uint64_t matches = options_.filter->count;
-    const double share = static_cast<double>(matches) / static_cast<double>(live);
-    if (matches <= input_.scan_matches || share < kScanShare || uint64_t{ef_} * input_.scan_one_in >= matches) {
+    const double share = Share();
+    if (matches * (input_.rows.layout.code_lines + 1) <= input_.scan_lines || share < kScanShare ||
+        uint64_t{ef_} * input_.scan_one_in >= matches) {
       return Plan::kScanMatches;
     }
     return share >= kPlainShare ? Plan::kGraphFiltered : Plan::kGraphTwoHop;
   }
-  return uint64_t{ef_} * input_.scan_one_in >= live ? Plan::kScanMatches : Plan::kGraph;
+  return uint64_t{ef_} * input_.scan_one_in >= input_.live ? Plan::kScanMatches : Plan::kGraph;
 }
 
 bool SearchJob::IsBefore(const ScoredRow& a, const ScoredRow& b) const {
@@ -110,7 +118,8 @@ void SearchJob::ForEachSlot(const Visit& visit) {
     const size_t word_count = std::min(words.size(), (size_t{input_.row_count} + 63) / 64);
     for (size_t i = 0; i < word_count; ++i) {
       for (uint64_t word = words[i]; word != 0; word &= word - 1) {
-        const auto slot = static_cast<uint32_t>(i * 64) + static_cast<uint32_t>(std::countr_zero(word));
+        const auto slot =
+            static_cast<uint32_t>(i * 64) + static_cast<uint32_t>(std::countr_zero(word));
         if (slot >= input_.row_count) break;
         slots[count++] = slot;
         if (count < kSlotsAtOnce) continue;
@@ -192,8 +201,8 @@ void SearchJob::PickSeeds(std::vector<uint32_t>& seeds) const {
     for (size_t j = 0; j < word_count; ++j) {
       const size_t at = (from + j) % word_count;
       if (words[at] == 0) continue;
-      const auto slot = static_cast<uint32_t>(at * 64) +
-                        static_cast<uint32_t>(std::countr_zero(words[at]));
+      const auto slot =
+          static_cast<uint32_t>(at * 64) + static_cast<uint32_t>(std::countr_zero(words[at]));
       if (SeenAt(input_.rows.Tail(slot), input_.sequence)) seeds.push_back(slot);
       break;
     }
@@ -201,11 +210,12 @@ void SearchJob::PickSeeds(std::vector<uint32_t>& seeds) const {
 }
 
 void SearchJob::FindInGraph(Plan plan) {
+  const bool thin = plan == Plan::kGraphTwoHop && Share() < kThinShare;
   const Graph::Request request{.table = &input_.rows,
                                .slots = input_.slot_count,
                                .sequence = input_.sequence,
                                .filter = options_.filter,
-                               .ef = ef_};
+                               .ef = thin ? 2 * ef_ : ef_};
   walked_ = true;
   if (plan != Plan::kGraphTwoHop) input_.graph.Walk(request, context_);
   // A plain walk that filled up with rows that do not pass is far from those that do.

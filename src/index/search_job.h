@@ -20,27 +20,28 @@ namespace vectron::index {
 struct SearchInput {
   const IndexOptions& index;
   const Kernels& kernels;
-  uint64_t scan_matches = 0;     // filters that pass at most so many rows are scanned
-  uint32_t scan_one_in = 0;      // a walk for one in so many rows costs more than a scan
+  uint64_t scan_lines = 0;   // a filter is scanned when its codes have at most so many cache lines
+  uint32_t scan_one_in = 0;  // a walk for one in so many rows costs more than a scan
   const RowTable& rows;
   const Graph& graph;
   const RawStore& raw;
   const IdMap& ids;
   uint32_t sequence = 0;
-  uint32_t row_count = 0;        // slots the snapshot knows
-  uint32_t slot_count = 0;       // slots there are now
+  uint32_t row_count = 0;   // slots the snapshot knows
+  uint32_t slot_count = 0;  // slots there are now
   uint64_t live = 0;
 };
 
 class SearchJob {
  public:
-  SearchJob(const SearchInput& input, const SearchOptions& options,
-            std::span<const float> query, SearchContext& context);
+  SearchJob(const SearchInput& input, const SearchOptions& options, std::span<const float> query,
+            SearchContext& context);
 
   Plan ChoosePlan() const;
   // Compares with every row on full precision.
   void ScanExact();
-  // Candidates by code: the graph's, those among `slots`, or all that the snapshot sees and the filter passes.
+  // Candidates by code: the graph's, those among `slots`, or all that the snapshot sees and the
+  // filter passes.
   void FindInGraph(Plan plan);
   void FindAmong(std::span<const uint32_t> slots);
   void ScanCodes();
@@ -51,13 +52,15 @@ class SearchJob {
   SearchResult Finish(Plan plan);
 
  private:
+  double Share() const;
   bool Passes(uint32_t slot) const {
     return options_.filter == nullptr || options_.filter->Contains(slot);
   }
   bool IsBefore(const ScoredRow& a, const ScoredRow& b) const;
   float Exact(uint32_t slot) const;
   void AddExact(uint32_t slot, uint32_t rank);
-  // Calls visit(slots) with at most 64 slots at a time that pass the filter, of all the snapshot knows.
+  // Calls visit(slots) with at most 64 slots at a time that pass the filter, of all the snapshot
+  // knows.
   template <typename Visit>
   void ForEachSlot(const Visit& visit);
   void OfferCodes(std::span<const uint32_t> slots);
@@ -70,7 +73,7 @@ class SearchJob {
   const SearchOptions& options_;
   SearchContext& context_;
   const uint32_t k_;
-  const uint32_t rerank_;   // candidates that are scored exactly
+  const uint32_t rerank_;  // candidates that are scored exactly
   const uint32_t ef_;
   std::span<const float> query_;
   bool walked_ = false;
