@@ -1,5 +1,6 @@
 #include "model/json_fields.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -9,6 +10,11 @@
 
 namespace vectron {
 namespace {
+
+// Room made for vectors at first: a component takes about this many bytes of text, and this many are
+// the most of one request.
+constexpr size_t kComponentBytes = 8;
+constexpr size_t kMaxReserved = kMaxUpsertBytes / sizeof(float);
 
 // The whole text as a number; nullopt when it is none.
 template <typename Number>
@@ -124,6 +130,9 @@ absl::Status ReadVector(JsonReader& reader, JsonValue value, std::vector<float>&
   if (type == JsonType::null) return absl::OkStatus();
   if (type != JsonType::array) return reader.WrongAt(value, "vector: wanted a list of numbers");
   ASSIGN_OR_RETURN(JsonArray array, reader.AsArray(value));
+  if (components.empty()) {
+    components.reserve(std::min(reader.text_bytes() / kComponentBytes, kMaxReserved));
+  }
   size_t index = 0;
   for (auto element : array) {
     float component = 0;

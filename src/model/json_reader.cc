@@ -16,7 +16,7 @@ namespace {
 static_assert(kJsonPadding >= simdjson::SIMDJSON_PADDING);
 
 // Scratch memory above this is not kept for the next text.
-constexpr size_t kMaxKeptBytes = size_t{1} << 20;
+constexpr size_t kMaxKeptBytes = size_t{4} << 20;
 // Up to this many members, doubled keys are looked for by comparing all pairs.
 constexpr size_t kSmallObject = 16;
 

@@ -49,6 +49,7 @@ class JsonReader {
   // Like above; copies the text.
   absl::Status Open(std::string_view json);
 
+  size_t text_bytes() const { return text_.size(); }
   // The object that is the whole text.
   absl::StatusOr<JsonObject> RootObject();
   // Nothing but white space is left.
