@@ -12,7 +12,11 @@ find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)
+find_package(SQLite3 REQUIRED)
+find_package(CURL REQUIRED)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(ARGON2 REQUIRED IMPORTED_TARGET libargon2)
+pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)   # its own CMake config is broken
 find_library(ROARING_LIBRARY roaring REQUIRED)   # Debian ships neither a CMake config nor a .pc file
 if(VECTRON_BUILD_TESTS)
   find_package(GTest REQUIRED)

@@ -7,9 +7,11 @@ PACKAGES=(
   # tools
   build-essential ccache cmake curl git mold ninja-build pkg-config python3
   # protocols
-  libboost1.81-dev libgrpc++-dev libprotobuf-dev libsimdjson-dev libssl-dev protobuf-compiler protobuf-compiler-grpc
+  libboost1.81-dev libcurl4-openssl-dev libgrpc++-dev libprotobuf-dev libsimdjson-dev libssl-dev protobuf-compiler protobuf-compiler-grpc
   # storage and data structures
-  librocksdb-dev libroaring-dev libxxhash-dev zlib1g-dev
+  libhiredis-dev librocksdb-dev libroaring-dev libsqlite3-dev libxxhash-dev zlib1g-dev
+  # credentials, and the real stores of a cluster for its tests
+  libargon2-dev etcd-server redis-server
   # log, metrics, command lines, memory
   libcli11-dev libfmt-dev libjemalloc-dev libspdlog-dev prometheus-cpp-dev
   # tests, benchmarks, checks
