@@ -4,6 +4,10 @@
 #include <cmath>
 #include <cstring>
 
+#ifdef __SSE4_1__
+#include <immintrin.h>
+#endif
+
 #include "base/check.h"
 
 namespace vectron::index {
@@ -85,30 +89,85 @@ Coder::Coder(uint32_t dimension, Metric metric, const Scale& scale)
   CHECK_GT(scale.step, 0.0F);
 }
 
-Coder::Encoded Coder::Encode(std::span<const float> vector, uint8_t* code) const {
-  CHECK_EQ(vector.size(), size_t{dimension_});
-  uint32_t clamped = 0;
-  uint32_t lossy = 0;
-  int32_t sum = 0;
-  uint32_t squares = 0;
-  const float low = scale_.low;
-  const float step = scale_.step;
-  for (uint32_t j = 0; j < dimension_; ++j) {
-    const float exact = (vector[j] - low) * inverse_step_;
+// Values one at a time.
+void Coder::EncodeValues(const float* values, size_t count, uint8_t* code, Tally& tally) const {
+  for (size_t j = 0; j < count; ++j) {
+    const float exact = (values[j] - scale_.low) * inverse_step_;
     const float inside = std::min(std::max(exact, 0.0F), 255.0F);
     const auto value = static_cast<int32_t>(inside + 0.5F);
-    clamped += (exact < -0.5F || exact > 255.5F) ? 1U : 0U;
-    lossy += low + step * static_cast<float>(value) != vector[j] ? 1U : 0U;
-    sum += value;
-    squares += static_cast<uint32_t>(value * value);
+    tally.clamped += (exact < -0.5F || exact > 255.5F) ? 1U : 0U;
+    tally.lossy |= scale_.low + scale_.step * static_cast<float>(value) != values[j];
+    tally.sum += static_cast<uint32_t>(value);
+    tally.squares += static_cast<uint32_t>(value * value);
     code[j] = static_cast<uint8_t>(value);
   }
+}
+
+#ifdef __SSE4_1__
+namespace {
+
+uint32_t SumOf(__m128i sums) {
+  sums = _mm_hadd_epi32(sums, sums);
+  return static_cast<uint32_t>(_mm_cvtsi128_si32(_mm_hadd_epi32(sums, sums)));
+}
+
+}  // namespace
+
+// The same for sixteen at a time, with the same roundings. Returns how many are done.
+size_t Coder::EncodeBlocks(const float* values, size_t count, uint8_t* code, Tally& tally) const {
+  const __m128 low = _mm_set1_ps(scale_.low);
+  const __m128 step = _mm_set1_ps(scale_.step);
+  const __m128 inverse = _mm_set1_ps(inverse_step_);
+  const __m128 half = _mm_set1_ps(0.5F);
+  const __m128 most = _mm_set1_ps(255.0F);
+  __m128i sum = _mm_setzero_si128();
+  __m128i squares = sum;
+  __m128i clamped = sum;
+  __m128 lossy = _mm_setzero_ps();
+  size_t j = 0;
+  for (; j + 16 <= count; j += 16) {
+    __m128i parts[4];
+    for (size_t i = 0; i < 4; ++i) {
+      const __m128 value = _mm_loadu_ps(values + j + 4 * i);
+      const __m128 exact = _mm_mul_ps(_mm_sub_ps(value, low), inverse);
+      const __m128 inside = _mm_min_ps(_mm_max_ps(exact, _mm_setzero_ps()), most);
+      parts[i] = _mm_cvttps_epi32(_mm_add_ps(inside, half));
+      const __m128 outside = _mm_or_ps(_mm_cmplt_ps(exact, _mm_set1_ps(-0.5F)),
+                                       _mm_cmpgt_ps(exact, _mm_set1_ps(255.5F)));
+      clamped = _mm_sub_epi32(clamped, _mm_castps_si128(outside));
+      const __m128 again = _mm_add_ps(low, _mm_mul_ps(step, _mm_cvtepi32_ps(parts[i])));
+      lossy = _mm_or_ps(lossy, _mm_cmpneq_ps(again, value));
+    }
+    const __m128i first = _mm_packs_epi32(parts[0], parts[1]);
+    const __m128i second = _mm_packs_epi32(parts[2], parts[3]);
+    const __m128i ones = _mm_set1_epi16(1);
+    sum = _mm_add_epi32(sum, _mm_madd_epi16(_mm_add_epi16(first, second), ones));
+    squares = _mm_add_epi32(
+        squares, _mm_add_epi32(_mm_madd_epi16(first, first), _mm_madd_epi16(second, second)));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(code + j), _mm_packus_epi16(first, second));
+  }
+  tally.sum += SumOf(sum);
+  tally.squares += SumOf(squares);
+  tally.clamped += SumOf(clamped);
+  tally.lossy |= _mm_movemask_ps(lossy) != 0;
+  return j;
+}
+#else
+size_t Coder::EncodeBlocks(const float*, size_t, uint8_t*, Tally&) const { return 0; }
+#endif
+
+Coder::Encoded Coder::Encode(std::span<const float> vector, uint8_t* code) const {
+  CHECK_EQ(vector.size(), size_t{dimension_});
+  Tally tally;
+  const size_t done = EncodeBlocks(vector.data(), dimension_, code, tally);
+  EncodeValues(vector.data() + done, dimension_ - done, code + done, tally);
   std::memset(code + dimension_, 0, code_bytes_ - dimension_);
-  Encoded encoded{.clamped = clamped, .lossless = lossy == 0};
+  Encoded encoded{.clamped = tally.clamped, .lossless = !tally.lossy};
   if (metric_ == Metric::kDot) {
-    encoded.norm = (static_cast<int32_t>(scale_.zero_point) - 128) * sum;
+    encoded.norm =
+        (static_cast<int32_t>(scale_.zero_point) - 128) * static_cast<int32_t>(tally.sum);
   } else {
-    encoded.norm = static_cast<int32_t>(squares - 256U * static_cast<uint32_t>(sum));
+    encoded.norm = static_cast<int32_t>(tally.squares - 256U * tally.sum);
   }
   return encoded;
 }
@@ -124,10 +183,12 @@ CodeQuery Coder::QueryOfCode(const uint8_t* code, int8_t* values) const {
   }
   CodeQuery query{.values = values, .code_bytes = code_bytes_, .norm_mask = ~uint32_t{0}};
   if (metric_ == Metric::kDot) {
-    // -sum (c-z)(e-z) = norm - dot(c, e-128) + z sum e - z^2 d. Adding the largest product makes it a u32 for sure.
+    // -sum (c-z)(e-z) = norm - dot(c, e-128) + z sum e - z^2 d. Adding the largest product makes it
+    // a u32 for sure.
     const uint32_t zero = scale_.zero_point;
     const uint32_t widest = std::max(zero, 255 - zero);
-    query.offset = zero * sum - zero * zero * dimension_ + widest * widest * dimension_ + kOrderBias;
+    query.offset =
+        zero * sum - zero * zero * dimension_ + widest * widest * dimension_ + kOrderBias;
   } else {
     query.offset = squares + kOrderBias;
     query.shift = 1;
@@ -165,10 +226,12 @@ CodeQuery Coder::QueryOf(std::span<const float> vector, int8_t* values, uint8_t*
 Coder::Linear Coder::ToMetric(std::span<const float> vector) const {
   const double step = scale_.step;
   switch (metric_) {
-    case Metric::kEuclidean: return {.offset = step * step * 0x1.0p31, .factor = step * step};
+    case Metric::kEuclidean:
+      return {.offset = step * step * 0x1.0p31, .factor = step * step};
     case Metric::kCosine:
       return {.offset = step * step * 0x1.0p30, .factor = step * step / 2};
-    case Metric::kDot: return {.offset = 0, .factor = step / QueryFactor(vector)};
+    case Metric::kDot:
+      return {.offset = 0, .factor = step / QueryFactor(vector)};
   }
   CHECK(false);
   return {};
@@ -187,8 +250,8 @@ void Normalise(std::span<const float> vector, std::span<float> into) {
   for (; i < vector.size(); ++i) {
     sums[0] += static_cast<double>(vector[i]) * static_cast<double>(vector[i]);
   }
-  const double square = ((sums[0] + sums[1]) + (sums[2] + sums[3])) +
-                        ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+  const double square =
+      ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
   const double inverse = 1.0 / std::sqrt(square);
   for (size_t j = 0; j < vector.size(); ++j) {
     into[j] = static_cast<float>(static_cast<double>(vector[j]) * inverse);

@@ -112,6 +112,31 @@ TEST(Coder, CountsWhatItClamps) {
   EXPECT_EQ(Encode(coder, std::vector<float>{1e30F, -1e30F, 1, 1}).encoded.clamped, 2U);
 }
 
+// The blocks of sixteen and the values one at a time are the same function.
+TEST(Coder, EncodesTheSameInBlocksAndOneByOne) {
+  Random random(13);
+  const Scale scale{.low = -1.37F, .step = 0.0123F, .zero_point = 3};
+  for (const Metric metric : {Metric::kEuclidean, Metric::kDot}) {
+    const Coder one(1, metric, scale);
+    for (uint32_t dimension = 1; dimension < 100; ++dimension) {
+      const Coder all(dimension, metric, scale);
+      const std::vector<float> vector = Uniform(random, dimension, -2, 2.5);
+      const Coded coded = Encode(all, vector);
+      Coder::Encoded wanted{.norm = 0, .clamped = 0, .lossless = true};
+      for (uint32_t j = 0; j < dimension; ++j) {
+        const Coded single = Encode(one, std::span(vector).subspan(j, 1));
+        ASSERT_EQ(coded.record[j], single.record[0]) << dimension << " " << j;
+        wanted.norm += single.encoded.norm;
+        wanted.clamped += single.encoded.clamped;
+        wanted.lossless = wanted.lossless && single.encoded.lossless;
+      }
+      ASSERT_EQ(coded.encoded.norm, wanted.norm);
+      ASSERT_EQ(coded.encoded.clamped, wanted.clamped);
+      ASSERT_EQ(coded.encoded.lossless, wanted.lossless);
+    }
+  }
+}
+
 // Distances by code come near to those of the metric.
 void CompareWithMetric(Metric metric, double low, double high, uint64_t seed) {
   Random random(seed);
