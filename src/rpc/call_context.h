@@ -7,9 +7,12 @@
 #include <string>
 #include <string_view>
 
+#include "rpc/identity.h"
+
 namespace vectron::rpc {
 
 class RpcMethod;
+struct RouteRule;
 
 enum class Protocol { kInProcess, kHttp, kGrpc };
 
@@ -33,12 +36,17 @@ class CallContext {
   virtual std::string Peer() const { return {}; }
 
   Protocol protocol = Protocol::kInProcess;
-  const RpcMethod* method = nullptr;  // set by the registry before the first middleware
+  const RpcMethod* method = nullptr;  // set by the registry before the first middleware; null for
+                                      // a plain route
+  const RouteRule* rule = nullptr;    // set with it, for plain routes too
   int64_t start_nanos = 0;            // monotonic
   // When the caller stops waiting, monotonic, 0 for never: from gRPC's deadline or the HTTP header
   // `x-request-timeout-ms`.
   int64_t deadline_nanos = 0;
-  std::string tenant;  // owner of what the call makes and sees; "" when credentials are off
+  std::string tenant;        // owner of what the call makes and sees; "" when credentials are off
+  IdentityPtr identity;      // null when credentials are off and on routes that need none
+  std::string client;        // the client's own address without port, set with the identity
+  std::string audit_target;  // what the call is about, for the audit log: never a secret
 };
 
 }  // namespace vectron::rpc

@@ -157,6 +157,30 @@ class HttpDispatcher::Call : public std::enable_shared_from_this<Call> {
   bool ended_ = false;
 };
 
+// A plain route whose caller is being checked.
+class HttpDispatcher::PlainCall : public std::enable_shared_from_this<PlainCall> {
+ public:
+  PlainCall(const HttpHandler& handler, HttpRequest request, HttpResponder responder)
+      : handler_(handler),
+        request_(std::move(request)),
+        responder_(std::move(responder)),
+        context_(request_) {}
+
+  void Start(const RpcRegistry& registry, const RouteRule& rule) {
+    registry.AdmitPlain(rule, context_, [self = shared_from_this()](const absl::Status& status) {
+      if (!status.ok()) return self->responder_.Send(ErrorResponse(status));
+      self->request_.identity = self->context_.identity;
+      self->handler_(std::move(self->request_), std::move(self->responder_));
+    });
+  }
+
+ private:
+  const HttpHandler& handler_;
+  HttpRequest request_;
+  HttpResponder responder_;
+  HttpCallContext context_;
+};
+
 HttpDispatcher::HttpDispatcher(const RpcRegistry& registry) : registry_(registry) {}
 HttpDispatcher::~HttpDispatcher() = default;
 
@@ -172,16 +196,21 @@ absl::Status HttpDispatcher::AddRpcs() {
     RETURN_IF_ERROR(CheckPathFields(*method));
     const absl::Status added = table_.Add({verb, route.path(), false, targets_.size()});
     if (!added.ok()) return FailedPrecondition("route of {}: {}", method->name(), MessageOf(added));
-    targets_.push_back({method.get(), nullptr, kMaxPlainBodyBytes});
+    targets_.push_back({.method = method.get(), .plain = nullptr});
   }
   return absl::OkStatus();
 }
 
-absl::Status HttpDispatcher::AddPlain(HttpVerb verb, std::string path, HttpHandler handler) {
+absl::Status HttpDispatcher::AddPlain(HttpVerb verb, std::string path, options::Scope scope,
+                                      HttpHandler handler) {
   CHECK(handler != nullptr);
+  CHECK(scope != options::SCOPE_UNSPECIFIED);
+  auto rule = std::make_unique<const RouteRule>(
+      RouteRule{std::string(VerbName(verb)) + " " + path, scope,
+                verb == HttpVerb::kGet ? "read" : "write", verb != HttpVerb::kGet});
   const absl::Status added = table_.Add({verb, std::move(path), true, targets_.size()});
   if (!added.ok()) return FailedPrecondition("{}", MessageOf(added));
-  targets_.push_back({nullptr, std::move(handler), kMaxPlainBodyBytes});
+  targets_.push_back({.plain = std::move(handler), .rule = std::move(rule)});
   return absl::OkStatus();
 }
 
@@ -223,7 +252,13 @@ void HttpDispatcher::Handle(HttpRequest request, HttpResponder responder) const 
   }
   request.params = std::move(match.params);
   const Target& target = targets_[match.route->target];
-  if (target.method == nullptr) return target.plain(std::move(request), std::move(responder));
+  if (target.method == nullptr) {
+    if (target.rule->scope == options::SCOPE_PUBLIC)
+      return target.plain(std::move(request), std::move(responder));
+    std::make_shared<PlainCall>(target.plain, std::move(request), std::move(responder))
+        ->Start(registry_, *target.rule);
+    return;
+  }
   std::make_shared<Call>(registry_, *target.method, std::move(request), std::move(responder))
       ->Start();
 }

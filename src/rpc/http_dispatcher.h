@@ -23,7 +23,8 @@ inline constexpr size_t kMaxPlainBodyBytes = size_t{4} << 20;
 //
 //   HttpDispatcher dispatcher(registry);
 //   RETURN_IF_ERROR(dispatcher.AddRpcs());
-//   RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/healthz", handler));
+//   RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/healthz",
+//                                       options::SCOPE_PUBLIC, handler));
 //   options.body_limit = [&](const HttpRequest& head) { return dispatcher.BodyLimit(head); };
 //   HttpServer::Start(options, [&](HttpRequest request, HttpResponder responder) {
 //     dispatcher.Handle(std::move(request), std::move(responder)); }, clock, metrics);
@@ -43,9 +44,11 @@ class HttpDispatcher {
   // route that clashes, whose pattern is malformed or whose parameter is no singular scalar field
   // of the request.
   absl::Status AddRpcs();
-  // A route that is no RPC; no middleware runs before it. Its handler is called in an I/O thread.
+  // A route that is no RPC, and what a caller needs to use it (not SCOPE_UNSPECIFIED: CHECK). On a
+  // public one no middleware runs before the handler, which is called in an I/O thread; on others
+  // all of them do, it is called by whoever ran the last one, and finds in the request who asks.
   // Errors as above.
-  absl::Status AddPlain(HttpVerb verb, std::string path, HttpHandler handler);
+  absl::Status AddPlain(HttpVerb verb, std::string path, options::Scope scope, HttpHandler handler);
   // Lets the bodies of one RPC be this large (default kMaxPlainBodyBytes); the RPC must be known
   // (CHECK).
   void SetBodyLimit(std::string_view rpc_name, size_t bytes);
@@ -58,8 +61,10 @@ class HttpDispatcher {
     const RpcMethod* method = nullptr;  // null: a plain route
     HttpHandler plain;
     size_t body_limit = kMaxPlainBodyBytes;
+    std::unique_ptr<const RouteRule> rule = nullptr;  // of a plain route
   };
   class Call;
+  class PlainCall;
 
   const RpcRegistry& registry_;
   RouteTable table_;

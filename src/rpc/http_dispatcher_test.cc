@@ -63,7 +63,7 @@ class HttpDispatcherTest : public testing::Test {
   void Serve() {
     ASSERT_TRUE(dispatcher_.AddRpcs().ok());
     ASSERT_TRUE(dispatcher_
-                    .AddPlain(HttpVerb::kGet, "/healthz",
+                    .AddPlain(HttpVerb::kGet, "/healthz", options::SCOPE_PUBLIC,
                               [](HttpRequest, HttpResponder responder) {
                                 HttpResponse response;
                                 response.body = "{}";
@@ -262,11 +262,13 @@ TEST_F(HttpDispatcherTest, CountsCallsByCode) {
 TEST_F(HttpDispatcherTest, RefusesRoutesThatClash) {
   ASSERT_TRUE(dispatcher_.AddRpcs().ok());
   const auto handler = [](HttpRequest, HttpResponder) {};
-  EXPECT_EQ(dispatcher_.AddPlain(HttpVerb::kGet, "/v1/collections", handler).code(),
+  EXPECT_EQ(dispatcher_.AddPlain(HttpVerb::kGet, "/v1/collections", options::SCOPE_PUBLIC, handler)
+                .code(),
             absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(dispatcher_.AddPlain(HttpVerb::kGet, "no-slash", handler).code(),
+  EXPECT_EQ(dispatcher_.AddPlain(HttpVerb::kGet, "no-slash", options::SCOPE_PUBLIC, handler).code(),
             absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(dispatcher_.AddPlain(HttpVerb::kGet, "/v1/alerts", handler).ok());
+  EXPECT_TRUE(
+      dispatcher_.AddPlain(HttpVerb::kGet, "/v1/alerts", options::SCOPE_PUBLIC, handler).ok());
 }
 
 TEST(RpcRegistry, FindsAScopeForEveryRpcOfEveryPublicService) {

@@ -14,6 +14,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "model/convert.h"
+#include "rpc/identity.h"
 
 namespace vectron::rpc {
 
@@ -60,6 +61,7 @@ class HttpRequest {
   std::shared_ptr<const std::string>
       peer;                 // "127.0.0.1:52100", shared by all requests of the connection
   int64_t start_nanos = 0;  // when its head was complete, monotonic
+  IdentityPtr identity;  // of a plain route that needs one: who asks; null when credentials are off
 
   // As sent: "/v1/collections/a%2Fb?x=1". Valid as long as the request.
   std::string_view target() const { return {text_.data(), target_size_}; }

@@ -19,6 +19,9 @@ RpcMethod::RpcMethod(const google::protobuf::MethodDescriptor& descriptor, Metri
     : descriptor_(descriptor),
       grpc_path_("/" + descriptor.service()->full_name() + "/" + descriptor.name()),
       route_(descriptor.options().GetExtension(options::route)),
+      rule_{descriptor.full_name(), route_.scope(),
+            route_.rate_class().empty() ? "read" : route_.rate_class(),
+            route_.verb() != "GET" && route_.scope() != options::SCOPE_READ},
       metrics_(metrics) {
   for (size_t i = 0; i < seconds_.size(); ++i) {
     seconds_[i] = &metrics.AddHistogram(
@@ -112,6 +115,19 @@ void RpcRegistry::AddMiddleware(Middleware middleware) {
   middlewares_.push_back(std::move(middleware));
 }
 
+void RpcRegistry::AddObserver(CallObserver observer) { observers_.push_back(std::move(observer)); }
+
+void RpcRegistry::UnaryAny(std::string_view name, AnyHandler handler) {
+  const auto found = by_name_.find(name);
+  CHECK(found != by_name_.end());
+  auto* factory = google::protobuf::MessageFactory::generated_factory();
+  const auto& descriptor = found->second->descriptor();
+  const auto* request = factory->GetPrototype(descriptor.input_type());
+  const auto* response = factory->GetPrototype(descriptor.output_type());
+  CHECK(request != nullptr && response != nullptr);
+  Claim(name, *request, *response, false).unary = std::move(handler);
+}
+
 const RpcMethod* RpcRegistry::Find(std::string_view name) const {
   const auto found = by_name_.find(name);
   return found == by_name_.end() ? nullptr : found->second;
@@ -119,6 +135,7 @@ const RpcMethod* RpcRegistry::Find(std::string_view name) const {
 
 void RpcRegistry::Begin(const RpcMethod& method, CallContext& context, RpcDone admitted) const {
   context.method = &method;
+  context.rule = &method.rule();
   if (context.start_nanos == 0) context.start_nanos = clock_.MonotonicNanos();
   const size_t before = in_flight_.fetch_add(1, std::memory_order_relaxed);
   in_flight_gauge_.Add(1);
@@ -132,6 +149,15 @@ void RpcRegistry::Begin(const RpcMethod& method, CallContext& context, RpcDone a
     return;
   }
   RunMiddleware(0, context, std::move(admitted));
+}
+
+void RpcRegistry::AdmitPlain(const RouteRule& rule, CallContext& context, RpcDone admitted) const {
+  context.rule = &rule;
+  if (context.start_nanos == 0) context.start_nanos = clock_.MonotonicNanos();
+  RunMiddleware(0, context, [this, &context, admitted = std::move(admitted)](absl::Status status) {
+    for (const CallObserver& observer : observers_) observer(context, status.code());
+    admitted(std::move(status));
+  });
 }
 
 void RpcRegistry::RunMiddleware(size_t index, CallContext& context, RpcDone admitted) const {
@@ -156,6 +182,7 @@ void RpcRegistry::End(CallContext& context, absl::StatusCode code) const {
   in_flight_gauge_.Add(-1);
   const int64_t nanos = clock_.MonotonicNanos() - context.start_nanos;
   context.method->Record(context.protocol, code, static_cast<double>(nanos) * 1e-9);
+  for (const CallObserver& observer : observers_) observer(context, code);
 }
 
 }  // namespace vectron::rpc

@@ -32,6 +32,7 @@
 #include "base/metrics.h"
 #include "rpc/call_context.h"
 #include "rpc/http_message.h"
+#include "rpc/route_rule.h"
 #include "vectron/options.pb.h"
 
 namespace vectron::rpc {
@@ -90,6 +91,9 @@ using JsonHandler = std::function<void(CallContext&, HttpRequest& request, JsonD
 // ends the call.
 using Middleware = std::function<void(CallContext&, RpcDone next)>;
 
+// Told of every call that has ended; must not block.
+using CallObserver = std::function<void(CallContext&, absl::StatusCode)>;
+
 // One RPC. Everything but the counters is fixed once the servers start.
 class RpcMethod {
  public:
@@ -102,6 +106,7 @@ class RpcMethod {
   const std::string& grpc_path() const { return grpc_path_; }
   const options::Route& route() const { return route_; }
   options::Scope scope() const { return route_.scope(); }
+  const RouteRule& rule() const { return rule_; }
   bool streaming() const { return descriptor_.server_streaming(); }
 
   // Calls ended so far, those that ended with an error, and the seconds they took together.
@@ -128,6 +133,7 @@ class RpcMethod {
   const google::protobuf::MethodDescriptor& descriptor_;
   std::string grpc_path_;
   options::Route route_;
+  RouteRule rule_;
   Metrics& metrics_;
   std::array<Histogram*, 3> seconds_{};  // by protocol
   mutable std::array<std::array<std::atomic<Counter*>, 17>, 3>
@@ -177,7 +183,13 @@ class RpcRegistry {
   }
   // A hand-made HTTP form of an RPC that has a route.
   void Json(std::string_view name, JsonHandler handler);
+  // The same for a handler that works with any message: for RPCs that are passed on as they are.
+  using AnyHandler = std::function<void(CallContext&, google::protobuf::Message& request,
+                                        google::protobuf::Message& response, RpcDone done)>;
+  void UnaryAny(std::string_view name, AnyHandler handler);
   void AddMiddleware(Middleware middleware);
+  void AddObserver(CallObserver observer);
+
 
   // Null when unknown.
   const RpcMethod* Find(std::string_view name) const;
@@ -194,6 +206,10 @@ class RpcRegistry {
   void Begin(const RpcMethod& method, CallContext& context, RpcDone admitted) const;
   void End(CallContext& context, absl::StatusCode code) const;
 
+  // The same for a plain route: the middlewares run, but the call is not counted, so that health
+  // and management are seen when the RPCs are busy. Ends with the answer of the middlewares.
+  void AdmitPlain(const RouteRule& rule, CallContext& context, RpcDone admitted) const;
+
  private:
   RpcMethod& Claim(std::string_view name, const google::protobuf::Message& request,
                    const google::protobuf::Message& response, bool streaming);
@@ -206,6 +222,7 @@ class RpcRegistry {
   std::vector<std::unique_ptr<RpcMethod>> methods_;
   std::map<std::string, RpcMethod*, std::less<>> by_name_;
   std::vector<Middleware> middlewares_;
+  std::vector<CallObserver> observers_;
   mutable std::atomic<size_t> in_flight_{0};
   Gauge& in_flight_gauge_;
 };

@@ -103,21 +103,21 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
 
 absl::Status AddPlainRoutes(const worker::Worker& worker, const Metrics& metrics,
                             const rpc::RpcRegistry& registry, rpc::HttpDispatcher& dispatcher) {
-  RETURN_IF_ERROR(
-      dispatcher.AddPlain(HttpVerb::kGet, "/", [](HttpRequest, const HttpResponder& responder) {
+  RETURN_IF_ERROR(dispatcher.AddPlain(
+      HttpVerb::kGet, "/", options::SCOPE_PUBLIC, [](HttpRequest, const HttpResponder& responder) {
         responder.Send(Json(fmt::format(
             R"({{"name":"Vectron","version":"{}","api":"/openapi.json","health":"/healthz","ready":"/readyz","metrics":"/metrics"}})",
             Version())));
       }));
-  RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/healthz",
+  RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/healthz", options::SCOPE_PUBLIC,
                                       [](HttpRequest, const HttpResponder& responder) {
                                         responder.Send(Json(R"({"status":"ok"})"));
                                       }));
-  RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/readyz",
+  RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/readyz", options::SCOPE_PUBLIC,
                                       [&worker](HttpRequest, const HttpResponder& responder) {
                                         responder.Send(Readiness(worker));
                                       }));
-  RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/metrics",
+  RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/metrics", options::SCOPE_ADMIN,
                                       [&metrics](HttpRequest, const HttpResponder& responder) {
                                         HttpResponse response;
                                         response.content_type = "text/plain; version=0.0.4";
@@ -125,7 +125,8 @@ absl::Status AddPlainRoutes(const worker::Worker& worker, const Metrics& metrics
                                         responder.Send(std::move(response));
                                       }));
   return dispatcher.AddPlain(
-      HttpVerb::kGet, "/openapi.json", [&registry](HttpRequest, const HttpResponder& responder) {
+      HttpVerb::kGet, "/openapi.json", options::SCOPE_PUBLIC,
+      [&registry](HttpRequest, const HttpResponder& responder) {
         responder.Send(Json(rpc::OpenApiJson(registry, {.version = std::string(Version())})));
       });
 }
