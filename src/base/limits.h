@@ -59,6 +59,11 @@ inline constexpr int64_t kHttpDrainTimeoutMs = 2'000;
 inline constexpr size_t kMaxHttpBufferedBytes = size_t{1} << 30;  // bodies held by all connections together
 inline constexpr size_t kMaxConcurrentStreams = 1'024;     // per HTTP/2 connection
 
+// --- Between the processes of a cluster ---
+inline constexpr int kPeerPingMs = 1'000;         // a peer silent for this long is pinged while calls wait for it
+inline constexpr int kPeerPingTimeoutMs = 1'000;  // and given up after this: its calls are sent elsewhere
+inline constexpr int64_t kMaxCallMs = 30'000;     // of one call without a deadline
+
 // --- Write path (DESIGN section 3) ---
 inline constexpr uint64_t kTailFreeBytes = uint64_t{256} << 10;  // tail below this delays nothing
 inline constexpr uint64_t kTailMaxBytes = uint64_t{8} << 20;     // past this, writes wait; also the flat-scan limit
@@ -76,5 +81,23 @@ inline constexpr uint64_t kMaxLogTurnBytes = uint64_t{16} << 20;  // of one sync
 inline constexpr uint64_t kMaxGroupLogBytes = uint64_t{256} << 20;  // kept for index checkpoints beyond what the store needs
 inline constexpr uint64_t kMaxUnappliedBytes = uint64_t{64} << 20;  // committed and waiting for a group's applier
 inline constexpr size_t kLogReplayChunkBytes = size_t{8} << 20;   // memory of a replay
+
+// --- Ranking and feedback ---
+inline constexpr uint32_t kMaxRerankCandidates = 1'000;      // per request: a bounded piece of work, about 3 ms
+inline constexpr uint32_t kDefaultRerankCandidates = 100;
+inline constexpr uint32_t kMaxRerankBudgetMs = 60'000;       // no search waits longer for a better order
+inline constexpr uint32_t kDefaultRerankBudgetMs = 75;
+inline constexpr size_t kMaxRerankModels = 1'024;            // collections whose clicks are learned from; past it the least used rests on disk
+inline constexpr size_t kMaxRerankModelBytes = size_t{8} << 20;  // of one saved model: 2,000 events and 65,536 ids
+inline constexpr size_t kMaxLearnBatch = 1'000;              // records of one LearnFeedback
+inline constexpr size_t kMaxImpressionBytes = size_t{16} << 10;  // ten results as they were shown
+inline constexpr size_t kImpressionRingBytes = size_t{64} << 20; // answers that feedback may still name, per gateway
+inline constexpr int64_t kImpressionLifeMs = int64_t{24} * 3'600 * 1'000;
+inline constexpr int64_t kImpressionUnnamedLifeMs = int64_t{3'600} * 1'000;  // when feedback does not name its query id
+inline constexpr size_t kMaxFeedbackItems = 1'000;           // per request
+inline constexpr size_t kMaxFeedbackBytes = size_t{256} << 10;   // of one request
+inline constexpr size_t kMaxQueuedFeedback = 4'096;          // waiting for the writer of the store
+inline constexpr uint32_t kMaxFeedbackPage = 1'000;
+inline constexpr uint32_t kDefaultFeedbackPage = 100;
 
 }  // namespace vectron

@@ -14,11 +14,14 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "rpc/json_text.h"
+#include "vectron/worker.pb.h"
 
 namespace vectron::rpc {
 namespace {
 
 constexpr char kRetryPayload[] = "vectron/retry-after-ms";
+constexpr char kLeaderPayload[] = "vectron/leader-worker";
+constexpr char kLeaderUrl[] = "type.googleapis.com/vectron.worker.v1.ShardError";
 constexpr char kRetryInfoUrl[] = "type.googleapis.com/google.rpc.RetryInfo";
 
 struct Row {
@@ -63,18 +66,39 @@ void PutBytesField(std::string& out, uint32_t number, std::string_view bytes) {
   coded.WriteRaw(bytes.data(), static_cast<int>(bytes.size()));
 }
 
-std::string RetryDetails(const absl::Status& status, int64_t millis) {
+std::string AnyOf(std::string_view type_url, std::string value) {
+  google::protobuf::Any any;
+  any.set_type_url(std::string(type_url));
+  any.set_value(std::move(value));
+  return any.SerializeAsString();
+}
+
+std::string RetryInfo(int64_t millis) {
   google::protobuf::Duration delay;
   delay.set_seconds(millis / 1000);
   delay.set_nanos(static_cast<int32_t>(millis % 1000) * 1'000'000);
-  google::protobuf::Any any;
-  any.set_type_url(kRetryInfoUrl);
-  PutBytesField(*any.mutable_value(), 1, delay.SerializeAsString());
+  std::string info;
+  PutBytesField(info, 1, delay.SerializeAsString());
+  return AnyOf(kRetryInfoUrl, std::move(info));
+}
+
+std::string LeaderInfo(WorkerId leader) {
+  worker::v1::ShardError error;
+  error.set_leader_worker(leader.value);
+  return AnyOf(kLeaderUrl, error.SerializeAsString());
+}
+
+// "" when there is no hint.
+std::string DetailsOf(const absl::Status& status) {
+  const auto retry_ms = RetryAfterMillis(status);
+  const auto leader = LeaderHint(status);
+  if (!retry_ms && !leader) return {};
   std::string out;
   out.push_back(1 << 3);
   out.push_back(static_cast<char>(status.code()));
   PutBytesField(out, 2, MessageOf(status));
-  PutBytesField(out, 3, any.SerializeAsString());
+  if (retry_ms) PutBytesField(out, 3, RetryInfo(*retry_ms));
+  if (leader) PutBytesField(out, 3, LeaderInfo(*leader));
   return out;
 }
 
@@ -100,18 +124,37 @@ void ForEachBytesField(std::string_view message, F on_bytes) {
   }
 }
 
-std::optional<int64_t> RetryFromDetails(const std::string& details) {
-  std::optional<int64_t> millis;
-  ForEachBytesField(details, [&millis](uint32_t number, const std::string& bytes) {
+absl::Status WithHintsOf(const std::string& details, absl::Status status) {
+  ForEachBytesField(details, [&status](uint32_t number, const std::string& bytes) {
     google::protobuf::Any any;
-    if (number != 3 || !any.ParseFromString(bytes) || any.type_url() != kRetryInfoUrl) return;
-    ForEachBytesField(any.value(), [&millis](uint32_t inner, const std::string& text) {
+    if (number != 3 || !any.ParseFromString(bytes)) return;
+    worker::v1::ShardError error;
+    if (any.type_url() == kLeaderUrl && error.ParseFromString(any.value()) &&
+        error.leader_worker() != 0) {
+      status = WithLeaderHint(std::move(status), WorkerId{error.leader_worker()});
+    }
+    if (any.type_url() != kRetryInfoUrl) return;
+    ForEachBytesField(any.value(), [&status](uint32_t inner, const std::string& text) {
       google::protobuf::Duration delay;
-      if (inner == 1 && delay.ParseFromString(text))
-        millis = delay.seconds() * 1000 + delay.nanos() / 1'000'000;
+      if (inner != 1 || !delay.ParseFromString(text)) return;
+      const int64_t millis = delay.seconds() * 1000 + delay.nanos() / 1'000'000;
+      if (millis >= 0) status = WithRetryAfter(std::move(status), millis);
     });
   });
-  return millis;
+  return status;
+}
+
+// A whole number kept as a payload.
+template <typename Int>
+std::optional<Int> NumberIn(const absl::Status& status, const char* payload_url) {
+  if (status.ok()) return std::nullopt;
+  const auto payload = status.GetPayload(payload_url);
+  if (!payload) return std::nullopt;
+  const std::string text(*payload);
+  Int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
 }
 
 }  // namespace
@@ -189,30 +232,33 @@ absl::Status WithRetryAfter(absl::Status status, int64_t millis) {
 }
 
 std::optional<int64_t> RetryAfterMillis(const absl::Status& status) {
-  if (status.ok()) return std::nullopt;
-  const auto payload = status.GetPayload(kRetryPayload);
-  if (!payload) return std::nullopt;
-  const std::string text(*payload);
-  int64_t millis = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), millis);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return millis;
+  return NumberIn<int64_t>(status, kRetryPayload);
+}
+
+absl::Status WithLeaderHint(absl::Status status, WorkerId leader) {
+  CHECK(!status.ok());
+  status.SetPayload(kLeaderPayload, absl::Cord(std::to_string(leader.value)));
+  return status;
+}
+
+std::optional<WorkerId> LeaderHint(const absl::Status& status) {
+  const auto leader = NumberIn<uint64_t>(status, kLeaderPayload);
+  if (!leader) return std::nullopt;
+  return WorkerId{*leader};
 }
 
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  const auto retry_ms = RetryAfterMillis(status);
   return grpc::Status(static_cast<grpc::StatusCode>(static_cast<int>(status.code())),
-                      std::string(MessageOf(status)),
-                      retry_ms ? RetryDetails(status, *retry_ms) : std::string());
+                      std::string(MessageOf(status)), DetailsOf(status));
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   const std::string message = status.error_message();
-  absl::Status result(RowOf(static_cast<absl::StatusCode>(status.error_code())).code, message);
-  const auto retry_ms = RetryFromDetails(status.error_details());
-  return retry_ms && *retry_ms >= 0 ? WithRetryAfter(std::move(result), *retry_ms) : result;
+  return WithHintsOf(
+      status.error_details(),
+      absl::Status(RowOf(static_cast<absl::StatusCode>(status.error_code())).code, message));
 }
 
 }  // namespace vectron::rpc

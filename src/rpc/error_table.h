@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "model/ids.h"
 
 namespace grpc {
 class Status;
@@ -32,7 +33,12 @@ std::string ErrorBody(const absl::Status& status);
 absl::Status WithRetryAfter(absl::Status status, int64_t millis);
 std::optional<int64_t> RetryAfterMillis(const absl::Status& status);
 
-// Both ways between the two status types, codes being equal by number and the hint kept.
+// The status of a worker that does not lead a shard, with the worker that does. Crosses gRPC; not
+// shown over HTTP. `status` is not OK.
+absl::Status WithLeaderHint(absl::Status status, WorkerId leader);
+std::optional<WorkerId> LeaderHint(const absl::Status& status);
+
+// Both ways between the two status types, codes being equal by number and the hints kept.
 grpc::Status ToGrpc(const absl::Status& status);
 absl::Status FromGrpc(const grpc::Status& status);
 

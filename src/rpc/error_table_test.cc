@@ -40,6 +40,15 @@ TEST(ErrorTable, CarriesCodeMessageAndRetryHintThroughGrpc) {
   EXPECT_TRUE(FromGrpc(ToGrpc(absl::OkStatus())).ok());
 }
 
+TEST(ErrorTable, CarriesTheLeaderThroughGrpc) {
+  const absl::Status status = WithLeaderHint(Unavailable("not the leader"), WorkerId{7});
+  const absl::Status back = FromGrpc(ToGrpc(WithRetryAfter(status, 20)));
+  EXPECT_EQ(LeaderHint(back), WorkerId{7});
+  EXPECT_EQ(RetryAfterMillis(back), 20);
+  EXPECT_FALSE(LeaderHint(FromGrpc(ToGrpc(Unavailable("x")))).has_value());
+  EXPECT_FALSE(LeaderHint(absl::OkStatus()).has_value());
+}
+
 TEST(ErrorTable, IgnoresDetailsItCannotRead) {
   for (const char* details :
        {"\x1a", "\x1a\x05xx", "garbage", "\x1a\xff\xff\xff\xff\xff\xff\xff\xff\x7f"}) {

@@ -17,23 +17,6 @@ using google::protobuf::Message;
 
 constexpr int64_t kNanosPerMs = 1'000'000;
 
-absl::Status ParseMessage(const grpc::ByteBuffer& bytes, Message& message) {
-  grpc::ByteBuffer view(bytes);  // counts the slices up; nothing is copied
-  grpc::ProtoBufferReader reader(&view);
-  if (!message.ParseFromZeroCopyStream(&reader)) {
-    return InvalidArgument("the request is no {}", message.GetDescriptor()->full_name());
-  }
-  return absl::OkStatus();
-}
-
-grpc::ByteBuffer SerializeMessage(const Message& message) {
-  const size_t size = message.ByteSizeLong();
-  grpc::Slice slice(size);
-  // The slice has just been made and has no other owner, so writing to it is sound.
-  message.SerializeWithCachedSizesToArray(const_cast<uint8_t*>(slice.begin()));
-  return grpc::ByteBuffer(&slice, 1);
-}
-
 class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
  public:
   UnaryCall(const RpcRegistry& registry, const RpcMethod& method,
@@ -259,6 +242,23 @@ void StreamCall::OnCancel() {
 }
 
 }  // namespace
+
+absl::Status ParseMessage(const grpc::ByteBuffer& bytes, Message& message) {
+  grpc::ByteBuffer view(bytes);  // counts the slices up; nothing is copied
+  grpc::ProtoBufferReader reader(&view);
+  if (!message.ParseFromZeroCopyStream(&reader)) {
+    return InvalidArgument("the request is no {}", message.GetDescriptor()->full_name());
+  }
+  return absl::OkStatus();
+}
+
+grpc::ByteBuffer SerializeMessage(const Message& message) {
+  const size_t size = message.ByteSizeLong();
+  grpc::Slice slice(size);
+  // The slice has just been made and has no other owner, so writing to it is sound.
+  message.SerializeWithCachedSizesToArray(const_cast<uint8_t*>(slice.begin()));
+  return grpc::ByteBuffer(&slice, 1);
+}
 
 GrpcCallContext::GrpcCallContext(grpc::CallbackServerContext& server_context, const Clock& clock)
     : server_context_(server_context) {

@@ -39,5 +39,12 @@ grpc::ServerUnaryReactor* StartUnaryCall(const RpcRegistry& registry, const RpcM
 grpc::ServerWriteReactor<grpc::ByteBuffer>* StartStreamCall(
     const RpcRegistry& registry, const RpcMethod& method,
     grpc::CallbackServerContext& server_context, const grpc::ByteBuffer& request);
+grpc::ServerReadReactor<grpc::ByteBuffer>* StartClientStreamCall(
+    const RpcRegistry& registry, const RpcMethod& method,
+    grpc::CallbackServerContext& server_context, grpc::ByteBuffer& response);
+
+// Messages from and to gRPC's raw buffers. InvalidArgument: the bytes are no such message.
+absl::Status ParseMessage(const grpc::ByteBuffer& bytes, google::protobuf::Message& message);
+grpc::ByteBuffer SerializeMessage(const google::protobuf::Message& message);
 
 }  // namespace vectron::rpc

@@ -39,8 +39,9 @@ class RegistryService final : public grpc::Service {
   void AddMethodOf(const RpcRegistry& registry, const RpcMethod& method, int index) {
     using grpc::ByteBuffer;
     using grpc::internal::RpcServiceMethod;
-    const auto type = method.streaming() ? grpc::internal::RpcMethod::SERVER_STREAMING
-                                         : grpc::internal::RpcMethod::NORMAL_RPC;
+    const auto type = method.streaming()          ? grpc::internal::RpcMethod::SERVER_STREAMING
+                      : method.client_streaming() ? grpc::internal::RpcMethod::CLIENT_STREAMING
+                                                  : grpc::internal::RpcMethod::NORMAL_RPC;
     AddMethod(new RpcServiceMethod(method.grpc_path().c_str(), type, nullptr));
     if (method.streaming()) {
       MarkMethodRawCallback(
@@ -49,6 +50,13 @@ class RegistryService final : public grpc::Service {
                                           const ByteBuffer* request) {
                        return StartStreamCall(registry, method, *context, *request);
                      }));
+    } else if (method.client_streaming()) {
+      MarkMethodRawCallback(
+          index,
+          new grpc::internal::CallbackClientStreamingHandler<ByteBuffer, ByteBuffer>(
+              [&registry, &method](grpc::CallbackServerContext* context, ByteBuffer* response) {
+                return StartClientStreamCall(registry, method, *context, *response);
+              }));
     } else {
       MarkMethodRawCallback(
           index, new grpc::internal::CallbackUnaryHandler<ByteBuffer, ByteBuffer>(

@@ -89,15 +89,15 @@ absl::Status RpcRegistry::AddService(std::string_view full_name) {
 }
 
 RpcMethod& RpcRegistry::Claim(std::string_view name, const google::protobuf::Message& request,
-                              const google::protobuf::Message& response, bool streaming) {
+                              const google::protobuf::Message& response, Shape shape) {
   const auto found = by_name_.find(name);
   CHECK(found != by_name_.end());
   RpcMethod& method = *found->second;
   CHECK(method.request_prototype == nullptr);
   CHECK_EQ(method.descriptor().input_type()->full_name(), request.GetDescriptor()->full_name());
   CHECK_EQ(method.descriptor().output_type()->full_name(), response.GetDescriptor()->full_name());
-  CHECK_EQ(method.streaming(), streaming);
-  CHECK(!method.descriptor().client_streaming());
+  CHECK_EQ(method.streaming(), shape == Shape::kServer);
+  CHECK_EQ(method.client_streaming(), shape == Shape::kClient);
   method.request_prototype = &request;
   method.response_prototype = &response;
   return method;
@@ -125,7 +125,7 @@ void RpcRegistry::UnaryAny(std::string_view name, AnyHandler handler) {
   const auto* request = factory->GetPrototype(descriptor.input_type());
   const auto* response = factory->GetPrototype(descriptor.output_type());
   CHECK(request != nullptr && response != nullptr);
-  Claim(name, *request, *response, false).unary = std::move(handler);
+  Claim(name, *request, *response, Shape::kUnary).unary = std::move(handler);
 }
 
 const RpcMethod* RpcRegistry::Find(std::string_view name) const {

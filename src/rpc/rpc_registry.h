@@ -82,6 +82,23 @@ class ServerStream {
 template <typename Request, typename Response>
 using StreamHandler = std::function<void(CallContext&, Request&, ServerStream<Response>)>;
 
+// The requests of a client-streaming call, and its one answer: made when the call begins. Called by
+// one thread at a time. A message may be plundered; `next(OK)` asks for the one after it, an error
+// ends the call. After the last one OnEnd fills the response, then `done`. Each of the two is
+// called once, on any thread. Destroyed when the call has ended, which may be without OnEnd (the
+// caller has gone).
+template <typename Request, typename Response>
+class RequestStream {
+ public:
+  virtual ~RequestStream() = default;
+  virtual void OnMessage(Request& request, RpcDone next) = 0;
+  virtual void OnEnd(Response& response, RpcDone done) = 0;
+};
+using AnyRequestStream = RequestStream<google::protobuf::Message, google::protobuf::Message>;
+template <typename Request, typename Response>
+using ClientStreamHandler =
+    std::function<std::unique_ptr<RequestStream<Request, Response>>(CallContext&)>;
+
 // Answers an RPC over HTTP from the raw body, past the generic transcoder: `done` takes the JSON of
 // the response. The request lives until `done` returns.
 using JsonDone = std::function<void(absl::StatusOr<std::string> json)>;
@@ -117,13 +134,16 @@ class RpcMethod {
   };
   Stats stats() const;
 
-  // At most one of the first two is set; json may be set beside unary.
+  bool client_streaming() const { return descriptor_.client_streaming(); }
+
+  // At most one of the first three is set; json may be set beside unary.
   std::function<void(CallContext&, google::protobuf::Message&, google::protobuf::Message&, RpcDone)>
       unary;
   std::function<void(CallContext&, google::protobuf::Message&, std::shared_ptr<AnyServerStream>)>
       stream;
+  std::function<std::unique_ptr<AnyRequestStream>(CallContext&)> client_stream;
   JsonHandler json;
-  const google::protobuf::Message* request_prototype = nullptr;  // set with unary and stream
+  const google::protobuf::Message* request_prototype = nullptr;  // set with each of them but json
   const google::protobuf::Message* response_prototype = nullptr;
 
  private:
@@ -163,7 +183,7 @@ class RpcRegistry {
   template <typename Request, typename Response>
   void Unary(std::string_view name, UnaryHandler<Request, Response> handler) {
     RpcMethod& method =
-        Claim(name, Request::default_instance(), Response::default_instance(), false);
+        Claim(name, Request::default_instance(), Response::default_instance(), Shape::kUnary);
     method.unary = [handler = std::move(handler)](
                        CallContext& context, google::protobuf::Message& request,
                        google::protobuf::Message& response, RpcDone done) {
@@ -174,11 +194,34 @@ class RpcRegistry {
   template <typename Request, typename Response>
   void Stream(std::string_view name, StreamHandler<Request, Response> handler) {
     RpcMethod& method =
-        Claim(name, Request::default_instance(), Response::default_instance(), true);
+        Claim(name, Request::default_instance(), Response::default_instance(), Shape::kServer);
     method.stream = [handler = std::move(handler)](CallContext& context,
                                                    google::protobuf::Message& request,
                                                    std::shared_ptr<AnyServerStream> stream) {
       handler(context, static_cast<Request&>(request), ServerStream<Response>(std::move(stream)));
+    };
+  }
+  template <typename Request, typename Response>
+  void ClientStream(std::string_view name, ClientStreamHandler<Request, Response> handler) {
+    // The typed stream behind the untyped one.
+    class Untyped final : public AnyRequestStream {
+     public:
+      explicit Untyped(std::unique_ptr<RequestStream<Request, Response>> typed)
+          : typed_(std::move(typed)) {}
+      void OnMessage(google::protobuf::Message& request, RpcDone next) override {
+        typed_->OnMessage(static_cast<Request&>(request), std::move(next));
+      }
+      void OnEnd(google::protobuf::Message& response, RpcDone done) override {
+        typed_->OnEnd(static_cast<Response&>(response), std::move(done));
+      }
+
+     private:
+      const std::unique_ptr<RequestStream<Request, Response>> typed_;
+    };
+    RpcMethod& method =
+        Claim(name, Request::default_instance(), Response::default_instance(), Shape::kClient);
+    method.client_stream = [handler = std::move(handler)](CallContext& context) {
+      return std::make_unique<Untyped>(handler(context));
     };
   }
   // A hand-made HTTP form of an RPC that has a route.
@@ -189,7 +232,6 @@ class RpcRegistry {
   void UnaryAny(std::string_view name, AnyHandler handler);
   void AddMiddleware(Middleware middleware);
   void AddObserver(CallObserver observer);
-
 
   // Null when unknown.
   const RpcMethod* Find(std::string_view name) const;
@@ -211,8 +253,9 @@ class RpcRegistry {
   void AdmitPlain(const RouteRule& rule, CallContext& context, RpcDone admitted) const;
 
  private:
+  enum class Shape { kUnary, kServer, kClient };  // who sends more than one message
   RpcMethod& Claim(std::string_view name, const google::protobuf::Message& request,
-                   const google::protobuf::Message& response, bool streaming);
+                   const google::protobuf::Message& response, Shape shape);
   void RunMiddleware(size_t index, CallContext& context, RpcDone admitted) const;
 
   Metrics& metrics_;

@@ -84,6 +84,7 @@ struct ShardInfo {
   uint64_t memory_bytes = 0;
   uint64_t applied_index = 0;
   bool ready = false;
+  bool leads = true;  // this replica leads the shard
 };
 
 // Thread-safe. Callbacks are called once, on any thread, maybe before the call returns. `deadline_nanos` is on the
@@ -104,6 +105,8 @@ class WorkerApi {
                     std::function<void(absl::StatusOr<ScanPage>)> done) = 0;
   virtual void Describe(std::vector<GroupId> groups, int64_t deadline_nanos,
                         std::function<void(absl::StatusOr<std::vector<ShardInfo>>)> done) = 0;
+  // Calls under way to it, where that is counted: whom to ask when several could answer.
+  virtual size_t load() const { return 0; }
 };
 
 }  // namespace vectron::rpc

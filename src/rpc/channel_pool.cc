@@ -1,0 +1,76 @@
+#include "rpc/channel_pool.h"
+
+#include <grpc/grpc.h>
+#include <grpc/support/time.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+
+namespace vectron::rpc {
+namespace {
+
+grpc::ChannelArguments Arguments() {
+  grpc::ChannelArguments arguments;
+  // Without this all channels to one address would share one connection.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetMaxReceiveMessageSize(-1);  // answers of our own workers; they bound them
+  arguments.SetMaxSendMessageSize(-1);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kPeerPingMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPeerPingTimeoutMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
+                   500);  // this long for a connection to come up
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 << 20);
+  return arguments;
+}
+
+}  // namespace
+
+ChannelPool::ChannelPool(std::string address, ChannelOptions options, const Clock& clock)
+    : address_(std::move(address)), options_(std::move(options)), clock_(clock) {
+  CHECK_GT(options_.connections, size_t{0});
+  for (size_t i = 0; i < options_.connections; ++i) {
+    channels_.push_back(
+        grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), Arguments()));
+  }
+}
+
+ChannelPool::~ChannelPool() {
+  const absl::MutexLock lock(&mutex_);
+  for (grpc::ClientContext* const context : calls_) context->TryCancel();
+  mutex_.Await(absl::Condition(
+      +[](absl::flat_hash_set<grpc::ClientContext*>* calls) { return calls->empty(); }, &calls_));
+}
+
+std::shared_ptr<grpc::Channel> ChannelPool::Next() {
+  return channels_[turn_.fetch_add(1, std::memory_order_relaxed) % channels_.size()];
+}
+
+void ChannelPool::Begin(grpc::ClientContext& context, int64_t deadline_nanos) {
+  const int64_t left_nanos =
+      deadline_nanos == 0 ? kMaxCallMs * 1'000'000 : deadline_nanos - clock_.MonotonicNanos();
+  context.set_deadline(
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(left_nanos, GPR_TIMESPAN)));
+  for (const auto& [name, value] : options_.metadata) context.AddMetadata(name, value);
+  in_flight_.fetch_add(1, std::memory_order_relaxed);
+  const absl::MutexLock lock(&mutex_);
+  calls_.insert(&context);
+}
+
+void ChannelPool::End(grpc::ClientContext& context) {
+  in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  const absl::MutexLock lock(&mutex_);
+  CHECK_EQ(calls_.erase(&context), size_t{1});
+}
+
+}  // namespace vectron::rpc

@@ -1,0 +1,69 @@
+#pragma once
+
+// Connections to one server of the cluster, and the calls under way over them.
+//
+// A few connections share the calls, because one HTTP/2 connection is one thread's work at each
+// end. A peer that accepts but never answers (stopped, or cut off) is found out by pings: its calls
+// end as Unavailable within kPeerPingMs + kPeerPingTimeoutMs. A call is sent once; whether to send
+// it again is for the caller to decide, who knows what it means.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+
+namespace grpc {
+class Channel;
+class ClientContext;
+}  // namespace grpc
+
+namespace vectron::rpc {
+
+struct ChannelOptions {
+  size_t connections = 2;
+  // Sent with every call: the cluster's credential, or nothing.
+  std::vector<std::pair<std::string, std::string>> metadata = {};
+};
+
+// Thread-safe.
+class ChannelPool {
+ public:
+  // "10.0.0.7:9090". Connects when the first call is made. `clock` outlives it.
+  ChannelPool(std::string address, ChannelOptions options, const Clock& clock);
+  // Cancels the calls under way and waits until their callbacks have run.
+  ~ChannelPool();
+  ChannelPool(const ChannelPool&) = delete;
+  ChannelPool& operator=(const ChannelPool&) = delete;
+
+  const std::string& address() const { return address_; }
+  // The connection whose turn it is.
+  std::shared_ptr<grpc::Channel> Next();
+  size_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
+
+  // Sets deadline (monotonic; 0: kMaxCallMs from now) and metadata, and counts the call as under
+  // way until End.
+  void Begin(grpc::ClientContext& context, int64_t deadline_nanos);
+  // The last thing a callback does with the pool.
+  void End(grpc::ClientContext& context);
+
+ private:
+  const std::string address_;
+  const ChannelOptions options_;
+  const Clock& clock_;
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;  // gRPC's way to hold them
+  std::atomic<size_t> turn_{0};
+  std::atomic<size_t> in_flight_{0};
+
+  absl::Mutex mutex_;
+  absl::flat_hash_set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace vectron::rpc
