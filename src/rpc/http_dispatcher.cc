@@ -184,7 +184,7 @@ class HttpDispatcher::PlainCall : public std::enable_shared_from_this<PlainCall>
 HttpDispatcher::HttpDispatcher(const RpcRegistry& registry) : registry_(registry) {}
 HttpDispatcher::~HttpDispatcher() = default;
 
-absl::Status HttpDispatcher::AddRpcs() {
+absl::Status HttpDispatcher::AddRpcs(const std::set<std::string>& plain_services) {
   for (const auto& method : registry_.methods()) {
     const auto& route = method->route();
     if (route.verb().empty()) continue;
@@ -194,7 +194,8 @@ absl::Status HttpDispatcher::AddRpcs() {
                                 route.verb());
     }
     RETURN_IF_ERROR(CheckPathFields(*method));
-    const absl::Status added = table_.Add({verb, route.path(), false, targets_.size()});
+    const bool plain = plain_services.contains(method->descriptor().service()->full_name());
+    const absl::Status added = table_.Add({verb, route.path(), plain, targets_.size()});
     if (!added.ok()) return FailedPrecondition("route of {}: {}", method->name(), MessageOf(added));
     targets_.push_back({.method = method.get(), .plain = nullptr});
   }
@@ -212,6 +213,11 @@ absl::Status HttpDispatcher::AddPlain(HttpVerb verb, std::string path, options::
   if (!added.ok()) return FailedPrecondition("{}", MessageOf(added));
   targets_.push_back({.plain = std::move(handler), .rule = std::move(rule)});
   return absl::OkStatus();
+}
+
+void HttpDispatcher::SetFallback(HttpHandler handler) {
+  CHECK(handler != nullptr);
+  fallback_ = std::move(handler);
 }
 
 void HttpDispatcher::SetBodyLimit(std::string_view rpc_name, size_t bytes) {
@@ -237,6 +243,7 @@ void HttpDispatcher::Handle(HttpRequest request, HttpResponder responder) const 
     case RouteTable::Outcome::kBadEscape:
       return responder.Send(ErrorResponse(InvalidArgument("the path has a bad percent escape")));
     case RouteTable::Outcome::kNotFound:
+      if (fallback_ != nullptr) return fallback_(std::move(request), std::move(responder));
       return responder.Send(ErrorResponse(NotFound("there is no such path")));
     case RouteTable::Outcome::kWrongVerb: {
       HttpResponse response;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,9 +30,9 @@ inline constexpr size_t kMaxPlainBodyBytes = size_t{4} << 20;
 //   HttpServer::Start(options, [&](HttpRequest request, HttpResponder responder) {
 //     dispatcher.Handle(std::move(request), std::move(responder)); }, clock, metrics);
 //
-// Answers of its own, with the JSON error body: unknown path 404 (code 5); wrong verb 501 (code
-// 12), on a path of plain routes 405 with Allow; bad percent escape 400; OPTIONS on a known path
-// 204 with Allow; an RPC without a handler 501.
+// Answers of its own, with the JSON error body: unknown path 404 (code 5) unless there is a
+// fallback; wrong verb 501 (code 12), on a path of plain routes 405 with Allow; bad percent escape
+// 400; OPTIONS on a known path 204 with Allow; an RPC without a handler 501.
 class HttpDispatcher {
  public:
   // `registry` outlives it.
@@ -43,12 +44,15 @@ class HttpDispatcher {
   // Adds the route of every RPC of the registry that has one. FailedPrecondition, naming it, for a
   // route that clashes, whose pattern is malformed or whose parameter is no singular scalar field
   // of the request.
-  absl::Status AddRpcs();
+  // `plain_services`: full names of services whose routes answer a wrong verb as plain routes do.
+  absl::Status AddRpcs(const std::set<std::string>& plain_services = {});
   // A route that is no RPC, and what a caller needs to use it (not SCOPE_UNSPECIFIED: CHECK). On a
   // public one no middleware runs before the handler, which is called in an I/O thread; on others
   // all of them do, it is called by whoever ran the last one, and finds in the request who asks.
   // Errors as above.
   absl::Status AddPlain(HttpVerb verb, std::string path, options::Scope scope, HttpHandler handler);
+  // Answers paths that no route knows, as a public plain route; it sends the 404 itself.
+  void SetFallback(HttpHandler handler);
   // Lets the bodies of one RPC be this large (default kMaxPlainBodyBytes); the RPC must be known
   // (CHECK).
   void SetBodyLimit(std::string_view rpc_name, size_t bytes);
@@ -69,6 +73,7 @@ class HttpDispatcher {
   const RpcRegistry& registry_;
   RouteTable table_;
   std::vector<Target> targets_;
+  HttpHandler fallback_;  // null: 404
 };
 
 }  // namespace vectron::rpc

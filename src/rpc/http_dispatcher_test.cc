@@ -60,8 +60,8 @@ class HttpDispatcherTest : public testing::Test {
         });
   }
 
-  void Serve() {
-    ASSERT_TRUE(dispatcher_.AddRpcs().ok());
+  void Serve(const std::set<std::string>& plain_services = {}) {
+    ASSERT_TRUE(dispatcher_.AddRpcs(plain_services).ok());
     ASSERT_TRUE(dispatcher_
                     .AddPlain(HttpVerb::kGet, "/healthz", options::SCOPE_PUBLIC,
                               [](HttpRequest, HttpResponder responder) {
@@ -257,6 +257,25 @@ TEST_F(HttpDispatcherTest, CountsCallsByCode) {
   EXPECT_EQ(stats.count, 2u);
   EXPECT_EQ(stats.errors, 1u);
   EXPECT_GT(stats.total_seconds, 0);
+}
+
+TEST_F(HttpDispatcherTest, AsksTheFallbackOnlyForPathsNoRouteKnows) {
+  dispatcher_.SetFallback([](const HttpRequest& request, const HttpResponder& responder) {
+    HttpResponse response;
+    response.body = "fell to " + std::string(request.path());
+    responder.Send(std::move(response));
+  });
+  Serve();
+  EXPECT_EQ(Ask("GET /console/page").body, "fell to /console/page");
+  EXPECT_EQ(Ask("GET /healthz").body, "{}");
+  EXPECT_EQ(Ask("PATCH /v1/collections").status, 501);
+}
+
+TEST_F(HttpDispatcherTest, AnswersAWrongVerbOnAPlainServiceWith405) {
+  Serve({"vectron.v1.VectronService"});
+  const RawResponse refused = Ask("PATCH /v1/collections");
+  EXPECT_EQ(refused.status, 405);
+  EXPECT_EQ(refused.headers.at("Allow"), "GET, HEAD, POST");
 }
 
 TEST_F(HttpDispatcherTest, RefusesRoutesThatClash) {

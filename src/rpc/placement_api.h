@@ -48,6 +48,8 @@ class PlacementApi {
                                                                  const std::string& name) = 0;
   virtual std::vector<std::shared_ptr<const CollectionRecord>> ListCollections(
       const std::string& owner) = 0;  // by name
+  // Those of all owners, by owner and name; what operators see.
+  virtual std::vector<std::shared_ptr<const CollectionRecord>> AllCollections() = 0;
 };
 
 }  // namespace vectron::rpc

@@ -56,6 +56,11 @@ class FakePlacement : public rpc::PlacementApi {
     }
     return records;
   }
+  std::vector<std::shared_ptr<const rpc::CollectionRecord>> AllCollections() override {
+    std::vector<std::shared_ptr<const rpc::CollectionRecord>> records;
+    for (const auto& [key, record] : records_) records.push_back(record);
+    return records;
+  }
 
  private:
   uint64_t next_group_ = 1;

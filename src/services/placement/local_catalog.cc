@@ -106,6 +106,13 @@ std::vector<RecordPtr> LocalCatalog::ListCollections(const std::string& owner) {
   return records;
 }
 
+std::vector<RecordPtr> LocalCatalog::AllCollections() {
+  std::vector<RecordPtr> records;
+  const absl::ReaderMutexLock lock(&mutex_);
+  for (const auto& [key, record] : visible_) records.push_back(record);
+  return records;
+}
+
 absl::Status LocalCatalog::Create(CollectionSchema schema, std::string owner) {
   const CatalogState::Key key{owner, schema.name};
   CatalogState next = state_;

@@ -60,6 +60,7 @@ class LocalCatalog : public rpc::PlacementApi {
                         std::function<void(absl::Status)> done) override;
   RecordPtr FindCollection(const std::string& owner, const std::string& name) override;
   std::vector<RecordPtr> ListCollections(const std::string& owner) override;
+  std::vector<RecordPtr> AllCollections() override;
 
  private:
   LocalCatalog(std::string path, const CatalogDeps& deps, CatalogState state);
