@@ -30,6 +30,9 @@ inline constexpr size_t kMaxPayloadFields = 256;    // names in SearchRequest.pa
 inline constexpr size_t kMaxCollections = 10'000;   // per node: each shard holds open files and memory
 inline constexpr uint64_t kOpenFilesPerShard = 12;  // of an idle shard, as measured; busy ones hold more for a while
 inline constexpr uint64_t kOpenFilesReserved = 2'048;  // for connections and busy shards
+inline constexpr size_t kMaxClusterShards = 20'000;  // placement's whole state is copied to a joining node, and scanned by its scheduler
+inline constexpr size_t kMaxWorkers = 1'000;
+inline constexpr size_t kMaxRerankers = 100;
 inline constexpr uint32_t kMaxShardsPerCollection = 1'024;
 inline constexpr uint32_t kMaxReplicationFactor = 7;
 inline constexpr uint32_t kMaxEf = 65'536;          // more than this is an exact search
@@ -63,6 +66,11 @@ inline constexpr size_t kMaxConcurrentStreams = 1'024;     // per HTTP/2 connect
 inline constexpr int kPeerPingMs = 1'000;         // a peer silent for this long is pinged while calls wait for it
 inline constexpr int kPeerPingTimeoutMs = 1'000;  // and given up after this: its calls are sent elsewhere
 inline constexpr int64_t kMaxCallMs = 30'000;     // of one call without a deadline
+inline constexpr int64_t kRouteFirstPauseMs = 10;  // before a shard that nobody leads is asked again; doubles
+inline constexpr int64_t kRouteMaxPauseMs = 200;
+inline constexpr int kMaxMapRefreshes = 3;         // for one part of a request
+inline constexpr int64_t kMaxRetriesPerSecond = 1'000;  // of one gateway: what a few hundred waiting clients need
+inline constexpr size_t kMaxLearnedLeaders = 65'536;    // one gateway's; past it the map's are used
 
 // --- Write path (DESIGN section 3) ---
 inline constexpr uint64_t kTailFreeBytes = uint64_t{256} << 10;  // tail below this delays nothing
@@ -81,6 +89,10 @@ inline constexpr uint64_t kMaxLogTurnBytes = uint64_t{16} << 20;  // of one sync
 inline constexpr uint64_t kMaxGroupLogBytes = uint64_t{256} << 20;  // kept for index checkpoints beyond what the store needs
 inline constexpr uint64_t kMaxUnappliedBytes = uint64_t{64} << 20;  // committed and waiting for a group's applier
 inline constexpr size_t kLogReplayChunkBytes = size_t{8} << 20;   // memory of a replay
+
+// --- Snapshots between replicas: what another node may claim ---
+inline constexpr size_t kMaxSnapshotFiles = 65'536;       // a store of terabytes has fewer
+inline constexpr size_t kMaxSnapshotNameBytes = 512;
 
 // --- Ranking and feedback ---
 inline constexpr uint32_t kMaxRerankCandidates = 1'000;      // per request: a bounded piece of work, about 3 ms

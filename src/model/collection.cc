@@ -88,6 +88,32 @@ absl::StatusOr<Consistency> ConsistencyFromProto(int number, std::string_view fi
   return InvalidArgument("{} is {}, wanted STRONG, BOUNDED or EVENTUAL", field, number);
 }
 
+absl::Status CheckRerank(const RerankSpec& spec) {
+  const std::string& name = spec.strategy;
+  if (!name.empty() && name != "none" && name != "rule" && name != "learned" && name != "llm") {
+    return InvalidArgument("rerank.strategy is {}, wanted 'none', 'rule', 'learned' or 'llm'",
+                           Quote(name));
+  }
+  if (spec.budget_ms > kMaxRerankBudgetMs) {
+    return InvalidArgument("rerank.budget_ms is {}, at most {} is allowed", spec.budget_ms,
+                           kMaxRerankBudgetMs);
+  }
+  if (spec.candidates > kMaxRerankCandidates) {
+    return InvalidArgument("rerank.candidates is {}, at most {} are allowed", spec.candidates,
+                           kMaxRerankCandidates);
+  }
+  return absl::OkStatus();
+}
+
+RerankSpec RerankFromProto(const v1::RerankOptions& options) {
+  RerankSpec spec{.strategy = options.strategy(),
+                  .budget_ms = options.budget_ms(),
+                  .candidates = options.candidates(),
+                  .explore = {}};
+  if (options.has_explore()) spec.explore = options.explore();
+  return spec;
+}
+
 absl::StatusOr<CollectionSchema> SchemaFromProto(const v1::CreateCollectionRequest& request,
                                                  uint32_t default_shard_count,
                                                  uint32_t default_replication_factor) {
@@ -117,6 +143,8 @@ absl::StatusOr<CollectionSchema> SchemaFromProto(const v1::CreateCollectionReque
                    ConsistencyFromProto(request.default_consistency(), "default_consistency"));
   if (consistency != Consistency::kUnspecified) schema.default_consistency = consistency;
   schema.vectors_in_memory = request.vectors_in_memory();
+  schema.rerank = RerankFromProto(request.rerank());
+  RETURN_IF_ERROR(CheckRerank(schema.rerank));
   return schema;
 }
 
@@ -139,6 +167,15 @@ void SchemaToProto(const CollectionSchema& schema, v1::CreateCollectionRequest& 
   }
   request.set_default_consistency(static_cast<v1::Consistency>(schema.default_consistency));
   request.set_vectors_in_memory(schema.vectors_in_memory);
+  const RerankSpec& rerank = schema.rerank;
+  if (!rerank.strategy.empty() || rerank.budget_ms != 0 || rerank.candidates != 0 ||
+      rerank.explore.has_value()) {
+    v1::RerankOptions& options = *request.mutable_rerank();
+    options.set_strategy(rerank.strategy);
+    options.set_budget_ms(rerank.budget_ms);
+    options.set_candidates(rerank.candidates);
+    if (rerank.explore.has_value()) options.set_explore(*rerank.explore);
+  }
 }
 
 }  // namespace vectron

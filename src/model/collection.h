@@ -3,6 +3,7 @@
 // What a collection is: the options it was made with, checked and with defaults filled in.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 
 namespace vectron::v1 {
 class CreateCollectionRequest;
+class RerankOptions;
 }
 
 namespace vectron {
@@ -38,6 +40,14 @@ struct HnswSpec {
   uint32_t ef_search = 0;       // 0: max(64, 3 k)
 };
 
+// How the nearest points are ordered anew; what is unset is someone else's choice.
+struct RerankSpec {
+  std::string strategy;  // "", "none", "rule", "llm", "learned"
+  uint32_t budget_ms = 0;
+  uint32_t candidates = 0;
+  std::optional<bool> explore;
+};
+
 struct CollectionSchema {
   std::string name;
   uint32_t dimension = 0;
@@ -49,6 +59,7 @@ struct CollectionSchema {
   uint32_t replication_factor = 1;
   Consistency default_consistency = Consistency::kStrong;
   bool vectors_in_memory = false;
+  RerankSpec rerank;  // of searches with a query text that do not say themselves
 };
 
 // "cosine", "euclidean" (also when empty), "dot". InvalidArgument otherwise.
@@ -58,6 +69,11 @@ std::string_view MetricName(Metric metric);
 // From the number of the wire's enum. InvalidArgument naming `field` when there is none of that
 // number.
 absl::StatusOr<Consistency> ConsistencyFromProto(int number, std::string_view field);
+
+// InvalidArgument for an unknown strategy, a budget past kMaxRerankBudgetMs or more candidates than
+// kMaxRerankCandidates.
+absl::Status CheckRerank(const RerankSpec& spec);
+RerankSpec RerankFromProto(const v1::RerankOptions& options);
 
 // Checks every field, fills in defaults (shard_count, replication_factor 0 -> the given ones).
 // InvalidArgument naming the field, got and wanted.

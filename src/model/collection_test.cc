@@ -108,5 +108,25 @@ TEST(Metric, NamesRoundTrip) {
   EXPECT_FALSE(ParseMetric("l2").ok());
 }
 
+TEST(CollectionSchema, KeepsItsRerankChoiceAndRefusesWrongOnes) {
+  v1::CreateCollectionRequest request;
+  request.set_name("c");
+  request.set_dimension(2);
+  request.mutable_rerank()->set_strategy("learned");
+  request.mutable_rerank()->set_explore(false);
+  const absl::StatusOr<CollectionSchema> schema = SchemaFromProto(request, 1, 1);
+  ASSERT_TRUE(schema.ok()) << schema.status();
+  v1::CreateCollectionRequest again;
+  SchemaToProto(*schema, again);
+  EXPECT_EQ(again.rerank().strategy(), "learned");
+  EXPECT_TRUE(again.rerank().has_explore());
+  EXPECT_FALSE(again.rerank().explore());
+  request.mutable_rerank()->set_strategy("magic");
+  EXPECT_TRUE(absl::IsInvalidArgument(SchemaFromProto(request, 1, 1).status()));
+  request.mutable_rerank()->set_strategy("rule");
+  request.mutable_rerank()->set_budget_ms(60'001);
+  EXPECT_TRUE(absl::IsInvalidArgument(SchemaFromProto(request, 1, 1).status()));
+}
+
 }  // namespace
 }  // namespace vectron

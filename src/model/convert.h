@@ -36,13 +36,6 @@ struct UpsertCall {
   bool insert_only = false;
 };
 
-struct RerankSpec {
-  std::string strategy;  // "", "none", "rule", "llm", "learned"
-  uint32_t budget_ms = 0;
-  uint32_t candidates = 0;
-  std::optional<bool> explore;
-};
-
 struct SearchCall {
   std::string collection;
   SearchQuery query;  // query.k = offset + top_k
@@ -52,6 +45,21 @@ struct SearchCall {
   std::string text;  // SearchRequest.query
   std::optional<RerankSpec> rerank;
   float target_recall = 0;  // 0: not asked for
+};
+
+// What ordered an answer; fields as RerankInfo and RerankExplain of the wire.
+struct RerankNote {
+  std::string strategy;
+  std::string reason;
+  bool from_cache = false;
+  bool explored = false;
+  uint64_t time_us = 0;
+};
+struct RerankTrace {
+  std::string id;
+  uint32_t vector_rank = 0;  // 1-based
+  float distance = 0;
+  std::string explanation;
 };
 
 // The answer of the gateway, before it takes a wire form.
@@ -64,6 +72,8 @@ struct SearchReply {
   bool last = false;
   bool explain = false;
   std::vector<ShardTrace> traces;
+  std::optional<RerankNote> rerank;         // when reranking was asked for
+  std::vector<RerankTrace> rerank_explain;  // per hit, when reranked and explain was asked for
 };
 
 struct ScrollCall {

@@ -42,6 +42,13 @@ SearchReply RandomReply(Random& random) {
   for (uint64_t n = random.Below(3); n > 0; --n)
     reply.missing_shards.push_back(static_cast<uint32_t>(n));
   reply.last = random.OneIn(2);
+  if (random.OneIn(2)) {
+    reply.rerank = {.strategy = "rule",
+                    .reason = RandomText(random),
+                    .from_cache = random.OneIn(2),
+                    .explored = random.OneIn(2),
+                    .time_us = random.Next()};
+  }
   reply.explain = random.OneIn(2);
   if (!reply.explain) return reply;
   ShardTrace trace;
@@ -55,6 +62,10 @@ SearchReply RandomReply(Random& random) {
     *count = next++;
   }
   reply.traces.push_back(trace);
+  reply.rerank_explain.push_back({.id = RandomText(random),
+                                  .vector_rank = static_cast<uint32_t>(random.Below(100)),
+                                  .distance = static_cast<float>(random.Below(4096)) / 64,
+                                  .explanation = RandomText(random)});
   return reply;
 }
 
@@ -99,6 +110,7 @@ TEST(ConvertAnswer, JsonIsWhatProtobufWouldWrite) {
       Adapt(result);
     }
     if (!reply.explain) std::get<Object>(theirs.variant()).emplace_back("explain", Value());
+    if (!reply.rerank) std::get<Object>(theirs.variant()).emplace_back("rerank", Value());
     EXPECT_TRUE(SameJson(*ours, theirs)) << json << "\n" << WritePayload(theirs);
   }
 }
@@ -108,7 +120,7 @@ TEST(ConvertAnswer, EmptyReplyHasEveryKey) {
   ReplyToJson(SearchReply(), json);
   EXPECT_EQ(json,
             R"({"results":[],"queryId":"","reranked":false,"partial":false,"missingShards":[],)"
-            R"("last":false,"explain":null})");
+            R"("last":false,"explain":null,"rerank":null})");
 }
 
 TEST(ConvertAnswer, HitHasEveryKey) {

@@ -18,15 +18,6 @@ absl::StatusOr<std::shared_ptr<const Filter>> SharedFilter(const v1::Filter& pro
   return std::make_shared<const Filter>(std::move(filter));
 }
 
-RerankSpec RerankFromProto(const v1::RerankOptions& proto) {
-  RerankSpec spec{.strategy = proto.strategy(),
-                  .budget_ms = proto.budget_ms(),
-                  .candidates = proto.candidates(),
-                  .explore = {}};
-  if (proto.has_explore()) spec.explore = proto.explore();
-  return spec;
-}
-
 void TraceToProto(const ShardTrace& trace, v1::ShardExplain& proto) {
   proto.set_shard_id(trace.shard_id);
   proto.set_plan(trace.plan);
@@ -130,9 +121,24 @@ void ReplyToProto(const SearchReply& reply, v1::SearchResponse& response) {
   response.set_partial(reply.partial);
   response.mutable_missing_shards()->Add(reply.missing_shards.begin(), reply.missing_shards.end());
   response.set_last(reply.last);
+  if (reply.rerank.has_value()) {
+    v1::RerankInfo& rerank = *response.mutable_rerank();
+    rerank.set_strategy(reply.rerank->strategy);
+    rerank.set_reason(reply.rerank->reason);
+    rerank.set_from_cache(reply.rerank->from_cache);
+    rerank.set_explored(reply.rerank->explored);
+    rerank.set_time_us(reply.rerank->time_us);
+  }
   if (!reply.explain) return;
   v1::SearchExplain& explain = *response.mutable_explain();
   for (const ShardTrace& trace : reply.traces) TraceToProto(trace, *explain.add_shards());
+  for (const RerankTrace& trace : reply.rerank_explain) {
+    v1::RerankExplain& rerank = *explain.add_rerank();
+    rerank.set_id(trace.id);
+    rerank.set_vector_rank(trace.vector_rank);
+    rerank.set_distance(trace.distance);
+    rerank.set_explanation(trace.explanation);
+  }
 }
 
 void PointToProto(const PointRecord& point, v1::Point& proto) {

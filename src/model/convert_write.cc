@@ -72,6 +72,31 @@ void AppendTrace(std::string& out, const ShardTrace& trace) {
   out.push_back('}');
 }
 
+void AppendRerankTrace(std::string& out, const RerankTrace& trace) {
+  out += "{\"id\":";
+  AppendJsonString(out, trace.id);
+  out += ",\"vectorRank\":";
+  AppendJsonUint(out, trace.vector_rank);
+  out += ",\"distance\":";
+  AppendJsonFloat(out, trace.distance);
+  out += ",\"explanation\":";
+  AppendJsonString(out, trace.explanation);
+  out.push_back('}');
+}
+
+void AppendRerankNote(std::string& out, const RerankNote& note) {
+  out += "{\"strategy\":";
+  AppendJsonString(out, note.strategy);
+  out += ",\"reason\":";
+  AppendJsonString(out, note.reason);
+  out += ",\"fromCache\":";
+  AppendBool(out, note.from_cache);
+  out += ",\"explored\":";
+  AppendBool(out, note.explored);
+  AppendCount(out, "timeUs", note.time_us);
+  out.push_back('}');
+}
+
 // Appends `[a,b,...]`, each element by `append`.
 template <typename Elements, typename Append>
 void AppendList(std::string& out, const Elements& elements, Append append) {
@@ -109,10 +134,19 @@ void ReplyToJson(const SearchReply& reply, std::string& out) {
   if (reply.explain) {
     out += "{\"shards\":";
     AppendList(out, reply.traces, AppendTrace);
-    out += "}}";
+    out += ",\"rerank\":";
+    AppendList(out, reply.rerank_explain, AppendRerankTrace);
+    out.push_back('}');
   } else {
-    out += "null}";
+    out += "null";
   }
+  out += ",\"rerank\":";
+  if (reply.rerank.has_value()) {
+    AppendRerankNote(out, *reply.rerank);
+  } else {
+    out += "null";
+  }
+  out.push_back('}');
 }
 
 void PointToJson(const PointRecord& point, std::string& out) {
