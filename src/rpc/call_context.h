@@ -46,6 +46,7 @@ class CallContext {
   std::string tenant;        // owner of what the call makes and sees; "" when credentials are off
   IdentityPtr identity;      // null when credentials are off and on routes that need none
   std::string client;        // the client's own address without port, set with the identity
+  std::string admitted_as;   // whose room it takes, set by the admission; "" for nobody's
   std::string audit_target;  // what the call is about, for the audit log: never a secret
 };
 

@@ -45,6 +45,7 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
   void Run() {
     Message* request = method_.request_prototype->New(&arena_);
     absl::Status parsed = ParseMessage(request_, *request);
+    if (parsed.ok()) parsed = registry_.Guard(context_, *request);
     if (!parsed.ok()) return Finish(std::move(parsed));
     message_ = method_.response_prototype->New(&arena_);
     method_.unary(context_, *request, *message_, [self = shared_from_this()](absl::Status status) {
@@ -162,6 +163,7 @@ void StreamCall::Start(StreamReactor& reactor) {
 void StreamCall::Run() {
   Message* request = method_.request_prototype->New(&arena_);
   absl::Status parsed = ParseMessage(request_, *request);
+  if (parsed.ok()) parsed = registry_.Guard(context_, *request);
   if (!parsed.ok()) return Finish(std::move(parsed));
   method_.stream(context_, *request, std::make_shared<StreamHandle>(shared_from_this()));
 }

@@ -109,6 +109,8 @@ class HttpDispatcher::Call : public std::enable_shared_from_this<Call> {
  private:
   void Run() {
     if (method_.json) {
+      const absl::Status guarded = registry_.Guard(context_, request_.params);
+      if (!guarded.ok()) return Fail(guarded);
       method_.json(context_, request_,
                    [self = shared_from_this()](absl::StatusOr<std::string> json) {
                      if (!json.ok()) return self->Fail(json.status());
@@ -122,6 +124,7 @@ class HttpDispatcher::Call : public std::enable_shared_from_this<Call> {
     if (status.ok() && method_.route().body())
       status = MessageFromJson(request_.body.padded(), *request);
     if (status.ok()) status = ApplyPathParams(request_.params, *request);
+    if (status.ok()) status = registry_.Guard(context_, *request);
     if (!status.ok()) return Fail(status);
     auto* response = method_.response_prototype->New(&arena_);
     method_.unary(context_, *request, *response,

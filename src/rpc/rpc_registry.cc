@@ -13,6 +13,16 @@ constexpr std::array<const char*, 3> kProtocolNames = {"in_process", "http", "gr
 constexpr int64_t kBusyRetryMs =
     100;  // calls end within milliseconds; a client should not hammer meanwhile
 
+const google::protobuf::FieldDescriptor* CollectionFieldOf(
+    const google::protobuf::MethodDescriptor& method) {
+  const auto* field = method.input_type()->FindFieldByName("collection");
+  if (field == nullptr && method.name().find("Collection") != std::string::npos)
+    field = method.input_type()->FindFieldByName("name");
+  const bool text = field != nullptr && !field->is_repeated() &&
+                    field->type() == google::protobuf::FieldDescriptor::TYPE_STRING;
+  return text ? field : nullptr;
+}
+
 }  // namespace
 
 RpcMethod::RpcMethod(const google::protobuf::MethodDescriptor& descriptor, Metrics& metrics)
@@ -22,6 +32,7 @@ RpcMethod::RpcMethod(const google::protobuf::MethodDescriptor& descriptor, Metri
       rule_{descriptor.full_name(), route_.scope(),
             route_.rate_class().empty() ? "read" : route_.rate_class(),
             route_.verb() != "GET" && route_.scope() != options::SCOPE_READ},
+      collection_field_(CollectionFieldOf(descriptor)),
       metrics_(metrics) {
   for (size_t i = 0; i < seconds_.size(); ++i) {
     seconds_[i] = &metrics.AddHistogram(
@@ -108,6 +119,9 @@ void RpcRegistry::Json(std::string_view name, JsonHandler handler) {
   CHECK(found != by_name_.end());
   CHECK(!found->second->json);
   CHECK(!found->second->route().verb().empty());
+  const auto* field = found->second->collection_field();
+  CHECK(field == nullptr ||
+        found->second->route().path().find("{" + field->name() + "}") != std::string::npos);
   found->second->json = std::move(handler);
 }
 
@@ -116,6 +130,26 @@ void RpcRegistry::AddMiddleware(Middleware middleware) {
 }
 
 void RpcRegistry::AddObserver(CallObserver observer) { observers_.push_back(std::move(observer)); }
+
+void RpcRegistry::SetCollectionGuard(CollectionGuard guard) { guard_ = std::move(guard); }
+
+absl::Status RpcRegistry::Guard(CallContext& context,
+                                const google::protobuf::Message& request) const {
+  const auto* field = context.method->collection_field();
+  if (field == nullptr || guard_ == nullptr) return absl::OkStatus();
+  std::string scratch;
+  return guard_(context, request.GetReflection()->GetStringReference(request, field, &scratch));
+}
+
+absl::Status RpcRegistry::Guard(CallContext& context, const PathParams& params) const {
+  const auto* field = context.method->collection_field();
+  if (field == nullptr || guard_ == nullptr) return absl::OkStatus();
+  const auto param = std::find_if(params.begin(), params.end(), [field](const auto& entry) {
+    return entry.first == field->name();
+  });
+  CHECK(param != params.end());
+  return guard_(context, param->second);
+}
 
 void RpcRegistry::UnaryAny(std::string_view name, AnyHandler handler) {
   const auto found = by_name_.find(name);

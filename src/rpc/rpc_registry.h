@@ -108,6 +108,10 @@ using JsonHandler = std::function<void(CallContext&, HttpRequest& request, JsonD
 // ends the call.
 using Middleware = std::function<void(CallContext&, RpcDone next)>;
 
+// Asked, with the collection a call names, between the parsing of its request and the handler, over
+// both protocols: whether the caller may use it. May set the tenant of the call. Must not block.
+using CollectionGuard = std::function<absl::Status(CallContext&, std::string_view collection)>;
+
 // Told of every call that has ended; must not block.
 using CallObserver = std::function<void(CallContext&, absl::StatusCode)>;
 
@@ -124,6 +128,9 @@ class RpcMethod {
   const options::Route& route() const { return route_; }
   options::Scope scope() const { return route_.scope(); }
   const RouteRule& rule() const { return rule_; }
+  // The field of the request that names a collection: `collection`, or `name` of an RPC on
+  // collections themselves. Null when there is none.
+  const google::protobuf::FieldDescriptor* collection_field() const { return collection_field_; }
   bool streaming() const { return descriptor_.server_streaming(); }
 
   // Calls ended so far, those that ended with an error, and the seconds they took together.
@@ -154,6 +161,7 @@ class RpcMethod {
   std::string grpc_path_;
   options::Route route_;
   RouteRule rule_;
+  const google::protobuf::FieldDescriptor* collection_field_ = nullptr;
   Metrics& metrics_;
   std::array<Histogram*, 3> seconds_{};  // by protocol
   mutable std::array<std::array<std::atomic<Counter*>, 17>, 3>
@@ -224,7 +232,8 @@ class RpcRegistry {
       return std::make_unique<Untyped>(handler(context));
     };
   }
-  // A hand-made HTTP form of an RPC that has a route.
+  // A hand-made HTTP form of an RPC that has a route; a collection that the RPC names must be a
+  // parameter of its path (CHECK), where the guard finds it.
   void Json(std::string_view name, JsonHandler handler);
   // The same for a handler that works with any message: for RPCs that are passed on as they are.
   using AnyHandler = std::function<void(CallContext&, google::protobuf::Message& request,
@@ -232,6 +241,7 @@ class RpcRegistry {
   void UnaryAny(std::string_view name, AnyHandler handler);
   void AddMiddleware(Middleware middleware);
   void AddObserver(CallObserver observer);
+  void SetCollectionGuard(CollectionGuard guard);
 
   // Null when unknown.
   const RpcMethod* Find(std::string_view name) const;
@@ -247,6 +257,10 @@ class RpcRegistry {
   // refusal; either way End follows exactly once. The context lives until End.
   void Begin(const RpcMethod& method, CallContext& context, RpcDone admitted) const;
   void End(CallContext& context, absl::StatusCode code) const;
+
+  // Asks the collection guard, if there is one and the method names a collection.
+  absl::Status Guard(CallContext& context, const google::protobuf::Message& request) const;
+  absl::Status Guard(CallContext& context, const PathParams& params) const;
 
   // The same for a plain route: the middlewares run, but the call is not counted, so that health
   // and management are seen when the RPCs are busy. Ends with the answer of the middlewares.
@@ -266,6 +280,7 @@ class RpcRegistry {
   std::map<std::string, RpcMethod*, std::less<>> by_name_;
   std::vector<Middleware> middlewares_;
   std::vector<CallObserver> observers_;
+  CollectionGuard guard_;
   mutable std::atomic<size_t> in_flight_{0};
   Gauge& in_flight_gauge_;
 };

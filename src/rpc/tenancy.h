@@ -1,0 +1,15 @@
+#pragma once
+
+// Which collections a caller may name.
+
+#include "rpc/placement_api.h"
+#include "rpc/rpc_registry.h"
+
+namespace vectron::rpc {
+
+// Refuses (PermissionDenied) a collection that the API key at hand is not for. An administrator who
+// names no tenant and has no such collection acts for the one tenant that has it;
+// FailedPrecondition when several do. `placement` outlives the registry.
+CollectionGuard TenancyGuard(PlacementApi& placement);
+
+}  // namespace vectron::rpc

@@ -1,0 +1,127 @@
+#include "rpc/verdict_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "rpc/call_context_testing.h"
+
+namespace vectron::rpc {
+namespace {
+
+constexpr int64_t kNanosPerMs = 1'000'000;
+
+// Answers when told to.
+class SlowVerifier : public CredentialVerifier {
+ public:
+  explicit SlowVerifier(const Clock& clock) : clock_(clock) {}
+  void Verify(std::string_view credential, std::function<void(Verdict)> done) override {
+    ++asked;
+    waiting.emplace_back(std::string(credential), std::move(done));
+    if (at_once) Answer(UserNamed(std::string(credential)));
+  }
+  uint64_t generation() const override { return present; }
+  void Answer(absl::StatusOr<IdentityPtr> identity) {
+    for (auto& [credential, done] : std::exchange(waiting, {})) {
+      done({.identity = identity,
+            .good_until_nanos = clock_.MonotonicNanos() + 100 * kNanosPerMs,
+            .generation = present});
+    }
+  }
+
+  bool at_once = true;
+  int asked = 0;
+  uint64_t present = 7;
+  std::vector<std::pair<std::string, std::function<void(Verdict)>>> waiting;
+
+ private:
+  const Clock& clock_;
+};
+
+class VerdictCacheTest : public testing::Test {
+ protected:
+  absl::Status Check(std::string_view credential) {
+    absl::Status result = Internal("not called");
+    cache_.Check(credential, [&result](const absl::StatusOr<IdentityPtr>& identity) {
+      result = identity.status();
+    });
+    return result;
+  }
+
+  Metrics metrics_;
+  ManualClock clock_;
+  SlowVerifier verifier_{clock_};
+  VerdictCache cache_{verifier_, clock_, metrics_};
+};
+
+TEST_F(VerdictCacheTest, AsksOnceWhileTheVerdictHolds) {
+  EXPECT_TRUE(Check("a").ok());
+  EXPECT_TRUE(Check("a").ok());
+  EXPECT_EQ(verifier_.asked, 1);
+  EXPECT_TRUE(Check("b").ok());
+  EXPECT_EQ(verifier_.asked, 2);
+  clock_.AdvanceMillis(100);
+  EXPECT_TRUE(Check("a").ok());
+  EXPECT_EQ(verifier_.asked, 3);
+}
+
+TEST_F(VerdictCacheTest, AsksAgainWhenTheGenerationHasChanged) {
+  EXPECT_TRUE(Check("a").ok());
+  ++verifier_.present;
+  EXPECT_TRUE(Check("a").ok());
+  EXPECT_EQ(verifier_.asked, 2);
+}
+
+TEST_F(VerdictCacheTest, AsksOnceForManyCallsThatWait) {
+  verifier_.at_once = false;
+  int answers = 0;
+  for (int i = 0; i < 5; ++i) {
+    cache_.Check("a", [&answers](const absl::StatusOr<IdentityPtr>& identity) {
+      EXPECT_TRUE(identity.ok());
+      ++answers;
+    });
+  }
+  EXPECT_EQ(verifier_.asked, 1);
+  EXPECT_EQ(answers, 0);
+  verifier_.Answer(UserNamed("u"));
+  EXPECT_EQ(answers, 5);
+}
+
+TEST_F(VerdictCacheTest, NeverRemembersThatItCouldNotKnow) {
+  verifier_.at_once = false;
+  for (int i = 1; i <= 2; ++i) {
+    cache_.Check("a", [](const absl::StatusOr<IdentityPtr>& identity) {
+      EXPECT_TRUE(absl::IsUnavailable(identity.status()));
+    });
+    EXPECT_EQ(verifier_.asked, i);
+    verifier_.Answer(Unavailable("away"));
+  }
+}
+
+TEST_F(VerdictCacheTest, RefusesWhatIsTooLongWithoutAsking) {
+  EXPECT_TRUE(absl::IsUnauthenticated(Check("")));
+  EXPECT_TRUE(absl::IsUnauthenticated(Check(std::string(kMaxCredentialBytes + 1, 'x'))));
+  EXPECT_EQ(verifier_.asked, 0);
+}
+
+TEST_F(VerdictCacheTest, KeepsWhatIsUsedWhenItIsFull) {
+  for (size_t i = 0; i < 2 * VerdictCache::kMaxEntries; ++i) {
+    EXPECT_TRUE(Check(std::to_string(i)).ok());
+    if (i % 1'000 == 0) {
+      EXPECT_TRUE(Check("often").ok());
+    }
+  }
+  const int before = verifier_.asked;
+  EXPECT_TRUE(Check("often").ok());
+  EXPECT_EQ(verifier_.asked, before);
+  EXPECT_TRUE(Check("1").ok());
+  EXPECT_EQ(verifier_.asked, before + 1) << "the first ones should be forgotten";
+}
+
+}  // namespace
+}  // namespace vectron::rpc
