@@ -45,8 +45,11 @@ ChannelPool::ChannelPool(std::string address, ChannelOptions options, const Cloc
   }
 }
 
-ChannelPool::~ChannelPool() {
+ChannelPool::~ChannelPool() { Close(); }
+
+void ChannelPool::Close() {
   const absl::MutexLock lock(&mutex_);
+  closed_ = true;
   for (grpc::ClientContext* const context : calls_) context->TryCancel();
   mutex_.Await(absl::Condition(
       +[](absl::flat_hash_set<grpc::ClientContext*>* calls) { return calls->empty(); }, &calls_));
@@ -65,6 +68,7 @@ void ChannelPool::Begin(grpc::ClientContext& context, int64_t deadline_nanos) {
   in_flight_.fetch_add(1, std::memory_order_relaxed);
   const absl::MutexLock lock(&mutex_);
   calls_.insert(&context);
+  if (closed_) context.TryCancel();
 }
 
 void ChannelPool::End(grpc::ClientContext& context) {

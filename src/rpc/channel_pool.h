@@ -38,8 +38,10 @@ class ChannelPool {
  public:
   // "10.0.0.7:9090". Connects when the first call is made. `clock` outlives it.
   ChannelPool(std::string address, ChannelOptions options, const Clock& clock);
-  // Cancels the calls under way and waits until their callbacks have run.
+  // Closes.
   ~ChannelPool();
+  // Cancels the calls under way, and those that begin later, and waits until no callback runs.
+  void Close();
   ChannelPool(const ChannelPool&) = delete;
   ChannelPool& operator=(const ChannelPool&) = delete;
 
@@ -63,6 +65,7 @@ class ChannelPool {
   std::atomic<size_t> in_flight_{0};
 
   absl::Mutex mutex_;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -22,6 +22,9 @@ struct ShardPlacement {
   std::vector<WorkerId> replicas;
   WorkerId leader;
   bool ready = false;
+  // Replicas that had everything when last heard of, learners among them: whom reads that need not be fresh may ask. Empty:
+  // any of `replicas`.
+  std::vector<WorkerId> readers = {};
 };
 
 // Immutable once handed out; a change makes a new one.
@@ -48,6 +51,8 @@ class PlacementApi {
                                                                  const std::string& name) = 0;
   virtual std::vector<std::shared_ptr<const CollectionRecord>> ListCollections(
       const std::string& owner) = 0;  // by name
+  // Calls `done` when the cached map is what placement knows by now, or it cannot be reached. At once where nothing is cached.
+  virtual void Refresh(std::function<void()> done) { done(); }
   // Those of all owners, by owner and name; what operators see.
   virtual std::vector<std::shared_ptr<const CollectionRecord>> AllCollections() = 0;
 };

@@ -4,6 +4,7 @@
 // service, and the fake of placement's tests. (In a cluster a worker learns the same from its heartbeats' answers.)
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,6 +20,12 @@ struct ShardAssignment {
   GroupId group;
   ShardOrdinal ordinal;
   uint64_t epoch = 1;
+  std::string owner = {};  // tenant
+  // Of a replicated shard: this replica's id, those of the group's first voters, and the one of them that
+  // campaigns first. 0 and none in a single process.
+  uint64_t replica = 0;
+  std::vector<uint64_t> founders = {};
+  uint64_t preferred_leader = 0;
 };
 
 // Thread-safe. Calls block until their effect is on disk.

@@ -116,14 +116,16 @@ class DevServerImpl : public DevServer {
                                                                       .resources = &resources_,
                                                                       .apply_executor = &apply_,
                                                                       .on_fatal = {}}));
+    shards_ = worker::MakeLocalShards({.shard = {.files = files_.get(),
+                                                 .clock = &clock_,
+                                                 .apply_executor = &apply_,
+                                                 .background_executor = &background_,
+                                                 .resources = &resources_,
+                                                 .timer = &timer_},
+                                       .log = log_.get()});
     ASSIGN_OR_RETURN(worker_, worker::Worker::Make(folder_->path(),
                                                    {.files = files_.get(),
-                                                    .clock = &clock_,
-                                                    .timer = &timer_,
-                                                    .log = log_.get(),
-                                                    .resources = &resources_,
-                                                    .apply_executor = &apply_,
-                                                    .background_executor = &background_,
+                                                    .shards = shards_.get(),
                                                     .search_executor = &search_,
                                                     .max_open_files = options_.max_open_files}));
     ASSIGN_OR_RETURN(catalog_, placement::LocalCatalog::Open(folder_->path() + "/catalog",
@@ -181,6 +183,7 @@ class DevServerImpl : public DevServer {
   ThreadPool control_{"control", 1};  // changes of the catalog
   ThreadTimer timer_{clock_};
   std::unique_ptr<shard::LocalLog> log_;
+  std::unique_ptr<worker::ShardSource> shards_;
   std::unique_ptr<worker::Worker> worker_;
   std::unique_ptr<placement::LocalCatalog> catalog_;
   std::unique_ptr<gateway::Gateway> gateway_;

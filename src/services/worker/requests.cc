@@ -10,21 +10,13 @@
 #include "base/limits.h"
 #include "base/status.h"
 #include "model/payload.h"
+#include "rpc/error_table.h"
 #include "services/worker/worker.h"
 
 namespace vectron::worker {
 namespace {
 
 using AckDone = std::function<void(absl::StatusOr<rpc::WriteAck>)>;
-
-// Keeps the shard in use until its answer has been given.
-shard::WriteCallback AckWrite(std::shared_ptr<shard::Shard> shard, AckDone done) {
-  return [shard = std::move(shard),
-          done = std::move(done)](absl::StatusOr<shard::WriteResult> result) {
-    if (!result.ok()) return done(result.status());
-    done(rpc::WriteAck{.version = result->version});
-  };
-}
 
 // Hands answers on one at a time, whichever threads bring them: who finds nobody at it delivers all
 // that wait.
@@ -123,24 +115,54 @@ class PageScan {
   size_t examined_ = 0;
 };
 
+// Calls `then` once every write acknowledged before now can be seen, or with why that is not known.
+// (A get of any id waits just for that.)
+void Barrier(shard::Shard& shard, Consistency consistency, uint32_t max_staleness_ms,
+             std::function<void(const absl::Status&)> then) {
+  shard.Get(
+      "-",
+      {.consistency = consistency, .max_staleness_ms = max_staleness_ms, .include_vector = false},
+      [then = std::move(then)](const absl::StatusOr<std::optional<PointRecord>>& point) {
+        then(point.status());
+      });
+}
+
 }  // namespace
 
+absl::Status Worker::WithHint(GroupId group, const absl::Status& error) const {
+  if (!absl::IsUnavailable(error)) return error;
+  const std::optional<shard::GroupView> view = deps_.shards->View(group);
+  if (!view.has_value() || view->is_leader || view->leader.value == 0) return error;
+  return rpc::WithLeaderHint(error, view->leader.node());
+}
+
+// Keeps the shard in use until its answer has been given.
+shard::WriteCallback Worker::AckWrite(Handle shard, GroupId group, AckDone done) const {
+  return [this, group, shard = std::move(shard),
+          done = std::move(done)](absl::StatusOr<shard::WriteResult> result) {
+    if (!result.ok()) return done(WithHint(group, result.status()));
+    done(rpc::WriteAck{.version = result->version});
+  };
+}
+
 void Worker::Upsert(rpc::ShardUpsert request, int64_t deadline_nanos, AckDone done) {
+  const GroupId group = request.target.group;
   absl::StatusOr<Handle> shard = Use(request.target);
   if (!shard.ok()) return done(shard.status());
   shard::Shard& target = **shard;
   target.Upsert({.points = std::move(request.points),
                  .request_id = std::move(request.request_id),
                  .insert_only = request.insert_only},
-                deadline_nanos, AckWrite(*std::move(shard), std::move(done)));
+                deadline_nanos, AckWrite(*std::move(shard), group, std::move(done)));
 }
 
 void Worker::Delete(rpc::ShardDelete request, int64_t deadline_nanos, AckDone done) {
+  const GroupId group = request.target.group;
   absl::StatusOr<Handle> shard = Use(request.target);
   if (!shard.ok()) return done(shard.status());
   shard::Shard& target = **shard;
   target.Delete({.id = std::move(request.id), .request_id = std::move(request.request_id)},
-                deadline_nanos, AckWrite(*std::move(shard), std::move(done)));
+                deadline_nanos, AckWrite(*std::move(shard), group, std::move(done)));
 }
 
 void Worker::Get(rpc::ShardGet request, int64_t /*deadline_nanos*/,
@@ -206,11 +228,44 @@ void Worker::Scan(rpc::ShardScan request, int64_t /*deadline_nanos*/,
                   std::function<void(absl::StatusOr<rpc::ScanPage>)> done) {
   absl::StatusOr<Handle> shard = Use(request.target);
   if (!shard.ok()) return done(shard.status());
+  shard::Shard& target = **shard;
+  const Consistency consistency = request.consistency;
+  const uint32_t max_staleness_ms = request.max_staleness_ms;
   // A page may take a while: not in a thread that others wait for.
-  deps_.search_executor->Schedule(
-      [shard = *std::move(shard), request = std::move(request), done = std::move(done)]() mutable {
-        done(PageScan(std::move(request)).Run(*shard));
-      });
+  auto scan = [this, shard = *std::move(shard), request = std::move(request),
+               done = std::move(done)](const absl::Status& ready) mutable {
+    if (!ready.ok()) return done(ready);
+    deps_.search_executor->Schedule(
+        [shard = std::move(shard), request = std::move(request), done = std::move(done)]() mutable {
+          done(PageScan(std::move(request)).Run(*shard));
+        });
+  };
+  Barrier(target, consistency, max_staleness_ms, std::move(scan));
+}
+
+absl::StatusOr<rpc::ScanPage> Worker::ScanNow(rpc::ShardScan request) const {
+  ASSIGN_OR_RETURN(const Handle shard, Use(request.target));
+  return PageScan(std::move(request)).Run(*shard);
+}
+
+absl::StatusOr<std::optional<PointRecord>> Worker::GetNow(const rpc::ShardTarget& target,
+                                                          const std::string& id) const {
+  ASSIGN_OR_RETURN(const Handle shard, Use(target));
+  absl::StatusOr<std::optional<PointRecord>> result = Internal("no answer");
+  // Without a barrier the shard answers before the call returns.
+  shard->Get(
+      id, {.consistency = Consistency::kEventual},
+      [&result](absl::StatusOr<std::optional<PointRecord>> point) { result = std::move(point); });
+  return result;
+}
+
+absl::StatusOr<std::vector<shard::Entry>> Worker::ReadLog(const rpc::ShardTarget& target,
+                                                          uint64_t after,
+                                                          uint64_t max_entries) const {
+  ASSIGN_OR_RETURN(const Handle shard, Use(target));
+  const uint64_t last = std::min(shard->stats().applied_index, after + max_entries);
+  if (last <= after) return std::vector<shard::Entry>();
+  return deps_.shards->ReadLog(target.group, after + 1, last);
 }
 
 void Worker::Describe(std::vector<GroupId> groups, int64_t /*deadline_nanos*/,
@@ -227,6 +282,8 @@ void Worker::Describe(std::vector<GroupId> groups, int64_t /*deadline_nanos*/,
       info.memory_bytes = stats.memory_bytes;
       info.applied_index = stats.applied_index;
       info.ready = !stats.quarantined;
+      const std::optional<shard::GroupView> view = deps_.shards->View(group);
+      info.leads = !view.has_value() || view->is_leader;
     }
     infos.push_back(info);
   }

@@ -13,9 +13,7 @@ namespace vectron::worker {
 
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Make(const std::string& dir,
                                                      const WorkerDeps& deps) {
-  CHECK(deps.files != nullptr && deps.clock != nullptr && deps.timer != nullptr);
-  CHECK(deps.log != nullptr && deps.resources != nullptr && deps.apply_executor != nullptr);
-  CHECK(deps.background_executor != nullptr && deps.search_executor != nullptr);
+  CHECK(deps.files != nullptr && deps.shards != nullptr && deps.search_executor != nullptr);
   RETURN_IF_ERROR(deps.files->MakeDirs(dir + "/shards"));
   return std::unique_ptr<Worker>(new Worker(dir, deps));
 }
@@ -29,36 +27,14 @@ Worker::~Worker() {
     for (const auto& [group, slot] : slots_) groups.push_back(GroupId{group});
   }
   // Not on the background executor: closing waits for what runs there.
-  ParallelFor(*deps_.search_executor, groups.size(), [&](size_t i) { Close(groups[i]); });
+  ParallelFor(*deps_.search_executor, groups.size(), [&](size_t i) {
+    std::unique_ptr<shard::Shard> shard = Take(groups[i]);
+    if (shard != nullptr) deps_.shards->Close(groups[i], std::move(shard));
+  });
 }
 
 std::string Worker::ShardDir(GroupId group) const {
   return fmt::format("{}/shards/{}", dir_, group.value);
-}
-
-absl::StatusOr<std::unique_ptr<shard::Shard>> Worker::OpenShard(
-    const rpc::ShardAssignment& assignment) {
-  bool attached = false;
-  const auto attach = [&](shard::Applier& applier, uint64_t applied) {
-    absl::StatusOr<shard::Replicator*> replicator =
-        deps_.log->Attach(assignment.group, applier, applied);
-    attached = replicator.ok();
-    return replicator;
-  };
-  absl::StatusOr<std::unique_ptr<shard::Shard>> opened =
-      shard::Shard::Open({.schema = assignment.schema,
-                          .group = assignment.group,
-                          .ordinal = assignment.ordinal,
-                          .dir = ShardDir(assignment.group)},
-                         {.files = deps_.files,
-                          .clock = deps_.clock,
-                          .apply_executor = deps_.apply_executor,
-                          .background_executor = deps_.background_executor,
-                          .resources = deps_.resources,
-                          .timer = deps_.timer},
-                         attach);
-  if (!opened.ok() && attached) deps_.log->Detach(assignment.group);
-  return opened;
 }
 
 void Worker::Publish(GroupId group, absl::StatusOr<std::unique_ptr<shard::Shard>> opened) {
@@ -77,7 +53,8 @@ void Worker::OpenShards(const std::vector<rpc::ShardAssignment>& assignments, Ex
     const absl::MutexLock lock(&mutex_);
     for (const rpc::ShardAssignment& assignment : assignments) {
       Slot slot;
-      slot.assignment = assignment;
+      slot.assignment = std::make_shared<const rpc::ShardAssignment>(assignment);
+      slot.epoch = assignment.epoch;
       slot.state = Unavailable("shard is opening");
       CHECK(slots_.emplace(assignment.group.value, std::move(slot)).second);
     }
@@ -88,10 +65,10 @@ void Worker::OpenShards(const std::vector<rpc::ShardAssignment>& assignments, Ex
     const absl::StatusOr<bool> exists = deps_.files->Exists(ShardDir(assignment.group));
     if (!exists.ok()) {
       opened = exists.status();
-    } else if (!*exists) {
+    } else if (!*exists && !deps_.shards->CanRefill()) {
       opened = DataLoss("{} is missing", ShardDir(assignment.group));
     } else {
-      opened = OpenShard(assignment);
+      opened = deps_.shards->Open(assignment, ShardDir(assignment.group));
     }
     if (!opened.ok()) {
       LogError("collection '{}', shard {} cannot be served: {}", assignment.schema.name,
@@ -101,35 +78,47 @@ void Worker::OpenShards(const std::vector<rpc::ShardAssignment>& assignments, Ex
   });
 }
 
-absl::StatusOr<Worker::Handle> Worker::Use(const rpc::ShardTarget& target) const {
-  const absl::ReaderMutexLock lock(&mutex_);
+absl::StatusOr<const Worker::Slot*> Worker::Find(const rpc::ShardTarget& target) const {
   const auto found = slots_.find(target.group.value);
   if (found == slots_.end()) {
     return FailedPrecondition("shard group {} is not on this worker", target.group.value);
   }
   const Slot& slot = found->second;
-  if (target.epoch < slot.assignment.epoch) {
+  if (target.epoch < slot.epoch) {
     return FailedPrecondition("shard group {}: epoch {} is old, {} is current", target.group.value,
-                              target.epoch, slot.assignment.epoch);
+                              target.epoch, slot.epoch);
   }
   if (!slot.state.ok()) return slot.state;
-  return slot.handle;
+  return &slot;
 }
 
-void Worker::Close(GroupId group) {
+absl::StatusOr<Worker::Handle> Worker::Use(const rpc::ShardTarget& target) const {
+  const absl::ReaderMutexLock lock(&mutex_);
+  ASSIGN_OR_RETURN(const Slot* slot, Find(target));
+  return slot->handle;
+}
+
+absl::Status Worker::SetEpoch(GroupId group, uint64_t epoch) {
+  const absl::MutexLock lock(&mutex_);
+  const auto found = slots_.find(group.value);
+  if (found == slots_.end()) return NotFound("shard group {} is not here", group.value);
+  found->second.epoch = std::max(found->second.epoch, epoch);
+  return absl::OkStatus();
+}
+
+std::unique_ptr<shard::Shard> Worker::Take(GroupId group) {
   Slot slot;
   {
     const absl::MutexLock lock(&mutex_);
     const auto found = slots_.find(group.value);
-    if (found == slots_.end()) return;
+    if (found == slots_.end()) return nullptr;
     slot = std::move(found->second);
     slots_.erase(found);
   }
-  if (slot.shard == nullptr) return;
+  if (slot.shard == nullptr) return nullptr;
   slot.handle.reset();
   slot.unused->WaitForNotification();
-  slot.shard.reset();
-  deps_.log->Detach(group);
+  return std::move(slot.shard);
 }
 
 absl::Status Worker::CheckRoomFor(GroupId group) const {
@@ -148,10 +137,18 @@ absl::Status Worker::CreateShard(const rpc::ShardAssignment& assignment) {
   const GroupId group = assignment.group;
   RETURN_IF_ERROR(CheckRoomFor(group));
   RETURN_IF_ERROR(DestroyShard(group));  // nothing, or what a crash left of an earlier attempt
+  return AddShard(assignment);
+}
+
+absl::Status Worker::AddShard(const rpc::ShardAssignment& assignment) {
+  const GroupId group = assignment.group;
+  RETURN_IF_ERROR(CheckRoomFor(group));
   RETURN_IF_ERROR(deps_.files->MakeDirs(ShardDir(group)));
   RETURN_IF_ERROR(deps_.files->SyncDir(dir_ + "/shards"));
-  absl::StatusOr<std::unique_ptr<shard::Shard>> opened = OpenShard(assignment);
+  absl::StatusOr<std::unique_ptr<shard::Shard>> opened =
+      deps_.shards->Open(assignment, ShardDir(group));
   if (!opened.ok()) {
+    if (deps_.shards->CanRefill()) return opened.status();  // what is there may be of worth
     const absl::Status cleared = DestroyShard(group);
     if (!cleared.ok()) LogWarning("{}: not removed: {}", ShardDir(group), MessageOf(cleared));
     return opened.status();
@@ -159,7 +156,8 @@ absl::Status Worker::CreateShard(const rpc::ShardAssignment& assignment) {
   {
     const absl::MutexLock lock(&mutex_);
     Slot slot;
-    slot.assignment = assignment;
+    slot.assignment = std::make_shared<const rpc::ShardAssignment>(assignment);
+    slot.epoch = assignment.epoch;
     slot.state = Unavailable("shard is opening");
     slots_.emplace(group.value, std::move(slot));
   }
@@ -168,15 +166,31 @@ absl::Status Worker::CreateShard(const rpc::ShardAssignment& assignment) {
 }
 
 absl::Status Worker::DestroyShard(GroupId group) {
-  Close(group);
-  RETURN_IF_ERROR(deps_.files->RemoveTree(ShardDir(group)));
-  RETURN_IF_ERROR(deps_.files->SyncDir(dir_ + "/shards"));
-  return deps_.log->Destroy(group);
+  return deps_.shards->Destroy(group, ShardDir(group), Take(group));
+}
+
+bool Worker::Holds(GroupId group) const {
+  const absl::ReaderMutexLock lock(&mutex_);
+  return slots_.contains(group.value);
+}
+
+bool Worker::HoldsReplica(GroupId group, uint64_t replica) const {
+  const absl::ReaderMutexLock lock(&mutex_);
+  const auto found = slots_.find(group.value);
+  return found != slots_.end() && found->second.assignment->replica == replica;
+}
+
+absl::Status Worker::ForgetShard(GroupId group) {
+  {
+    const absl::ReaderMutexLock lock(&mutex_);
+    if (slots_.contains(group.value)) return absl::OkStatus();
+  }
+  return deps_.shards->Forget(ShardDir(group));
 }
 
 absl::StatusOr<std::vector<GroupId>> Worker::StoredShards() {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, deps_.files->List(dir_ + "/shards"));
-  std::vector<GroupId> groups = deps_.log->Groups();
+  std::vector<GroupId> groups = deps_.shards->LoggedGroups();
   for (const std::string& name : names) {
     uint64_t group = 0;
     const char* const end = name.data() + name.size();
@@ -205,13 +219,16 @@ std::vector<ShardReport> Worker::Report() const {
   {
     const absl::ReaderMutexLock lock(&mutex_);
     for (const auto& [group, slot] : slots_) {
-      reports.push_back({.assignment = slot.assignment, .state = slot.state, .stats = {}});
+      reports.push_back(
+          {.assignment = *slot.assignment, .state = slot.state, .stats = {}, .group = {}});
+      reports.back().assignment.epoch = slot.epoch;
       handles.push_back(slot.handle);
     }
   }
   for (size_t i = 0; i < reports.size(); ++i) {
     if (handles[i] == nullptr) continue;
     reports[i].stats = handles[i]->stats();
+    reports[i].group = deps_.shards->View(reports[i].assignment.group);
     if (reports[i].stats.quarantined) reports[i].state = DataLoss("{}", reports[i].stats.problem);
   }
   std::sort(reports.begin(), reports.end(), [](const ShardReport& a, const ShardReport& b) {

@@ -31,23 +31,18 @@
 #include "base/timer.h"
 #include "rpc/shard_host_api.h"
 #include "rpc/worker_api.h"
-#include "shard/local_log.h"
+#include "services/worker/shard_source.h"
+#include "shard/replicator.h"
 #include "shard/shard.h"
-#include "storage/rocks_kv.h"
 
 namespace vectron::worker {
 
 // What a worker borrows; all outlive it.
 struct WorkerDeps {
   FileSystem* files = nullptr;
-  Clock* clock = nullptr;
-  Timer* timer = nullptr;
-  shard::LocalLog* log = nullptr;
-  storage::RocksResources* resources = nullptr;
-  Executor* apply_executor = nullptr;
-  Executor* background_executor = nullptr;  // building, flushing, checkpoints
-  Executor* search_executor = nullptr;      // parts of searches over several shards; scans
-  uint64_t max_open_files = ~uint64_t{0};   // of the process; bounds how many shards can be made
+  ShardSource* shards = nullptr;
+  Executor* search_executor = nullptr;     // parts of searches over several shards; scans
+  uint64_t max_open_files = ~uint64_t{0};  // of the process; bounds how many shards can be made
 };
 
 // One shard as metrics and readiness see it.
@@ -55,6 +50,7 @@ struct ShardReport {
   rpc::ShardAssignment assignment;
   absl::Status state;  // OK: serves. Unavailable: opening. Else why it does not.
   shard::ShardStats stats;
+  std::optional<shard::GroupView> group;  // of a replicated shard
 };
 
 class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
@@ -70,6 +66,15 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
   // failed. Requests may come meanwhile. A missing folder is DataLoss: a shard that once served is
   // never begun anew.
   void OpenShards(const std::vector<rpc::ShardAssignment>& assignments, Executor& executor);
+  // Opens a shard that exists on disk or makes it, and serves it. Errors: AlreadyExists,
+  // ResourceExhausted, and why opening failed; a replica that cannot be opened stays as it is.
+  absl::Status AddShard(const rpc::ShardAssignment& assignment);
+  bool Holds(GroupId group) const;
+  bool HoldsReplica(GroupId group, uint64_t replica) const;
+  // Removes what is kept of a destroyed shard, unless there is a new one in its place.
+  absl::Status ForgetShard(GroupId group);
+  // Makes a shard's new epoch known: requests with an older one are refused from now on. NotFound.
+  absl::Status SetEpoch(GroupId group, uint64_t epoch);
   // About once a second, from any one thread.
   void Tick();
   // By group.
@@ -91,6 +96,25 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
   void Describe(std::vector<GroupId> groups, int64_t deadline_nanos,
                 std::function<void(absl::StatusOr<std::vector<rpc::ShardInfo>>)> done) override;
 
+  // For the RPCs of the wire, whose callers may be anyone with the cluster's credential. Errors as
+  // above and InvalidArgument.
+  absl::Status CheckPoints(const rpc::ShardTarget& target, const PointBatch& points) const;
+  // The shards of a collection that are here, by ordinal. NotFound; FailedPrecondition (several
+  // owners have one of this name).
+  absl::StatusOr<std::vector<rpc::ShardTarget>> ShardsOf(const std::string& collection) const;
+  // Blocks until everything acknowledged is in files.
+  absl::Status Flush(const rpc::ShardTarget& target);
+  absl::StatusOr<shard::ShardStats> Stats(const rpc::ShardTarget& target) const;
+  // A page of what this replica has now; blocks.
+  absl::StatusOr<rpc::ScanPage> ScanNow(rpc::ShardScan request) const;
+  // One point as this replica has it now.
+  absl::StatusOr<std::optional<PointRecord>> GetNow(const rpc::ShardTarget& target,
+                                                    const std::string& id) const;
+  // Applied entries after `after`, at most max_entries of them. OutOfRange: the log no longer has
+  // them.
+  absl::StatusOr<std::vector<shard::Entry>> ReadLog(const rpc::ShardTarget& target, uint64_t after,
+                                                    uint64_t max_entries) const;
+
   // ShardHostApi.
   absl::Status CreateShard(const rpc::ShardAssignment& assignment) override;
   absl::Status DestroyShard(GroupId group) override;
@@ -101,7 +125,8 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
   // notified.
   using Handle = std::shared_ptr<shard::Shard>;
   struct Slot {
-    rpc::ShardAssignment assignment;
+    std::shared_ptr<const rpc::ShardAssignment> assignment;  // shared with who reads it unlocked
+    uint64_t epoch = 0;                                      // newest
     absl::Status state;
     std::unique_ptr<shard::Shard> shard;  // null unless state is OK
     Handle handle;                        // of the same shard
@@ -113,12 +138,17 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
   std::string ShardDir(GroupId group) const;
   // Whether one shard more may be made: AlreadyExists, ResourceExhausted (open files).
   absl::Status CheckRoomFor(GroupId group) const;
-  absl::StatusOr<std::unique_ptr<shard::Shard>> OpenShard(const rpc::ShardAssignment& assignment);
   // Makes an opened shard (or why it could not be) known.
   void Publish(GroupId group, absl::StatusOr<std::unique_ptr<shard::Shard>> opened);
+  absl::StatusOr<const Slot*> Find(const rpc::ShardTarget& target) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Handle> Use(const rpc::ShardTarget& target) const;
-  // Takes a shard out of the table, waits for requests that use it and closes it.
-  void Close(GroupId group);
+  // The same error; of a replica that does not lead, with a hint at who does.
+  absl::Status WithHint(GroupId group, const absl::Status& error) const;
+  shard::WriteCallback AckWrite(Handle shard, GroupId group,
+                                std::function<void(absl::StatusOr<rpc::WriteAck>)> done) const;
+  // Takes a shard out of the table and waits for requests that use it; null when it is not open.
+  std::unique_ptr<shard::Shard> Take(GroupId group);
 
   const std::string dir_;
   const WorkerDeps deps_;

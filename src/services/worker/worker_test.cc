@@ -34,14 +34,16 @@ class WorkerTest : public testing::Test {
                                              .on_fatal = {}});
     CHECK_OK(log.status());
     log_ = *std::move(log);
+    shards_ = MakeLocalShards({.shard = {.files = files_.get(),
+                                         .clock = &clock_,
+                                         .apply_executor = &apply_,
+                                         .background_executor = &background_,
+                                         .resources = &resources_,
+                                         .timer = &timer_},
+                               .log = log_.get()});
     absl::StatusOr<std::unique_ptr<Worker>> worker =
         Worker::Make(dir_.path(), {.files = files_.get(),
-                                   .clock = &clock_,
-                                   .timer = &timer_,
-                                   .log = log_.get(),
-                                   .resources = &resources_,
-                                   .apply_executor = &apply_,
-                                   .background_executor = &background_,
+                                   .shards = shards_.get(),
                                    .search_executor = &search_,
                                    .max_open_files = max_open_files_});
     CHECK_OK(worker.status());
@@ -126,6 +128,7 @@ class WorkerTest : public testing::Test {
   ThreadTimer timer_{clock_};
   uint64_t max_open_files_ = 20'000;
   std::unique_ptr<shard::LocalLog> log_;
+  std::unique_ptr<ShardSource> shards_;
   std::unique_ptr<Worker> worker_;
 };
 

@@ -1,0 +1,369 @@
+// The worker over gRPC: what holds for WorkerApi holds over the wire, and the contract's RPCs.
+
+#include "services/worker/service.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+
+#include "base/limits.h"
+#include "base/random.h"
+#include "rpc/grpc_server.h"
+#include "rpc/worker_client.h"
+#include "services/worker/worker_testing.h"
+#include "vectron/worker.grpc.pb.h"
+
+namespace vectron::worker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
+
+class ServiceTest : public testing::Test {
+ protected:
+  ServiceTest() {
+    CHECK_OK(service_.Register(registry_));
+    auto server = rpc::GrpcServer::Start({.address = "127.0.0.1:0"}, registry_);
+    CHECK_OK(server.status());
+    server_ = *std::move(server);
+    client_ = std::make_unique<rpc::WorkerClient>(server_->bound_address(), rpc::ChannelOptions(),
+                                                  node_.clock);
+    stub_ = v1::WorkerService::NewStub(server_->InProcessChannel());
+  }
+  ~ServiceTest() override {
+    client_.reset();
+    server_->Stop(1'000);
+  }
+
+  void MakeShards(uint32_t count) {
+    for (uint64_t group = 1; group <= count; ++group) {
+      ASSERT_TRUE(node_.worker().CreateShard(TestWorker::Assignment(group, count)).ok());
+    }
+  }
+  // An id that the shard of this group of `count` holds.
+  static std::string IdIn(uint64_t group, uint32_t count, int number) {
+    for (int i = 0;; ++i) {
+      std::string id = fmt::format("p{}-{}", number, i);
+      if (ShardOf(id, count).value == group - 1) return id;
+    }
+  }
+  static rpc::ShardUpsert UpsertOf(uint64_t group, const std::vector<std::string>& ids, float x) {
+    rpc::ShardUpsert request;
+    request.target = {.group = GroupId{group}, .epoch = 1};
+    request.points.dimension = TestWorker::kDimension;
+    for (const std::string& id : ids) {
+      request.points.ids.push_back(id);
+      request.points.vectors.insert(request.points.vectors.end(), {x, x, x, x});
+      request.points.payloads.push_back(id.size() % 2 == 0 ? "" : R"({"n":1})");
+    }
+    return request;
+  }
+
+  TestWorker node_;
+  Metrics metrics_;
+  rpc::RpcRegistry registry_{metrics_, node_.clock, {}};
+  WorkerService service_{{.worker = &node_.worker(),
+                          .clock = &node_.clock,
+                          .timer = &node_.timer,
+                          .background_executor = &node_.background}};
+  std::unique_ptr<rpc::GrpcServer> server_;
+  std::unique_ptr<rpc::WorkerClient> client_;
+  std::unique_ptr<v1::WorkerService::Stub> stub_;
+};
+
+// The same requests to the worker itself and over the wire: equal answers.
+class EitherWay : public ServiceTest, public testing::WithParamInterface<bool> {
+ protected:
+  rpc::WorkerApi& api() {
+    if (GetParam()) return *client_;
+    return node_.worker();
+  }
+  absl::StatusOr<rpc::WriteAck> Upsert(rpc::ShardUpsert request, int64_t deadline_nanos = 0) {
+    return Await<absl::StatusOr<rpc::WriteAck>>(
+        [&](auto done) { api().Upsert(std::move(request), deadline_nanos, done); });
+  }
+  absl::StatusOr<std::optional<PointRecord>> Get(rpc::ShardTarget target, const std::string& id) {
+    return Await<absl::StatusOr<std::optional<PointRecord>>>(
+        [&](auto done) { api().Get({.target = target, .id = id}, 0, done); });
+  }
+  std::map<uint64_t, absl::StatusOr<SearchAnswer>> Search(rpc::ShardsSearch search) {
+    std::map<uint64_t, absl::StatusOr<SearchAnswer>> answers;
+    std::atomic<int> inside{0};
+    absl::Notification all;
+    const size_t wanted = search.targets.size();
+    api().Search(std::move(search), 0, [&](rpc::ShardAnswer answer) {
+      EXPECT_EQ(inside.fetch_add(1), 0);
+      EXPECT_TRUE(answers.emplace(answer.group.value, std::move(answer.answer)).second);
+      const bool complete = answers.size() == wanted;
+      inside.fetch_sub(1);
+      if (complete) all.Notify();
+    });
+    all.WaitForNotification();
+    return answers;
+  }
+};
+
+TEST_P(EitherWay, StoresGetsAndDeletes) {
+  MakeShards(1);
+  const rpc::ShardTarget target{.group = GroupId{1}, .epoch = 1};
+  const auto ack = Upsert(UpsertOf(1, {"a", "bb"}, 2));
+  ASSERT_TRUE(ack.ok()) << ack.status();
+  const auto point = Get(target, "a");
+  ASSERT_TRUE(point.ok() && point->has_value());
+  EXPECT_EQ((*point)->id, "a");
+  EXPECT_THAT((*point)->vector, ElementsAre(2, 2, 2, 2));
+  EXPECT_EQ((*point)->payload, R"({"n":1})");
+  EXPECT_EQ((*point)->version, ack->version);
+  EXPECT_EQ((*Get(target, "bb"))->payload, "");
+  const auto gone = Await<absl::StatusOr<rpc::WriteAck>>(
+      [&](auto done) { api().Delete({.target = target, .id = "a", .request_id = ""}, 0, done); });
+  ASSERT_TRUE(gone.ok());
+  EXPECT_GT(gone->version, ack->version);
+  EXPECT_FALSE(Get(target, "a")->has_value());
+}
+
+TEST_P(EitherWay, AppliesARequestIdOnce) {
+  MakeShards(1);
+  rpc::ShardUpsert request = UpsertOf(1, {"a"}, 1);
+  request.request_id = "r1";
+  const auto first = Upsert(request);
+  ASSERT_TRUE(Upsert(UpsertOf(1, {"a"}, 5)).ok());
+  const auto second = Upsert(request);
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(first->version, second->version);
+  EXPECT_EQ((*Get({.group = GroupId{1}, .epoch = 1}, "a"))->vector[0], 5);
+  rpc::ShardUpsert insert = UpsertOf(1, {"a"}, 7);
+  insert.insert_only = true;
+  EXPECT_TRUE(absl::IsAlreadyExists(Upsert(insert).status()));
+}
+
+TEST_P(EitherWay, RefusesOldEpochsAndUnknownGroups) {
+  MakeShards(1);
+  ASSERT_TRUE(node_.worker().SetEpoch(GroupId{1}, 3).ok());
+  rpc::ShardUpsert old = UpsertOf(1, {"a"}, 1);
+  old.target.epoch = 2;
+  EXPECT_TRUE(absl::IsFailedPrecondition(Upsert(old).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Get({.group = GroupId{1}, .epoch = 2}, "a").status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Get({.group = GroupId{9}, .epoch = 1}, "a").status()));
+  old.target.epoch = 4;  // of a map that is newer than what this worker was told: the group decides
+  EXPECT_TRUE(Upsert(old).ok());
+}
+
+TEST_P(EitherWay, SearchesSeveralShardsWithFilterAndHints) {
+  MakeShards(3);
+  for (uint64_t group = 1; group <= 3; ++group) {
+    std::vector<std::string> ids;
+    for (int i = 0; i < 8; ++i) ids.push_back(IdIn(group, 3, i));
+    ASSERT_TRUE(Upsert(UpsertOf(group, ids, static_cast<float>(group))).ok());
+  }
+  rpc::ShardsSearch search;
+  for (const uint64_t group : {1, 2, 3, 9}) {
+    search.targets.push_back({.group = GroupId{group}, .epoch = 1});
+  }
+  search.query.vector = {1, 1, 1, 1};
+  search.query.k = 5;
+  search.query.include_vectors = true;
+  search.query.explain = true;
+  search.query.filter = std::make_shared<const Filter>(
+      *FilterFromJson(R"({"must":[{"field":"n","match":1}],"must_not":[{"has_id":["nobody"]}]})"));
+  const auto answers = Search(search);
+  ASSERT_EQ(answers.size(), 4U);
+  for (uint64_t group = 1; group <= 3; ++group) {
+    ASSERT_TRUE(answers.at(group).ok()) << answers.at(group).status();
+    for (const SearchHit& hit : answers.at(group)->hits) {
+      EXPECT_EQ(hit.payload, R"({"n":1})");
+      EXPECT_EQ(hit.vector, std::vector<float>(4, static_cast<float>(group)));
+      EXPECT_GT(hit.version, 0U);
+    }
+    EXPECT_EQ(answers.at(group)->traces.size(), 1U);
+  }
+  EXPECT_TRUE(absl::IsFailedPrecondition(answers.at(9).status()));
+  search.targets.resize(1);
+  search.query.vector = {1, 1};
+  EXPECT_TRUE(absl::IsInvalidArgument(Search(search).at(1).status()));
+}
+
+TEST_P(EitherWay, ScansAndDescribes) {
+  MakeShards(1);
+  ASSERT_TRUE(Upsert(UpsertOf(1, {"a", "b", "c"}, 1)).ok());
+  rpc::ShardScan scan;
+  scan.target = {.group = GroupId{1}, .epoch = 1};
+  scan.limit = 2;
+  scan.include_vectors = true;
+  const auto page =
+      Await<absl::StatusOr<rpc::ScanPage>>([&](auto done) { api().Scan(scan, 0, done); });
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->points.size(), 2U);
+  EXPECT_EQ(page->points[1].id, "b");
+  EXPECT_EQ(page->points[1].vector.size(), 4U);
+  EXPECT_FALSE(page->end);
+  EXPECT_EQ(page->scanned_to, "b");
+  const auto infos = Await<absl::StatusOr<std::vector<rpc::ShardInfo>>>([&](auto done) {
+    api().Describe({GroupId{1}, GroupId{2}}, 0, done);
+  });
+  ASSERT_TRUE(infos.ok());
+  ASSERT_EQ(infos->size(), 2U);
+  EXPECT_EQ((*infos)[0].points, 3U);
+  EXPECT_TRUE((*infos)[0].ready && (*infos)[0].leads);
+  EXPECT_FALSE((*infos)[1].ready);
+}
+
+INSTANTIATE_TEST_SUITE_P(InProcessAndGrpc, EitherWay, testing::Bool());
+
+TEST_F(ServiceTest, PassesDeadlinesOnAndEndsCallsOfAClientThatGoes) {
+  MakeShards(1);
+  const auto late = Await<absl::StatusOr<rpc::WriteAck>>([&](auto done) {
+    client_->Upsert(UpsertOf(1, {"a"}, 1), node_.clock.MonotonicNanos() - 1, done);
+  });
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late.status())) << late.status();
+  rpc::WorkerClient nobody("127.0.0.1:1", {}, node_.clock);
+  const auto lost = Await<absl::StatusOr<rpc::WriteAck>>(
+      [&](auto done) { nobody.Upsert(UpsertOf(1, {"a"}, 1), 0, done); });
+  EXPECT_TRUE(absl::IsUnavailable(lost.status())) << lost.status();
+  EXPECT_THAT(std::string(MessageOf(lost.status())), HasSubstr("127.0.0.1:1"));
+}
+
+TEST_F(ServiceTest, ChecksPointsThatComeOffTheWire) {
+  MakeShards(2);
+  const auto store = [&](const std::string& id, std::vector<float> vector,
+                         const std::string& metadata) {
+    grpc::ClientContext context;
+    v1::StoreVectorRequest request;
+    v1::StoreVectorResponse response;
+    request.set_shard_id(1);
+    request.mutable_vector()->set_id(id);
+    request.mutable_vector()->mutable_vector()->Add(vector.begin(), vector.end());
+    request.mutable_vector()->set_metadata(metadata);
+    return stub_->StoreVector(&context, request, &response).error_code();
+  };
+  const std::string good = IdIn(1, 2, 0);
+  EXPECT_EQ(store(good, {1, 2, 3, 4}, R"({"a":1})"), grpc::StatusCode::OK);
+  EXPECT_EQ(store(IdIn(2, 2, 0), {1, 2, 3, 4}, ""), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(store(good, {1, 2, 3}, ""), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(store(good, {1, 2, 3, std::numeric_limits<float>::quiet_NaN()}, ""),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(store(good, {1, 2, 3, 4}, "no json"), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(store("", {1, 2, 3, 4}, ""), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ServiceTest, ServesTheContractsCalls) {
+  MakeShards(1);
+  v1::BatchStoreVectorResponse stored;
+  {
+    grpc::ClientContext context;
+    const auto writer = stub_->StreamBatchStoreVector(&context, &stored);
+    for (int batch = 0; batch < 3; ++batch) {
+      v1::BatchStoreVectorRequest request;
+      request.set_shard_id(1);
+      for (int i = 0; i < 4; ++i) {
+        v1::Vector& vector = *request.add_vectors();
+        vector.set_id(fmt::format("p{}", batch * 4 + i));
+        for (int d = 0; d < 4; ++d) vector.add_vector(static_cast<float>(batch * 4 + i));
+        vector.set_metadata(R"({ "k" : "v" })");
+      }
+      ASSERT_TRUE(writer->Write(request));
+    }
+    writer->WritesDone();
+    ASSERT_TRUE(writer->Finish().ok());
+  }
+  EXPECT_EQ(stored.stored(), 12);
+  v1::SearchRequest search;
+  search.set_collection("docs");
+  search.set_k(2);
+  search.set_linearizable(true);
+  for (int d = 0; d < 4; ++d) search.add_vector(3);
+  v1::BatchSearchRequest batch;
+  *batch.add_requests() = search;
+  *batch.add_requests() = search;
+  v1::BatchSearchResponse answers;
+  grpc::ClientContext search_context;
+  ASSERT_TRUE(stub_->BatchSearch(&search_context, batch, &answers).ok());
+  ASSERT_EQ(answers.responses_size(), 2);
+  ASSERT_EQ(answers.responses(1).ids_size(), 2);
+  EXPECT_EQ(answers.responses(1).ids(0), "p3");
+  EXPECT_EQ(answers.responses(1).metadata(0), R"({"k":"v"})");
+  search.set_collection("none");
+  v1::SearchResponse none;
+  grpc::ClientContext none_context;
+  EXPECT_EQ(stub_->Search(&none_context, search, &none).error_code(), grpc::StatusCode::NOT_FOUND);
+
+  v1::GetVectorRequest get;
+  get.set_shard_id(1);
+  get.set_id("p3");
+  v1::GetVectorResponse got;
+  grpc::ClientContext get_context;
+  ASSERT_TRUE(stub_->GetVector(&get_context, get, &got).ok());
+  EXPECT_EQ(got.vector().vector(0), 3);
+  get.set_id("nobody");
+  grpc::ClientContext nobody_context;
+  EXPECT_EQ(stub_->GetVector(&nobody_context, get, &got).error_code(), grpc::StatusCode::NOT_FOUND);
+  v1::FlushRequest flush;
+  flush.set_shard_id(1);
+  v1::FlushResponse flushed;
+  grpc::ClientContext flush_context;
+  EXPECT_TRUE(stub_->Flush(&flush_context, flush, &flushed).ok());
+  v1::StatusRequest status;
+  status.set_shard_id(1);
+  v1::StatusResponse told;
+  grpc::ClientContext status_context;
+  ASSERT_TRUE(stub_->Status(&status_context, status, &told).ok());
+  EXPECT_THAT(told.status(), HasSubstr("12 points"));
+}
+
+TEST_F(ServiceTest, StreamsASnapshotAndTheUpdatesThatFollow) {
+  MakeShards(1);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 50; ++i) ids.push_back(fmt::format("p{:02}", i));
+  ASSERT_TRUE(Await<absl::StatusOr<rpc::WriteAck>>([&](auto done) {
+                node_.worker().Upsert(UpsertOf(1, ids, 1), 0, done);
+              }).ok());
+  v1::HNSWSnapshotRequest request;
+  request.set_shard_id(1);
+  grpc::ClientContext context;
+  const auto reader = stub_->StreamHNSWSnapshot(&context, request);
+  std::vector<std::string> seen;
+  int64_t at = 0;
+  bool done = false;
+  v1::HNSWSnapshotChunk chunk;
+  while (reader->Read(&chunk)) {
+    v1::HNSWUpdateBatch points;
+    ASSERT_TRUE(points.ParseFromString(chunk.data()));
+    for (const v1::HNSWUpdate& point : points.updates()) seen.push_back(point.id());
+    at = chunk.snapshot_ts_unix_nano();
+    done = chunk.done();
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_TRUE(done);
+  EXPECT_EQ(seen, ids);
+
+  grpc::ClientContext updates_context;
+  v1::HNSWUpdatesRequest from;
+  from.set_shard_id(1);
+  from.set_from_ts_unix_nano(at);
+  const auto updates = stub_->StreamHNSWUpdates(&updates_context, from);
+  ASSERT_TRUE(Await<absl::StatusOr<rpc::WriteAck>>([&](auto sent) {
+                node_.worker().Upsert(UpsertOf(1, {"new"}, 9), 0, sent);
+              }).ok());
+  v1::HNSWUpdateBatch batch;
+  ASSERT_TRUE(updates->Read(&batch));
+  ASSERT_EQ(batch.updates_size(), 1);
+  EXPECT_EQ(batch.updates(0).id(), "new");
+  EXPECT_GT(batch.updates(0).ts_unix_nano(), at);
+  ASSERT_TRUE(Await<absl::StatusOr<rpc::WriteAck>>([&](auto sent) {
+                node_.worker().Delete(
+                    {.target = {.group = GroupId{1}, .epoch = 1}, .id = "new", .request_id = ""}, 0,
+                    sent);
+              }).ok());
+  ASSERT_TRUE(updates->Read(&batch));
+  EXPECT_TRUE(batch.updates(0).delete_());
+  updates_context.TryCancel();
+  EXPECT_EQ(updates->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+}  // namespace
+}  // namespace vectron::worker
