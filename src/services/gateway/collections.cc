@@ -1,6 +1,7 @@
 // Collections: made, deleted, listed, described.
 
 #include <map>
+#include <set>
 
 #include "base/limits.h"
 #include "base/status.h"
@@ -46,7 +47,8 @@ v1::GetCollectionStatusResponse DescribeCollection(const rpc::CollectionRecord& 
 
 void Gateway::CreateCollection(const rpc::CallContext& context,
                                const v1::CreateCollectionRequest& request, rpc::RpcDone done) {
-  absl::StatusOr<CollectionSchema> schema = SchemaFromProto(request, 1, 1);
+  absl::StatusOr<CollectionSchema> schema =
+      SchemaFromProto(request, deps_.default_shard_count, deps_.default_replication_factor);
   if (!schema.ok()) return done(schema.status());
   deps_.placement->CreateCollection(*std::move(schema), context.tenant, std::move(done));
 }
@@ -57,11 +59,14 @@ void Gateway::DeleteCollection(const rpc::CallContext& context, const std::strin
 }
 
 std::vector<std::string> Gateway::ListCollections(const rpc::CallContext& context) {
-  std::vector<std::string> names;
-  for (const RecordPtr& record : deps_.placement->ListCollections(context.tenant)) {
-    names.push_back(record->schema.name);
+  const rpc::Identity* const who = context.identity.get();
+  const bool everyones = rpc::ActsAsAdmin(who) && context.tenant == who->user_id;
+  std::set<std::string> names;
+  for (const RecordPtr& record : everyones ? deps_.placement->AllCollections()
+                                           : deps_.placement->ListCollections(context.tenant)) {
+    if (rpc::MayUseCollection(who, record->schema.name)) names.insert(record->schema.name);
   }
-  return names;
+  return {names.begin(), names.end()};
 }
 
 void Gateway::GetCollectionStatus(const rpc::CallContext& context, const std::string& name,
@@ -70,8 +75,8 @@ void Gateway::GetCollectionStatus(const rpc::CallContext& context, const std::st
   if (!found.ok()) return done(found.status());
   std::map<rpc::WorkerApi*, std::vector<GroupId>> groups_of;
   for (const rpc::ShardPlacement& shard : (*found)->shards) {
-    const absl::StatusOr<rpc::WorkerApi*> worker = WorkerOf(shard);
-    if (worker.ok()) groups_of[*worker].push_back(shard.group);
+    const absl::StatusOr<Router::Choice> choice = router_.Choose(shard, RouteTo::kLeader);
+    if (choice.ok()) groups_of[choice->worker].push_back(shard.group);
   }
   if (groups_of.empty()) return done(DescribeCollection(**found, {}));
   // A worker that does not answer leaves its shards not ready: the status is what can be known now.

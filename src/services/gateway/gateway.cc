@@ -1,6 +1,5 @@
 #include "services/gateway/gateway.h"
 
-#include "base/check.h"
 #include "base/random.h"
 #include "base/status.h"
 #include "rpc/error_table.h"
@@ -14,21 +13,19 @@ constexpr int64_t kRetryAfterMillis = 200;
 
 }  // namespace
 
-Gateway::Gateway(const GatewayDeps& deps) : deps_(deps) {
-  CHECK(deps.placement != nullptr && deps.worker_of != nullptr);
-  CHECK(deps.clock != nullptr && deps.timer != nullptr);
-}
+Gateway::Gateway(const GatewayDeps& deps)
+    : deps_(deps),
+      router_({.placement = deps.placement,
+               .worker_of = deps.worker_of,
+               .clock = deps.clock,
+               .timer = deps.timer,
+               .patience_ms = deps.patience_ms,
+               .seed = deps.seed}) {}
 
 absl::StatusOr<RecordPtr> Gateway::Find(const std::string& tenant, const std::string& name) const {
   RecordPtr record = deps_.placement->FindCollection(tenant, name);
   if (record == nullptr) return NotFound("collection '{}' does not exist", name);
   return record;
-}
-
-absl::StatusOr<rpc::WorkerApi*> Gateway::WorkerOf(const rpc::ShardPlacement& shard) const {
-  rpc::WorkerApi* worker = deps_.worker_of(shard.leader);
-  if (worker == nullptr) return Unavailable("worker {} is not known", shard.leader.value);
-  return worker;
 }
 
 absl::Status Gateway::ShardError(const rpc::CollectionRecord& record, ShardOrdinal ordinal,
@@ -48,6 +45,11 @@ absl::Status Gateway::ShardError(const rpc::CollectionRecord& record, ShardOrdin
                                  rpc::RetryAfterMillis(error).value_or(kRetryAfterMillis));
   }
   return result;
+}
+
+std::string Gateway::RequestIdFor(std::string wanted) {
+  if (!wanted.empty() || deps_.patience_ms == 0) return wanted;
+  return NextQueryId();
 }
 
 std::string Gateway::NextQueryId() {

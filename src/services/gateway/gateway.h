@@ -27,12 +27,10 @@
 #include "rpc/placement_api.h"
 #include "rpc/rpc_registry.h"
 #include "rpc/worker_api.h"
+#include "services/gateway/routing.h"
 #include "vectron/vectron.pb.h"
 
 namespace vectron::gateway {
-
-using RecordPtr =
-    std::shared_ptr<const rpc::CollectionRecord>;  // shared with other requests of the collection
 
 // What the gateway borrows; all outlive it.
 struct GatewayDeps {
@@ -41,6 +39,10 @@ struct GatewayDeps {
   const Clock* clock = nullptr;
   Timer* timer = nullptr;
   uint64_t seed = 0;  // of query ids: random, so that two processes do not give out the same
+  int64_t patience_ms = 0;  // see RouterDeps; 0 in a single process
+  // Of collections whose maker does not say; 0: placement chooses.
+  uint32_t default_shard_count = 1;
+  uint32_t default_replication_factor = 1;
 };
 
 struct UpsertReply {
@@ -112,8 +114,6 @@ class Gateway {
   friend class SearchGather;
 
   absl::StatusOr<RecordPtr> Find(const std::string& tenant, const std::string& name) const;
-  // The worker that leads a shard; Unavailable when it is unknown.
-  absl::StatusOr<rpc::WorkerApi*> WorkerOf(const rpc::ShardPlacement& shard) const;
   // What a failure of a shard means to the caller: NotFound when the collection has been deleted
   // meanwhile, else the shard's error with collection and shard named and, for overload, a hint
   // when to try again.
@@ -123,8 +123,11 @@ class Gateway {
                           const std::vector<std::pair<ShardOrdinal, absl::Status>>& parts) const;
   // A UUID (version 4 in form) that no other answer has.
   std::string NextQueryId();
+  // The caller's request id; one of ours when there is none and the write may be sent twice.
+  std::string RequestIdFor(std::string wanted);
 
   const GatewayDeps deps_;
+  Router router_;
   std::atomic<uint64_t> next_query_{0};
 };
 

@@ -62,6 +62,20 @@ ScrollReply MergePages(std::vector<rpc::ScanPage> pages, uint32_t limit) {
   return reply;
 }
 
+auto ScanOf(const rpc::ShardScan& scan, std::shared_ptr<rpc::ScanPage> page) {
+  return [scan, page = std::move(page)](rpc::WorkerApi& worker, const rpc::ShardTarget& target,
+                                        int64_t deadline_nanos,
+                                        std::function<void(absl::Status)> sent) {
+    rpc::ShardScan request = scan;
+    request.target = target;
+    worker.Scan(std::move(request), deadline_nanos,
+                [page, sent = std::move(sent)](absl::StatusOr<rpc::ScanPage> got) {
+                  if (got.ok()) *page = *std::move(got);
+                  sent(got.status());
+                });
+  };
+}
+
 }  // namespace
 
 void Gateway::Get(const rpc::CallContext& context, const v1::GetRequest& request, GetDone done) {
@@ -72,23 +86,37 @@ void Gateway::Get(const rpc::CallContext& context, const v1::GetRequest& request
   const absl::StatusOr<Consistency> consistency = CheckedConsistency(request.consistency());
   if (!consistency.ok()) return done(consistency.status());
   const ShardOrdinal ordinal = ShardOf(request.id(), (*found)->schema.shard_count);
-  const rpc::ShardPlacement& shard = (*found)->shards[ordinal.value];
-  const absl::StatusOr<rpc::WorkerApi*> worker = WorkerOf(shard);
-  if (!worker.ok()) return done(ShardError(**found, ordinal, worker.status()));
-  (*worker)->Get(
-      {.target = {.group = shard.group, .epoch = shard.epoch},
-       .id = request.id(),
-       .consistency = *consistency,
-       .max_staleness_ms = request.max_staleness_ms()},
-      context.deadline_nanos,
-      [this, record = *found, ordinal, id = request.id(),
-       done = std::move(done)](absl::StatusOr<std::optional<PointRecord>> point) {
-        if (!point.ok()) return done(ShardError(*record, ordinal, point.status()));
-        if (!point->has_value()) {
-          return done(NotFound("collection '{}' has no point '{}'", record->schema.name, id));
-        }
-        done(**std::move(point));
-      });
+  const auto point = std::make_shared<std::optional<PointRecord>>();  // shared by its tries
+  router_.Send(
+      {.record = *found,
+       .ordinal = ordinal,
+       .to = RouteOf(*consistency, (*found)->schema),
+       .deadline_nanos = context.deadline_nanos,
+       .send =
+           [id = request.id(), consistency = *consistency,
+            max_staleness_ms = request.max_staleness_ms(),
+            point](rpc::WorkerApi& worker, const rpc::ShardTarget& target, int64_t deadline_nanos,
+                   std::function<void(absl::Status)> sent) {
+             worker.Get(
+                 {.target = target,
+                  .id = id,
+                  .consistency = consistency,
+                  .max_staleness_ms = max_staleness_ms},
+                 deadline_nanos,
+                 [point, sent = std::move(sent)](absl::StatusOr<std::optional<PointRecord>> got) {
+                   if (got.ok()) *point = *std::move(got);
+                   sent(got.status());
+                 });
+           },
+       .done =
+           [this, ordinal, id = request.id(), point, done = std::move(done)](
+               const absl::Status& status, const RecordPtr& record) {
+             if (!status.ok()) return done(ShardError(*record, ordinal, status));
+             if (!point->has_value()) {
+               return done(NotFound("collection '{}' has no point '{}'", record->schema.name, id));
+             }
+             done(std::move(**point));
+           }});
 }
 
 void Gateway::Scroll(const rpc::CallContext& context, ScrollCall call, ScrollDone done) {
@@ -120,23 +148,25 @@ void Gateway::Scroll(const rpc::CallContext& context, ScrollCall call, ScrollDon
         }
         done(std::move(reply));
       });
+  const rpc::ShardScan scan{.target = {},
+                            .after_id = call.after_id,
+                            .limit = ShardLimit(limit, record.schema.shard_count),
+                            .max_bytes = 2 * kMaxScanBytes / (record.schema.shard_count + 1),
+                            .filter = call.filter,
+                            .include_vectors = call.include_vectors,
+                            .consistency = call.consistency,
+                            .max_staleness_ms = call.max_staleness_ms};
   for (size_t i = 0; i < record.shards.size(); ++i) {
-    const rpc::ShardPlacement& shard = record.shards[i];
-    const absl::StatusOr<rpc::WorkerApi*> worker = WorkerOf(shard);
-    if (!worker.ok()) {
-      all->Set(i, worker.status());
-      continue;
-    }
-    (*worker)->Scan({.target = {.group = shard.group, .epoch = shard.epoch},
-                     .after_id = call.after_id,
-                     .limit = ShardLimit(limit, record.schema.shard_count),
-                     .max_bytes = 2 * kMaxScanBytes / (record.schema.shard_count + 1),
-                     .filter = call.filter,
-                     .include_vectors = call.include_vectors,
-                     .consistency = call.consistency,
-                     .max_staleness_ms = call.max_staleness_ms},
-                    context.deadline_nanos,
-                    [all, i](absl::StatusOr<rpc::ScanPage> page) { all->Set(i, std::move(page)); });
+    const auto page = std::make_shared<rpc::ScanPage>();  // shared by its tries
+    router_.Send({.record = *found,
+                  .ordinal = record.shards[i].ordinal,
+                  .to = RouteOf(call.consistency, record.schema),
+                  .deadline_nanos = context.deadline_nanos,
+                  .send = ScanOf(scan, page),
+                  .done = [all, i, page](const absl::Status& status, const RecordPtr&) {
+                    if (!status.ok()) return all->Set(i, status);
+                    all->Set(i, std::move(*page));
+                  }});
   }
 }
 

@@ -64,25 +64,59 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
  private:
   using Answers = std::vector<absl::StatusOr<SearchAnswer>>;
 
+  // One call per worker, for all shards it is asked for; a shard that it cannot answer for is then
+  // on its own.
   void Send(int64_t deadline_nanos) {
-    std::map<rpc::WorkerApi*, std::vector<rpc::ShardTarget>> targets_of;
-    for (const rpc::ShardPlacement& shard : record_->shards) {
-      const absl::StatusOr<rpc::WorkerApi*> worker = gateway_.WorkerOf(shard);
-      if (worker.ok()) {
-        targets_of[*worker].push_back({.group = shard.group, .epoch = shard.epoch});
-      } else {
-        OnAnswer({.group = shard.group, .answer = worker.status()});
+    deadline_nanos_ = deadline_nanos;
+    std::map<WorkerId, std::pair<rpc::WorkerApi*, std::vector<rpc::ShardTarget>>> targets_of;
+    for (size_t i = 0; i < record_->shards.size(); ++i) {
+      const rpc::ShardPlacement& shard = record_->shards[i];
+      const absl::StatusOr<Router::Choice> choice = gateway_.router_.Choose(shard, to_);
+      if (!choice.ok()) {
+        SendAgain(i, WorkerId{}, choice.status());
+        continue;
       }
+      auto& [worker, targets] = targets_of[choice->id];
+      worker = choice->worker;
+      targets.push_back({.group = shard.group, .epoch = shard.epoch});
     }
-    size_t left = targets_of.size();
-    for (auto& [worker, targets] : targets_of) {
-      SearchQuery query;
-      --left == 0 ? query = std::move(call_.query) : query = call_.query;
-      worker->Search({.targets = std::move(targets), .query = std::move(query)}, deadline_nanos,
-                     [self = shared_from_this()](rpc::ShardAnswer answer) {
-                       self->OnAnswer(std::move(answer));
-                     });
+    for (auto& [id, asked] : targets_of) {
+      asked.first->Search({.targets = std::move(asked.second), .query = call_.query},
+                          deadline_nanos,
+                          [self = shared_from_this(), worker = id](rpc::ShardAnswer answer) {
+                            const size_t position = self->PositionOf(answer.group);
+                            if (answer.answer.ok())
+                              return self->OnAnswer(position, std::move(answer.answer));
+                            self->SendAgain(position, worker, answer.answer.status());
+                          });
     }
+  }
+
+  // One shard whose first try failed.
+  void SendAgain(size_t position, WorkerId tried, const absl::Status& error) {
+    const auto answer = std::make_shared<SearchAnswer>();  // shared by its tries
+    gateway_.router_.SendAgain(
+        {.record = record_,
+         .ordinal = record_->shards[position].ordinal,
+         .to = to_,
+         .deadline_nanos = deadline_nanos_,
+         .send =
+             [self = shared_from_this(), answer](
+                 rpc::WorkerApi& worker, const rpc::ShardTarget& target, int64_t deadline_nanos,
+                 const std::function<void(absl::Status)>& sent) {
+               worker.Search({.targets = {target}, .query = self->call_.query}, deadline_nanos,
+                             [answer, sent](rpc::ShardAnswer got) {
+                               if (got.answer.ok()) *answer = *std::move(got.answer);
+                               sent(got.answer.status());
+                             });
+             },
+         .done =
+             [self = shared_from_this(), position, answer](const absl::Status& status,
+                                                           const RecordPtr&) {
+               if (!status.ok()) return self->OnAnswer(position, status);
+               self->OnAnswer(position, std::move(*answer));
+             }},
+        tried, error);
   }
 
   size_t PositionOf(GroupId group) const {
@@ -92,14 +126,13 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
     return static_cast<size_t>(found - record_->shards.begin());
   }
 
-  void OnAnswer(rpc::ShardAnswer answer) {
-    const size_t position = PositionOf(answer.group);
+  void OnAnswer(size_t position, absl::StatusOr<SearchAnswer> answer) {
     Answers all;
     Answers so_far;
     {
       const absl::MutexLock lock(&mutex_);
       if (finished_) return;
-      answers_[position] = std::move(answer.answer);
+      answers_[position] = std::move(answer);
       if (++answered_ == answers_.size()) {
         finished_ = true;
         all = std::move(answers_);
@@ -192,7 +225,9 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
 
   Gateway& gateway_;
   const RecordPtr record_;
-  SearchCall call_;  // its query is moved out by Send
+  const SearchCall call_;
+  const RouteTo to_ = RouteOf(call_.query.consistency, record_->schema);
+  int64_t deadline_nanos_ = 0;                       // set before anything is sent
   const std::function<bool(SearchReply)> progress_;  // null: only the end is wanted
   const SearchDone done_;
   const bool explain_ = call_.query.explain;

@@ -27,6 +27,27 @@ struct PendingUpsert {
   UpsertDone done;
 };
 
+// One shard's part of an upsert.
+struct ShardWrite {
+  rpc::ShardUpsert request;
+  rpc::WriteAck ack = {};
+};
+
+// Sends a copy, because it may have to be sent again.
+auto UpsertOf(std::shared_ptr<ShardWrite> write) {
+  return
+      [write = std::move(write)](rpc::WorkerApi& worker, const rpc::ShardTarget& target,
+                                 int64_t deadline_nanos, std::function<void(absl::Status)> sent) {
+        rpc::ShardUpsert request = write->request;
+        request.target = target;
+        worker.Upsert(std::move(request), deadline_nanos,
+                      [write, sent = std::move(sent)](const absl::StatusOr<rpc::WriteAck>& ack) {
+                        if (ack.ok()) write->ack = *ack;
+                        sent(ack.status());
+                      });
+      };
+}
+
 void FillVersions(PendingUpsert& upsert, const std::vector<uint64_t>& version_of_shard) {
   upsert.reply.versions.reserve(upsert.shard_of_point.size());
   for (const ShardOrdinal shard : upsert.shard_of_point) {
@@ -100,19 +121,22 @@ void Gateway::Upsert(const rpc::CallContext& context, UpsertCall call, UpsertDon
         if (upsert.return_versions) FillVersions(upsert, versions);
         upsert.done(std::move(upsert.reply));
       });
+  const std::string request_id = RequestIdFor(std::move(call.request_id));
   for (size_t i = 0; i < parts.size(); ++i) {
-    const rpc::ShardPlacement& shard = record.shards[parts[i].ordinal.value];
-    const absl::StatusOr<rpc::WorkerApi*> worker = WorkerOf(shard);
-    if (!worker.ok()) {
-      all->Set(i, worker.status());
-      continue;
-    }
-    (*worker)->Upsert({.target = {.group = shard.group, .epoch = shard.epoch},
-                       .points = std::move(parts[i].points),
-                       .request_id = call.request_id,
-                       .insert_only = call.insert_only},
-                      context.deadline_nanos,
-                      [all, i](absl::StatusOr<rpc::WriteAck> ack) { all->Set(i, std::move(ack)); });
+    const auto write = std::make_shared<ShardWrite>(  // shared by its tries
+        ShardWrite{.request = {.target = {},
+                               .points = std::move(parts[i].points),
+                               .request_id = request_id,
+                               .insert_only = call.insert_only}});
+    router_.Send({.record = *found,
+                  .ordinal = parts[i].ordinal,
+                  .write = true,
+                  .deadline_nanos = context.deadline_nanos,
+                  .send = UpsertOf(write),
+                  .done = [all, i, write](const absl::Status& status, const RecordPtr&) {
+                    if (!status.ok()) return all->Set(i, status);
+                    all->Set(i, write->ack);
+                  }});
   }
 }
 
@@ -124,18 +148,29 @@ void Gateway::Delete(const rpc::CallContext& context, const v1::DeleteRequest& r
   if (checked.ok()) checked = CheckRequestId(request.request_id());
   if (!checked.ok()) return done(checked);
   const ShardOrdinal ordinal = ShardOf(request.id(), (*found)->schema.shard_count);
-  const rpc::ShardPlacement& shard = (*found)->shards[ordinal.value];
-  const absl::StatusOr<rpc::WorkerApi*> worker = WorkerOf(shard);
-  if (!worker.ok()) return done(ShardError(**found, ordinal, worker.status()));
-  (*worker)->Delete(
-      {.target = {.group = shard.group, .epoch = shard.epoch},
-       .id = request.id(),
-       .request_id = request.request_id()},
-      context.deadline_nanos,
-      [this, record = *found, ordinal, done = std::move(done)](absl::StatusOr<rpc::WriteAck> ack) {
-        if (!ack.ok()) return done(ShardError(*record, ordinal, ack.status()));
-        done(ack->version);
-      });
+  const auto version = std::make_shared<uint64_t>(0);  // shared by its tries
+  router_.Send(
+      {.record = *found,
+       .ordinal = ordinal,
+       .write = true,
+       .deadline_nanos = context.deadline_nanos,
+       .send =
+           [id = request.id(), request_id = RequestIdFor(request.request_id()), version](
+               rpc::WorkerApi& worker, const rpc::ShardTarget& target, int64_t deadline_nanos,
+               std::function<void(absl::Status)> sent) {
+             worker.Delete(
+                 {.target = target, .id = id, .request_id = request_id}, deadline_nanos,
+                 [version, sent = std::move(sent)](const absl::StatusOr<rpc::WriteAck>& ack) {
+                   if (ack.ok()) *version = ack->version;
+                   sent(ack.status());
+                 });
+           },
+       .done =
+           [this, ordinal, version, done = std::move(done)](const absl::Status& status,
+                                                            const RecordPtr& record) {
+             if (!status.ok()) return done(ShardError(*record, ordinal, status));
+             done(*version);
+           }});
 }
 
 }  // namespace vectron::gateway

@@ -1,0 +1,227 @@
+#include "services/gateway/routing.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "rpc/error_table.h"
+
+namespace vectron::gateway {
+namespace {
+
+constexpr int64_t kNanosPerMilli = 1'000'000;
+constexpr int64_t kNanosPerSecond = 1'000'000'000;
+constexpr int kMaxHintsInARow = 3;  // replicas that name each other in turn know nothing
+
+// Another replica, or the same one later, may answer better. A replica whose data is lost speaks
+// only for itself.
+bool WorthAnotherTry(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDataLoss(status);
+}
+
+bool SamePlace(const rpc::ShardPlacement& a, const rpc::ShardPlacement& b) {
+  return a.group == b.group && a.epoch == b.epoch && a.replicas == b.replicas;
+}
+
+}  // namespace
+
+RouteTo RouteOf(Consistency wanted, const CollectionSchema& schema) {
+  if (wanted == Consistency::kUnspecified) wanted = schema.default_consistency;
+  return wanted == Consistency::kBounded || wanted == Consistency::kEventual ? RouteTo::kAnyReplica
+                                                                             : RouteTo::kLeader;
+}
+
+bool RetryBudget::Take() {
+  const int64_t second = clock_.MonotonicNanos() / kNanosPerSecond;
+  const absl::MutexLock lock(&mutex_);
+  if (second != second_) {
+    second_ = second;
+    taken_ = 0;
+  }
+  if (taken_ >= per_second_) return false;
+  ++taken_;
+  return true;
+}
+
+// Shared by the answers and pauses of one part; only one of them is under way at a time.
+class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
+ public:
+  RoutedCall(Router& router, RoutedPart part)
+      : router_(router), part_(std::move(part)), record_(part_.record) {}
+
+  void Start() {
+    const absl::StatusOr<Router::Choice> choice = router_.Choose(shard(), part_.to);
+    if (!choice.ok()) return OnStatus(WorkerId{}, choice.status());
+    SendTo(*choice);
+  }
+
+  void OnStatus(WorkerId tried, const absl::Status& status) {
+    if (status.ok()) {
+      if (part_.write && tried != shard().leader && tried.value != 0) {
+        router_.Learn(shard().group, tried);
+      }
+      return Finish(status);
+    }
+    if (absl::IsFailedPrecondition(status)) return OnOldMap(status);
+    if (router_.deps_.patience_ms == 0 || !WorthAnotherTry(status)) return Finish(status);
+    const auto hint = rpc::LeaderHint(status);
+    if (hint.has_value() && part_.to == RouteTo::kLeader && *hint != tried &&
+        hints_in_a_row_ < kMaxHintsInARow && router_.retries_.Take()) {
+      ++hints_in_a_row_;
+      router_.Learn(shard().group, *hint);
+      return Start();
+    }
+    hints_in_a_row_ = 0;
+    if (tried == router_.LeaderOf(shard())) router_.Learn(shard().group, WorkerId{});
+    TryNext(tried, status);
+  }
+
+ private:
+  const rpc::ShardPlacement& shard() const { return record_->shards[part_.ordinal.value]; }
+
+  void SendTo(const Router::Choice& choice) {
+    part_.send(*choice.worker, {.group = shard().group, .epoch = shard().epoch},
+               part_.deadline_nanos,
+               [self = shared_from_this(), id = choice.id](const absl::Status& status) {
+                 self->OnStatus(id, status);
+               });
+  }
+
+  // The next replica in turn, or a pause once all had their turn.
+  void TryNext(WorkerId tried, const absl::Status& status) {
+    const std::vector<WorkerId>& replicas = shard().replicas;
+    while (tried_in_round_ < replicas.size()) {
+      const WorkerId next = replicas[tried_in_round_++];
+      rpc::WorkerApi* const worker = next == tried ? nullptr : router_.deps_.worker_of(next);
+      if (worker == nullptr) continue;
+      if (!router_.retries_.Take()) break;
+      return SendTo({.id = next, .worker = worker});
+    }
+    tried_in_round_ = 0;
+    Pause(status, [](RoutedCall& call) { call.RefreshThenStart(); });
+  }
+
+  // The leader may live elsewhere by now; what the map says is taken as it comes.
+  void RefreshThenStart() {
+    router_.deps_.placement->Refresh([self = shared_from_this()] {
+      self->TakeNewMap();
+      self->Start();
+    });
+  }
+
+  void OnOldMap(const absl::Status& status) {
+    if (++refreshes_ > kMaxMapRefreshes) return Finish(status);
+    router_.deps_.placement->Refresh([self = shared_from_this(), status] {
+      const rpc::ShardPlacement before = self->shard();
+      if (!self->TakeNewMap()) return self->Finish(status);
+      if (!SamePlace(before, self->shard())) return self->Start();
+      // A worker that knows more than placement has told so far.
+      if (self->router_.deps_.patience_ms == 0) return self->Finish(status);
+      self->Pause(status, [](RoutedCall& call) { call.RefreshThenStart(); });
+    });
+  }
+
+  // False when the collection is gone (or another of its name has come).
+  bool TakeNewMap() {
+    RecordPtr now = router_.deps_.placement->FindCollection(record_->owner, record_->schema.name);
+    if (now == nullptr || now->shards.size() != record_->shards.size() ||
+        now->shards[0].group != record_->shards[0].group) {
+      return false;
+    }
+    record_ = std::move(now);
+    return true;
+  }
+
+  void Pause(const absl::Status& status, void (*then)(RoutedCall& call)) {
+    const int64_t now = router_.deps_.clock->MonotonicNanos();
+    if (limit_nanos_ == 0) {
+      limit_nanos_ = part_.deadline_nanos != 0 ? part_.deadline_nanos
+                                               : now + router_.deps_.patience_ms * kNanosPerMilli;
+    }
+    // Between half and the whole of it, so that those who failed together do not come back
+    // together.
+    const int64_t pause_nanos = pause_ms_ * kNanosPerMilli;
+    const int64_t at =
+        now + pause_nanos / 2 +
+        static_cast<int64_t>(router_.Draw() % static_cast<uint64_t>(pause_nanos / 2));
+    if (at >= limit_nanos_) return Finish(status);
+    pause_ms_ = std::min(2 * pause_ms_, kRouteMaxPauseMs);
+    router_.deps_.timer->At(at, [self = shared_from_this(), then] { then(*self); });
+  }
+
+  void Finish(const absl::Status& status) { part_.done(status, record_); }
+
+  Router& router_;
+  const RoutedPart part_;
+  RecordPtr record_;
+  int64_t limit_nanos_ = 0;  // set by the first pause
+  int64_t pause_ms_ = kRouteFirstPauseMs;
+  size_t tried_in_round_ = 0;  // of shard().replicas
+  int hints_in_a_row_ = 0;
+  int refreshes_ = 0;
+};
+
+Router::Router(const RouterDeps& deps) : deps_(deps), retries_(*deps.clock, kMaxRetriesPerSecond) {
+  CHECK(deps.placement != nullptr && deps.worker_of != nullptr);
+  CHECK(deps.clock != nullptr && deps.timer != nullptr);
+}
+
+void Router::Send(RoutedPart part) {
+  std::make_shared<RoutedCall>(*this, std::move(part))->Start();
+}
+
+void Router::SendAgain(RoutedPart part, WorkerId tried, const absl::Status& error) {
+  CHECK(!error.ok());
+  std::make_shared<RoutedCall>(*this, std::move(part))->OnStatus(tried, error);
+}
+
+absl::StatusOr<Router::Choice> Router::Choose(const rpc::ShardPlacement& shard, RouteTo to) {
+  if (to == RouteTo::kAnyReplica) {
+    const std::vector<WorkerId>& all = shard.readers.empty() ? shard.replicas : shard.readers;
+    Choice best;
+    for (int draw = 0; draw < 2 && !all.empty(); ++draw) {
+      const WorkerId id = all[Draw() % all.size()];
+      rpc::WorkerApi* const worker = deps_.worker_of(id);
+      if (worker == nullptr) continue;
+      if (best.worker == nullptr || worker->load() < best.worker->load()) best = {id, worker};
+    }
+    if (best.worker != nullptr) return best;
+  }
+  const WorkerId leader = LeaderOf(shard);
+  if (rpc::WorkerApi* const worker = deps_.worker_of(leader)) return Choice{leader, worker};
+  for (const WorkerId id : shard.replicas) {
+    if (rpc::WorkerApi* const worker = deps_.worker_of(id)) return Choice{id, worker};
+  }
+  return Unavailable("no worker of shard {} is known", shard.ordinal.value);
+}
+
+WorkerId Router::LeaderOf(const rpc::ShardPlacement& shard) const {
+  if (known_.load(std::memory_order_acquire) == 0) return shard.leader;
+  const absl::ReaderMutexLock lock(&mutex_);
+  const auto found = leaders_.find(shard.group.value);
+  if (found == leaders_.end()) return shard.leader;
+  // One that is no replica any more was learned of an older map.
+  const bool still = std::find(shard.replicas.begin(), shard.replicas.end(), found->second) !=
+                     shard.replicas.end();
+  return still ? found->second : shard.leader;
+}
+
+void Router::Learn(GroupId group, WorkerId leader) {
+  const absl::MutexLock lock(&mutex_);
+  if (leader.value == 0) {
+    leaders_.erase(group.value);
+  } else if (leaders_.size() < kMaxLearnedLeaders || leaders_.contains(group.value)) {
+    leaders_[group.value] = leader;
+  }
+  known_.store(leaders_.size(), std::memory_order_release);
+}
+
+uint64_t Router::Draw() {
+  return Mix64(deps_.seed ^ draws_.fetch_add(1, std::memory_order_relaxed));
+}
+
+}  // namespace vectron::gateway

@@ -1,0 +1,121 @@
+#pragma once
+
+// How a shard's part of a request finds its way: to which replica it is sent, and what happens when
+// that one does not answer for it.
+//
+// Writes and strong reads go to the shard's leader: the one last heard of, else the map's. Other
+// reads go to the less busy of two replicas that the map knows to be in sync. What comes back
+// decides:
+//   FailedPrecondition  the map is old (the epoch, or the shard has moved): it is refreshed, and
+//   the
+//                       part is sent once more if the map has changed
+//   Unavailable         no leader, not the leader, not reached: the next replica is tried, or who
+//   is
+//                       said to lead; after a round a pause that grows; until the deadline
+//   anything else       is the answer
+// A part sent again carries the same request id, so a write whose first answer was lost applies
+// once. Pauses and tries are bounded: at most kMaxRetriesPerSecond over all requests of a gateway,
+// so that a cluster in trouble is not asked more than one that is well.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+#include "base/timer.h"
+#include "model/collection.h"
+#include "rpc/placement_api.h"
+#include "rpc/worker_api.h"
+
+namespace vectron::gateway {
+
+using RecordPtr =
+    std::shared_ptr<const rpc::CollectionRecord>;  // shared with other requests of the collection
+
+enum class RouteTo { kLeader, kAnyReplica };
+
+// Where reads of a consistency go.
+RouteTo RouteOf(Consistency wanted, const CollectionSchema& schema);
+
+// What the router borrows; all outlive it.
+struct RouterDeps {
+  rpc::PlacementApi* placement = nullptr;
+  std::function<rpc::WorkerApi*(WorkerId)> worker_of;  // null when there is none of that id
+  const Clock* clock = nullptr;
+  Timer* timer = nullptr;
+  // How long a part that found nobody is tried when its caller set no deadline; 0: a part that
+  // found nobody is not tried again at all, as in a single process.
+  int64_t patience_ms = 0;
+  uint64_t seed = 0;  // of choices between replicas and of pauses
+};
+
+// Lets through so many retries per second, with as many saved up. Thread-safe.
+class RetryBudget {
+ public:
+  RetryBudget(const Clock& clock, int64_t per_second) : clock_(clock), per_second_(per_second) {}
+  bool Take();
+
+ private:
+  const Clock& clock_;
+  const int64_t per_second_;
+  absl::Mutex mutex_;
+  int64_t second_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t taken_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+// One shard's part of a request. Sends may be called several times, each ends with one call of
+// its `done`; the last status is the part's.
+struct RoutedPart {
+  RecordPtr record;
+  ShardOrdinal ordinal;
+  RouteTo to = RouteTo::kLeader;
+  bool write = false;          // only the leader can answer
+  int64_t deadline_nanos = 0;  // monotonic, 0: none
+  std::function<void(rpc::WorkerApi& worker, const rpc::ShardTarget& target, int64_t deadline_nanos,
+                     std::function<void(absl::Status)> done)>
+      send;
+  // With the map as it was last used: newer than `record` when that had become old.
+  std::function<void(const absl::Status& status, const RecordPtr& record)> done;
+};
+
+// Thread-safe. Outlives the parts under way.
+class Router {
+ public:
+  explicit Router(const RouterDeps& deps);
+
+  void Send(RoutedPart part);
+  // Goes on with a part that has been sent to `tried` (0: to nobody) and got this error.
+  void SendAgain(RoutedPart part, WorkerId tried, const absl::Status& error);
+
+  // Whom a part would be sent to first. Unavailable: no such worker is known.
+  struct Choice {
+    WorkerId id;
+    rpc::WorkerApi* worker = nullptr;
+  };
+  absl::StatusOr<Choice> Choose(const rpc::ShardPlacement& shard, RouteTo to);
+
+ private:
+  friend class RoutedCall;
+
+  WorkerId LeaderOf(const rpc::ShardPlacement& shard) const;
+  // What an answer has told of who leads; 0: forget what was known.
+  void Learn(GroupId group, WorkerId leader);
+  uint64_t Draw();
+
+  const RouterDeps deps_;
+  RetryBudget retries_;
+  std::atomic<uint64_t> draws_{0};
+  std::atomic<size_t> known_{0};  // entries of leaders_
+  mutable absl::Mutex mutex_;
+  // Leaders that are not the map's, by group; bounded by kMaxLearnedLeaders.
+  absl::flat_hash_map<uint64_t, WorkerId> leaders_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace vectron::gateway
