@@ -9,11 +9,11 @@ PACKAGES=(
   # protocols
   libboost1.81-dev libcurl4-openssl-dev libgrpc++-dev libprotobuf-dev libsimdjson-dev libssl-dev protobuf-compiler protobuf-compiler-grpc
   # storage and data structures
-  libhiredis-dev librocksdb-dev libroaring-dev libsqlite3-dev libxxhash-dev zlib1g-dev
+  libhiredis-dev libicu-dev librocksdb-dev libroaring-dev libsqlite3-dev libxxhash-dev zlib1g-dev
   # credentials, and the real stores of a cluster for its tests
   libargon2-dev etcd-server redis-server
-  # log, metrics, command lines, memory
-  libcli11-dev libfmt-dev libjemalloc-dev libspdlog-dev prometheus-cpp-dev
+  # log, metrics, command lines, configuration, memory
+  libcli11-dev libfmt-dev libjemalloc-dev libspdlog-dev libtomlplusplus-dev prometheus-cpp-dev
   # tests, benchmarks, checks
   clang-14 clang-format-14 clang-tidy-14 libbenchmark-dev libclang-rt-14-dev libgmock-dev libgtest-dev libhnswlib-dev
 )

@@ -1,0 +1,245 @@
+#include "apps/vectron/configuration.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+
+#include "base/status.h"
+
+namespace vectron {
+namespace {
+
+constexpr char kConfigOption[] = "config";
+constexpr size_t kFarthestGuess = 4;  // edits; a name farther off is no likely typing error
+
+// "--name" options that can be set from outside: all but --help and --config.
+std::vector<const CLI::Option*> OptionsOf(const CLI::App& role) {
+  std::vector<const CLI::Option*> out;
+  for (const CLI::Option* option : role.get_options()) {
+    if (option->get_lnames().empty()) continue;
+    const std::string& name = option->get_lnames().front();
+    if (name != "help" && name != kConfigOption) out.push_back(option);
+  }
+  return out;
+}
+
+std::string NameOf(const CLI::Option& option) { return option.get_lnames().front(); }
+
+std::string EnvironmentName(const std::string& option) {
+  std::string name = "VECTRON_";
+  for (const char c : option) {
+    name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+// Levenshtein's distance.
+size_t Edits(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+std::string Guess(const CLI::App& role, const std::string& name) {
+  std::string best;
+  size_t least = kFarthestGuess + 1;
+  for (const CLI::Option* option : OptionsOf(role)) {
+    const size_t edits = Edits(name, NameOf(*option));
+    if (edits >= least) continue;
+    least = edits;
+    best = NameOf(*option);
+  }
+  if (best.empty()) return fmt::format("`vectron {} --help` lists them", role.get_name());
+  return fmt::format("did you mean \"{}\"?", best);
+}
+
+std::optional<std::string> TextOf(const toml::node& value) {
+  if (const auto* text = value.as_string()) return text->get();
+  if (const auto* number = value.as_integer()) return std::to_string(number->get());
+  if (const auto* number = value.as_floating_point()) return fmt::format("{}", number->get());
+  if (const auto* flag = value.as_boolean()) return flag->get() ? "true" : "false";
+  return std::nullopt;
+}
+
+absl::StatusOr<std::vector<std::string>> FromFile(const CLI::App& role, const std::string& path) {
+  toml::table table;
+  try {
+    table = toml::parse_file(path);
+  } catch (const toml::parse_error& error) {
+    const auto line = error.source().begin.line;
+    if (line == 0) return NotFound("{}: cannot be read", path);
+    return InvalidArgument("{}:{}: {}", path, line, error.description());
+  }
+  std::vector<std::string> out;
+  for (const auto& [key, value] : table) {
+    const std::string name(key.str());
+    const auto line = value.source().begin.line;
+    if (value.is_table()) {
+      return InvalidArgument("{}:{}: table [{}]: a file is for one role, its keys stand alone",
+                             path, line, name);
+    }
+    const auto options = OptionsOf(role);
+    const bool known = std::any_of(options.begin(), options.end(), [&](const CLI::Option* option) {
+      return NameOf(*option) == name;
+    });
+    if (!known) {
+      return InvalidArgument("{}:{}: unknown option \"{}\"; {}", path, line, name,
+                             Guess(role, name));
+    }
+    const std::optional<std::string> text = TextOf(value);
+    if (!text.has_value()) {
+      return InvalidArgument("{}:{}: {}: wanted text, a number, true or false", path, line, name);
+    }
+    if (!text->empty()) out.push_back(fmt::format("--{}={}", name, *text));
+  }
+  return out;
+}
+
+std::vector<std::string> FromEnvironment(const CLI::App& role) {
+  std::vector<std::string> out;
+  for (const CLI::Option* option : OptionsOf(role)) {
+    const char* value = std::getenv(EnvironmentName(NameOf(*option)).c_str());
+    if (value != nullptr && *value != '\0') {
+      out.push_back(fmt::format("--{}={}", NameOf(*option), value));
+    }
+  }
+  return out;
+}
+
+// What --config says; the environment's when it says nothing.
+std::string ConfigPath(const std::vector<std::string>& args) {
+  const char* fallback = std::getenv("VECTRON_CONFIG");
+  std::string path = fallback == nullptr ? "" : fallback;
+  const std::string flag = fmt::format("--{}", kConfigOption);
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (args[i] == flag && i + 1 < args.size()) path = args[i + 1];
+    if (args[i].starts_with(flag + "=")) path = args[i].substr(flag.size() + 1);
+  }
+  return path;
+}
+
+bool IsSecret(const std::string& name) {
+  return name.ends_with("secret") || name.ends_with("password") || name.ends_with("key");
+}
+
+std::string Quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
+bool IsFlag(const CLI::Option& option) { return option.get_expected_max() == 0; }
+
+// A value as TOML: numbers, true and false stand as they are.
+std::string TomlValue(const CLI::Option& option, const std::string& text) {
+  if (IsFlag(option)) return text == "false" ? "false" : "true";
+  const bool number = option.get_type_name().find("INT") != std::string::npos ||
+                      option.get_type_name().find("FLOAT") != std::string::npos;
+  return number ? text : Quoted(text);
+}
+
+// In a cell of a table.
+std::string Cell(std::string text) {
+  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) {
+    text.replace(at, 1, "\\|");
+  }
+  return text;
+}
+
+}  // namespace
+
+void AddConfiguration(CLI::App& app) {
+  for (CLI::App* role : app.get_subcommands({})) {
+    for (CLI::Option* option : role->get_options()) {
+      if (option->get_lnames().empty() || option->get_lnames().front() == "help") continue;
+      option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    }
+    role->add_option(fmt::format("--{}", kConfigOption),
+                     "TOML file of options; flags and VECTRON_... of the environment win over it")
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  }
+}
+
+absl::StatusOr<std::vector<std::string>> WithConfiguration(const CLI::App& app,
+                                                           const std::vector<std::string>& args) {
+  if (args.empty()) return args;
+  const std::vector<const CLI::App*> found = app.get_subcommands(
+      [&](const CLI::App* command) { return command->get_name() == args.front(); });
+  if (found.empty()) return args;
+  const CLI::App* role = found.front();
+  std::vector<std::string> out = {args.front()};
+  const auto append = [&out](std::vector<std::string> more) {
+    std::move(more.begin(), more.end(), std::back_inserter(out));
+  };
+  if (const std::string path = ConfigPath(args); !path.empty()) {
+    ASSIGN_OR_RETURN(std::vector<std::string> from_file, FromFile(*role, path));
+    append(std::move(from_file));
+  }
+  append(FromEnvironment(*role));
+  append({args.begin() + 1, args.end()});
+  return out;
+}
+
+std::string PrintConfiguration(const CLI::App& role) {
+  std::string out = fmt::format("# vectron {}\n", role.get_name());
+  for (const CLI::Option* option : OptionsOf(role)) {
+    const std::string name = NameOf(*option);
+    std::string value = option->get_default_str();
+    if (option->count() > 0) value = option->results().empty() ? "true" : option->results().back();
+    if (value.empty()) {
+      out += fmt::format("# {} is unset\n", name);
+    } else if (IsSecret(name)) {
+      out += fmt::format("{} = \"********\"\n", name);
+    } else {
+      out += fmt::format("{} = {}\n", name, TomlValue(*option, value));
+    }
+  }
+  return out;
+}
+
+std::string ConfigurationReference(const CLI::App& app) {
+  std::string out =
+      "# Configuration\n\n"
+      "<!-- Made by `vectron config reference`; a test compares it. -->\n\n"
+      "Every role takes its options from the command line (`--http 0.0.0.0:8080`), else from the "
+      "environment\n"
+      "(`VECTRON_HTTP=0.0.0.0:8080`), else from a TOML file named by `--config FILE` or "
+      "`VECTRON_CONFIG` (`http = \"0.0.0.0:8080\"`).\n"
+      "An unknown key of a file is an error that names the nearest known one.\n\n"
+      "```\n"
+      "vectron config check ROLE --config FILE     # is it right?\n"
+      "vectron config print ROLE --config FILE     # what holds in the end, secrets masked\n"
+      "vectron config reference                    # this page\n"
+      "```\n";
+  for (const CLI::App* role : app.get_subcommands([](const CLI::App*) { return true; })) {
+    out += fmt::format("\n## {}\n{}\n\n| option | default | what |\n|---|---|---|\n",
+                       role->get_name(), role->get_description());
+    for (const CLI::Option* option : OptionsOf(*role)) {
+      const std::string fallback = option->get_default_str();
+      out += fmt::format("| `{}` | {} | {} |\n", NameOf(*option),
+                         option->get_required() ? "required"
+                         : fallback.empty()     ? ""
+                                                : fmt::format("`{}`", Cell(fallback)),
+                         Cell(option->get_description()));
+    }
+  }
+  return out;
+}
+
+}  // namespace vectron
