@@ -133,6 +133,9 @@ def check_code(path, text):
     if not path.endswith("_test.cc"):
         check_functions(path, code)
     for pattern, why, allowed in BANNED:
+        # A client library stands alone: it throws, and has no use for the server's seams.
+        if path.startswith("sdk/") and "TODO" not in pattern:
+            continue
         if path.startswith(allowed) or path.endswith(("_test.cc", "_testing.cc")):
             continue
         where = text if "TODO" in pattern or "NOLINT" in pattern else code
@@ -171,7 +174,7 @@ MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|farm|root|home)/[\w.]")
 def main():
     paths = tracked()
     for path in paths:
-        if path.endswith((".gz", ".png", ".svg", ".f16", ".lock", "package-lock.json")):
+        if path.endswith((".gz", ".png", ".svg", ".f16", ".lock", "package-lock.json", ".pb.go", "go.sum")):
             continue
         text = read(path)
         lines = text.count("\n")

@@ -1,0 +1,85 @@
+"""Management routes of the gateway's HTTP port, as the JSON they answer with."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+from vectron.errors import InvalidArgumentError, make_error
+
+if TYPE_CHECKING:
+    from vectron.transport import Connection
+
+_CODES = {
+    3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 5: "NOT_FOUND", 6: "ALREADY_EXISTS", 7: "PERMISSION_DENIED",
+    8: "RESOURCE_EXHAUSTED", 9: "FAILED_PRECONDITION", 10: "ABORTED", 11: "OUT_OF_RANGE", 12: "UNIMPLEMENTED", 13: "INTERNAL",
+    14: "UNAVAILABLE", 15: "DATA_LOSS", 16: "UNAUTHENTICATED",
+}  # fmt: skip
+
+
+class Admin:
+    """All but health need an administrator's credential. Blocking; from asyncio, call it in a thread."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+
+    def health(self) -> dict[str, Any]:
+        """overall_status, services, alerts and metrics; a user who is no administrator sees the overall status only."""
+        return self._call("GET", "/v1/system/health")
+
+    def stats(self) -> dict[str, Any]:
+        """Uptime, requests, rates and latencies of the gateway, and per endpoint."""
+        return self._call("GET", "/v1/admin/stats")
+
+    def workers(self) -> list[dict[str, Any]]:
+        return list(self._call("GET", "/v1/admin/workers")["workers"])
+
+    def collections(self) -> list[dict[str, Any]]:
+        return list(self._call("GET", "/v1/admin/collections")["collections"])
+
+    def alerts(self, status: str | None = None, level: str | None = None) -> list[dict[str, Any]]:
+        """status: "active" or "resolved"; None for all."""
+        query = urllib.parse.urlencode({k: v for k, v in (("status", status), ("level", level)) if v})
+        return list(self._call("GET", "/v1/alerts" + ("?" + query if query else ""))["alerts"])
+
+    def resolve_alert(self, id: str) -> dict[str, Any]:
+        return self._call("POST", f"/v1/alerts/{urllib.parse.quote(id, safe='')}/resolve")
+
+    def _call(self, verb: str, path: str) -> dict[str, Any]:
+        options = self._connection.options
+        if not options.http_url:
+            raise InvalidArgumentError(
+                "management calls go to the gateway's HTTP port: give the client http_url='http://localhost:8080'"
+            )
+        request = urllib.request.Request(
+            options.http_url.rstrip("/") + path,
+            method=verb,
+            data=b"" if verb == "POST" else None,
+            headers=dict(self._connection.metadata(())),
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=options.timeout_seconds, context=self._tls()) as response:
+                answer: dict[str, Any] = json.load(response)
+                return answer
+        except urllib.error.HTTPError as error:
+            retry_after = error.headers.get("Retry-After")
+            try:
+                body = json.load(error)
+            except ValueError:
+                body = {"message": f"HTTP {error.code} from {request.full_url}"}
+            code = _CODES.get(body.get("code", 2), "UNKNOWN")
+            seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+            raise make_error(code, body.get("message", ""), options.http_url, seconds) from None
+        except (urllib.error.URLError, OSError) as error:
+            raise make_error("UNAVAILABLE", str(error), f"{options.http_url} (http_url)") from None
+
+    def _tls(self) -> ssl.SSLContext | None:
+        options = self._connection.options
+        if not (options.http_url or "").startswith("https"):
+            return None
+        roots = options.tls_root_certificates
+        return ssl.create_default_context(cadata=roots.decode() if roots else None)

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# run.sh LANGUAGE: every test of one client library: its own, and those against a real server (VECTRON_BINARY).
+# LANGUAGE is python, typescript, go or cpp. Installs what is missing into a cache (tools/setup-languages.sh).
+# Nothing is written into the source tree; build products go to VECTRON_SDK_BUILD (build/sdk-tests).
+set -euo pipefail
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+BUILD=${VECTRON_SDK_BUILD:-$ROOT/build/sdk-tests}
+export VECTRON_BINARY=${VECTRON_BINARY:-$ROOT/build/release/bin/vectron}
+export PYTHONDONTWRITEBYTECODE=1
+
+die() { printf 'sdk tests: %s\n' "$*" >&2; exit 1; }
+[ -x "$VECTRON_BINARY" ] || die "no server at $VECTRON_BINARY: ./dev build release vectron, or set VECTRON_BINARY"
+
+# copy_tree FROM TO: TO becomes a copy of FROM's files that git tracks (or would); what a build left in TO stays.
+copy_tree() {
+  mkdir -p "$2"
+  (cd "$ROOT/$1" && git ls-files -co --exclude-standard -z | xargs -0 -r cp --parents -pu -t "$2")
+}
+
+run_python() {
+  local venv work=$BUILD/python
+  venv=$("$ROOT/tools/setup-languages.sh" python)
+  rm -rf "$work/src"
+  copy_tree sdk/python "$work"
+  python3 "$ROOT/sdk/python/generate.py" --out "$work/src"
+  export PATH=$venv/bin:$PATH PYTHONPATH=$work/src
+  (cd "$work" && ruff format --check --quiet --no-cache src tests "$ROOT/tests/sdk/python" "$ROOT/examples/python" &&
+    ruff check --quiet --no-cache src tests "$ROOT/tests/sdk/python" && mypy --cache-dir "$work/.mypy_cache" --no-error-summary)
+  python -m pytest -q -p no:cacheprovider -c "$work/pyproject.toml" --rootdir "$work" "$work/tests" -rs
+  python -m pytest -q -p no:cacheprovider -c "$work/pyproject.toml" --rootdir "$ROOT/tests/sdk/python" "$ROOT/tests/sdk/python" -rs
+}
+
+run_typescript() {
+  local places modules work=$BUILD/typescript
+  mapfile -t places < <("$ROOT/tools/setup-languages.sh" typescript)
+  modules=${places[0]}
+  export PATH=${places[1]}:$PATH VECTRON_PROTOS=$ROOT/proto
+  rm -rf "$work/src" "$work/test"
+  copy_tree sdk/typescript "$work"
+  ln -sfn "$modules/node_modules" "$work/node_modules"
+  (cd "$work" && node scripts/generate.mjs && node scripts/build.mjs)
+  # The example imports the package by its name, so it runs where that is installed.
+  rm -rf "$work/installed"
+  mkdir -p "$work/installed/node_modules/@vectron"
+  ln -s "$work" "$work/installed/node_modules/@vectron/client"
+  cp "$ROOT/examples/typescript/quickstart.mjs" "$work/installed/"
+  (cd "$work" && node --test --test-reporter=spec test/)
+}
+
+case "${1:-}" in
+  python) run_python ;;
+  typescript) run_typescript ;;
+  *) die "say python, typescript, go or cpp" ;;
+esac
