@@ -1,0 +1,163 @@
+// Collections and points, against a real server that asks for no credentials, behind a path prefix.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { assertAccessible, assertBehaved, assertFits } from './checks.mjs';
+import { api, closeBrowser, fill, openPage, shoot, startFront, startVectron } from './harness.mjs';
+
+let server;
+let front;
+
+before(async () => {
+  server = await startVectron();
+  front = await startFront(() => server.url, '/some/prefix/');
+  await fill(server, 'docs');
+});
+
+after(async () => {
+  await closeBrowser();
+  await front?.stop();
+  await server?.stop();
+});
+
+test('a collection is made with all options, shown and deleted by typing its name', async () => {
+  const { page, misdeeds, close } = await openPage(`${front.url}#/collections`);
+  await page.getByRole('button', { name: 'Create collection' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Create', exact: true }).click();
+  await dialog.getByText('Up to 128 letters').waitFor();
+  await dialog.getByLabel('Name').fill('made-here');
+  await dialog.getByLabel('Dimension').fill('4');
+  await dialog.getByLabel('Distance').selectOption('euclidean');
+  await dialog.getByRole('button', { name: 'Add index' }).click();
+  await dialog.getByLabel('Field 1').fill('colour');
+  await dialog.getByText('More options').click();
+  await dialog.getByLabel('HNSW M').fill('8');
+  await dialog.getByLabel('Vectors on disk').selectOption('VECTOR_STORAGE_F16');
+  await shoot(page, 'create-collection');
+  await assertAccessible(page, 'the form of a new collection');
+  await dialog.getByRole('button', { name: 'Create', exact: true }).click();
+  await page.getByRole('heading', { name: 'made-here' }).waitFor();
+  await page.getByText('16-bit floats').waitFor();
+  const status = await api(server, 'GET', '/v1/collections/made-here/status');
+  assert.equal(status.options.hnsw.m, 8);
+  assert.equal(status.distance, 'euclidean');
+  assert.deepEqual(status.options.payloadIndexes, [{ field: 'colour', type: 'KEYWORD' }]);
+  await shoot(page, 'collection');
+
+  await page.getByRole('button', { name: 'Delete' }).click();
+  const confirm = page.getByRole('button', { name: 'Delete for good' });
+  await page.getByLabel(/^Type/).fill('made-her');
+  assert.equal(await confirm.isDisabled(), true);
+  await page.getByLabel(/^Type/).fill('made-here');
+  await confirm.click();
+  await page.getByRole('heading', { name: 'Collections' }).waitFor();
+  assert.deepEqual((await api(server, 'GET', '/v1/collections')).collections, ['docs']);
+  assertBehaved(misdeeds, 'collections');
+  await close();
+});
+
+test('points are written, browsed, filtered, changed and deleted', async () => {
+  const { page, misdeeds, close } = await openPage(`${front.url}#/explore?collection=docs`);
+  await page.getByRole('button', { name: 'doc-0000', exact: true }).waitFor();
+  await shoot(page, 'browse');
+
+  await page.getByRole('button', { name: 'Add filter' }).click();
+  await page.getByLabel('Field 1').fill('section');
+  await page.getByLabel('Value 1').fill('sound');
+  await page.getByRole('button', { name: 'doc-0002', exact: true }).waitFor();
+  await page.getByRole('button', { name: 'doc-0000', exact: true }).waitFor({ state: 'detached' });
+  assert.equal(await page.getByRole('row').count(), 26);
+  await page.getByRole('button', { name: 'Next' }).click();
+  await page.getByText('Page 2').waitFor();
+  await page.getByRole('button', { name: 'doc-0102', exact: true }).waitFor();
+
+  await page.getByRole('button', { name: 'Add point' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Id').fill('ünïcode/id 1');
+  await dialog.getByLabel('Vector').fill('1, 2');
+  await dialog.getByRole('button', { name: 'Write point' }).click();
+  await dialog.getByText('2 components; this collection wants 16.').waitFor();
+  await dialog.getByRole('button', { name: 'Fill with a random direction' }).click();
+  await dialog.getByLabel('Payload').fill('{"section": "made"}');
+  await dialog.getByRole('button', { name: 'Write point' }).click();
+  await page.getByRole('heading', { name: 'Payload' }).waitFor();
+  const point = await api(server, 'GET', `/v1/collections/docs/points/${encodeURIComponent('ünïcode/id 1')}`);
+  assert.deepEqual(point.point.payload, { section: 'made' });
+  await shoot(page, 'point');
+  await assertAccessible(page, 'a point');
+
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await page.getByRole('dialog', { name: 'Delete point' }).getByRole('button', { name: 'Delete' }).click();
+  await page.getByText('was deleted').waitFor();
+  await assert.rejects(api(server, 'GET', `/v1/collections/docs/points/${encodeURIComponent('ünïcode/id 1')}`), /404/);
+  assertBehaved(misdeeds, 'points');
+  await close();
+});
+
+test('a search by a point and by a vector finds what the server finds, and is explained', async () => {
+  const { page, misdeeds, close } = await openPage(`${front.url}#/explore?collection=docs`);
+  await page.getByRole('button', { name: 'Find points like doc-0003' }).click();
+  await page.getByText('searched by', { exact: true }).waitFor();
+  const { point } = await api(server, 'GET', '/v1/collections/docs/points/doc-0003');
+  const wanted = await api(server, 'POST', '/v1/collections/docs/points/search', { vector: point.vector, topK: 10 });
+  const found = await page.locator('ol li button:first-child').allTextContents();
+  assert.deepEqual(found.filter((text) => text.startsWith('doc-')), wanted.results.map((result) => result.id));
+  await page.getByRole('heading', { name: 'How it was found' }).waitFor();
+  await shoot(page, 'search');
+  await assertAccessible(page, 'a search');
+
+  await page.getByText('By vector', { exact: true }).click();
+  await page.getByRole('button', { name: 'Search', exact: true }).click();
+  await page.getByText('A vector is needed').waitFor();
+  await page.getByLabel('Vector', { exact: true }).fill(point.vector.join(' '));
+  await page.getByLabel('Results').fill('3');
+  await page.getByText('Exact', { exact: true }).click();
+  await page.getByRole('button', { name: 'Search', exact: true }).click();
+  await page.getByRole('heading', { name: '3 results' }).waitFor();
+  assertBehaved(misdeeds, 'search');
+  await close();
+});
+
+test('the map draws a sample and opens a point', async () => {
+  const { page, misdeeds, close } = await openPage(`${front.url}#/explore?collection=docs&tab=map`);
+  await page.getByText(/All 300 points/).waitFor();
+  await page.locator('canvas').first().waitFor();
+  await page.getByText('kernel', { exact: true }).waitFor();
+  await shoot(page, 'map');
+  await assertAccessible(page, 'the map');
+  assertBehaved(misdeeds, 'the map');
+  await close();
+});
+
+test('every page fits a screen of 360 px, in light and dark', async () => {
+  for (const scheme of ['light', 'dark']) {
+    const { page, close } = await openPage(front.url, { width: 360, height: 740, scheme, allow: /status of (404|501)/ });
+    for (const place of ['/', '/collections', '/collections/docs', '/explore?collection=docs', '/explore?collection=docs&tab=search', '/explore?collection=docs&tab=map', '/health', '/api']) {
+      await page.goto(`${front.url}#${place}`);
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      await page.getByRole('status', { name: 'Loading' }).first().waitFor({ state: 'detached' });
+      await assertFits(page, `${place} in ${scheme}`);
+      await shoot(page, `narrow-${scheme}-${place.replace(/\W+/g, '_')}`);
+    }
+    await close();
+  }
+});
+
+test('the console works by keyboard alone', async () => {
+  const { page, close } = await openPage(front.url, { allow: /status of (404|501)/ });
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to content');
+  await page.keyboard.press('Enter');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'content');
+  await page.getByRole('link', { name: 'Collections' }).first().focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { level: 1, name: 'Collections' }).waitFor();
+  await page.getByRole('button', { name: 'Create collection' }).focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.closest('[role=dialog]') !== null), true);
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await close();
+});

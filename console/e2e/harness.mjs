@@ -1,0 +1,156 @@
+// What the end-to-end tests stand on: a real server, a browser, and a watch on everything the page must not do.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, extname, join, normalize } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const here = dirname(fileURLToPath(import.meta.url));
+export const dist = process.env.VECTRON_CONSOLE_DIST ?? join(here, '..', 'dist');
+export const output = process.env.VECTRON_CONSOLE_OUTPUT ?? join(here, 'output');
+const program = process.env.VECTRON_BIN ?? join(here, '..', '..', 'build', 'release', 'bin', 'vectron');
+const readyMs = 60_000;
+
+// Starts `vectron dev` on free ports with a data folder of its own.
+// Returns {url, data, stop(), kill()}; stop() waits for a clean end and removes the data.
+export async function startVectron(flags = ['--auth', 'off'], data = mkdtempSync(join(tmpdir(), 'vectron-console-')), http = '127.0.0.1:0') {
+  const child = spawn(program, ['dev', '--data', data, '--http', http, '--grpc', '127.0.0.1:0', ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let log = '';
+  child.stderr.on('data', (part) => (log = (log + part).slice(-4000)));
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const lines = createInterface({ input: child.stdout });
+  const ready = await Promise.race([
+    new Promise((resolve) => lines.once('line', resolve)),
+    ended.then((code) => Promise.reject(new Error(`vectron ended with ${code}\n${log}`))),
+    new Promise((_, reject) => setTimeout(() => reject(new Error(`vectron was not ready in time\n${log}`)), readyMs).unref()),
+  ]);
+  const end = async (signal) => {
+    child.kill(signal);
+    await ended;
+  };
+  return {
+    url: `http://${JSON.parse(ready).http}`,
+    data,
+    kill: () => end('SIGKILL'),
+    stop: async () => {
+      await end('SIGTERM');
+      rmSync(data, { recursive: true, force: true });
+    },
+  };
+}
+
+const types = {
+  '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml',
+  '.woff2': 'font/woff2', '.json': 'application/json',
+};
+
+// Serves the built console below a path prefix and hands everything else below it to the server, as a reverse proxy does.
+// target() is asked at each request, so that a test may take the server away.
+export async function startFront(target, prefix = '/') {
+  const server = http.createServer((request, response) => {
+    const path = new URL(request.url, 'http://front').pathname;
+    if (!path.startsWith(prefix)) return void response.writeHead(404).end();
+    const below = path.slice(prefix.length);
+    const isPage = below !== '' || request.headers.accept?.includes('text/html');
+    const file = normalize(join(dist, below === '' ? 'index.html' : below));
+    if (request.method === 'GET' && isPage && file.startsWith(dist)) {
+      try {
+        const bytes = readFileSync(file);
+        return void response.writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream' }).end(bytes);
+      } catch {
+        // No file of the console: the API's.
+      }
+    }
+    forward(request, response, `${target()}/${request.url.slice(prefix.length)}`);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}${prefix}`,
+    stop: () => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function forward(request, response, url) {
+  const onward = http.request(url, { method: request.method, headers: { ...request.headers, host: new URL(url).host } });
+  onward.on('response', (answer) => {
+    response.writeHead(answer.statusCode, answer.headers);
+    answer.pipe(response);
+  });
+  // As if the connection had been refused.
+  onward.on('error', () => response.destroy());
+  request.pipe(onward);
+}
+
+let browser;
+export async function closeBrowser() {
+  await browser?.close();
+  browser = undefined;
+}
+
+// A page, and a list that fills with what it must never do: errors in its console, requests to other hosts, broken
+// Content-Security-Policy. `allow`: a pattern of console errors that the test provokes.
+export async function openPage(url, { width = 1440, height = 900, scheme = 'light', allow, grants = [] } = {}) {
+  browser ??= await chromium.launch({
+    executablePath: process.env.VECTRON_CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+  });
+  const context = await browser.newContext({
+    viewport: { width, height }, colorScheme: scheme, reducedMotion: 'reduce', permissions: grants, baseURL: url,
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  const misdeeds = [];
+  page.on('console', (message) => {
+    if (message.type() !== 'error' && message.type() !== 'warning') return;
+    const text = `${message.text()} ${message.location().url}`;
+    if (!allow?.test(text)) misdeeds.push(text);
+  });
+  page.on('pageerror', (error) => misdeeds.push(`uncaught: ${error.message}`));
+  page.on('request', (request) => {
+    const at = new URL(request.url());
+    if (at.protocol !== 'data:' && at.origin !== new URL(url).origin) misdeeds.push(`request to another host: ${request.url()}`);
+  });
+  await page.goto(url);
+  return { page, misdeeds, close: () => context.close() };
+}
+
+export async function shoot(page, name) {
+  mkdirSync(output, { recursive: true });
+  await page.screenshot({ path: join(output, `${name}.png`), fullPage: true });
+}
+
+// A JSON request to the server behind the console's back.
+export async function api(server, verb, path, body) {
+  const response = await fetch(`${server.url}${path}`, { method: verb, body: body === undefined ? undefined : JSON.stringify(body) });
+  const json = await response.json();
+  if (!response.ok) throw new Error(`${verb} ${path}: ${response.status} ${JSON.stringify(json)}`);
+  return json;
+}
+
+// Points in a few clusters, so that pictures and searches have something to show. Deterministic.
+export async function fill(server, name, { dimension = 16, count = 300, distance = 'cosine' } = {}) {
+  await api(server, 'POST', '/v1/collections', {
+    name, dimension, distance, payloadIndexes: [{ field: 'section', type: 'KEYWORD' }, { field: 'price', type: 'FLOAT' }],
+  });
+  let state = 7;
+  const random = () => ((state = (state * 1103515245 + 12345) % 2147483648) / 2147483648) - 0.5;
+  const sections = ['kernel', 'network', 'sound', 'video'];
+  const centres = sections.map(() => Array.from({ length: dimension }, random));
+  const points = Array.from({ length: count }, (_, at) => {
+    const which = at % sections.length;
+    return {
+      id: `doc-${String(at).padStart(4, '0')}`,
+      vector: centres[which].map((value) => value + random() * 0.35),
+      payload: { title: `Document ${at} on ${sections[which]}`, section: sections[which], price: Math.round((random() + 0.5) * 1000) / 10, tags: ['demo', `t${at % 7}`] },
+    };
+  });
+  await api(server, 'POST', `/v1/collections/${name}/points`, { points });
+}

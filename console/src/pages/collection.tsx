@@ -1,0 +1,187 @@
+// One collection: what it is, where its shards are, and its end.
+import { Anchor, Button } from '@mantine/core';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { Link, useNavigate, useParams } from 'react-router';
+import { call } from '../api/client';
+import type { GetCollectionStatusResponse } from '../api/generated';
+import { collectionStatus } from '../api/queries';
+import { CollectionState, explorePath } from '../components/collection-table';
+import { ConfirmByName } from '../components/dialogs';
+import { IconTrash } from '../components/icons';
+import { useToasts } from '../components/toasts';
+import { Bar, css, Facts, Loaded, Page, Panel, Table, Tag, Tiles, type Fact } from '../components/ui';
+import * as format from '../lib/format';
+
+export default function Collection() {
+  const { name = '' } = useParams();
+  const status = useQuery(collectionStatus(name));
+  const [deleting, setDeleting] = useState(false);
+  return (
+    <Page
+      title={name}
+      lead={
+        <Anchor component={Link} to="/collections" size="sm">
+          All collections
+        </Anchor>
+      }
+      actions={
+        status.data && (
+          <>
+            <Button component={Link} to={explorePath(name)}>
+              Explore points
+            </Button>
+            <Button
+              variant="default"
+              leftSection={<IconTrash size={16} />}
+              onClick={() => setDeleting(true)}
+            >
+              Delete
+            </Button>
+          </>
+        )
+      }
+    >
+      {status.data ? (
+        <Details status={status.data} />
+      ) : (
+        <Panel flush>
+          <Loaded query={status} rows={6}>
+            {() => null}
+          </Loaded>
+        </Panel>
+      )}
+      <DeleteDialog name={name} points={status.data?.pointCount} opened={deleting} onClose={() => setDeleting(false)} />
+    </Page>
+  );
+}
+
+function Details({ status }: { status: GetCollectionStatusResponse }) {
+  const points = Number(status.pointCount);
+  const indexed = Number(status.indexedCount);
+  return (
+    <>
+      <Tiles
+        facts={[
+          { label: 'State', value: <CollectionState status={status} /> },
+          { label: 'Points', value: format.count(points) },
+          { label: 'Size on disk', value: format.bytes(status.sizeBytes) },
+          { label: 'Shards', value: status.shards.length },
+        ]}
+      />
+      <Panel title="Index">
+        <p style={{ margin: '0 0 8px' }}>
+          {points === 0
+            ? 'There are no points yet.'
+            : indexed >= points
+              ? 'All points are linked into the graph.'
+              : `${format.count(indexed)} of ${format.count(points)} points are linked into the graph; the others are searched by comparing each.`}
+        </p>
+        {points > 0 && <Bar fraction={indexed / points} label="Points linked into the graph" />}
+      </Panel>
+      <Options status={status} />
+      <Shards status={status} />
+    </>
+  );
+}
+
+function Options({ status }: { status: GetCollectionStatusResponse }) {
+  const options = status.options;
+  const facts: Fact[] = [
+    { label: 'Dimension', value: format.count(status.dimension) },
+    { label: 'Distance', value: status.distance },
+  ];
+  if (options) {
+    facts.push({ label: 'Replicas of each shard', value: options.replicationFactor });
+    if (options.hnsw) {
+      facts.push({ label: 'HNSW M', value: options.hnsw.m });
+      facts.push({ label: 'Build breadth (ef)', value: options.hnsw.efConstruct });
+      facts.push({ label: 'Search breadth (ef)', value: options.hnsw.efSearch || 'max(64, 3 k)' });
+    }
+    facts.push({ label: 'Vectors on disk', value: options.storage === 'VECTOR_STORAGE_F16' ? '16-bit floats' : '32-bit floats' });
+    facts.push({ label: 'Full precision', value: options.vectorsInMemory ? 'in memory' : 'mapped from disk' });
+    facts.push({ label: 'Default consistency', value: options.defaultConsistency.toLowerCase() });
+    if (options.rerank?.strategy) facts.push({ label: 'Reranking', value: options.rerank.strategy });
+  }
+  const indexes = options?.payloadIndexes ?? [];
+  return (
+    <Panel title="Options">
+      <Facts facts={facts} />
+      <h3 className={css.panelTitle} style={{ margin: '18px 0 6px' }}>
+        Payload indexes
+      </h3>
+      {indexes.length === 0 ? (
+        <span className="dim">None: filters read the payloads.</span>
+      ) : (
+        <div className={css.actions}>
+          {indexes.map((index) => (
+            <Tag key={index.field}>
+              <span className="mono">{index.field}</span> {index.type.toLowerCase()}
+            </Tag>
+          ))}
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+function Shards({ status }: { status: GetCollectionStatusResponse }) {
+  return (
+    <Panel title="Shards" flush>
+      <Table
+        label="Shards"
+        head={
+          <>
+            <th className={css.right}>Shard</th>
+            <th>State</th>
+            <th>Leader</th>
+            <th>Replicas</th>
+          </>
+        }
+      >
+        {status.shards.map((shard) => (
+          <tr key={shard.shardId}>
+            <td className={css.right}>{shard.shardId}</td>
+            <td>
+              <Tag tone={shard.ready ? 'good' : 'bad'} dot>
+                {shard.ready ? 'Ready' : 'Not ready'}
+              </Tag>
+            </td>
+            <td>{shard.leaderId === '0' ? <span className="dim">none known</span> : `worker ${shard.leaderId}`}</td>
+            <td>{shard.replicas.map((replica) => `worker ${replica}`).join(', ')}</td>
+          </tr>
+        ))}
+      </Table>
+    </Panel>
+  );
+}
+
+function DeleteDialog(props: { name: string; points?: string; opened: boolean; onClose: () => void }) {
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const toasts = useToasts();
+  const remove = useMutation({
+    mutationFn: () => call('DeleteCollection', { name: props.name }),
+    onSuccess: async () => {
+      toasts.say(`Collection ${props.name} was deleted`);
+      void navigate('/collections');
+      client.removeQueries({ queryKey: ['collection', props.name] });
+      await client.invalidateQueries({ queryKey: ['collections'] });
+    },
+    onError: (error) => toasts.fail('The collection was not deleted', error),
+  });
+  return (
+    <ConfirmByName
+      opened={props.opened}
+      title="Delete collection"
+      name={props.name}
+      act="Delete for good"
+      busy={remove.isPending}
+      onClose={props.onClose}
+      onConfirm={() => remove.mutate()}
+    >
+      <strong>{props.name}</strong>
+      {props.points ? ` and its ${format.count(props.points)} points` : ''} will be gone. This cannot be undone.
+    </ConfirmByName>
+  );
+}

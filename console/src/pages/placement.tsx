@@ -1,0 +1,234 @@
+// Where the shards of all collections are, and moving them.
+import { Button, TextInput } from '@mantine/core';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMemo, useState } from 'react';
+import { call } from '../api/client';
+import type { Collection, PlannedMove } from '../api/generated';
+import { allCollections } from '../api/queries';
+import { Pages } from '../components/pages';
+import { useToasts } from '../components/toasts';
+import { css, Empty, Failure, Loaded, Page, Panel, Table, Tag } from '../components/ui';
+import * as format from '../lib/format';
+import { healthTone, healthWords } from '../lib/words';
+
+export default function Placement() {
+  const collections = useQuery(allCollections);
+  return (
+    <Page title="Placement" lead="The collections of all owners, their shards and where they live.">
+      <Rebalance />
+      <Panel title="Collections" flush>
+        <Loaded query={collections} rows={5}>
+          {(data) =>
+            data.collections.length === 0 ? <Empty title="There are no collections" /> : <Listing collections={data.collections} />
+          }
+        </Loaded>
+      </Panel>
+    </Page>
+  );
+}
+
+function Rebalance() {
+  const client = useQueryClient();
+  const toasts = useToasts();
+  const plan = useMutation({ mutationFn: () => call('Rebalance', { dryRun: true }) });
+  const start = useMutation({
+    mutationFn: () => call('Rebalance', { dryRun: false }),
+    onSuccess: async (answer) => {
+      toasts.say(answer.started ? `${answer.moves.length} moves have begun` : 'There was nothing to move');
+      plan.reset();
+      await client.invalidateQueries({ queryKey: ['all-collections'] });
+    },
+    onError: (error) => toasts.fail('Nothing was moved', error),
+  });
+  const moves = plan.data?.moves;
+  return (
+    <Panel
+      title="Rebalance"
+      side={
+        <div className={css.actions}>
+          <Button size="xs" variant="default" loading={plan.isPending} onClick={() => plan.mutate()}>
+            {moves ? 'Plan again' : 'Plan (moves nothing)'}
+          </Button>
+          {moves && moves.length > 0 && (
+            <Button size="xs" loading={start.isPending} onClick={() => start.mutate()}>
+              Start {moves.length} {moves.length === 1 ? 'move' : 'moves'}
+            </Button>
+          )}
+        </div>
+      }
+    >
+      {plan.error ? (
+        <Failure error={plan.error} />
+      ) : !moves ? (
+        <p style={{ margin: 0 }} className="dim">
+          Shows first which shards would be moved to spread them evenly, and why. Nothing moves before you start it.
+        </p>
+      ) : moves.length === 0 ? (
+        <p style={{ margin: 0 }}>The shards are spread evenly: there is nothing to move.</p>
+      ) : (
+        <Moves moves={moves} />
+      )}
+    </Panel>
+  );
+}
+
+function Moves({ moves }: { moves: PlannedMove[] }) {
+  const place = (id: string, none: string) => (id === '' || id === '0' ? <span className="dim">{none}</span> : `worker ${id}`);
+  return (
+    <Table
+      label="Planned moves"
+      head={
+        <>
+          <th>Collection</th>
+          <th className={css.right}>Shard</th>
+          <th>From</th>
+          <th>To</th>
+          <th className={css.right}>Size</th>
+          <th>Why</th>
+        </>
+      }
+    >
+      {moves.map((move, at) => (
+        <tr key={at}>
+          <td className="wrap-anywhere">{move.collection}</td>
+          <td className={css.right}>{move.shardId}</td>
+          <td>{place(move.fromWorkerId, 'a copy is added')}</td>
+          <td>{place(move.toWorkerId, 'a copy is taken away')}</td>
+          <td className={css.right}>{format.bytes(move.sizeBytes)}</td>
+          <td>{move.reason}</td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+const pageSize = 25;
+
+function Listing({ collections }: { collections: Collection[] }) {
+  const [search, setSearch] = useState('');
+  const [page, setPage] = useState(0);
+  const [open, setOpen] = useState<string | null>(null);
+  const found = useMemo(() => {
+    const wanted = search.trim().toLowerCase();
+    return collections
+      .filter((each) => `${each.name} ${each.owner}`.toLowerCase().includes(wanted))
+      .sort((a, b) => rank(a) - rank(b) || b.size_bytes - a.size_bytes);
+  }, [collections, search]);
+  const pages = Math.max(1, Math.ceil(found.length / pageSize));
+  const at = Math.min(page, pages - 1);
+  const owned = collections.some((each) => each.owner !== '');
+  return (
+    <>
+      <div className={css.panelHead}>
+        <TextInput
+          size="xs"
+          aria-label="Find a collection"
+          placeholder="Find by name or owner"
+          value={search}
+          onChange={(event) => {
+            setSearch(event.currentTarget.value);
+            setPage(0);
+          }}
+        />
+        <span className="dim small num">{format.count(found.length)} collections; those in trouble come first</span>
+      </div>
+      <Table
+        label="Collections"
+        head={
+          <>
+            <th>Collection</th>
+            {owned && <th>Owner</th>}
+            <th>State</th>
+            <th className={css.right}>Vectors</th>
+            <th className={css.right}>In the graph</th>
+            <th className={css.right}>Disk</th>
+            <th className={css.right}>Memory</th>
+            <th className={css.right}>Replicas</th>
+            <th>Made</th>
+            <th>
+              <span className="dim">Shards</span>
+            </th>
+          </>
+        }
+      >
+        {found.slice(at * pageSize, (at + 1) * pageSize).map((each) => {
+          const key = `${each.owner}/${each.name}`;
+          return <Rows key={key} collection={each} owned={owned} open={open === key} onToggle={() => setOpen(open === key ? null : key)} />;
+        })}
+      </Table>
+      {pages > 1 && <Pages page={at} pages={pages} onPage={setPage} />}
+    </>
+  );
+}
+
+const rank = (collection: Collection) => ({ unavailable: 0, degraded: 1 })[collection.status] ?? 2;
+
+function Rows(props: { collection: Collection; owned: boolean; open: boolean; onToggle: () => void }) {
+  const { collection, owned, open } = props;
+  return (
+    <>
+      <tr>
+        <td className="wrap-anywhere" style={{ minWidth: 140 }}>
+          {collection.name}
+        </td>
+        {owned && <td className="mono wrap-anywhere">{collection.owner}</td>}
+        <td>
+          <Tag tone={healthTone(collection.status)} dot>
+            {healthWords(collection.status)}
+          </Tag>
+        </td>
+        <td className={css.right}>{format.count(collection.vector_count)}</td>
+        <td className={css.right}>{format.count(collection.indexed_count)}</td>
+        <td className={css.right}>{format.bytes(collection.size_bytes)}</td>
+        <td className={css.right}>{format.bytes(collection.memory_bytes)}</td>
+        <td className={css.right}>{collection.replication_factor}</td>
+        <td className="num">{collection.created_at > 0 ? format.dateTime(collection.created_at) : '–'}</td>
+        <td>
+          <Button size="compact-xs" variant="default" aria-expanded={open} onClick={props.onToggle} aria-label={`Shards of ${collection.name}`}>
+            {collection.shard_count} {open ? '▴' : '▾'}
+          </Button>
+        </td>
+      </tr>
+      {open && (
+        <tr>
+          <td colSpan={owned ? 10 : 9} style={{ padding: 0 }}>
+            <ShardRows collection={collection} />
+          </td>
+        </tr>
+      )}
+    </>
+  );
+}
+
+function ShardRows({ collection }: { collection: Collection }) {
+  return (
+    <table className={css.table}>
+      <thead>
+        <tr>
+          <th className={css.right}>Shard</th>
+          <th>State</th>
+          <th>Leader</th>
+          <th>Replicas</th>
+          <th className={css.right}>Vectors</th>
+          <th className={css.right}>Disk</th>
+          <th>Measured</th>
+        </tr>
+      </thead>
+      <tbody>
+        {collection.shards.map((shard) => (
+          <tr key={shard.shard_id}>
+            <td className={css.right}>{shard.shard_id}</td>
+            <td>
+              <Tag tone={healthTone(shard.status)}>{healthWords(shard.status)}</Tag>
+            </td>
+            <td>{shard.leader_id || <span className="dim">none known</span>}</td>
+            <td>{shard.worker_ids.join(', ')}</td>
+            <td className={css.right}>{format.count(shard.vector_count)}</td>
+            <td className={css.right}>{format.bytes(shard.size_bytes)}</td>
+            <td className="num">{shard.last_updated > 0 ? format.dateTime(shard.last_updated) : '–'}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
