@@ -47,8 +47,44 @@ run_typescript() {
   (cd "$work" && node --test --test-reporter=spec test/)
 }
 
+run_go() {
+  local go work=$BUILD/go
+  go=$("$ROOT/tools/setup-languages.sh" go)
+  export PATH=$go:$PATH GOFLAGS=-mod=mod VECTRON_EXAMPLE=$work/bin/quickstart
+  rm -rf "$work"
+  copy_tree sdk/go "$work"
+  mkdir -p "$work/internal/quickstart"
+  cp "$ROOT/examples/go/quickstart.go" "$work/internal/quickstart/main.go"
+  [ -z "$(cd "$work" && gofmt -l . | grep -v '\.pb\.go$')" ] || die "gofmt -w is wanted in sdk/go or examples/go"
+  (cd "$work" && go vet ./... && go build -o bin/quickstart ./internal/quickstart && go test -count=1 -v . | grep -vE '^=== ')
+  # Modules are used as they are in the repository, so what protoc makes is checked in, and must be up to date.
+  "$ROOT/sdk/go/generate.sh" "$work/generated"
+  local made
+  for made in "$work"/generated/*pb; do
+    diff -rq "$made" "$ROOT/sdk/go/$(basename "$made")" >/dev/null ||
+      die "sdk/go/$(basename "$made") is older than proto/: run sdk/go/generate.sh"
+  done
+}
+
+run_cpp() {
+  local work=$BUILD/cpp
+  mkdir -p "$work"
+  cmake -S "$ROOT/sdk/cpp" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DVECTRON_CLIENT_BUILD_TESTS=ON \
+    -DCMAKE_INSTALL_PREFIX="$work/installed" >"$work/configure.log" || { tail -20 "$work/configure.log"; die "cmake failed"; }
+  ninja -C "$work/build" --quiet
+  "$work/build/vectron_client_unit_tests" --gtest_brief=1
+  # The example is a project of its own that finds the installed package.
+  ninja -C "$work/build" --quiet install >/dev/null
+  cmake -S "$ROOT/examples/cpp" -B "$work/example" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$work/installed" \
+    >"$work/example.log" || { tail -20 "$work/example.log"; die "find_package(vectron) failed"; }
+  ninja -C "$work/example" --quiet
+  VECTRON_EXAMPLE=$work/example/quickstart "$work/build/vectron_client_server_tests" --gtest_brief=1
+}
+
 case "${1:-}" in
   python) run_python ;;
+  go) run_go ;;
+  cpp) run_cpp ;;
   typescript) run_typescript ;;
   *) die "say python, typescript, go or cpp" ;;
 esac

@@ -1,0 +1,103 @@
+/**
+ * Errors, one class per thing a caller can do about it. A call that fails has already been retried where that was safe.
+ */
+
+/** Status names of gRPC by number. */
+export const CODES = [
+  "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+  "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+  "UNAUTHENTICATED",
+] as const;
+export type Code = (typeof CODES)[number];
+
+/** Base of all errors of this package. */
+export class VectronError extends Error {
+  /** The gRPC status name. */
+  readonly code: Code;
+  /** How long the server asked to wait, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+  constructor(message: string, code: Code = "UNKNOWN", retryAfterMs?: number) {
+    super(message);
+    this.name = new.target.name;
+    this.code = code;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** The request is wrong: fix it. Nothing was written. */
+export class InvalidArgumentError extends VectronError {
+  constructor(message: string, code: Code = "INVALID_ARGUMENT", retryAfterMs?: number) {
+    super(message, code, retryAfterMs);
+  }
+}
+/** No credential, or one that is wrong or expired. */
+export class AuthenticationError extends VectronError {}
+/** The credential is good but does not allow this. */
+export class PermissionDeniedError extends VectronError {}
+/** The collection or the point does not exist (or belongs to someone else). */
+export class NotFoundError extends VectronError {}
+/** The name is taken, or an `insertOnly` point exists. */
+export class AlreadyExistsError extends VectronError {}
+/** The system is not in the state the request needs. */
+export class FailedPreconditionError extends VectronError {}
+/** Something changed meanwhile: read again, then try again. */
+export class AbortedError extends VectronError {}
+/** Too much at once: slow down, honouring `retryAfterMs`. */
+export class ResourceExhaustedError extends VectronError {}
+/** The server cannot be reached or is starting. */
+export class UnavailableError extends VectronError {}
+/** No answer in time. A write may have happened. */
+export class DeadlineExceededError extends VectronError {}
+/** This server does not offer that. */
+export class UnimplementedError extends VectronError {}
+/** Stored data is damaged: tell an operator. */
+export class DataLossError extends VectronError {}
+/** The call was cancelled, or the client closed. */
+export class CancelledError extends VectronError {}
+/** A fault of the server; its log says more. */
+export class InternalServerError extends VectronError {}
+
+const CLASSES: Partial<Record<Code, new (message: string, code: Code, retryAfterMs?: number) => VectronError>> = {
+  INVALID_ARGUMENT: InvalidArgumentError,
+  OUT_OF_RANGE: InvalidArgumentError,
+  UNAUTHENTICATED: AuthenticationError,
+  PERMISSION_DENIED: PermissionDeniedError,
+  NOT_FOUND: NotFoundError,
+  ALREADY_EXISTS: AlreadyExistsError,
+  FAILED_PRECONDITION: FailedPreconditionError,
+  ABORTED: AbortedError,
+  RESOURCE_EXHAUSTED: ResourceExhaustedError,
+  UNAVAILABLE: UnavailableError,
+  DEADLINE_EXCEEDED: DeadlineExceededError,
+  UNIMPLEMENTED: UnimplementedError,
+  DATA_LOSS: DataLossError,
+  CANCELLED: CancelledError,
+  INTERNAL: InternalServerError,
+  UNKNOWN: InternalServerError,
+};
+
+/** What to do about it, where the code alone tells. */
+function advice(code: Code, host: string): string {
+  switch (code) {
+    case "UNAVAILABLE":
+      return ` [cannot reach ${host}, or it is busy: is the server running, and is this its address (gRPC 8081, HTTP 8080)?]`;
+    case "UNAUTHENTICATED":
+      return " [pass an API key or the token of a login; expired tokens need a new login]";
+    case "PERMISSION_DENIED":
+      return " [use a credential with more rights]";
+    case "DEADLINE_EXCEEDED":
+      return ` [no answer from ${host} in time and the outcome is unknown: pass a longer timeoutMs, and repeat a write with the same requestId]`;
+    case "RESOURCE_EXHAUSTED":
+      return " [slow down: fewer calls at once, or smaller batches]";
+    case "UNIMPLEMENTED":
+      return " [this server does not offer it]";
+    default:
+      return "";
+  }
+}
+
+/** The error of a status code, worded for the person who reads it. */
+export function makeError(code: Code, message: string, host: string, retryAfterMs?: number): VectronError {
+  const kind = CLASSES[code] ?? VectronError;
+  return new kind((message || code) + advice(code, host), code, retryAfterMs);
+}

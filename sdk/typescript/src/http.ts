@@ -1,0 +1,59 @@
+/** One HTTP/JSON call by fetch. */
+
+import { CODES, makeError, type VectronError } from "./errors.js";
+import type { Attempt } from "./transport.js";
+
+/** The JSON of the answer. Errors: VectronErrors. */
+export async function httpCall(
+  url: string,
+  verb: string,
+  path: string,
+  body: unknown,
+  attempt: Attempt,
+  headers: Record<string, string> = {},
+  cancel?: AbortSignal,
+): Promise<unknown> {
+  const timeout = AbortSignal.timeout(Math.ceil(attempt.timeoutMs));
+  const controller = new AbortController();
+  const stop = () => controller.abort();
+  const signals = [timeout, attempt.signal, cancel].filter((signal) => signal !== undefined);
+  for (const signal of signals) signal.addEventListener("abort", stop);
+  try {
+    const response = await fetch(url + path, {
+      method: verb,
+      headers: {
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(attempt.token ? { authorization: `Bearer ${attempt.token}` } : {}),
+        ...headers,
+      },
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: controller.signal,
+    });
+    const text = await response.text();
+    if (!response.ok) throw httpError(response, text, url);
+    return text === "" ? {} : (JSON.parse(text) as unknown);
+  } catch (error) {
+    if (timeout.aborted) throw makeError("DEADLINE_EXCEEDED", "the time of the call is over", url);
+    if (attempt.signal?.aborted || cancel?.aborted) throw makeError("CANCELLED", "the call was cancelled", url);
+    if (error instanceof TypeError || error instanceof SyntaxError) {
+      const cause = (error as { cause?: { message?: string } }).cause?.message;
+      throw makeError("UNAVAILABLE", `${error.message}${cause ? `: ${cause}` : ""}`, url);
+    }
+    throw error;
+  } finally {
+    for (const signal of signals) signal.removeEventListener("abort", stop);
+  }
+}
+
+function httpError(response: Response, text: string, url: string): VectronError {
+  let body: { code?: number; message?: string } = {};
+  try {
+    body = JSON.parse(text) as typeof body;
+  } catch {
+    // Not from a Vectron: a proxy, or another server.
+  }
+  const code = CODES[body.code ?? -1] ?? (response.status === 503 || response.status === 502 ? "UNAVAILABLE" : "UNKNOWN");
+  const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
+  const message = body.message ?? `HTTP ${response.status} without a Vectron error`;
+  return makeError(code, message, url, Number.isFinite(seconds) ? seconds * 1_000 : undefined);
+}

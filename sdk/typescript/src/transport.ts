@@ -1,0 +1,73 @@
+/** What carries calls to a server: gRPC in Node, HTTP anywhere. Requests are checked already; errors are VectronErrors. */
+
+import type { FilterJson } from "./filters.js";
+import type { Payload } from "./payload.js";
+import type {
+  ApiKey, CollectionStatus, CreateCollectionOptions, FeedbackItem, FeedbackOptions, Page, SearchOptions, SearchResults, StoredPoint,
+  User,
+} from "./types.js";
+
+/** Of one attempt. */
+export interface Attempt {
+  timeoutMs: number;
+  signal: AbortSignal | undefined;
+  token: string | undefined;
+}
+export interface PreparedPoint {
+  id: string;
+  vector: Float32Array;
+  payload: Payload | undefined;
+}
+export interface UpsertRequest {
+  collection: string;
+  points: PreparedPoint[];
+  requestId: string;
+  insertOnly: boolean;
+}
+export type SearchRequest = Omit<SearchOptions, "filter"> & {
+  collection: string;
+  vector: Float32Array;
+  topK: number;
+  filter: FilterJson | undefined;
+};
+export interface ScrollRequest {
+  collection: string;
+  afterId: string;
+  limit: number;
+  filter: FilterJson | undefined;
+  includeVectors: boolean;
+  includePayload: boolean;
+}
+export type CreateRequest = CreateCollectionOptions & { name: string; dimension: number; distance: string };
+export type FeedbackRequest = FeedbackOptions & { collection: string; items: FeedbackItem[] };
+export interface KeyRequest {
+  name: string;
+  scope: string;
+  collections: string[];
+  expiresAt: bigint;
+}
+
+export interface Transport {
+  /** For messages. */
+  readonly host: string;
+  createCollection(request: CreateRequest, attempt: Attempt): Promise<void>;
+  deleteCollection(name: string, attempt: Attempt): Promise<void>;
+  listCollections(attempt: Attempt): Promise<string[]>;
+  getCollectionStatus(name: string, attempt: Attempt): Promise<CollectionStatus>;
+  upsert(request: UpsertRequest, attempt: Attempt): Promise<number>;
+  search(request: SearchRequest, attempt: Attempt): Promise<SearchResults>;
+  searchStream(request: SearchRequest, attempt: Attempt): AsyncIterable<SearchResults>;
+  get(collection: string, id: string, attempt: Attempt): Promise<StoredPoint>;
+  delete(collection: string, id: string, requestId: string, attempt: Attempt): Promise<void>;
+  scroll(request: ScrollRequest, attempt: Attempt): Promise<Page>;
+  submitFeedback(request: FeedbackRequest, attempt: Attempt): Promise<string>;
+  registerUser(email: string, password: string, bootstrapSecret: string | undefined, attempt: Attempt): Promise<User>;
+  login(email: string, password: string, attempt: Attempt): Promise<{ token: string; user: User }>;
+  logout(attempt: Attempt): Promise<void>;
+  getUserProfile(attempt: Attempt): Promise<User>;
+  createApiKey(request: KeyRequest, attempt: Attempt): Promise<ApiKey>;
+  listApiKeys(attempt: Attempt): Promise<ApiKey[]>;
+  deleteApiKey(keyPrefix: string, attempt: Attempt): Promise<void>;
+  createSdkJwt(apiKeyId: string, attempt: Attempt): Promise<string>;
+  close(): void;
+}

@@ -1,0 +1,171 @@
+/** What goes in and what comes out. */
+
+import type { VectronError } from "./errors.js";
+import type { Filter } from "./filters.js";
+import type { Payload, Vector } from "./payload.js";
+
+/** A point to write. id: 1-256 bytes of UTF-8. vector: as many finite numbers as the collection's dimension. */
+export interface Point {
+  id: string;
+  vector: Vector;
+  payload?: Payload;
+}
+/** A point that was read. version: log index of its last write. */
+export interface StoredPoint {
+  id: string;
+  vector: Float32Array;
+  payload: Payload;
+  version: bigint;
+}
+/** score: a distance, lower is closer; of a reranked answer in [0, 1], higher is better. */
+export interface SearchResult {
+  id: string;
+  score: number;
+  payload: Payload;
+  vector?: Float32Array;
+  version: bigint;
+}
+/** The results, best first, and what the server said about them. */
+export interface SearchResults extends Array<SearchResult> {
+  /** Names this answer for submitFeedback. */
+  queryId: string;
+  reranked: boolean;
+  /** Some shards did not answer within shardTimeoutMs: missingShards. */
+  partial: boolean;
+  missingShards: number[];
+  /** Of a stream: this is the final answer. */
+  last: boolean;
+  explain?: unknown;
+}
+export interface Shard {
+  shardId: number;
+  replicas: bigint[];
+  leaderId: bigint;
+  ready: boolean;
+}
+export interface CollectionStatus {
+  name: string;
+  dimension: number;
+  distance: string;
+  shards: Shard[];
+  pointCount: bigint;
+  indexedCount: bigint;
+  sizeBytes: bigint;
+}
+export interface User {
+  id: string;
+  email: string;
+  /** Seconds since the Unix epoch. */
+  createdAt: bigint;
+  plan: string;
+  subscriptionStatus: string;
+  role: string;
+}
+export interface ApiKey {
+  keyPrefix: string;
+  userId: string;
+  createdAt: bigint;
+  name: string;
+  /** In the answer of createApiKey only. */
+  fullKey?: string;
+  scope: string;
+  collections: string[];
+  expiresAt: bigint;
+}
+export interface FeedbackItem {
+  resultId: string;
+  /** 1-5; 0 for none given. */
+  relevanceScore?: number;
+  clicked?: boolean;
+  position?: number;
+  comment?: string;
+}
+
+export type Distance = "euclidean" | "cosine" | "dot";
+export type Consistency = "strong" | "bounded" | "eventual";
+export type PayloadType = "keyword" | "integer" | "float" | "bool" | "datetime";
+
+export interface CallOptions {
+  /** Of the whole call with its retries. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+export interface CreateCollectionOptions extends CallOptions {
+  shardCount?: number;
+  replicationFactor?: number;
+  hnsw?: { m?: number; efConstruct?: number; efSearch?: number };
+  storage?: "f32" | "f16";
+  /** Path to type. */
+  payloadIndexes?: Record<string, PayloadType>;
+  defaultConsistency?: Consistency;
+  vectorsInMemory?: boolean;
+}
+export interface UpsertOptions extends CallOptions {
+  /** To repeat this very write later; made up otherwise. */
+  requestId?: string;
+  /** AlreadyExistsError where a point exists. */
+  insertOnly?: boolean;
+}
+export interface BatchOptions extends CallOptions {
+  batchSize?: number;
+  maxBatchBytes?: number;
+  /** Requests under way at once. */
+  concurrency?: number;
+  insertOnly?: boolean;
+  onProgress?: (progress: BatchProgress) => void;
+}
+export interface BatchProgress {
+  pointsDone: number;
+  pointsFailed: number;
+}
+/** Points [start, start + ids.length) of the batch were not written (or, after a lost answer, perhaps). */
+export interface BatchFailure {
+  start: number;
+  ids: string[];
+  error: VectronError;
+  requestId: string;
+}
+/** What became of a batch. */
+export interface UpsertReport {
+  upserted: number;
+  failures: BatchFailure[];
+}
+export interface SearchOptions extends CallOptions {
+  filter?: Filter;
+  /** Text for reranking. */
+  query?: string;
+  rerank?: { strategy: "none" | "rule" | "llm" | "learned"; candidates?: number; budgetMs?: number };
+  includeVectors?: boolean;
+  /** true unless said. */
+  includePayload?: boolean;
+  /** Only these top-level keys. */
+  payloadFields?: string[];
+  offset?: number;
+  scoreThreshold?: number;
+  ef?: number;
+  exact?: boolean;
+  consistency?: Consistency;
+  maxStalenessMs?: number;
+  /** After this the shards that answered are returned, and `partial` is set. */
+  shardTimeoutMs?: number;
+  explain?: boolean;
+}
+export interface ScrollOptions extends CallOptions {
+  filter?: Filter;
+  includeVectors?: boolean;
+  includePayload?: boolean;
+  /** Points per page. */
+  limit?: number;
+  afterId?: string;
+}
+export interface Page {
+  points: StoredPoint[];
+  /** Empty: that was the last page. */
+  nextAfterId: string;
+}
+export interface FeedbackOptions extends CallOptions {
+  query?: string;
+  queryId?: string;
+  resultIds?: string[];
+  context?: Record<string, string>;
+}
