@@ -249,6 +249,8 @@ absl::Status RaftGroup::ReportSnapshot(uint64_t id, bool delivered) {
   return ToStatus(rg_report_snapshot(impl_->group, id, delivered ? 1 : 0));
 }
 
+absl::Status RaftGroup::RequestSnapshot() { return ToStatus(rg_request_snapshot(impl_->group)); }
+
 bool RaftGroup::HasReady() const { return rg_has_ready(impl_->group) == 1; }
 
 absl::Status RaftGroup::TakeReady(Scratch& scratch, Ready& ready) {

@@ -99,12 +99,14 @@ struct RaftConfig {
 
 struct OutMessage {
   uint64_t to = 0;
-  uint32_t type = 0;        // engine's message type; only kSnapshotMessage is looked at
+  uint32_t type = 0;        // engine's message type; only those named below are looked at
   std::string_view bytes;
 };
+inline constexpr uint32_t kAppendMessage = 3;
 inline constexpr uint32_t kSnapshotMessage = 7;
 inline constexpr uint32_t kHeartbeatMessage = 8;
 inline constexpr uint32_t kHeartbeatResponseMessage = 9;
+inline constexpr uint32_t kTimeoutNowMessage = 14;
 
 struct ReadState {
   uint64_t index = 0;         // wait until this is applied
@@ -179,6 +181,9 @@ class RaftGroup {
   absl::Status ReadIndex(std::string_view context);
   absl::Status ReportUnreachable(uint64_t id);
   absl::Status ReportSnapshot(uint64_t id, bool delivered);
+  // Asks the leader for a snapshot at the end of this replica's log or later, whatever the log holds: its state is lost. Takes no
+  // entries until it has come. Does nothing without a leader, or while the last entry is of an earlier term: ask again.
+  absl::Status RequestSnapshot();
 
   bool HasReady() const;
   absl::Status TakeReady(Scratch& scratch, Ready& ready);

@@ -18,37 +18,40 @@ constexpr int kMaxRounds = 8;
 
 class Host;
 
-// The face of one group for its shard; posts into the host's inbox.
+// The face of one group for its shard; posts into the host's inbox. Outlives its replica.
 class GroupReplicator : public Replicator {
  public:
-  GroupReplicator(Host& host, RaftReplica& replica, LogStore& logs)
-      : host_(host), replica_(replica), logs_(logs) {}
+  GroupReplicator(Host& host, GroupId group, std::shared_ptr<ReplicaCounters> counters, LogStore& logs)
+      : host_(host), group_(group), counters_(std::move(counters)), logs_(logs) {}
 
   void Propose(std::string command, ProposeCallback done) override;
+  bool needs_read_barrier() const override { return true; }
   void ReadBarrier(ProposeCallback done) override;
   void SetLogMarks(uint64_t needed, uint64_t wished) override;
 
   absl::StatusOr<std::vector<Entry>> ReadEntries(uint64_t first, uint64_t last) const override {
-    ASSIGN_OR_RETURN(std::vector<Entry> entries,
-                     logs_.Read(replica_.group(), {.first = first, .last = last}));
+    ASSIGN_OR_RETURN(std::vector<Entry> entries, logs_.Read(group_, {.first = first, .last = last}));
     for (Entry& entry : entries) {
       const bool normal = KindOf(entry.command) == consensus::EntryKind::kNormal;
       entry.command = normal ? std::string(WithoutKind(entry.command)) : std::string();
     }
     return entries;
   }
-  uint64_t committed_index() const override { return replica_.committed(); }
-  uint64_t first_index() const override { return logs_.Extent(replica_.group()).first_index; }
+  bool nearly_full() const override { return counters_->nearly_full.load(std::memory_order_relaxed); }
+  uint64_t committed_index() const override {
+    return counters_->committed.load(std::memory_order_acquire);
+  }
+  uint64_t first_index() const override { return logs_.Extent(group_).first_index; }
 
  private:
   Host& host_;
-  RaftReplica& replica_;
+  const GroupId group_;
+  const std::shared_ptr<ReplicaCounters> counters_;  // shared with the replica, which may be gone
   LogStore& logs_;
 };
 
 struct Attached {
   std::unique_ptr<RaftReplica> replica;
-  std::unique_ptr<GroupReplicator> replicator;
   uint64_t incarnation = 0;
 };
 
@@ -57,56 +60,86 @@ class Host : public RaftHost {
   // Runs on the raft thread with the group's replica; not run when the group is gone.
   using Input = std::function<void(RaftReplica&, Outbox&)>;
 
-  Host(const RaftHostOptions& options, const RaftHostDeps& deps) : options_(options), deps_(deps) {}
+  Host(const RaftHostOptions& options, const RaftHostDeps& deps)
+      : options_(options),
+        deps_(deps),
+        nodes_(options.life, options.silence_ticks) {}
   ~Host() override {
-    for (auto& [id, attached] : groups_) attached.replica->DrainApply();
+    for (auto& [id, attached] : groups_) {
+      attached.replica->FailAll(Unavailable("this node stops"));
+      attached.replica->DrainApply();
+    }
   }
 
   absl::StatusOr<Replicator*> Attach(const RaftGroupStart& start) override;
   void Detach(GroupId group) override;
   absl::Status Destroy(GroupId group) override;
-  void Receive(std::vector<PeerMessage> messages) override;
+  void Receive(WorkerId node, std::vector<PeerMessage> messages) override;
   void ReportUnreachable(WorkerId node) override;
   void Tick() override;
+  void SetDiskRoom(DiskRoom room) override;
   void ChangeMembership(GroupId group, ReplicaId replica, consensus::ChangeKind kind,
                         std::function<void(absl::Status)> done) override;
   void TransferLeadership(GroupId group, ReplicaId to) override {
-    Post(group, 0, [to](RaftReplica& replica, Outbox&) { replica.TransferLeadership(to); });
+    Post(group, [to](RaftReplica& replica, Outbox&) { replica.TransferLeadership(to); });
   }
   void Campaign(GroupId group) override {
-    Post(group, 0, [](RaftReplica& replica, Outbox&) { replica.Campaign(); });
+    Post(group, [](RaftReplica& replica, Outbox&) { replica.Campaign(); });
   }
   GroupView View(GroupId group) const override;
+  std::vector<GroupId> Groups() const override;
+  RaftHostStats stats() const override;
   bool Turn() override;
 
-  // Puts input into the inbox; false when it is full. incarnation 0: whichever replica is there.
-  bool Post(GroupId group, uint64_t incarnation, Input input);
+  // Puts input into the inbox; false when it is full.
+  bool Post(GroupId group, Input input, size_t bytes = 0);
 
  private:
   struct Waiting {
     GroupId group;
-    uint64_t incarnation;
+    uint64_t incarnation = 0;  // 0: whichever replica is there
+    size_t bytes = 0;
     Input input;
   };
+  // What came since the last turn.
+  struct Inbox {
+    std::vector<Waiting> inputs;
+    size_t bytes = 0;
+    uint64_t ticks = 0;
+    uint64_t dropped = 0;  // for want of room, or with a false sender
+    std::vector<WorkerId> unreachable;
+    std::map<WorkerId, std::string> heard;  // and the body of the last alive message, if any
+    std::optional<DiskRoom> room;
+  };
 
-  void RunInputs(std::vector<Waiting> inputs, uint64_t ticks, std::set<uint64_t>& touched);
+  // Of our own, for one replica and no other; always fits: there is at most one per hand-over.
+  void PostOwn(GroupId group, uint64_t incarnation, Input input);
+  RaftReplica::Hooks HooksFor(GroupId group, uint64_t incarnation);
+  void LookAround(const Inbox& inbox, std::set<uint64_t>& touched);
+  void TickAll(std::set<uint64_t>& touched, Outbox& out);
+  void RunInputs(Inbox inbox, std::set<uint64_t>& touched);
   bool Round(const std::set<uint64_t>& touched);
   void Quarantine(RaftReplica& replica, const absl::Status& status);
   void Send(Outbox& out);
   void Fatal(const absl::Status& status);
+  void CountStats();
 
   const RaftHostOptions options_;
   const RaftHostDeps deps_;
 
   mutable absl::Mutex inbox_mutex_;
-  std::vector<Waiting> inbox_ ABSL_GUARDED_BY(inbox_mutex_);
-  uint64_t ticks_ ABSL_GUARDED_BY(inbox_mutex_) = 0;
-  std::vector<WorkerId> unreachable_ ABSL_GUARDED_BY(inbox_mutex_);
+  Inbox inbox_ ABSL_GUARDED_BY(inbox_mutex_);
+  RaftHostStats stats_ ABSL_GUARDED_BY(inbox_mutex_);
 
   // A turn, with its one write, runs under this lock; so attaching and detaching fall between turns.
   mutable absl::Mutex turn_mutex_;
   std::map<uint64_t, Attached> groups_ ABSL_GUARDED_BY(turn_mutex_);
+  std::set<uint64_t> attaching_ ABSL_GUARDED_BY(turn_mutex_);
+  std::map<uint64_t, std::unique_ptr<GroupReplicator>> replicators_ ABSL_GUARDED_BY(turn_mutex_);  // detached ones too
   consensus::Scratch scratch_ ABSL_GUARDED_BY(turn_mutex_);
+  PeerNodes nodes_ ABSL_GUARDED_BY(turn_mutex_);
+  RaftHostStats done_ ABSL_GUARDED_BY(turn_mutex_);  // what turns count
+  uint64_t host_ticks_ ABSL_GUARDED_BY(turn_mutex_) = 0;
   uint64_t incarnations_ ABSL_GUARDED_BY(turn_mutex_) = 0;
   bool stopped_ ABSL_GUARDED_BY(turn_mutex_) = false;
 
@@ -131,72 +164,113 @@ struct PendingCall {
 
 void GroupReplicator::Propose(std::string command, ProposeCallback done) {
   // Shared, because a std::function must be copyable and the inbox may refuse it.
+  const size_t bytes = command.size();
   auto call = std::make_shared<PendingCall>(std::move(command), std::move(done));
-  const bool posted = host_.Post(replica_.group(), 0, [call](RaftReplica& replica, Outbox&) {
-    replica.QueueProposal(std::move(call->command), call->Take());
-  });
+  const bool posted = host_.Post(
+      group_,
+      [call](RaftReplica& replica, Outbox&) {
+        replica.QueueProposal(std::move(call->command), call->Take());
+      },
+      bytes);
   if (!posted) call->Take()(ResourceExhausted("the node's consensus inbox is full"));
 }
 
 void GroupReplicator::ReadBarrier(ProposeCallback done) {
-  const uint64_t lone = replica_.lone_commit();
+  const uint64_t lone = counters_->lone_commit.load(std::memory_order_acquire);
   if (lone != 0) {
     done(lone);
     return;
   }
   auto call = std::make_shared<PendingCall>("", std::move(done));
-  const bool posted = host_.Post(replica_.group(), 0, [call](RaftReplica& replica, Outbox&) {
-    replica.QueueRead(call->Take());
-  });
+  const bool posted = host_.Post(
+      group_, [call](RaftReplica& replica, Outbox&) { replica.QueueRead(call->Take()); });
   if (!posted) call->Take()(ResourceExhausted("the node's consensus inbox is full"));
 }
 
 void GroupReplicator::SetLogMarks(uint64_t needed, uint64_t wished) {
-  host_.Post(replica_.group(), 0, [needed, wished](RaftReplica& replica, Outbox&) {
+  host_.Post(group_, [needed, wished](RaftReplica& replica, Outbox&) {
     replica.SetLogMarks(needed, wished);
   });
 }
 
-bool Host::Post(GroupId group, uint64_t incarnation, Input input) {
+bool Host::Post(GroupId group, Input input, size_t bytes) {
   {
     const absl::MutexLock lock(&inbox_mutex_);
-    // Completions of our own (with an incarnation) always fit: there is at most one per hand-over.
-    if (incarnation == 0 && inbox_.size() >= options_.max_inbox) return false;
-    inbox_.push_back({group, incarnation, std::move(input)});
+    if (inbox_.inputs.size() >= options_.max_inbox || inbox_.bytes + bytes > options_.max_inbox_bytes) {
+      return false;
+    }
+    inbox_.bytes += bytes;
+    inbox_.inputs.push_back({group, 0, bytes, std::move(input)});
   }
   deps_.wake();
   return true;
 }
 
-absl::StatusOr<Replicator*> Host::Attach(const RaftGroupStart& start) {
-  const absl::MutexLock lock(&turn_mutex_);
-  if (groups_.contains(start.group.value)) {
-    return FailedPrecondition("group {} is attached already", start.group.value);
+void Host::PostOwn(GroupId group, uint64_t incarnation, Input input) {
+  {
+    const absl::MutexLock lock(&inbox_mutex_);
+    inbox_.inputs.push_back({group, incarnation, 0, std::move(input)});
   }
-  const uint64_t incarnation = ++incarnations_;
+  deps_.wake();
+}
+
+RaftReplica::Hooks Host::HooksFor(GroupId group, uint64_t incarnation) {
+  turn_mutex_.AssertHeld();
   RaftReplica::Hooks hooks;
-  hooks.applied = [this, group = start.group, incarnation](uint64_t index) {
-    Post(group, incarnation, [index](RaftReplica& replica, Outbox&) { replica.Applied(index); });
+  hooks.nodes = &nodes_;
+  hooks.applied = [this, group, incarnation](uint64_t index) {
+    PostOwn(group, incarnation, [index](RaftReplica& replica, Outbox&) { replica.Applied(index); });
   };
-  hooks.fetched = [this, group = start.group, incarnation](PeerMessage message, absl::Status status) {
-    Post(group, incarnation,
-         [message = std::move(message), status](RaftReplica& replica, Outbox& out) {
-           replica.SnapshotFetched(message, status, out);
-         });
+  hooks.fetched = [this, group, incarnation](PeerMessage message, absl::Status status) {
+    PostOwn(group, incarnation,
+            [message = std::move(message), status](RaftReplica& replica, Outbox& out) {
+              replica.SnapshotFetched(message, status, out);
+            });
   };
-  ASSIGN_OR_RETURN(std::unique_ptr<RaftReplica> replica,
-                   RaftReplica::Create(start, options_, deps_, std::move(hooks)));
-  Attached& attached = groups_[start.group.value];
-  attached.incarnation = incarnation;
-  attached.replicator = std::make_unique<GroupReplicator>(*this, *replica, *deps_.logs);
-  attached.replica = std::move(replica);
+  hooks.installed = [this, group, incarnation](absl::Status status) {
+    PostOwn(group, incarnation, [this, status](RaftReplica& replica, Outbox& out) {
+      turn_mutex_.AssertHeld();
+      const absl::Status finished = replica.FinishInstall(status, scratch_, out);
+      if (!finished.ok()) Quarantine(replica, finished);
+    });
+  };
+  return hooks;
+}
+
+absl::StatusOr<Replicator*> Host::Attach(const RaftGroupStart& start) {
+  const uint64_t group = start.group.value;
+  CHECK_NE(group, uint64_t{0});
+  CHECK(start.applier != nullptr);
+  RaftReplica::Hooks hooks;
+  uint64_t incarnation = 0;
+  {
+    const absl::MutexLock lock(&turn_mutex_);
+    if (groups_.contains(group) || !attaching_.insert(group).second) {
+      return FailedPrecondition("group {} is attached already", group);
+    }
+    incarnation = ++incarnations_;
+    hooks = HooksFor(start.group, incarnation);
+  }
+  // Reading and replaying the log takes its time; the other groups go on meanwhile.
+  absl::StatusOr<std::unique_ptr<RaftReplica>> replica =
+      RaftReplica::Create(start, options_, deps_, std::move(hooks));
+  absl::Status status = replica.status();
+  if (status.ok()) status = (*replica)->Replay();
+  const absl::MutexLock lock(&turn_mutex_);
+  attaching_.erase(group);
+  RETURN_IF_ERROR(status);
+  std::unique_ptr<GroupReplicator>& replicator = replicators_[group];
+  replicator = std::make_unique<GroupReplicator>(*this, start.group, (*replica)->counters(), *deps_.logs);
+  Attached& attached = groups_[group];
+  attached = {*std::move(replica), incarnation};
   const absl::MutexLock views_lock(&views_mutex_);
-  views_[start.group.value] = attached.replica.get();
-  return attached.replicator.get();
+  views_[group] = attached.replica.get();
+  return replicator.get();
 }
 
 void Host::Detach(GroupId group) {
   Attached gone;
+  Outbox out;
   {
     const absl::MutexLock lock(&turn_mutex_);
     const auto found = groups_.find(group.value);
@@ -207,6 +281,8 @@ void Host::Detach(GroupId group) {
     }
     gone = std::move(found->second);
     groups_.erase(found);
+    gone.replica->SayGoodbye(out);
+    Send(out);
   }
   gone.replica->FailAll(Unavailable("group {} leaves this node", group.value));
   gone.replica->DrainApply();
@@ -218,20 +294,37 @@ absl::Status Host::Destroy(GroupId group) {
   return deps_.logs->Destroy(group);
 }
 
-void Host::Receive(std::vector<PeerMessage> messages) {
-  for (PeerMessage& message : messages) {
-    const GroupId group = message.group;
-    auto shared = std::make_shared<PeerMessage>(std::move(message));
-    Post(group, 0, [shared](RaftReplica& replica, Outbox&) { replica.Step(std::move(*shared)); });
+void Host::Receive(WorkerId node, std::vector<PeerMessage> messages) {
+  {
+    const absl::MutexLock lock(&inbox_mutex_);
+    std::string& alive = inbox_.heard[node];
+    for (PeerMessage& message : messages) {
+      if (message.group == 0) {
+        if (message.type == kAliveMessage) alive = std::move(message.bytes);
+        continue;
+      }
+      const size_t bytes = message.bytes.size();
+      if (inbox_.inputs.size() >= options_.max_inbox ||
+          inbox_.bytes + bytes > options_.max_inbox_bytes || ReplicaId{message.from}.node() != node) {
+        ++inbox_.dropped;
+        continue;
+      }
+      inbox_.bytes += bytes;
+      auto shared = std::make_shared<PeerMessage>(std::move(message));  // std::function copies
+      inbox_.inputs.push_back({{shared->group}, 0, bytes, [this, shared](RaftReplica& replica, Outbox& out) {
+                                 turn_mutex_.AssertHeld();
+                                 if (!replica.Step(std::move(*shared), out)) ++done_.dropped;
+                               }});
+    }
   }
+  deps_.wake();
 }
 
 void Host::ReportUnreachable(WorkerId node) {
   {
     const absl::MutexLock lock(&inbox_mutex_);
-    if (std::find(unreachable_.begin(), unreachable_.end(), node) == unreachable_.end()) {
-      unreachable_.push_back(node);
-    }
+    std::vector<WorkerId>& nodes = inbox_.unreachable;
+    if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) nodes.push_back(node);
   }
   deps_.wake();
 }
@@ -239,20 +332,36 @@ void Host::ReportUnreachable(WorkerId node) {
 void Host::Tick() {
   {
     const absl::MutexLock lock(&inbox_mutex_);
-    ++ticks_;
+    ++inbox_.ticks;
   }
   deps_.wake();
 }
 
+void Host::SetDiskRoom(DiskRoom room) {
+  const absl::MutexLock lock(&inbox_mutex_);
+  inbox_.room = room;  // taken with the next turn
+}
+
 void Host::ChangeMembership(GroupId group, ReplicaId replica, consensus::ChangeKind kind,
                             std::function<void(absl::Status)> done) {
-  auto call = std::make_shared<std::function<void(absl::Status)>>(std::move(done));
-  const bool known = View(group).known;
-  const bool posted = known && Post(group, 0, [replica, kind, call](RaftReplica& target, Outbox&) {
-    target.ChangeMembership(replica, kind, std::move(*call));
+  // A change that never gets to the raft thread is answered like a proposal.
+  auto call = std::make_shared<PendingCall>("", [done = std::move(done)](const absl::StatusOr<uint64_t>& result) {
+    done(result.status());
   });
-  if (!posted) (*call)(known ? ResourceExhausted("the node's consensus inbox is full")
-                             : NotFound("group {} is not on this node", group.value));
+  const bool known = View(group).known;
+  const bool posted = known && Post(group, [replica, kind, call](RaftReplica& target, Outbox&) {
+    target.ChangeMembership(replica, kind, [answer = call->Take()](const absl::Status& status) {
+      if (status.ok()) {
+        answer(uint64_t{0});
+      } else {
+        answer(status);
+      }
+    });
+  });
+  if (!posted) {
+    call->Take()(known ? ResourceExhausted("the node's consensus inbox is full")
+                       : NotFound("group {} is not on this node", group.value));
+  }
 }
 
 GroupView Host::View(GroupId group) const {
@@ -261,23 +370,79 @@ GroupView Host::View(GroupId group) const {
   return found == views_.end() ? GroupView() : found->second->view();
 }
 
-void Host::RunInputs(std::vector<Waiting> inputs, uint64_t ticks, std::set<uint64_t>& touched) {
+std::vector<GroupId> Host::Groups() const {
+  const absl::MutexLock lock(&views_mutex_);
+  std::vector<GroupId> ids;
+  for (const auto& [id, replica] : views_) ids.push_back({id});
+  return ids;
+}
+
+RaftHostStats Host::stats() const {
+  const absl::MutexLock lock(&inbox_mutex_);
+  return stats_;
+}
+
+// Which nodes live, and whom that wakes.
+void Host::LookAround(const Inbox& inbox, std::set<uint64_t>& touched) {
+  turn_mutex_.AssertHeld();
+  if (inbox.room) nodes_.set_own_room(*inbox.room);
+  const auto wake_for = [&](WorkerId node, uint32_t silent_ticks) {
+    turn_mutex_.AssertHeld();
+    for (auto& [id, attached] : groups_) {
+      attached.replica->WakeFor(node, silent_ticks);
+      touched.insert(id);
+    }
+  };
+  for (const auto& [node, alive] : inbox.heard) {
+    nodes_.Heard(node);
+    if (!alive.empty() && nodes_.HeardAlive(node, alive)) wake_for(node, 0);
+  }
+  for (const WorkerId node : inbox.unreachable) {
+    for (auto& [id, attached] : groups_) attached.replica->ReportUnreachable(node);
+  }
+  if (inbox.ticks == 0) return;
+  for (const WorkerId node : nodes_.Tick()) wake_for(node, options_.silence_ticks);
+}
+
+// A host that was held up does not make up for lost ticks: silence of its own is no sign of others' death.
+void Host::TickAll(std::set<uint64_t>& touched, Outbox& out) {
+  turn_mutex_.AssertHeld();
+  for (auto& [id, attached] : groups_) {
+    if (attached.replica->quiet()) continue;
+    attached.replica->Tick(out);
+    touched.insert(id);
+  }
+  if (++host_ticks_ % options_.alive_ticks != 0) return;
+  std::set<WorkerId> others;
+  for (const auto& [id, attached] : groups_) {
+    for (const auto* ids : {&attached.replica->membership().voters, &attached.replica->membership().learners}) {
+      for (const uint64_t replica : *ids) others.insert(ReplicaId{replica}.node());
+    }
+  }
+  others.erase(options_.node);
+  PeerMessage alive;
+  alive.type = kAliveMessage;
+  alive.bytes = nodes_.AliveBody();
+  for (const WorkerId node : others) out[node].push_back(alive);
+  CountStats();
+}
+
+void Host::RunInputs(Inbox inbox, std::set<uint64_t>& touched) {
   turn_mutex_.AssertHeld();
   Outbox out;
-  for (Waiting& waiting : inputs) {
+  LookAround(inbox, touched);
+  done_.dropped += inbox.dropped;
+  for (Waiting& waiting : inbox.inputs) {
     const auto found = groups_.find(waiting.group.value);
-    if (found == groups_.end()) continue;
+    if (found == groups_.end()) {
+      ++done_.dropped;
+      continue;
+    }
     if (waiting.incarnation != 0 && waiting.incarnation != found->second.incarnation) continue;
     waiting.input(*found->second.replica, out);
     touched.insert(waiting.group.value);
   }
-  // A host that was held up does not make up for lost ticks: silence of its own is no sign of others' death.
-  if (ticks > 0) {
-    for (auto& [id, attached] : groups_) {
-      attached.replica->Tick();
-      touched.insert(id);
-    }
-  }
+  if (inbox.ticks > 0) TickAll(touched, out);
   for (const uint64_t id : touched) groups_.at(id).replica->FlushInputs();
   Send(out);
 }
@@ -304,11 +469,17 @@ bool Host::Round(const std::set<uint64_t>& touched) {
   for (auto& [replica, ready] : pending) {
     if (ready.state.empty()) continue;
     appends.push_back({.group = replica->group(), .entries = &ready.entries, .hard_state = ready.state});
+    done_.entries += ready.entries.size();
   }
-  const absl::Status written = appends.empty() ? absl::OkStatus() : deps_.logs->Append(appends);
-  if (!written.ok()) {
-    Fatal(written);
-    return false;
+  if (!appends.empty()) {
+    if (deps_.before_write) deps_.before_write();
+    const absl::Status written = deps_.logs->Append(appends);
+    if (deps_.after_write) deps_.after_write();
+    ++done_.writes;
+    if (!written.ok()) {
+      Fatal(written);
+      return false;
+    }
   }
   for (auto& [replica, ready] : pending) {
     const absl::Status status = replica->FinishReady(scratch_, ready, out);
@@ -324,8 +495,11 @@ void Host::Quarantine(RaftReplica& replica, const absl::Status& status) {
 }
 
 void Host::Send(Outbox& out) {
+  turn_mutex_.AssertHeld();
   for (auto& [node, messages] : std::exchange(out, {})) {
-    deps_.transport->Send(node, std::move(messages));
+    ++done_.frames;
+    done_.messages += messages.size();
+    deps_.transport->Send(node.value, std::move(messages));
   }
 }
 
@@ -338,29 +512,34 @@ void Host::Fatal(const absl::Status& status) {
   deps_.on_fatal(status);
 }
 
+void Host::CountStats() {
+  turn_mutex_.AssertHeld();
+  RaftHostStats now = done_;
+  for (const auto& [id, attached] : groups_) {
+    ++now.groups;
+    if (attached.replica->quiet()) ++now.quiet;
+    if (attached.replica->leads()) ++now.leaders;
+  }
+  const absl::MutexLock lock(&inbox_mutex_);
+  stats_ = now;
+}
+
 bool Host::Turn() {
+  Inbox inbox;  // outlives the lock: what is dropped of it calls back
   const absl::MutexLock lock(&turn_mutex_);
-  if (stopped_) return false;
-  std::vector<Waiting> inputs;
-  std::vector<WorkerId> unreachable;
-  uint64_t ticks = 0;
   {
     const absl::MutexLock inbox_lock(&inbox_mutex_);
-    inputs.swap(inbox_);
-    unreachable.swap(unreachable_);
-    std::swap(ticks, ticks_);
+    std::swap(inbox, inbox_);
   }
-  for (const WorkerId node : unreachable) {
-    for (auto& [id, attached] : groups_) attached.replica->ReportUnreachable(node);
-  }
-  bool worked = !inputs.empty() || ticks > 0;
+  if (stopped_) return false;
+  const bool worked = !inbox.inputs.empty() || inbox.ticks > 0 || !inbox.heard.empty();
   std::set<uint64_t> touched;
-  RunInputs(std::move(inputs), ticks, touched);
+  RunInputs(std::move(inbox), touched);
   int rounds = 0;
   while (rounds < kMaxRounds && !stopped_ && Round(touched)) ++rounds;
   if (rounds == kMaxRounds) {
     // More may be ready; an input for each group brings it into the next turn.
-    for (const uint64_t id : touched) Post({id}, groups_.at(id).incarnation, [](RaftReplica&, Outbox&) {});
+    for (const uint64_t id : touched) PostOwn({id}, groups_.at(id).incarnation, [](RaftReplica&, Outbox&) {});
   }
   return worked || rounds > 0;
 }
@@ -370,6 +549,7 @@ bool Host::Turn() {
 std::unique_ptr<RaftHost> RaftHost::Create(const RaftHostOptions& options, const RaftHostDeps& deps) {
   CHECK(deps.logs != nullptr && deps.transport != nullptr && deps.apply_executor != nullptr);
   CHECK(deps.wake != nullptr && deps.on_fatal != nullptr);
+  CHECK_NE(options.node.value, uint64_t{0});
   return std::make_unique<Host>(options, deps);
 }
 

@@ -13,14 +13,19 @@ namespace {
 
 using consensus::EntryKind;
 
-// A snapshot that brought no progress for this long (20 ms ticks: 5 to 10 s) is offered again: its message or the news of its
-// failure may be lost. A receiver that is still fetching ignores the new offer.
-constexpr uint64_t kSnapshotPatienceTicks = 250;
-
 uint64_t CommandBytes(const std::vector<Entry>& entries) {
   uint64_t bytes = 0;
   for (const Entry& entry : entries) bytes += entry.command.size();
   return bytes;
+}
+
+// What the state machine sees of an entry.
+void StripKind(Entry& entry) {
+  if (KindOf(entry.command) == EntryKind::kNormal) {
+    entry.command.erase(0, 1);
+  } else {
+    entry.command.clear();
+  }
 }
 
 }  // namespace
@@ -31,7 +36,8 @@ RaftReplica::RaftReplica(const RaftGroupStart& start, const RaftHostOptions& opt
       options_(options),
       deps_(deps),
       hooks_(std::move(hooks)),
-      apply_(*deps.apply_executor) {}
+      apply_(*deps.apply_executor),
+      lacks_state_(start.lacks_state) {}
 
 RaftReplica::~RaftReplica() { FailAll(absl::UnavailableError("the replica stops")); }
 
@@ -69,27 +75,50 @@ absl::StatusOr<RaftState> RaftReplica::LoadState() {
 
 absl::Status RaftReplica::Start() {
   ASSIGN_OR_RETURN(RaftState state, LoadState());
+  const uint64_t first = deps_.logs->Extent(start_.group).first_index;
+  uint64_t applied = std::max(start_.applied_index, start_.applier->stored_index());
+  if (lacks_state_) {
+    // A log that is there from its beginning makes up for a lost state.
+    lacks_state_ = first > 1;
+    applied = lacks_state_ ? std::max(first - 1, state.memberships.front().index) : 0;
+  } else if (start_.applied_index + 1 < first) {
+    return OutOfRange("the state is at {}, the log begins at {}", start_.applied_index, first);
+  }
   log_ = std::make_unique<RaftLogView>(
-      start_.group, *deps_.logs, std::move(state), start_.applied_index,
+      start_.group, *deps_.logs, std::move(state), applied,
       [this](uint64_t min_index, ReplicaId to) { return MakeSnapshot(min_index, to); });
-  if (start_.applied_index > log_->last_index()) {
-    return DataLoss("the store is at {}, the log ends at {}", start_.applied_index,
-                    log_->last_index());
+  if (applied > log_->last_index()) {
+    return DataLoss("the state is at {}, the log ends at {}", applied, log_->last_index());
   }
   ++log_->state().starts;
   RETURN_IF_ERROR(WriteState());
   const consensus::RaftConfig config{
       .id = start_.replica.value,
-      .applied = start_.applied_index,
+      .applied = applied,
       .election_ticks = options_.election_ticks,
       .heartbeat_ticks = options_.heartbeat_ticks,
       .min_election_ticks = options_.election_ticks,
       .max_election_ticks = options_.max_election_ticks,
-      .election_seed =
-          options_.seed == 0 ? 0 : Mix64(options_.seed ^ start_.replica.value ^ start_.group.value) | 1};
+      .election_seed = options_.seed == 0
+                           ? 0
+                           : Mix64(options_.seed ^ start_.replica.value ^ start_.group.value) | 1};
   ASSIGN_OR_RETURN(raft_, consensus::RaftGroup::Create(config, *log_));
-  handed_ = start_.applied_index;
+  handed_ = applied_ = applied;
   RefreshView(/*with_progress=*/false);
+  return absl::OkStatus();
+}
+
+absl::Status RaftReplica::Replay() {
+  if (lacks_state_) return absl::OkStatus();
+  for (uint64_t next = start_.applied_index + 1; next <= handed_;) {
+    ASSIGN_OR_RETURN(std::vector<Entry> entries,
+                     deps_.logs->Read(start_.group, {.first = next,
+                                                     .last = handed_,
+                                                     .max_bytes = kLogReplayChunkBytes}));
+    next = entries.back().index + 1;
+    for (Entry& entry : entries) StripKind(entry);
+    start_.applier->Apply(std::move(entries));
+  }
   return absl::OkStatus();
 }
 
@@ -98,9 +127,15 @@ absl::Status RaftReplica::WriteState() {
   return deps_.logs->Append({{.group = start_.group, .entries = nullptr, .hard_state = encoded}});
 }
 
-void RaftReplica::Tick() {
+void RaftReplica::Tick(Outbox& out) {
   ++ticks_;
-  raft_->Tick().IgnoreError();  // a failure quarantines the group, which TakeReady then reports
+  ++idle_ticks_;
+  if (lacks_state_) {
+    // It must not lead, so it must not grow impatient.
+    if (!fetching_ && ticks_ % options_.heartbeat_ticks == 0) raft_->RequestSnapshot().IgnoreError();
+  } else {
+    raft_->Tick().IgnoreError();  // a failure quarantines the group, which TakeReady then reports
+  }
   for (auto it = reads_.begin(); it != reads_.end();) {
     if (ticks_ - it->second.asked_tick < options_.read_retry_ticks) {
       ++it;
@@ -109,72 +144,77 @@ void RaftReplica::Tick() {
     for (ProposeCallback& done : it->second.callbacks) queued_reads_.push_back(std::move(done));
     it = reads_.erase(it);
   }
+  FailLostProposals();
   if (ticks_ % options_.heartbeat_ticks == 0) RefreshView(/*with_progress=*/true);
   if (!change_ && ticks_ % kSnapshotPatienceTicks == 0) GiveUpSnapshots();
+  GoQuietIfIdle(out);
 }
 
-// A peer that was sent a snapshot and made no progress since the last call is tried again.
-void RaftReplica::GiveUpSnapshots() {
-  const auto progress = raft_->progress();
-  if (!progress.ok()) return;
-  std::map<uint64_t, uint64_t> sent;
-  for (const consensus::PeerProgress& peer : *progress) {
-    if (peer.pending_snapshot == 0) continue;
-    const auto before = snapshots_sent_.find(peer.id);
-    if (before != snapshots_sent_.end() && before->second == peer.pending_snapshot) {
-      raft_->ReportSnapshot(peer.id, /*delivered=*/false).IgnoreError();
-    } else {
-      sent[peer.id] = peer.pending_snapshot;
-    }
+// What a leader proposed before it lost its office is settled by what is committed next. When nothing is, because this node is
+// cut off, its callers are told after a while that the outcome is open.
+void RaftReplica::FailLostProposals() {
+  if (leads_ || proposals_.empty()) {
+    lost_leadership_tick_ = 0;
+    return;
   }
-  snapshots_sent_ = std::move(sent);
+  if (lost_leadership_tick_ == 0) lost_leadership_tick_ = ticks_;
+  if (ticks_ - lost_leadership_tick_ < options_.election_ticks / 2) return;
+  const absl::Status lost = Unavailable(
+      "group {}: leadership moved; the write may or may not be applied", start_.group.value);
+  for (Proposal& proposal : std::exchange(proposals_, {})) proposal.done(lost);
 }
 
-void RaftReplica::Step(PeerMessage message) {
-  if (message.to != start_.replica) return;
-  if (message.type == kSnapshotFailedMessage) {
-    raft_->ReportSnapshot(message.from.value, /*delivered=*/false).IgnoreError();
-    return;
+bool RaftReplica::Step(PeerMessage message, Outbox& out) {
+  if (message.to != start_.replica.value || !problem_.ok()) return false;
+  if (message.type == kQuietMessage) {
+    TakeQuiet(message, out);
+    return true;
   }
-  if (message.type != consensus::kSnapshotMessage) {
-    raft_->Step(message.bytes).IgnoreError();
-    return;
+  if (message.type != consensus::kHeartbeatMessage &&
+      message.type != consensus::kHeartbeatResponseMessage) {
+    idle_ticks_ = 0;
   }
-  if (start_.snapshots == nullptr || fetching_) return;  // one at a time; the leader asks again
-  fetching_ = true;
-  const WorkerId from = message.from.node();
-  const std::string token = message.snapshot_token;
-  start_.snapshots->Fetch(from, token,
-                          [hook = hooks_.fetched, message = std::move(message)](absl::Status status) {
-                            hook(message, std::move(status));
-                          });
-}
-
-void RaftReplica::SnapshotFetched(const PeerMessage& message, const absl::Status& status,
-                                  Outbox& out) {
-  fetching_ = false;
-  if (status.ok()) {
-    raft_->Step(message.bytes).IgnoreError();
-    return;
+  // Late answers to the last heartbeats are no reason to wake.
+  if (quiet_ && message.type != consensus::kHeartbeatResponseMessage) Wake();
+  switch (message.type) {
+    case kWakeMessage:
+      return true;
+    case kSnapshotFailedMessage:
+      raft_->ReportSnapshot(message.from, /*delivered=*/false).IgnoreError();
+      return true;
+    case consensus::kAppendMessage:
+      if (hooks_.nodes->own_room() == DiskRoom::kFull) return false;
+      break;
+    case consensus::kTimeoutNowMessage:
+      if (lacks_state_) return false;
+      break;
+    case consensus::kSnapshotMessage:
+      FetchSnapshot(std::move(message));
+      return true;
+    default:
+      break;
   }
-  out[message.from.node()].push_back({.group = start_.group,
-                                      .from = start_.replica,
-                                      .to = message.from,
-                                      .type = kSnapshotFailedMessage,
-                                      .bytes = {},
-                                      .snapshot_token = {}});
+  return raft_->Step(message.bytes).ok();
 }
 
 void RaftReplica::QueueProposal(std::string command, ProposeCallback done) {
+  if (hooks_.nodes->own_room() == DiskRoom::kFull) {
+    done(ResourceExhausted("group {}: the disk of this node's log is full", start_.group.value));
+    return;
+  }
   if (unapplied_bytes_.load(std::memory_order_relaxed) > kMaxUnappliedBytes) {
     done(ResourceExhausted("group {}: {} bytes committed and not yet applied", start_.group.value,
                            unapplied_bytes_.load()));
     return;
   }
+  Wake();
   queued_.emplace_back(std::move(command), std::move(done));
 }
 
-void RaftReplica::QueueRead(ProposeCallback done) { queued_reads_.push_back(std::move(done)); }
+void RaftReplica::QueueRead(ProposeCallback done) {
+  Wake();
+  queued_reads_.push_back(std::move(done));
+}
 
 void RaftReplica::ChangeMembership(ReplicaId replica, consensus::ChangeKind kind,
                                    std::function<void(absl::Status)> done) {
@@ -182,6 +222,7 @@ void RaftReplica::ChangeMembership(ReplicaId replica, consensus::ChangeKind kind
     done(FailedPrecondition("group {}: another membership change is under way", start_.group.value));
     return;
   }
+  Wake();
   const absl::Status status = raft_->ProposeMembershipChange(replica.value, kind, "");
   const auto after = raft_->status();
   if (!status.ok() || !after.ok()) {
@@ -192,21 +233,27 @@ void RaftReplica::ChangeMembership(ReplicaId replica, consensus::ChangeKind kind
 }
 
 void RaftReplica::TransferLeadership(ReplicaId to) {
+  Wake();
   raft_->TransferLeadership(to.value).IgnoreError();
 }
 
-void RaftReplica::Campaign() { raft_->Campaign().IgnoreError(); }
+void RaftReplica::Campaign() {
+  Wake();
+  if (!lacks_state_) raft_->Campaign().IgnoreError();
+}
 
 void RaftReplica::ReportUnreachable(WorkerId node) {
-  for (const uint64_t id : log_->state().current().voters) {
-    if (ReplicaId{id}.node() == node) raft_->ReportUnreachable(id).IgnoreError();
-  }
-  for (const uint64_t id : log_->state().current().learners) {
-    if (ReplicaId{id}.node() == node) raft_->ReportUnreachable(id).IgnoreError();
+  for (const auto* ids : {&membership().voters, &membership().learners}) {
+    for (const uint64_t id : *ids) {
+      if (ReplicaId{id}.node() == node) raft_->ReportUnreachable(id).IgnoreError();
+    }
   }
 }
 
-void RaftReplica::Applied(uint64_t index) { raft_->AdvanceApplied(index).IgnoreError(); }
+void RaftReplica::Applied(uint64_t index) {
+  applied_ = std::max(applied_, index);
+  raft_->AdvanceApplied(index).IgnoreError();
+}
 
 void RaftReplica::FlushInputs() {
   if (!problem_.ok()) {
@@ -220,7 +267,10 @@ void RaftReplica::FlushInputs() {
     const auto after = raft_->status();
     for (size_t i = 0; i < queued_.size(); ++i) {
       if (!status.ok() || !after.ok()) {
-        queued_[i].second(status.ok() ? after.status() : status);
+        // Busy with a snapshot is no reason not to try again elsewhere.
+        queued_[i].second(absl::IsFailedPrecondition(status) ? absl::UnavailableError(status.message())
+                          : status.ok()                      ? after.status()
+                                                             : status);
         continue;
       }
       proposals_.push_back({.term = after->term,
@@ -236,6 +286,11 @@ void RaftReplica::FlushInputs() {
 // question of an earlier life must not answer one of this life.
 void RaftReplica::AskForReads() {
   if (queued_reads_.empty()) return;
+  if (installing_ || lacks_state_) {
+    const absl::Status none = Unavailable("group {}: this replica waits for a copy", start_.group.value);
+    for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(none);
+    return;
+  }
   const auto status = raft_->status();
   if (!status.ok() || status->leader == 0) {
     if (ticks_ == 0) return;  // a group that just started hears of its leader soon
@@ -248,27 +303,14 @@ void RaftReplica::AskForReads() {
   reads_[context] = {std::exchange(queued_reads_, {}), ticks_};
 }
 
-absl::StatusOr<consensus::SnapshotDescriptor> RaftReplica::MakeSnapshot(uint64_t min_index,
-                                                                        ReplicaId to) {
-  if (start_.snapshots == nullptr) return absl::UnavailableError("no snapshots are made here");
-  ASSIGN_OR_RETURN(SnapshotHandler::Offer offer, start_.snapshots->MakeOffer(min_index));
-  const absl::StatusOr<uint64_t> term = log_->Term(offer.index);
-  if (!term.ok()) return Unavailable("the log no longer knows entry {}", offer.index);
-  const consensus::Membership* membership = log_->state().MembershipAsOf(offer.index);
-  if (membership == nullptr) return absl::UnavailableError("the membership there is forgotten");
-  offers_[to.value] = offer.token;
-  return consensus::SnapshotDescriptor{offer.index, *term, *membership, offer.token};
-}
-
 void RaftReplica::Address(const consensus::OutMessage& message, Outbox& out) {
   const ReplicaId to{message.to};
-  PeerMessage addressed{.group = start_.group,
-                        .from = start_.replica,
-                        .to = to,
-                        .type = message.type,
-                        .bytes = std::string(message.bytes),
-                        .snapshot_token = {}};
-  if (message.type == consensus::kSnapshotMessage) addressed.snapshot_token = offers_[message.to];
+  PeerMessage addressed = OwnMessage(to, message.type);
+  addressed.bytes = std::string(message.bytes);
+  if (message.type == consensus::kSnapshotMessage) {
+    addressed.snapshot_token = offers_[message.to].token;
+    addressed.snapshot_index = offers_[message.to].index;
+  }
   out[to.node()].push_back(std::move(addressed));
 }
 
@@ -298,20 +340,6 @@ absl::Status RaftReplica::TakeReady(consensus::Scratch& scratch, PendingReady& p
   return absl::OkStatus();
 }
 
-absl::Status RaftReplica::InstallSnapshot(const consensus::SnapshotDescriptor& snapshot) {
-  apply_.Drain();
-  RaftState& state = log_->state();
-  state.installing = RaftState::Installing{{snapshot.index, snapshot.membership}, snapshot.term};
-  RETURN_IF_ERROR(WriteState());
-  RETURN_IF_ERROR(start_.snapshots->Install(snapshot.data, snapshot.index));
-  RETURN_IF_ERROR(deps_.logs->Restart(start_.group, snapshot.index, snapshot.term));
-  state.memberships = {state.installing->at};
-  state.installing.reset();
-  RETURN_IF_ERROR(WriteState());
-  handed_ = snapshot.index;
-  return absl::OkStatus();
-}
-
 // Takes committed membership changes into the engine and onto disk, before anything after them is applied.
 absl::Status RaftReplica::ApplyMemberships(consensus::Scratch& scratch, PendingReady& pending) {
   bool changed = false;
@@ -328,7 +356,11 @@ absl::Status RaftReplica::ApplyMemberships(consensus::Scratch& scratch, PendingR
 
 absl::Status RaftReplica::FinishReady(consensus::Scratch& scratch, PendingReady& pending,
                                       Outbox& out) {
-  if (pending.snapshot) RETURN_IF_ERROR(InstallSnapshot(*pending.snapshot));
+  if (pending.snapshot) return BeginInstall(std::move(pending));
+  return Finish(scratch, pending, out);
+}
+
+absl::Status RaftReplica::Finish(consensus::Scratch& scratch, PendingReady& pending, Outbox& out) {
   RETURN_IF_ERROR(raft_->AdvanceAppend());
   RETURN_IF_ERROR(raft_->OnPersisted(pending.number));
   if (pending.snapshot) RETURN_IF_ERROR(raft_->AdvanceApplied(pending.snapshot->index));
@@ -336,9 +368,10 @@ absl::Status RaftReplica::FinishReady(consensus::Scratch& scratch, PendingReady&
     pending.persisted[i].bytes = pending.persisted_bytes[i];
     Address(pending.persisted[i], out);
   }
+  if (!pending.entries.empty() || !pending.committed.empty()) idle_ticks_ = 0;
   RETURN_IF_ERROR(ApplyMemberships(scratch, pending));
   SettleProposals(pending.committed);
-  HandToApplier(std::move(pending.committed));
+  RETURN_IF_ERROR(HandToApplier(std::move(pending.committed)));
   AnswerReads(pending.reads);
   RefreshView(/*with_progress=*/false);
   return absl::OkStatus();
@@ -372,20 +405,19 @@ void RaftReplica::SettleProposals(const std::vector<Entry>& committed) {
   }
 }
 
-void RaftReplica::HandToApplier(std::vector<Entry> committed) {
-  if (committed.empty()) return;
+absl::Status RaftReplica::HandToApplier(std::vector<Entry> committed) {
+  if (committed.empty()) return absl::OkStatus();
   CHECK_EQ(committed.front().index, handed_ + 1);
   handed_ = committed.back().index;
   handed_term_ = committed.back().term;
+  if (lacks_state_) {
+    // There is nothing to apply them to; the copy to come has them.
+    applied_ = handed_;
+    return raft_->AdvanceApplied(handed_);
+  }
   const uint64_t bytes = CommandBytes(committed);
   unapplied_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  for (Entry& entry : committed) {
-    if (KindOf(entry.command) == EntryKind::kNormal) {
-      entry.command.erase(0, 1);
-    } else {
-      entry.command.clear();
-    }
-  }
+  for (Entry& entry : committed) StripKind(entry);
   auto batch = std::make_shared<std::vector<Entry>>(std::move(committed));  // std::function copies
   apply_.Schedule([this, batch, bytes] {
     const uint64_t last = batch->back().index;
@@ -393,6 +425,7 @@ void RaftReplica::HandToApplier(std::vector<Entry> committed) {
     unapplied_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
     hooks_.applied(last);
   });
+  return absl::OkStatus();
 }
 
 void RaftReplica::AnswerReads(std::vector<PendingReady::Read>& reads) {
@@ -428,16 +461,6 @@ void RaftReplica::FailAll(const absl::Status& status) {
   if (change_) std::exchange(change_, std::nullopt)->done(status);
 }
 
-void RaftReplica::SetLogMarks(uint64_t needed, uint64_t wished) {
-  log_->state().PruneBelow(needed);
-  const uint64_t end = log_->last_index() + 1;
-  uint64_t below = std::min({needed, wished, handed_}) + 1;
-  const absl::StatusOr<uint64_t> bytes = deps_.logs->BytesFrom(start_.group, std::min(below, end));
-  if (bytes.ok() && *bytes > options_.group_log_bytes) below = std::min(needed, handed_) + 1;
-  const absl::Status status = deps_.logs->CutBefore(start_.group, std::min(below, end));
-  if (!status.ok()) deps_.on_fatal(Annotate(status, "cutting the log"));
-}
-
 void RaftReplica::RefreshView(bool with_progress) {
   const absl::StatusOr<consensus::Status> status =
       problem_.ok() ? raft_->status() : absl::StatusOr<consensus::Status>(problem_);
@@ -446,6 +469,8 @@ void RaftReplica::RefreshView(bool with_progress) {
   next.replica = start_.replica;
   next.membership = log_->state().current();
   next.quarantined = !status.ok();
+  next.quiet = quiet_;
+  next.lacks_state = lacks_state_;
   next.problem = MessageOf(status.status());
   if (status.ok()) {
     next.leader = {status->leader};
@@ -454,8 +479,9 @@ void RaftReplica::RefreshView(bool with_progress) {
     next.is_leader = status->role == consensus::Role::kLeader;
     const bool lone = next.is_leader && next.membership.voters.size() == 1 &&
                       next.membership.outgoing_voters.empty() && handed_term_ == status->term;
-    committed_.store(status->commit, std::memory_order_release);
-    lone_commit_.store(lone ? handed_ : 0, std::memory_order_release);
+    counters_->committed.store(status->commit, std::memory_order_release);
+    counters_->lone_commit.store(lone ? handed_ : 0, std::memory_order_release);
+    counters_->nearly_full.store(!EnoughRoom(next), std::memory_order_relaxed);
     if (with_progress && next.is_leader) {
       auto progress = raft_->progress();
       if (progress.ok()) next.progress = *std::move(progress);
@@ -464,11 +490,24 @@ void RaftReplica::RefreshView(bool with_progress) {
   if (next.quarantined) {
     problem_ = status.status();
     FailAll(problem_);
-    lone_commit_.store(0, std::memory_order_release);
+    counters_->lone_commit.store(0, std::memory_order_release);
   }
+  leads_ = next.is_leader;
   const absl::MutexLock lock(&mutex_);
   if (!with_progress && next.is_leader) next.progress = std::move(view_.progress);
   view_ = std::move(next);
+}
+
+// Whether a majority of the voters, this one among them, has room on its disk.
+bool RaftReplica::EnoughRoom(const GroupView& view) const {
+  if (hooks_.nodes->own_room() != DiskRoom::kPlenty) return false;
+  size_t with_room = 0;
+  for (const uint64_t id : view.membership.voters) {
+    const WorkerId node = ReplicaId{id}.node();
+    const DiskRoom room = node == options_.node ? DiskRoom::kPlenty : hooks_.nodes->RoomOf(node);
+    if (room == DiskRoom::kPlenty) ++with_room;
+  }
+  return with_room * 2 > view.membership.voters.size();
 }
 
 GroupView RaftReplica::view() const {

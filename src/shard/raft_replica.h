@@ -14,15 +14,23 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "shard/peer_nodes.h"
 #include "shard/raft_host.h"
 #include "shard/raft_log_view.h"
 
 namespace vectron::shard {
 
+// A snapshot that brought no progress for this long (20 ms ticks: 5 to 10 s) is offered again: its message or the news of its
+// failure may be lost. A receiver that is still fetching ignores the new offer.
+inline constexpr uint64_t kSnapshotPatienceTicks = 250;
+
 using ProposeCallback = std::function<void(absl::StatusOr<uint64_t>)>;
 
-// Type of a host's own message: the receiver of a snapshot could not bring its files.
-inline constexpr uint32_t kSnapshotFailedMessage = 1'000;
+// Types of hosts' own messages, beside the engine's.
+inline constexpr uint32_t kSnapshotFailedMessage = 1'000;  // the receiver of a snapshot could not bring its files
+inline constexpr uint32_t kQuietMessage = 1'001;  // a leader goes quiet: u64 term, u64 commit
+inline constexpr uint32_t kWakeMessage = 1'002;   // the receiver must not be quiet
+inline constexpr uint32_t kAliveMessage = 1'003;  // from host to host, group 0: peer_nodes.h
 
 // Messages of one turn, by node.
 using Outbox = std::map<WorkerId, std::vector<PeerMessage>>;
@@ -43,6 +51,14 @@ struct PendingReady {
   std::string state;               // encoded RaftState to write; "" when it need not be
 };
 
+// What a Replicator reads without a turn; it may outlive its replica.
+struct ReplicaCounters {
+  // The committed index when this replica is the only voter and leads, else 0: reads need no round then.
+  std::atomic<uint64_t> lone_commit{0};
+  std::atomic<uint64_t> committed{0};
+  std::atomic<bool> nearly_full{false};  // too few voters have room on their disks
+};
+
 class RaftReplica {
  public:
   struct Hooks {
@@ -50,6 +66,9 @@ class RaftReplica {
     std::function<void(uint64_t index)> applied;
     // From anywhere: the files for a snapshot message are here, or not.
     std::function<void(PeerMessage message, absl::Status status)> fetched;
+    // From the apply executor: the state machine took over a snapshot, or could not.
+    std::function<void(absl::Status status)> installed;
+    const PeerNodes* nodes = nullptr;  // outlives the replica; asked on the raft thread
   };
 
   static absl::StatusOr<std::unique_ptr<RaftReplica>> Create(const RaftGroupStart& start,
@@ -57,9 +76,13 @@ class RaftReplica {
                                                              const RaftHostDeps& deps, Hooks hooks);
   ~RaftReplica();
 
+  // Hands the applier what its durable state holds but its volatile one lacks. Once, before the first input; in the caller.
+  absl::Status Replay();
+
   // --- inputs ---
-  void Tick();
-  void Step(PeerMessage message);
+  void Tick(Outbox& out);
+  // False: dropped.
+  bool Step(PeerMessage message, Outbox& out);
   void SnapshotFetched(const PeerMessage& message, const absl::Status& status, Outbox& out);
   void QueueProposal(std::string command, ProposeCallback done);
   void QueueRead(ProposeCallback done);
@@ -69,15 +92,21 @@ class RaftReplica {
   void Campaign();
   void ReportUnreachable(WorkerId node);
   void Applied(uint64_t index);
+  // The node was silent for so many ticks, or lives anew: a quiet group that has a replica there wakes, and counts the silence.
+  void WakeFor(WorkerId node, uint32_t silent_ticks);
+  // Tells the others that this replica leaves its node, so that none waits quietly for it.
+  void SayGoodbye(Outbox& out) const;
   // Proposes what was queued as one batch and asks for the reads that wait; once per turn.
   void FlushInputs();
 
   // --- outputs ---
-  bool HasReady() const { return problem_.ok() && raft_->HasReady(); }
+  bool HasReady() const { return problem_.ok() && !installing_ && raft_->HasReady(); }
   // After an error here or in FinishReady the group must be quarantined.
   absl::Status TakeReady(consensus::Scratch& scratch, PendingReady& pending, Outbox& out);
-  // After the write. Appends what may be sent now.
+  // After the write. Appends what may be sent now. With a snapshot it begins the installation, which ends by Hooks::installed and
+  // FinishInstall; until then the replica takes no part.
   absl::Status FinishReady(consensus::Scratch& scratch, PendingReady& pending, Outbox& out);
+  absl::Status FinishInstall(const absl::Status& installed, consensus::Scratch& scratch, Outbox& out);
   // Takes no more part: what it would do next cannot be trusted. It starts again from disk with the process.
   void Quarantine(const absl::Status& status);
   // Fails everything that waits.
@@ -87,12 +116,13 @@ class RaftReplica {
   GroupId group() const { return start_.group; }
   void SetLogMarks(uint64_t needed, uint64_t wished);
   void RefreshView(bool with_progress);
+  bool quiet() const { return quiet_; }
+  bool leads() const { return leads_; }
+  const consensus::Membership& membership() const { return log_->state().current(); }
 
   // --- any thread ---
   GroupView view() const;
-  // The committed index when this replica is the only voter and leads, else 0: reads need no round then.
-  uint64_t lone_commit() const { return lone_commit_.load(std::memory_order_acquire); }
-  uint64_t committed() const { return committed_.load(std::memory_order_acquire); }
+  const std::shared_ptr<ReplicaCounters>& counters() const { return counters_; }
 
  private:
   struct Proposal {
@@ -109,20 +139,36 @@ class RaftReplica {
     uint64_t term = 0;
     std::function<void(absl::Status)> done;
   };
+  struct SentOffer {
+    std::string token;
+    uint64_t index = 0;
+    uint64_t tick = 0;
+  };
 
   RaftReplica(const RaftGroupStart& start, const RaftHostOptions& options, const RaftHostDeps& deps,
               Hooks hooks);
   absl::Status Start();
   absl::StatusOr<RaftState> LoadState();
   absl::StatusOr<consensus::SnapshotDescriptor> MakeSnapshot(uint64_t min_index, ReplicaId to);
-  absl::Status InstallSnapshot(const consensus::SnapshotDescriptor& snapshot);
+  bool WouldForget(const PeerMessage& snapshot) const;
+  absl::Status BeginInstall(PendingReady pending);
+  absl::Status Finish(consensus::Scratch& scratch, PendingReady& pending, Outbox& out);
+  uint64_t HoldFor(const std::vector<consensus::PeerProgress>& progress) const;
+  void Wake();
+  void GoQuietIfIdle(Outbox& out);
+  bool EveryoneHasEverything(const consensus::Status& status) const;
+  void TakeQuiet(const PeerMessage& message, Outbox& out);
+  PeerMessage OwnMessage(ReplicaId to, uint32_t type) const;
+  void FailLostProposals();
+  bool EnoughRoom(const GroupView& view) const;
   absl::Status ApplyMemberships(consensus::Scratch& scratch, PendingReady& pending);
   void Address(const consensus::OutMessage& message, Outbox& out);
   void AskForReads();
   void GiveUpSnapshots();
   void SettleProposals(const std::vector<Entry>& committed);
   void AnswerReads(std::vector<PendingReady::Read>& reads);
-  void HandToApplier(std::vector<Entry> committed);
+  absl::Status HandToApplier(std::vector<Entry> committed);
+  void FetchSnapshot(PeerMessage message);
   absl::Status WriteState();
 
   const RaftGroupStart start_;
@@ -139,8 +185,15 @@ class RaftReplica {
   std::map<std::string, ReadRound> reads_;        // asked, by context
   std::multimap<uint64_t, ProposeCallback> late_reads_;  // answered with an index not yet handed to the applier
   std::optional<Change> change_;
-  std::map<uint64_t, std::string> offers_;        // token of the newest offer, by replica
+  std::map<uint64_t, SentOffer> offers_;          // the newest, by replica
   bool fetching_ = false;
+  std::optional<PendingReady> installing_;        // whose snapshot the state machine takes over just now
+  bool lacks_state_ = false;
+  bool quiet_ = false;
+  bool leads_ = false;
+  uint64_t idle_ticks_ = 0;                       // since anything but heartbeats
+  uint64_t lost_leadership_tick_ = 0;             // 0: leads, or never did
+  uint64_t applied_ = 0;                          // as reported
   absl::Status problem_;                          // not OK: quarantined
   uint64_t ticks_ = 0;
   std::map<uint64_t, uint64_t> snapshots_sent_;   // index under way, by replica, when last looked
@@ -149,8 +202,7 @@ class RaftReplica {
   std::atomic<uint64_t> unapplied_bytes_{0};      // handed and not yet applied
   uint64_t read_counter_ = 0;
 
-  std::atomic<uint64_t> lone_commit_{0};
-  std::atomic<uint64_t> committed_{0};
+  const std::shared_ptr<ReplicaCounters> counters_ = std::make_shared<ReplicaCounters>();  // shared with the Replicator
   mutable absl::Mutex mutex_;
   GroupView view_ ABSL_GUARDED_BY(mutex_);
 };

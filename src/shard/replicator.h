@@ -28,6 +28,10 @@ class Applier {
   // Called with entries in index order, each once per process run (after a restart again from what was not durable), by one
   // thread at a time. Total: an entry that cannot be applied quarantines the shard, it does not fail the call.
   virtual void Apply(std::vector<Entry> entries) = 0;
+
+  // The last entry whose effects its durable state holds, as of the call that attaches it: committed, whatever else the log
+  // says. More than the index it attaches with when part of its state (an index) is behind and wants entries again.
+  virtual uint64_t stored_index() const { return 0; }
 };
 
 // One group's ordered log. Thread-safe.
@@ -39,6 +43,9 @@ class Replicator {
   // entry's index when it is committed (it has been or will be handed to the applier), else with why not: Unavailable (not
   // leader, shutting down), ResourceExhausted (queues or disk full). Commands of one caller keep their order.
   virtual void Propose(std::string command, std::function<void(absl::StatusOr<uint64_t>)> done) = 0;
+
+  // False when an acknowledged write is always applied here already, so that a reader of a group of one replica need not ask.
+  virtual bool needs_read_barrier() const { return false; }
 
   // Calls `done` when every entry committed before this call has been handed to the applier, with the index to wait for. A
   // group of one replica answers at once.

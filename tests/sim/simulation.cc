@@ -8,102 +8,92 @@
 #include "absl/status/status.h"
 #include "base/check.h"
 #include "base/status.h"
+#include "sim/parts.h"
 #include "sim/register_machine.h"
 
 namespace vectron::sim {
 namespace {
 
-using shard::PeerMessage;
+using consensus::PeerMessage;
 using shard::ReplicaId;
 
 constexpr GroupId kGroup{7};
 constexpr int64_t kTickMs = 20;
 constexpr uint64_t kKeys = 8;
 
-// Kv that forgets to sync, for the planted bug.
-class UnsyncedKv : public storage::MemoryKv {
- public:
-  using MemoryKv::MemoryKv;
-  absl::Status Write(const storage::WriteBatch& batch, Durability) override {
-    return MemoryKv::Write(batch, Durability::kBuffered);
-  }
-};
-
-// Hands the store to a LogStore, which wants to own it, while the disk outlives the process.
-class BorrowedKv : public storage::Kv {
- public:
-  explicit BorrowedKv(storage::Kv& kv) : kv_(kv) {}
-  absl::Status Write(const storage::WriteBatch& batch, Durability durability) override {
-    return kv_.Write(batch, durability);
-  }
-  absl::StatusOr<std::optional<std::string>> Get(storage::Column column,
-                                                 std::string_view key) const override {
-    return kv_.Get(column, key);
-  }
-  absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
-      storage::Column column, const std::vector<std::string_view>& keys) const override {
-    return kv_.MultiGet(column, keys);
-  }
-  absl::Status Scan(storage::Column column, std::string_view begin, std::string_view end,
-                    const storage::KvSnapshot* snapshot,
-                    const std::function<bool(std::string_view, std::string_view)>& visit)
-      const override {
-    return kv_.Scan(column, begin, end, snapshot, visit);
-  }
-  std::unique_ptr<const storage::KvSnapshot> TakeSnapshot() const override {
-    return kv_.TakeSnapshot();
-  }
-  absl::Status Flush() override { return kv_.Flush(); }
-  absl::Status Checkpoint(const std::string& dir) override { return kv_.Checkpoint(dir); }
-  uint64_t disk_bytes() const override { return kv_.disk_bytes(); }
-  uint64_t memory_bytes() const override { return kv_.memory_bytes(); }
-
- private:
-  storage::Kv& kv_;
-};
-
 class World;
 
 // One node: a disk that survives, and a process that does not.
-class Node : public shard::Applier, public shard::SnapshotHandler, public shard::PeerTransport {
+class Node : public shard::Applier, public shard::SnapshotHandler, public consensus::PeerTransport {
  public:
   Node(World& world, uint64_t id) : world_(world), id_(id) {}
 
   void Start();
   void Crash();
   bool alive() const { return host_ != nullptr; }
+  bool joined = true;  // a member of the group, or about to be; founders are
   uint64_t id() const { return id_; }
-  ReplicaId replica() const { return ReplicaId::Make({id_}, 1); }
+  ReplicaId replica() const { return ReplicaId::Make({id_}, serial_); }
+  bool lacks_state() const { return state_lost_; }
+  // The disk keeps its log, but loses the state machine's part. Not alive.
+  void LoseState() {
+    flushed_ = Registers();
+    state_lost_ = true;
+  }
+  // The replica was removed: everything of it goes, and another one of the same group takes its place, which nobody knows yet.
+  void BeginAnew();
+  // The disk takes its time: nothing is done until `until`.
+  void StallUntil(int64_t until) { stalled_until_ = std::max(stalled_until_, until); }
   uint64_t incarnation() const { return incarnation_; }
   shard::RaftHost& host() { return *host_; }
   shard::Replicator& replicator() { return *replicator_; }
   const Registers& state() const { return state_; }
   void Pump();
   void FlushState();
+  // Calls `then` once the entry is applied, in this life.
+  void WaitApplied(uint64_t index, std::function<void()> then) {
+    waiting_.emplace(index, std::move(then));
+    AnswerWaiting();
+  }
 
   void Apply(std::vector<shard::Entry> entries) override;
   absl::StatusOr<Offer> MakeOffer(uint64_t min_index) override;
   void Fetch(WorkerId from, const std::string& token,
              std::function<void(absl::Status)> done) override;
   absl::Status Install(const std::string& token, uint64_t index) override;
-  void Send(WorkerId to, std::vector<PeerMessage> messages) override;
+  void Send(uint64_t to, std::vector<PeerMessage> messages) override;
 
  private:
   friend class World;
   World& world_;
+  absl::Status Join();
+
   const uint64_t id_;
   uint64_t incarnation_ = 0;
   bool pumping_ = false;
+  int64_t stalled_until_ = 0;
   // --- disk ---
+  uint64_t serial_ = 1;
+  bool state_lost_ = false;
   std::unique_ptr<storage::MemoryKv> disk_;
   Registers flushed_;
   // --- process ---
   std::unique_ptr<shard::LogStore> logs_;
-  InlineExecutor apply_executor_;
+  std::unique_ptr<LaterExecutor> apply_executor_;
+  bool dying_ = false;  // what is still to be applied has no effect any more
   std::unique_ptr<shard::RaftHost> host_;
   shard::Replicator* replicator_ = nullptr;
   Registers state_;
   std::map<std::string, Registers> fetched_;
+  std::multimap<uint64_t, std::function<void()>> waiting_;
+
+  void AnswerWaiting() {
+    while (!waiting_.empty() && waiting_.begin()->first <= state_.applied) {
+      const std::function<void()> then = std::move(waiting_.begin()->second);
+      waiting_.erase(waiting_.begin());
+      then();
+    }
+  }
 };
 
 // The clock, the network, the clients and the judge.
@@ -155,8 +145,12 @@ class World {
   void ClientLoop();
   void Write(Node& target);
   void Read(Node& target);
+  void FinishRead(const Node& target, uint64_t incarnation, uint64_t key, uint64_t floor);
   void FaultLoop();
   void Fault();
+  bool NoneLacksState() const {
+    return std::none_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->lacks_state(); });
+  }
   void Cut(uint64_t from, uint64_t to, bool both);
   void ChangeMembers();
   void CheckApplied(const Node& node, const shard::Entry& entry);
@@ -189,22 +183,45 @@ void Node::Start() {
                 : std::make_unique<storage::MemoryKv>(2, WriteAheadLog::kOn);
   }
   ++incarnation_;
-  state_ = flushed_;
-  fetched_.clear();
+  dying_ = false;
+  stalled_until_ = 0;
+  apply_executor_ = std::make_unique<LaterExecutor>([this, incarnation = incarnation_](std::function<void()> run) {
+    world_.After(world_.random_.OneIn(20) ? world_.Between(10, 300) : world_.Between(0, 3),
+                 [this, incarnation, run = std::move(run)] {
+                   if (incarnation != incarnation_) return;
+                   run();
+                   Pump();
+                 });
+  });
   auto logs = shard::LogStore::Over(std::make_unique<BorrowedKv>(*disk_), "sim", size_t{1} << 20);
   CHECK_OK(logs.status());
   logs_ = *std::move(logs);
   shard::RaftHostOptions options;
   options.node = {id_};
   options.seed = Mix64(world_.options_.seed * 31 + id_ * 7 + incarnation_) | 1;
+  options.life = Mix64(options.seed);
+  options.quiet_after_ticks = 25;
   options.group_log_bytes = 4 << 10;
   shard::RaftHostDeps deps;
   deps.logs = logs_.get();
   deps.transport = this;
-  deps.apply_executor = &apply_executor_;
+  deps.apply_executor = apply_executor_.get();
   deps.wake = [] {};
   deps.on_fatal = [this](const absl::Status& status) { world_.Violation(std::string(MessageOf(status))); };
   host_ = shard::RaftHost::Create(options, deps);
+  const absl::Status status = Join();
+  if (!status.ok()) {
+    world_.Violation(fmt::format("node {} cannot start: {}", id_, MessageOf(status)));
+    host_.reset();
+    return;
+  }
+  world_.TickLoop(id_, incarnation_);
+}
+
+absl::Status Node::Join() {
+  state_ = flushed_;
+  fetched_.clear();
+  waiting_.clear();
   shard::RaftGroupStart start;
   start.group = kGroup;
   start.replica = replica();
@@ -212,18 +229,26 @@ void Node::Start() {
   start.applied_index = state_.applied;
   start.applier = this;
   start.snapshots = this;
-  auto replicator = host_->Attach(start);
-  if (!replicator.ok()) {
-    world_.Violation(fmt::format("node {} cannot start: {}", id_, MessageOf(replicator.status())));
-    host_.reset();
-    return;
-  }
-  replicator_ = *replicator;
-  world_.TickLoop(id_, incarnation_);
+  start.lacks_state = state_lost_;
+  ASSIGN_OR_RETURN(replicator_, host_->Attach(start));
+  state_lost_ = host_->View(kGroup).lacks_state;
+  return absl::OkStatus();
+}
+
+void Node::BeginAnew() {
+  apply_executor_->RunAll();
+  CHECK_OK(host_->Destroy(kGroup));
+  flushed_ = Registers();
+  state_lost_ = false;
+  ++serial_;
+  const absl::Status status = Join();
+  if (!status.ok()) world_.Violation(fmt::format("node {} cannot begin anew: {}", id_, MessageOf(status)));
 }
 
 void Node::Crash() {
   ++incarnation_;
+  dying_ = true;
+  apply_executor_->RunAll();
   host_.reset();
   replicator_ = nullptr;
   logs_.reset();
@@ -232,7 +257,7 @@ void Node::Crash() {
 }
 
 void Node::Pump() {
-  if (pumping_ || host_ == nullptr) return;
+  if (pumping_ || host_ == nullptr || world_.now_ < stalled_until_) return;
   pumping_ = true;
   while (host_->Turn()) {
   }
@@ -240,6 +265,7 @@ void Node::Pump() {
 }
 
 void Node::FlushState() {
+  if (state_lost_) return;  // the log is all it has
   if (world_.options_.bug == PlantedBug::kAppliedApartFromData) {
     flushed_.applied = state_.applied;  // and the data later, if at all
   } else {
@@ -249,6 +275,7 @@ void Node::FlushState() {
 }
 
 void Node::Apply(std::vector<shard::Entry> entries) {
+  if (dying_) return;
   for (const shard::Entry& entry : entries) {
     if (entry.index <= state_.applied) continue;
     if (entry.index != state_.applied + 1) {
@@ -257,10 +284,11 @@ void Node::Apply(std::vector<shard::Entry> entries) {
     state_.Apply(entry);
     world_.CheckApplied(*this, entry);
   }
+  AnswerWaiting();
 }
 
 absl::StatusOr<shard::SnapshotHandler::Offer> Node::MakeOffer(uint64_t min_index) {
-  if (state_.applied < min_index) return absl::UnavailableError("not applied yet");
+  if (state_.applied < min_index || state_lost_) return absl::UnavailableError("not applied yet");
   FlushState();
   return Offer{flushed_.applied, fmt::format("{}", flushed_.applied)};
 }
@@ -279,17 +307,19 @@ void Node::Fetch(WorkerId from, const std::string& token, std::function<void(abs
 }
 
 absl::Status Node::Install(const std::string& token, uint64_t index) {
+  if (dying_) return absl::UnavailableError("the node is gone");
   const auto found = fetched_.find(token);
   if (found == fetched_.end() || found->second.applied != index) {
     return absl::InternalError("snapshot files do not fit their message");
   }
   flushed_ = state_ = found->second;
+  state_lost_ = false;
   ++world_.report_.snapshots;
   return absl::OkStatus();
 }
 
-void Node::Send(WorkerId to, std::vector<PeerMessage> messages) {
-  for (PeerMessage& message : messages) world_.Deliver(id_, to.value, std::move(message));
+void Node::Send(uint64_t to, std::vector<PeerMessage> messages) {
+  for (PeerMessage& message : messages) world_.Deliver(id_, to, std::move(message));
 }
 
 void World::Deliver(uint64_t from, uint64_t to, PeerMessage message) {
@@ -303,7 +333,7 @@ void World::Deliver(uint64_t from, uint64_t to, PeerMessage message) {
       Node& target = node(to);
       if (!target.alive() || cuts_.contains({from, to})) return;
       Trace(Hash64(message.bytes, from * 64 + to) + static_cast<uint64_t>(now_));
-      target.host().Receive({message});
+      target.host().Receive({from}, {message});
       target.Pump();
       CheckLeaders();
     });
@@ -340,21 +370,25 @@ void World::Write(Node& target) {
 void World::Read(Node& target) {
   const uint64_t key = random_.Below(kKeys);
   const uint64_t floor = acked_of_key_[key];  // acknowledged before the read began
-  const uint64_t incarnation = target.incarnation();
-  const auto check = [this, key, floor, &target, incarnation](absl::StatusOr<uint64_t> index) {
-    if (!index.ok() || !target.alive() || target.incarnation() != incarnation) return;
-    ++report_.reads;
-    const auto found = target.state().values.find(key);
-    const uint64_t seen = found == target.state().values.end() ? 0 : found->second;
-    if (seen < floor) {
-      Violation(fmt::format("stale read on node {}: key {} at {}, acknowledged at {}", target.id(), key,
-                            seen, floor));
-    }
-  };
   if (options_.bug == PlantedBug::kStaleReads) {
-    if (target.host().View(kGroup).is_leader) check(target.state().applied);
-  } else {
-    target.replicator().ReadBarrier(check);
+    if (target.host().View(kGroup).is_leader) FinishRead(target, target.incarnation(), key, floor);
+    return;
+  }
+  const uint64_t incarnation = target.incarnation();
+  target.replicator().ReadBarrier([this, key, floor, &target, incarnation](absl::StatusOr<uint64_t> index) {
+    if (index.ok() && target.alive()) target.WaitApplied(*index, [=, this, &target] {
+      FinishRead(target, incarnation, key, floor);
+    });
+  });
+}
+
+void World::FinishRead(const Node& target, uint64_t incarnation, uint64_t key, uint64_t floor) {
+  if (!target.alive() || target.incarnation() != incarnation) return;
+  ++report_.reads;
+  const auto found = target.state().values.find(key);
+  const uint64_t seen = found == target.state().values.end() ? 0 : found->second;
+  if (seen < floor) {
+    Violation(fmt::format("stale read on node {}: key {} at {}, acknowledged at {}", target.id(), key, seen, floor));
   }
 }
 
@@ -371,7 +405,8 @@ void World::ClientLoop() {
     target.Pump();
   }
   if (now_ < options_.fault_ms + options_.heal_ms / 2) {
-    After(Between(1, 40), [this] { ClientLoop(); });
+    // Pauses in which groups go quiet.
+    After(random_.OneIn(250) ? Between(1'000, 4'000) : Between(1, 40), [this] { ClientLoop(); });
   }
 }
 
@@ -403,18 +438,26 @@ void World::ChangeMembers() {
   if (leader == nullptr) return;
   const consensus::Membership members = leader->host().View(kGroup).membership;
   const uint64_t id = 1 + random_.Below(nodes_.size());
-  const uint64_t replica = ReplicaId::Make({id}, 1).value;
+  Node& target = node(id);
+  const uint64_t replica = target.replica().value;
   const auto has = [replica](const std::vector<uint64_t>& ids) {
     return std::find(ids.begin(), ids.end(), replica) != ids.end();
   };
+  const bool member = has(members.learners) || has(members.voters);
+  if (!member && target.joined && target.alive()) {
+    // Removed: what is left of the replica goes, and the node is free for another.
+    target.joined = false;
+    target.BeginAnew();
+    return;
+  }
   consensus::ChangeKind kind = consensus::ChangeKind::kAddLearner;
   if (has(members.learners)) {
-    kind = consensus::ChangeKind::kAddVoter;
+    kind = random_.OneIn(4) ? consensus::ChangeKind::kRemove : consensus::ChangeKind::kAddVoter;
   } else if (has(members.voters)) {
-    // A replica id is never given again, so the founders stay and only a joined one may become a learner again.
     if (members.voters.size() <= 3 || id == leader->id()) return;
-    kind = consensus::ChangeKind::kAddLearner;
+    kind = random_.OneIn(2) ? consensus::ChangeKind::kRemove : consensus::ChangeKind::kAddLearner;
   }
+  target.joined = true;
   leader->host().ChangeMembership(kGroup, {replica}, kind, [this](const absl::Status& status) {
     if (status.ok()) ++report_.membership_changes;
   });
@@ -422,12 +465,13 @@ void World::ChangeMembers() {
 }
 
 void World::Fault() {
-  const uint64_t kind = random_.Below(10);
+  const uint64_t kind = random_.Below(12);
   Node& victim = *nodes_[random_.Below(nodes_.size())];
   const uint64_t other = 1 + random_.Below(nodes_.size());
   if (kind < 4) {
     if (!victim.alive()) return;
     victim.Crash();
+    if (random_.OneIn(10) && NoneLacksState()) victim.LoseState();
     After(Between(10, 2'500), [&victim] {
       if (!victim.alive()) victim.Start();
     });
@@ -440,8 +484,13 @@ void World::Fault() {
   } else if (kind == 8) {
     Node* const leader = Leader();
     if (leader == nullptr) return;
-    leader->host().TransferLeadership(kGroup, ReplicaId::Make({1 + random_.Below(options_.nodes)}, 1));
+    leader->host().TransferLeadership(kGroup, node(1 + random_.Below(options_.nodes)).replica());
     leader->Pump();
+  } else if (kind == 9) {
+    if (!victim.alive()) return;
+    const int64_t until = now_ + Between(100, 3'000);
+    victim.StallUntil(until);
+    After(until - now_, [&victim] { victim.Pump(); });
   } else if (options_.membership) {
     ChangeMembers();
   }
@@ -492,6 +541,7 @@ void World::CheckHealed() {
   for (const auto& [key, index] : acked_of_key_) acked = std::max(acked, index);
   for (const uint64_t id : leader->host().View(kGroup).membership.voters) {
     const Node& voter = node(ReplicaId{id}.node().value);
+    if (voter.replica().value != id) continue;  // removed by a change that is not known here yet
     if (voter.state().applied < acked) {
       Violation(fmt::format("node {} is at {}, acknowledged at {}", voter.id(), voter.state().applied, acked));
     }
@@ -506,7 +556,10 @@ void World::CheckHealed() {
 
 SimulationReport World::Run() {
   const uint64_t count = options_.nodes + (options_.membership ? 2 : 0);
-  for (uint64_t id = 1; id <= count; ++id) nodes_.push_back(std::make_unique<Node>(*this, id));
+  for (uint64_t id = 1; id <= count; ++id) {
+    nodes_.push_back(std::make_unique<Node>(*this, id));
+    nodes_.back()->joined = id <= options_.nodes;
+  }
   for (const auto& node : nodes_) node->Start();
   After(500, [this] { ClientLoop(); });
   After(1'500, [this] { FaultLoop(); });

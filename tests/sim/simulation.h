@@ -3,8 +3,8 @@
 // A cluster of Raft hosts on a simulated network, disk and clock: a run is a function of its seed. Each node runs one replica of
 // one group through the real RaftHost, LogStore and engine; the state machine is a table of registers that proves what it
 // holds. Faults: messages dropped, doubled, delayed and reordered; one-way and two-way cuts; crashes that lose what was not
-// synced; a state machine whose flushed state is behind; log cuts and snapshots; leadership transfers; replicas added and
-// removed. Then everything heals, and every acknowledged write must be there.
+// synced; disks that stall; a state machine that applies late and whose flushed state is behind, or lost; log cuts and snapshots;
+// leadership transfers; pauses in which the group goes quiet; replicas added, demoted, removed and replaced. Then everything heals, and every acknowledged write must be there.
 
 #include <cstdint>
 #include <functional>

@@ -1,0 +1,252 @@
+#include "shard/group_host.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "shard/peer_testing.h"
+#include "storage/layout.h"
+#include "storage/memory_kv.h"
+
+namespace vectron::shard {
+namespace {
+
+constexpr GroupId kGroup{9};
+
+// Keeps what was applied; its state is as durable as the log, so it starts empty each time.
+class ListApplier : public Applier {
+ public:
+  void Apply(std::vector<Entry> entries) override {
+    const absl::MutexLock lock(&mutex_);
+    for (Entry& entry : entries) {
+      EXPECT_EQ(entry.index, next_);
+      next_ = entry.index + 1;
+      if (!entry.command.empty()) commands_.push_back(std::move(entry.command));
+    }
+  }
+  uint64_t stored_index() const override { return stored; }
+  std::vector<std::string> commands() const {
+    const absl::MutexLock lock(&mutex_);
+    return commands_;
+  }
+  uint64_t stored = 0;
+
+ private:
+  mutable absl::Mutex mutex_;
+  uint64_t next_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::vector<std::string> commands_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Nodes 1, 2, 3 with the same groups.
+class GroupHosts : public testing::Test {
+ protected:
+  struct Member {
+    std::map<uint64_t, std::unique_ptr<ListApplier>> appliers;
+    std::map<uint64_t, Replicator*> replicators;
+    std::unique_ptr<HostNode> node;  // ends first
+  };
+
+  void SetUp() override {
+    for (uint64_t id = 1; id <= 3; ++id) {
+      members_[id].node = std::make_unique<HostNode>(network_, id, dir_ / std::to_string(id));
+    }
+  }
+  void Join(uint64_t id, GroupId group = kGroup) {
+    Member& member = members_.at(id);
+    member.appliers[group.value] = std::make_unique<ListApplier>();
+    RaftGroupStart start;
+    start.group = group;
+    start.replica = member.node->replica();
+    start.members = Voters({1, 2, 3});
+    start.applier = member.appliers[group.value].get();
+    const auto replicator = member.node->host->Attach(start);
+    ASSERT_TRUE(replicator.ok()) << replicator.status();
+    member.replicators[group.value] = *replicator;
+  }
+  void StartAll() {
+    for (auto& [id, member] : members_) {
+      member.node->Start();
+      Join(id);
+    }
+  }
+  void Stop(uint64_t id) {
+    Member& member = members_.at(id);
+    for (const GroupId group : member.node->host->Groups()) member.node->host->Detach(group);
+    member.node->Stop();
+    member.appliers.clear();
+    member.replicators.clear();
+  }
+  GroupHost& host(uint64_t id) { return *members_.at(id).node->host; }
+  // The node that leads; none of `without`.
+  uint64_t AwaitLeader(uint64_t without = 0, GroupId group = kGroup) {
+    uint64_t leader = 0;
+    EXPECT_TRUE(Eventually([&] {
+      for (auto& [id, member] : members_) {
+        if (id == without || member.node->host == nullptr) continue;
+        if (member.node->host->View(group).is_leader) leader = id;
+      }
+      return leader != 0;
+    }));
+    return leader;
+  }
+  absl::StatusOr<uint64_t> Propose(uint64_t id, const std::string& command, GroupId group = kGroup) {
+    return Answer<absl::StatusOr<uint64_t>>([&](std::function<void(absl::StatusOr<uint64_t>)> done) {
+      members_.at(id).replicators.at(group.value)->Propose(command, std::move(done));
+    });
+  }
+  // Through whoever leads, until it is taken.
+  void Write(const std::string& command, uint64_t without = 0) {
+    EXPECT_TRUE(Eventually([&] { return Propose(AwaitLeader(without), command).ok(); }));
+  }
+  bool AllHave(const std::vector<std::string>& commands) {
+    return Eventually([&] {
+      for (auto& [id, member] : members_) {
+        if (member.node->host != nullptr && member.appliers.at(kGroup.value)->commands() != commands) return false;
+      }
+      return true;
+    });
+  }
+
+  TempDir dir_;
+  LocalNetwork network_;
+  absl::Mutex mutex_;
+  absl::Status fatal_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, Member> members_;
+};
+
+TEST_F(GroupHosts, ReplaceALeaderThatEndsAndTakeItBack) {
+  StartAll();
+  Write("a");
+  const uint64_t first = AwaitLeader();
+  Stop(first);
+  Write("b");
+  members_.at(first).node->Start();
+  Join(first);
+  Write("c");
+  EXPECT_TRUE(AllHave({"a", "b", "c"}));
+}
+
+TEST_F(GroupHosts, ReplaceALeaderThatIsCutOffAndTellItsWritersSo) {
+  StartAll();
+  Write("a");
+  const uint64_t first = AwaitLeader();
+  network_.CutOff(first);
+  // The old leader has no quorum: the write is answered once it knows, and has not happened.
+  EXPECT_TRUE(absl::IsUnavailable(Propose(first, "lost").status()));
+  Write("b", first);
+  network_.Heal();
+  EXPECT_TRUE(AllHave({"a", "b"}));
+}
+
+TEST_F(GroupHosts, HandOverLeadershipBeforeTheyEnd) {
+  StartAll();
+  Write("a");
+  const uint64_t first = AwaitLeader();
+  EXPECT_TRUE(host(first).HandOverAll().ok());
+  EXPECT_FALSE(host(first).View(kGroup).is_leader);
+  EXPECT_NE(AwaitLeader(), first);
+}
+
+TEST_F(GroupHosts, AnswerOnceDetached) {
+  StartAll();
+  const uint64_t leader = AwaitLeader();
+  Replicator* const replicator = members_.at(leader).replicators.at(kGroup.value);
+  host(leader).Detach(kGroup);
+  const auto answer = Answer<absl::StatusOr<uint64_t>>(
+      [&](std::function<void(absl::StatusOr<uint64_t>)> done) { replicator->ReadBarrier(std::move(done)); });
+  EXPECT_TRUE(absl::IsUnavailable(answer.status()));
+}
+
+TEST_F(GroupHosts, ReplayWhatTheStoredStateHoldsBeforeTheyAttach) {
+  StartAll();
+  Write("a");
+  Write("b");
+  ASSERT_TRUE(AllHave({"a", "b"}));
+  for (uint64_t id = 1; id <= 3; ++id) Stop(id);
+  Member& member = members_.at(2);
+  member.node->Start();
+  ListApplier applier;
+  applier.stored = 2;  // the leader's first entry and "a"
+  RaftGroupStart start;
+  start.group = kGroup;
+  start.replica = member.node->replica();
+  start.members = Voters({1, 2, 3});
+  start.applier = &applier;
+  ASSERT_TRUE(member.node->host->Attach(start).ok());
+  EXPECT_EQ(applier.commands(), (std::vector<std::string>{"a"}));  // alone, nothing more is known to be committed
+  member.node->host->Detach(kGroup);
+}
+
+TEST_F(GroupHosts, GoQuietWhenIdleAndWakeForUseAndForADeadLeader) {
+  for (auto& [id, member] : members_) {
+    member.node->quiet_after_ticks = 20;
+    member.node->Start();
+    Join(id);
+  }
+  const auto all_quiet = [&] {
+    for (auto& [id, member] : members_) {
+      if (member.node->host != nullptr && !member.node->host->View(kGroup).quiet) return false;
+    }
+    return true;
+  };
+  Write("a");
+  ASSERT_TRUE(Eventually(all_quiet));
+  const uint64_t leader = AwaitLeader();
+  ASSERT_TRUE(Propose(leader, "b").ok());
+  EXPECT_TRUE(AllHave({"a", "b"}));
+  ASSERT_TRUE(Eventually(all_quiet));
+  // Nobody uses the group: its members learn from the silence of the node. (The host ends without a word.)
+  members_.at(leader).node->Stop();
+  EXPECT_NE(AwaitLeader(leader), leader);
+}
+
+// A store whose writes wait while it is told to.
+class StuckKv : public storage::MemoryKv {
+ public:
+  StuckKv() : MemoryKv(storage::LogStoreColumns().size(), storage::WriteAheadLog::kOn) {}
+  ~StuckKv() override { Stick(false); }
+  absl::Status Write(const storage::WriteBatch& batch, Durability durability) override {
+    {
+      const absl::MutexLock lock(&mutex_);
+      mutex_.Await(absl::Condition(this, &StuckKv::Free));
+    }
+    return MemoryKv::Write(batch, durability);
+  }
+  void Stick(bool stuck) {
+    const absl::MutexLock lock(&mutex_);
+    stuck_ = stuck;
+  }
+
+ private:
+  bool Free() const { return !stuck_; }
+  absl::Mutex mutex_;
+  bool stuck_ = false;
+};
+
+TEST_F(GroupHosts, AreReplacedWhileTheirDiskHangsAndEndWhenItGoesOn) {
+  std::map<uint64_t, StuckKv*> disks;
+  for (auto& [id, member] : members_) {
+    auto kv = std::make_unique<StuckKv>();
+    disks[id] = kv.get();
+    member.node->hung_write_ms = 4'000;
+    member.node->on_fatal = [&](const absl::Status& status) {
+      const absl::MutexLock lock(&mutex_);
+      fatal_ = status;
+    };
+    member.node->StartOver(*LogStore::Over(std::move(kv), "log", 1 << 20));
+    Join(id);
+  }
+  Write("a");
+  const uint64_t first = AwaitLeader();
+  disks.at(first)->Stick(true);
+  members_.at(first).replicators.at(kGroup.value)->Propose("stuck", [](const absl::StatusOr<uint64_t>&) {});
+  Write("b", first);
+  EXPECT_TRUE(Eventually([&] {
+    const absl::MutexLock lock(&mutex_);
+    return absl::IsUnavailable(fatal_);
+  }));
+  disks.at(first)->Stick(false);
+}
+
+}  // namespace
+}  // namespace vectron::shard
