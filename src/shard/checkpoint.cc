@@ -145,6 +145,20 @@ absl::Status CheckpointFolder::Write(const StateMachine::Cut& cut) {
   return absl::OkStatus();
 }
 
+absl::Status CheckpointFolder::LinkNewest(const std::string& dir) const {
+  RETURN_IF_ERROR(files_.MakeDirs(dir));
+  if (numbers_.empty()) return absl::OkStatus();
+  const std::string from = PathOf(numbers_.back());
+  const std::string to = dir + from.substr(dir_.size());
+  RETURN_IF_ERROR(files_.MakeDirs(to + "/index"));
+  RETURN_IF_ERROR(files_.HardLink(from + "/image", to + "/image"));
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.List(from + "/index"));
+  for (const std::string& name : names) {
+    RETURN_IF_ERROR(files_.HardLink(from + "/index/" + name, to + "/index/" + name));
+  }
+  return absl::OkStatus();
+}
+
 std::string CheckpointFolder::NewWorkDir() {
   return fmt::format("{}/{}{}", dir_, kWorkPrefix, ++work_dirs_);
 }

@@ -52,6 +52,7 @@ ShardImpl::~ShardImpl() {
     const absl::MutexLock lock(&mutex_);
     mutex_.Await(absl::Condition(&nothing_open));
   }
+  CloseReads();
   tasks_->Close();
   if (quarantined_ || stalled_flag_ || CheckpointIsCurrent()) return;
   const absl::Status status =
@@ -137,6 +138,28 @@ absl::Status ShardImpl::WriteCheckpoint() {
   replicator_->SetLogMarks(flushed, cut.image.applied_index);
   CrashPoint("shard.checkpoint.log_marks_set");
   return absl::OkStatus();
+}
+
+// As a task of the builder's role, so that no checkpoint is written or removed meanwhile.
+absl::StatusOr<uint64_t> ShardImpl::WriteCopyNow(const std::string& dir) {
+  if (!CheckpointIsCurrent()) RETURN_IF_ERROR(WriteCheckpoint());
+  RETURN_IF_ERROR(kv_->Flush());
+  uint64_t index = 0;
+  {
+    const absl::MutexLock lock(&apply_mutex_);
+    if (is_stalled_ || quarantined_ || searches_refused_) {
+      return Unavailable("nothing is applied at the moment");
+    }
+    index = state_->published();
+    RETURN_IF_ERROR(kv_->Checkpoint(dir + "/store"));
+  }
+  RETURN_IF_ERROR(checkpoints_.LinkNewest(dir + "/index"));
+  return index;
+}
+
+void ShardImpl::WriteCopy(const std::string& dir,
+                          std::function<void(absl::StatusOr<uint64_t>)> done) {
+  tasks_->Schedule([this, dir, done = std::move(done)] { done(WriteCopyNow(dir)); });
 }
 
 absl::Status ShardImpl::FlushAll() {

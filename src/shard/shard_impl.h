@@ -57,6 +57,8 @@ class ShardImpl : public Shard, private Applier {
   absl::StatusOr<std::vector<PointRecord>> ScanPoints(const std::string& after, size_t limit,
                                                       bool with_vectors) override;
   ShardStats stats() const override;
+  void WriteCopy(const std::string& dir,
+                 std::function<void(absl::StatusOr<uint64_t>)> done) override;
   absl::Status FlushAll() override;
   void Tick() override;
   void WaitUntilIndexed() override;
@@ -69,6 +71,14 @@ class ShardImpl : public Shard, private Applier {
     WriteCallback done;
   };
   using Resume = std::function<void(absl::Status)>;
+  // Reads whose barrier is passed, on their way to the apply executor. Shared with its tasks, which may come late: the shard runs at its
+  // end what they have not.
+  struct ReadyReads {
+    absl::Mutex mutex;
+    std::deque<std::function<void()>> queue ABSL_GUARDED_BY(mutex);
+    int running ABSL_GUARDED_BY(mutex) = 0;
+    bool RunOne();
+  };
 
   ShardImpl(const ShardOptions& options, const ShardDeps& deps, ShardParts parts);
 
@@ -88,6 +98,7 @@ class ShardImpl : public Shard, private Applier {
   void EndWrite();
   uint64_t TailForAdmission() const;
   void Apply(std::vector<Entry> entries) override;
+  uint64_t stored_index() const override { return state_->store_applied(); }
   void ApplyAll(std::vector<Entry> entries) ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mutex_);
   void Stall(std::vector<Entry> rest, const absl::Status& why)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mutex_);
@@ -98,6 +109,7 @@ class ShardImpl : public Shard, private Applier {
 
   // --- reads (shard_read.cc) ---
   absl::Status ReadGate() const;
+  bool NeedsBarrier(Consistency consistency) const;
   void WithBarrier(Consistency consistency, Resume resume);
 
   // --- background (shard_background.cc) ---
@@ -107,6 +119,8 @@ class ShardImpl : public Shard, private Applier {
   void RefreshLoad();
   void ScheduleCheckpoint();
   absl::Status WriteCheckpoint();
+  absl::StatusOr<uint64_t> WriteCopyNow(const std::string& dir);
+  void CloseReads();
   void VerifyIndex();
   absl::Status RebuildIndex();
   bool CheckpointIsCurrent() const;
@@ -136,8 +150,11 @@ class ShardImpl : public Shard, private Applier {
   uint64_t proposals_ ABSL_GUARDED_BY(mutex_) = 0;  // Propose calls without an answer from the log
   std::multimap<uint64_t, Resume> barriers_
       ABSL_GUARDED_BY(mutex_);                        // reads that wait for an index
+  uint64_t barriers_asked_ ABSL_GUARDED_BY(mutex_) = 0;  // ReadBarrier calls without an answer
   absl::Status problem_ ABSL_GUARDED_BY(mutex_);      // not OK: quarantined
   uint64_t writes_open_ ABSL_GUARDED_BY(mutex_) = 0;  // taken, callback not called
+
+  const std::shared_ptr<ReadyReads> ready_reads_ = std::make_shared<ReadyReads>();
 
   std::atomic<bool> quarantined_{false};
   std::atomic<bool> attached_{false};  // replicator_ is set

@@ -139,7 +139,7 @@ absl::Status ShardImpl::Attach(const Shard::Attach& attach) {
     replicator = attach(*this, state_->published());
   }
   if (!replicator.ok()) return replicator.status();
-  replicator_ = *replicator;
+  replicator_ = *replicator;  // entries may come from other threads from here on
   attached_ = true;
   if (stalled_flag_) return ResourceExhausted("{}: no room to apply the log", options_.dir);
   if (state_->published() < state_->store_applied()) {

@@ -15,30 +15,75 @@ absl::Status ShardImpl::ReadGate() const {
   return problem_;
 }
 
-// With one copy a write is acknowledged only after it is published here, so a read needs no barrier
-// to see it.
-void ShardImpl::WithBarrier(Consistency consistency, Resume resume) {
+// With one copy in a local log a write is acknowledged only after it is published here, so a read needs no barrier to see it.
+bool ShardImpl::NeedsBarrier(Consistency consistency) const {
   if (consistency == Consistency::kUnspecified) consistency = options_.schema.default_consistency;
-  if (consistency == Consistency::kEventual || options_.schema.replication_factor <= 1) {
+  if (consistency == Consistency::kEventual) return false;
+  return options_.schema.replication_factor > 1 || replicator_->needs_read_barrier();
+}
+
+void ShardImpl::WithBarrier(Consistency consistency, Resume resume) {
+  if (!NeedsBarrier(consistency)) {
     resume(absl::OkStatus());
     return;
   }
+  {
+    const absl::MutexLock lock(&mutex_);
+    ++barriers_asked_;
+  }
   // A bounded read takes the barrier of a strong one, which is within any bound.
   replicator_->ReadBarrier([this, resume = std::move(resume)](absl::StatusOr<uint64_t> index) {
-    if (!index.ok()) {
-      resume(index.status());
-      return;
-    }
-    absl::Status gate = ReadGate();
+    absl::Status gate = index.ok() ? ReadGate() : index.status();
+    bool waits = false;
     if (gate.ok()) {
       const absl::MutexLock lock(&mutex_);
-      if (state_->published() < *index) {
-        barriers_.emplace(*index, resume);
-        return;
-      }
+      waits = state_->published() < *index;
+      if (waits) barriers_.emplace(*index, resume);
     }
-    resume(std::move(gate));
+    if (!waits) resume(std::move(gate));
+    const absl::MutexLock lock(&mutex_);
+    --barriers_asked_;
   });
+}
+
+bool ShardImpl::ReadyReads::RunOne() {
+  std::function<void()> read;
+  {
+    const absl::MutexLock lock(&mutex);
+    if (queue.empty()) return false;
+    read = std::move(queue.front());
+    queue.pop_front();
+    ++running;
+  }
+  read();
+  read = nullptr;
+  const absl::MutexLock lock(&mutex);
+  --running;
+  return true;
+}
+
+// Answers every read that waits; returns when none is under way.
+void ShardImpl::CloseReads() {
+  std::multimap<uint64_t, Resume> waiting;
+  {
+    const auto all_answered = [this]() {
+      mutex_.AssertReaderHeld();
+      return barriers_asked_ == 0;
+    };
+    const absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&all_answered));
+    waiting.swap(barriers_);
+  }
+  for (auto& [index, resume] : waiting) resume(Unavailable("the shard is closing"));
+  while (ready_reads_->RunOne()) {
+  }
+  ReadyReads& reads = *ready_reads_;
+  const auto none_running = [&reads]() {
+    reads.mutex.AssertReaderHeld();
+    return reads.running == 0;
+  };
+  const absl::MutexLock lock(&reads.mutex);
+  reads.mutex.Await(absl::Condition(&none_running));
 }
 
 void ShardImpl::Search(const SearchQuery& query,
@@ -54,7 +99,7 @@ void ShardImpl::Search(const SearchQuery& query,
     if (searches_refused_) return Unavailable("the index is damaged and being made again");
     return SearchShard(*state_, options_.ordinal, *deps_.clock, wanted);
   };
-  if (query.consistency == Consistency::kEventual || options_.schema.replication_factor <= 1) {
+  if (!NeedsBarrier(query.consistency)) {
     done(run(query));  // without a copy of the query
     return;
   }

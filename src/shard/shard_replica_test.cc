@@ -1,0 +1,240 @@
+#include "shard/shard_replica.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "shard/peer_testing.h"
+#include "shard/replica_record.h"
+#include "shard/shard_testing.h"
+
+namespace vectron::shard {
+namespace {
+
+constexpr GroupId kGroup{7};
+
+CollectionSchema ReplicatedSchema() {
+  CollectionSchema schema = TestSchema(4);
+  schema.replication_factor = 3;
+  return schema;
+}
+
+UpsertWrite Point(const std::string& id, float x) { return {.points = OnePoint(id, {x, 1, 0, 0}), .request_id = ""}; }
+
+// Nodes 1 to 3 hold the founders of one shard, 4 may join; real stores, indexes and logs.
+class ShardReplicas : public testing::Test {
+ protected:
+  struct Member {
+    std::unique_ptr<HostNode> node;
+    std::unique_ptr<ShardReplica> replica;
+  };
+  void SetUp() override {
+    for (uint64_t id = 1; id <= 4; ++id) {
+      members_[id].node = std::make_unique<HostNode>(network_, id, dir_ / std::to_string(id));
+    }
+  }
+  HostNode& node(uint64_t id) { return *members_.at(id).node; }
+  ShardReplica& replica(uint64_t id) { return *members_.at(id).replica; }
+  std::string FolderOf(uint64_t id) { return node(id).dir() + "/shard"; }
+
+  absl::Status Open(uint64_t id, uint64_t serial = 1) {
+    HostNode& on = node(id);
+    if (on.host == nullptr) on.Start();
+    ShardReplicaOptions options;
+    options.shard = {.schema = ReplicatedSchema(), .group = kGroup, .ordinal = {0}, .dir = FolderOf(id)};
+    options.replica = on.replica(serial);
+    options.founders = Voters({1, 2, 3});
+    ShardReplicaDeps deps;
+    deps.shard = {.files = on.files.get(),
+                  .clock = &on.clock,
+                  .apply_executor = &on.apply_pool,
+                  .background_executor = &on.background_pool,
+                  .resources = &on.resources,
+                  .timer = &on.timer};
+    deps.host = on.host.get();
+    deps.snapshots = &on.endpoint;
+    deps.registry = &on.registry;
+    auto opened = ShardReplica::Open(options, deps);
+    if (opened.ok()) members_.at(id).replica = *std::move(opened);
+    return opened.status();
+  }
+  void StartAll() {
+    for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(Open(id).ok());
+  }
+  void Stop(uint64_t id) {
+    members_.at(id).replica.reset();
+    node(id).Stop();
+  }
+  uint64_t AwaitLeader() {
+    uint64_t leader = 0;
+    EXPECT_TRUE(Eventually([&] {
+      for (auto& [id, member] : members_) {
+        if (member.replica != nullptr && member.replica->view().is_leader) leader = id;
+      }
+      return leader != 0;
+    }));
+    return leader;
+  }
+  void Write(const std::string& id, float x) {
+    EXPECT_TRUE(Eventually([&] {
+      return Answer<absl::StatusOr<WriteResult>>([&](std::function<void(absl::StatusOr<WriteResult>)> done) {
+               replica(AwaitLeader()).Upsert(Point(id, x), 0, std::move(done));
+             }).ok();
+    }));
+  }
+  // What a strong read on one node says; retried while it is Unavailable.
+  bool Has(uint64_t at, const std::string& id, float x) {
+    std::optional<PointRecord> record;
+    return Eventually([&] {
+             auto got = Answer<absl::StatusOr<std::optional<PointRecord>>>(
+                 [&](std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) {
+                   replica(at).Get(id, {.consistency = Consistency::kStrong}, std::move(done));
+                 });
+             if (!got.ok()) return false;
+             record = *std::move(got);
+             return true;
+           }) &&
+           record.has_value() && record->vector[0] == x;
+  }
+  absl::StatusOr<SearchAnswer> Search(uint64_t at, float x) {
+    SearchQuery query = Nearest({x, 1, 0, 0}, 1);
+    query.consistency = Consistency::kStrong;
+    return Answer<absl::StatusOr<SearchAnswer>>([&](std::function<void(absl::StatusOr<SearchAnswer>)> done) {
+      replica(at).Search(query, std::move(done));
+    });
+  }
+
+  TempDir dir_;
+  LocalNetwork network_;
+  std::map<uint64_t, Member> members_;
+};
+
+TEST_F(ShardReplicas, KeepWritesOverAFailoverAndARestart) {
+  StartAll();
+  Write("a", 1);
+  const uint64_t first = AwaitLeader();
+  Stop(first);
+  Write("b", 2);
+  ASSERT_TRUE(Open(first).ok());
+  for (uint64_t id = 1; id <= 3; ++id) {
+    EXPECT_TRUE(Has(id, "a", 1)) << "node " << id;
+    EXPECT_TRUE(Has(id, "b", 2)) << "node " << id;
+  }
+  const auto found = Search(first, 2);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->hits.at(0).id, "b");
+}
+
+TEST_F(ShardReplicas, StartAgainFromTheirStoresWhenAllStopped) {
+  StartAll();
+  for (int i = 0; i < 20; ++i) Write("p" + std::to_string(i), static_cast<float>(i));
+  ASSERT_TRUE(replica(1).FlushAll().ok());  // one's index is ahead of the others'
+  for (uint64_t id = 1; id <= 3; ++id) Stop(id);
+  StartAll();
+  for (uint64_t id = 1; id <= 3; ++id) EXPECT_TRUE(Has(id, "p19", 19)) << "node " << id;
+}
+
+TEST_F(ShardReplicas, JoinByACopyWhenTheLogBeginsLater) {
+  for (uint64_t id = 1; id <= 4; ++id) node(id).group_log_bytes = 1;  // cut as soon as it is flushed
+  StartAll();
+  for (int i = 0; i < 20; ++i) Write("p" + std::to_string(i), static_cast<float>(i));
+  for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(replica(id).FlushAll().ok());
+  EXPECT_TRUE(Eventually([&] {
+    for (uint64_t id = 1; id <= 3; ++id) {
+      if (node(id).logs->Extent(kGroup).first_index <= 1) return false;
+    }
+    return true;
+  }));
+  ASSERT_TRUE(Open(4).ok());
+  const auto change = [&](consensus::ChangeKind kind) {
+    return Eventually([&] {
+      return Answer<absl::Status>([&](std::function<void(absl::Status)> done) {
+               node(AwaitLeader()).host->ChangeMembership(kGroup, node(4).replica(), kind, std::move(done));
+             }).ok();
+    });
+  };
+  ASSERT_TRUE(change(consensus::ChangeKind::kAddLearner));
+  Write("q", 100);
+  EXPECT_TRUE(Has(4, "p0", 0));
+  EXPECT_TRUE(Has(4, "q", 100));
+  ASSERT_TRUE(change(consensus::ChangeKind::kAddVoter));
+  const auto found = Search(4, 7);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->hits.at(0).id, "p7");
+  Stop(4);
+  ASSERT_TRUE(Open(4).ok());
+  EXPECT_TRUE(Has(4, "p3", 3));
+}
+
+// Data that is damaged, or that a crash left in the middle of a swap, is brought from the others.
+TEST_F(ShardReplicas, AreMadeAnewFromTheOthersWhenTheirDataIsLost) {
+  for (uint64_t id = 1; id <= 3; ++id) node(id).group_log_bytes = 1;
+  StartAll();
+  for (int i = 0; i < 20; ++i) Write("p" + std::to_string(i), static_cast<float>(i));
+  for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(replica(id).FlushAll().ok());
+  EXPECT_TRUE(Eventually([&] { return node(2).logs->Extent(kGroup).first_index > 1; }));
+  Stop(2);
+  for (const auto& file : std::filesystem::directory_iterator(FolderOf(2) + "/data/store")) {
+    if (file.path().extension() == ".sst") std::ofstream(file.path(), std::ios::trunc) << "garbage";
+  }
+  ASSERT_TRUE(Open(2).ok());
+  EXPECT_FALSE(replica(2).has_state());
+  EXPECT_TRUE(Has(2, "p5", 5));
+  EXPECT_TRUE(replica(2).has_state());
+  EXPECT_FALSE(std::filesystem::exists(FolderOf(2) + "/damaged"));
+
+  Stop(2);
+  ReplicaRecord record = **ReadReplicaRecord(*node(2).files, FolderOf(2));
+  record.state = ReplicaState::kCopying;
+  ASSERT_TRUE(WriteReplicaRecord(*node(2).files, FolderOf(2), record).ok());
+  ASSERT_TRUE(Open(2).ok());
+  Write("q", 100);
+  EXPECT_TRUE(Has(2, "q", 100));
+  EXPECT_TRUE(Has(2, "p5", 5));
+  EXPECT_EQ((*ReadReplicaRecord(*node(2).files, FolderOf(2)))->state, ReplicaState::kReady);
+}
+
+TEST_F(ShardReplicas, AreNotResurrectedOnceRemoved) {
+  StartAll();
+  Write("a", 1);
+  const uint64_t leader = AwaitLeader();
+  const uint64_t gone = leader == 3 ? 2 : 3;
+  ASSERT_TRUE(replica(gone).Remove().ok());
+  EXPECT_TRUE(absl::IsUnavailable(Search(gone, 1).status()));
+  members_.at(gone).replica.reset();
+  EXPECT_FALSE(std::filesystem::exists(FolderOf(gone) + "/data"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Open(gone)));
+  // The same node may have another replica of the group later.
+  ASSERT_TRUE(Open(gone, 2).ok());
+  members_.at(gone).replica.reset();
+  ASSERT_TRUE(ShardReplica::RemoveClosed(*node(gone).files, FolderOf(gone), kGroup, *node(gone).host).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(Open(gone, 2)));
+  ASSERT_TRUE(ShardReplica::Forget(*node(gone).files, FolderOf(gone)).ok());
+  EXPECT_FALSE(std::filesystem::exists(FolderOf(gone)));
+}
+
+TEST(ReplicaRecord, SurvivesItsEncodingAndRefusesDamage) {
+  const ReplicaRecord record{.state = ReplicaState::kTombstoned,
+                             .replica = ReplicaId::Make({3}, 9),
+                             .log_kept = false,
+                             .term = 4,
+                             .vote = 5,
+                             .last_index = 6,
+                             .snapshot_index = 7};
+  const std::string bytes = EncodeReplicaRecord(record);
+  const auto decoded = DecodeReplicaRecord(bytes);
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_EQ(decoded->replica, record.replica);
+  EXPECT_EQ(decoded->last_index, 6U);
+  EXPECT_FALSE(decoded->log_kept);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    std::string damaged = bytes;
+    damaged[i] = static_cast<char>(damaged[i] ^ 4);
+    EXPECT_FALSE(DecodeReplicaRecord(damaged).ok()) << "byte " << i;
+    EXPECT_FALSE(DecodeReplicaRecord(bytes.substr(0, i)).ok()) << "cut at " << i;
+  }
+}
+
+}  // namespace
+}  // namespace vectron::shard
