@@ -170,7 +170,9 @@ TEST(RealShard, DeletedPointsNeverComeBack) {
       const auto got = node.Get(fmt::format("p{}", probe));
       ASSERT_TRUE(got.ok()) << got.status();
       if (got->has_value() || probe > written) continue;
-      for (const SearchHit& hit : node.Search(Nearest({0, 0}, 100))->hits) {
+      const auto later = node.Search(Nearest({0, 0}, 100));
+      ASSERT_TRUE(later.ok()) << later.status();
+      for (const SearchHit& hit : later->hits) {
         ASSERT_NE(hit.id, fmt::format("p{}", probe));
       }
     }
