@@ -19,5 +19,8 @@ absl::StatusOr<std::unique_ptr<RowReader>> OpenVecs(std::unique_ptr<ByteSource> 
 absl::StatusOr<std::unique_ptr<RowReader>> OpenNpy(std::unique_ptr<ByteSource> source);
 absl::StatusOr<std::unique_ptr<RowReader>> OpenF16(std::unique_ptr<ByteSource> source);
 absl::StatusOr<std::unique_ptr<RowReader>> OpenJsonLines(std::unique_ptr<ByteSource> source);
+// A whole document: an array of points, or what other databases' APIs answer. Held in memory, up to
+// 2 GiB of text.
+absl::StatusOr<std::unique_ptr<RowReader>> OpenJsonDocument(std::unique_ptr<ByteSource> source);
 
 }  // namespace vectron::rows

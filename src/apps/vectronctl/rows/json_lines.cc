@@ -1,11 +1,8 @@
 #include <simdjson.h>
 
-#include <cmath>
-
 #include "apps/vectronctl/rows/formats.h"
 #include "apps/vectronctl/rows/json.h"
-#include "apps/vectronctl/rows/json_dom.h"
-#include "base/limits.h"
+#include "apps/vectronctl/rows/json_point.h"
 #include "base/status.h"
 
 namespace vectron::rows {
@@ -13,39 +10,6 @@ namespace {
 
 bool IsBlank(std::string_view line) {
   return line.find_first_not_of(" \t") == std::string_view::npos;
-}
-
-absl::Status ReadVector(const simdjson::dom::element& from, std::vector<float>& into) {
-  simdjson::dom::array array;
-  if (from.get(array) != simdjson::SUCCESS) return InvalidArgument("vector: wanted an array");
-  into.reserve(array.size());
-  for (const auto item : array) {
-    double value = 0;
-    if (item.get(value) != simdjson::SUCCESS) {
-      return InvalidArgument("vector[{}]: wanted a number", into.size());
-    }
-    const auto narrow = static_cast<float>(value);
-    if (!std::isfinite(narrow)) {
-      return InvalidArgument("vector[{}]: {} is beyond the range of 32-bit floats", into.size(),
-                             value);
-    }
-    into.push_back(narrow);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadId(const simdjson::dom::element& from, std::string& into) {
-  std::string_view text;
-  int64_t number = 0;
-  if (from.get(text) == simdjson::SUCCESS) {
-    into = text;
-  } else if (from.get(number) == simdjson::SUCCESS) {
-    into = std::to_string(number);
-  } else {
-    return InvalidArgument("id: wanted a string or a whole number");
-  }
-  if (into.empty()) return InvalidArgument("id: is empty");
-  return absl::OkStatus();
 }
 
 class JsonLinesReader : public RowReader {
@@ -94,29 +58,7 @@ class JsonLinesReader : public RowReader {
     if (element.get(object) != simdjson::SUCCESS) {
       return InvalidArgument("wanted a JSON object {{\"id\", \"vector\", \"payload\"}}");
     }
-    bool has_vector = false;
-    for (const auto field : object) {
-      if (field.key == "vector") {
-        has_vector = true;
-        row.vector.clear();
-        RETURN_IF_ERROR(ReadVector(field.value, row.vector));
-      } else if (field.key == "id") {
-        RETURN_IF_ERROR(ReadId(field.value, row.id));
-      } else if (field.key == "payload") {
-        if (field.value.is_null()) continue;
-        simdjson::dom::object payload;
-        if (field.value.get(payload) != simdjson::SUCCESS) {
-          return InvalidArgument("payload: wanted an object");
-        }
-        row.payload.Clear();
-        RETURN_IF_ERROR(Annotate(StructFromDom(payload, 1, row.payload), "payload"));
-      } else if (field.key != "version") {  // written by export
-        return InvalidArgument("unknown key \"{}\"; a point has \"id\", \"vector\" and \"payload\"",
-                               field.key);
-      }
-    }
-    if (!has_vector) return InvalidArgument("the key \"vector\" is missing");
-    return absl::OkStatus();
+    return PointFromDom(object, row);
   }
 
   LineReader lines_;

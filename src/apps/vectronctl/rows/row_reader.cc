@@ -10,10 +10,12 @@ namespace vectron::rows {
 absl::StatusOr<std::unique_ptr<RowReader>> RowReader::Open(const std::string& path) {
   const bool known = HasSuffix(path, ".fvecs") || HasSuffix(path, ".bvecs") ||
                      HasSuffix(path, ".npy") || HasSuffix(path, ".f16") ||
-                     HasSuffix(path, ".jsonl") || HasSuffix(path, ".ndjson") || path == "-";
+                     HasSuffix(path, ".jsonl") || HasSuffix(path, ".ndjson") ||
+                     HasSuffix(path, ".json") || path == "-";
   if (!known) {
     return InvalidArgument(
-        "{}: unknown kind of file; known are .fvecs, .bvecs, .npy, .f16, .jsonl and .ndjson, each "
+        "{}: unknown kind of file; known are .fvecs, .bvecs, .npy, .f16, .jsonl, .ndjson and "
+        ".json, each "
         "also with .gz behind, and - for JSON Lines on standard input",
         path);
   }
@@ -22,6 +24,7 @@ absl::StatusOr<std::unique_ptr<RowReader>> RowReader::Open(const std::string& pa
   if (HasSuffix(path, ".bvecs")) return OpenVecs(std::move(source), VecsKind::kByte);
   if (HasSuffix(path, ".npy")) return OpenNpy(std::move(source));
   if (HasSuffix(path, ".f16")) return OpenF16(std::move(source));
+  if (HasSuffix(path, ".json")) return OpenJsonDocument(std::move(source));
   return OpenJsonLines(std::move(source));
 }
 

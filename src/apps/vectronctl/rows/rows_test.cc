@@ -206,6 +206,59 @@ TEST(RowReader, GoesOnBehindABadLineAndNamesIt) {
   EXPECT_THAT(errors[6], HasSubstr("a.jsonl:8: payload: n: 9007199254740993 would lose digits"));
 }
 
+// id, vector and payload of each point, one a line; the first error ends it.
+std::string Points(const std::string& path) {
+  auto reader = RowReader::Open(path);
+  if (!reader.ok()) return std::string(MessageOf(reader.status()));
+  std::string out;
+  for (;;) {
+    auto row = (*reader)->Next();
+    if (!row.ok()) return out + std::string(MessageOf(row.status()));
+    if (!row->has_value()) return out;
+    out += fmt::format("{} [{}] ", (*row)->id, fmt::join((*row)->vector, ","));
+    AppendJson((*row)->payload, out);
+    out += "\n";
+  }
+}
+
+TEST(RowReader, ReadsWhatQdrantExports) {
+  TempDir dir;
+  const std::string point =
+      R"({"id":18446744073709551615,"payload":{"city":"Paris"},"vector":[1,2.5],"shard_key":null,"order_value":7})";
+  const std::string wanted = "18446744073709551615 [1,2.5] {\"city\":\"Paris\"}\n";
+  EXPECT_EQ(Points(Write(dir / "a.jsonl", point + "\n")), wanted);
+  EXPECT_EQ(Points(Write(dir / "a.json", R"({"result":{"points":[)" + point +
+                                             R"(],"next_page_offset":null},"status":"ok"})")),
+            wanted);
+  EXPECT_EQ(
+      Points(Write(dir / "named.json", R"([{"id":"x","vector":{"text":[1]},"payload":null}])")),
+      "x [1] {}\n");
+  EXPECT_THAT(Points(Write(dir / "two.json", R"([{"id":"x","vector":{"a":[1],"b":[2]}}])")),
+              HasSubstr("two.json: point 0: vector: 2 named vectors"));
+}
+
+TEST(RowReader, ReadsWhatChromaExports) {
+  TempDir dir;
+  EXPECT_EQ(
+      Points(Write(dir / "a.json",
+                   R"({"ids":["a","b"],"embeddings":[[1,2],[3,4]],"metadatas":[{"n":1},null],)"
+                   R"("documents":["one",null],"uris":null,"included":["documents"]})")),
+      "a [1,2] {\"document\":\"one\",\"n\":1}\nb [3,4] {}\n");
+  EXPECT_THAT(Points(Write(dir / "b.json", R"({"ids":["a"],"embeddings":null})")),
+              HasSubstr("1 ids, but 0 embeddings"));
+  EXPECT_THAT(Points(Write(dir / "c.json", R"({"a":1})")), HasSubstr("unknown layout"));
+}
+
+TEST(RowReader, ReadsRowsOfATableWithAPgvectorColumn) {
+  TempDir dir;
+  EXPECT_EQ(
+      Points(Write(dir / "a.jsonl", R"({"id":7,"embedding":"[0.5,-1]","title":"t","tags":["x"]})"
+                                    "\n")),
+      "7 [0.5,-1] {\"tags\":[\"x\"],\"title\":\"t\"}\n");
+  EXPECT_THAT(Points(Write(dir / "b.jsonl", R"({"id":7,"embedding":"0.5"})")),
+              HasSubstr("vector: a string has to hold an array"));
+}
+
 TEST(RowReader, SkipLandsOnTheSameRowAsReading) {
   TempDir dir;
   const std::string lines = "{\"vector\":[0]}\n\nbad\n{\"vector\":[3]}\n{\"vector\":[4]}\n";
