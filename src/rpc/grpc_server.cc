@@ -18,6 +18,7 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "rpc/grpc_call.h"
+#include "rpc/tls_grpc.h"
 
 namespace vectron::rpc {
 namespace {
@@ -135,7 +136,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(GrpcServerOptions 
   grpc::ServerBuilder builder;
   SetLimits(options, builder);
   if (!options.address.empty()) {
-    builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &impl->port);
+    if (options.tls.enabled()) RETURN_IF_ERROR(TlsContext::Load(options.tls).status());
+    builder.AddListeningPort(options.address, GrpcServerCredentials(options.tls), &impl->port);
   }
   for (const auto* service : registry.services()) {
     impl->services.push_back(std::make_unique<RegistryService>(registry, *service));

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "base/limits.h"
 #include "rpc/rpc_registry.h"
+#include "rpc/tls.h"
 
 namespace grpc {
 class Channel;
@@ -25,6 +26,7 @@ namespace vectron::rpc {
 struct GrpcServerOptions {
   // "127.0.0.1:8081"; port 0 picks a free one. Empty: no port, for in-process channels only.
   std::string address = "127.0.0.1:0";
+  TlsFiles tls = {};  // none: plain
   size_t max_message_bytes = kMaxGrpcMessageBytes;  // of a request; larger ones RESOURCE_EXHAUSTED
   size_t max_concurrent_streams = kMaxConcurrentStreams;  // per connection
   size_t memory_quota_bytes = size_t{1} << 30;            // gRPC's own buffers of all connections
@@ -41,7 +43,7 @@ struct GrpcServerOptions {
 class GrpcServer {
  public:
   // Binds and serves; the registry is complete and outlives the server. Errors: Unavailable when it
-  // cannot bind.
+  // cannot bind, InvalidArgument for TLS files that do not do.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(GrpcServerOptions options,
                                                            const RpcRegistry& registry);
   // Stops at once if Stop was not called.

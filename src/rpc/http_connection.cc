@@ -19,7 +19,21 @@ constexpr int64_t kNanosPerMs = 1'000'000;
 constexpr int kMaxReadsPerEvent = 16;  // then the loop's other connections have their turn
 constexpr size_t kFirstBodyReserve = size_t{1} << 20;   // a claimed length is believed this far
 constexpr size_t kMaxChunkOverhead = size_t{16} << 10;  // of one chunk's line, and of all trailers
+constexpr size_t kTlsRecordBytes = size_t{16} << 10;
 constexpr int64_t kBusyRetryMs = 1'000;
+
+error_code ErrorOf(TlsStream::Outcome outcome) {
+  switch (outcome) {
+    case TlsStream::Outcome::kDone:
+      return {};
+    case TlsStream::Outcome::kWouldBlock:
+      return boost::asio::error::would_block;
+    case TlsStream::Outcome::kEnd:
+      return boost::asio::error::eof;
+    default:
+      return boost::asio::error::connection_reset;
+  }
+}
 
 bool WouldBlock(const error_code& error) {
   return error == boost::asio::error::would_block || error == boost::asio::error::try_again;
@@ -83,19 +97,54 @@ HttpConnection::HttpConnection(HttpLoop& loop, tcp::socket socket, std::string p
 
 HttpConnection::~HttpConnection() { CHECK(state_ == State::kClosed); }
 
-void HttpConnection::Start() {
+void HttpConnection::Open() {
   error_code ignored;  // an unset option costs latency, a broken socket shows at the first read
   socket_.non_blocking(true, ignored);
   socket_.set_option(tcp::no_delay(true), ignored);
+  opened_nanos_ = loop_.shared().clock.MonotonicNanos();
+  if (const auto context = loop_.shared().PresentTls())
+    tls_ = std::make_unique<TlsStream>(context, socket_.native_handle());
+}
+
+void HttpConnection::Start() {
+  Open();
   WaitReadable();
 }
 
 void HttpConnection::TurnAway() {
-  error_code ignored;
-  socket_.non_blocking(true, ignored);
+  Open();
   Refuse({503, WithRetryAfter(Unavailable("the server has {} connections, the most it takes",
                                           loop_.shared().options.max_connections),
                               kBusyRetryMs)});
+}
+
+// --- Bytes ---
+
+size_t HttpConnection::ReadSome(std::span<char> into, error_code& error) {
+  if (tls_ == nullptr)
+    return socket_.read_some(boost::asio::buffer(into.data(), into.size()), error);
+  const TlsStream::Result result = tls_->Read(into.data(), into.size());
+  error = ErrorOf(result.outcome);
+  return result.bytes;
+}
+
+size_t HttpConnection::WriteSome(std::string_view head, std::string_view body, error_code& error) {
+  if (tls_ == nullptr) {
+    const std::array<boost::asio::const_buffer, 2> both = {
+        boost::asio::buffer(head.data(), head.size()),
+        boost::asio::buffer(body.data(), body.size())};
+    return socket_.write_some(both, error);
+  }
+  const TlsStream::Result result = tls_->Write(head.empty() ? body : head);
+  error = ErrorOf(result.outcome);
+  return result.bytes;
+}
+
+tcp::socket::wait_type HttpConnection::WaitFor(tcp::socket::wait_type plain) const {
+  if (tls_ == nullptr) return plain;
+  // Also a write may have to read first, and the other way round.
+  if (plain == tcp::socket::wait_write && tls_->established()) return plain;
+  return tls_->wants_write() ? tcp::socket::wait_write : tcp::socket::wait_read;
 }
 
 // --- Reading ---
@@ -108,8 +157,10 @@ void HttpConnection::WaitReadable() {
     case State::kHead:
       if (pending_.empty()) {
         head_deadline_nanos_ = 0;
+        const bool greeting = tls_ != nullptr && !tls_->established();
         deadline_nanos_ =
-            now + (served_ ? options.keep_alive_timeout_ms : options.head_timeout_ms) * kNanosPerMs;
+            (greeting ? opened_nanos_ : now) +
+            (served_ ? options.keep_alive_timeout_ms : options.head_timeout_ms) * kNanosPerMs;
       } else {
         if (head_deadline_nanos_ == 0)
           head_deadline_nanos_ = now + options.head_timeout_ms * kNanosPerMs;
@@ -123,20 +174,24 @@ void HttpConnection::WaitReadable() {
     default:
       break;  // draining has one deadline for all of it
   }
-  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
+  const auto on_readable = [self = shared_from_this()](const error_code& error) {
     if (self->state_ == State::kClosed) return;
     if (error) return self->Close();
     if (self->state_ == State::kDraining) return self->Drain();
     self->OnReadable();
-  });
+  };
+  if (tls_ != nullptr && tls_->pending()) {  // the socket may have no more to say of these
+    loop_.Post([on_readable] { on_readable(error_code()); });
+  } else {
+    socket_.async_wait(WaitFor(tcp::socket::wait_read), on_readable);
+  }
 }
 
 void HttpConnection::OnReadable() {
   const std::span<char> scratch = loop_.scratch();
   for (int i = 0; i < kMaxReadsPerEvent; ++i) {
     error_code error;
-    const size_t size =
-        socket_.read_some(boost::asio::buffer(scratch.data(), scratch.size()), error);
+    const size_t size = ReadSome(scratch, error);
     if (WouldBlock(error)) break;
     if (error == boost::asio::error::eof) return OnEof();
     if (error) return Close();
@@ -230,7 +285,7 @@ void HttpConnection::StartBody(std::string_view behind_head) {
     // while anyway.
     error_code ignored;
     constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-    socket_.write_some(boost::asio::buffer(kContinue.data(), kContinue.size()), ignored);
+    WriteSome(kContinue, {}, ignored);
   }
 }
 
@@ -326,6 +381,10 @@ void HttpConnection::StartWrite(HttpResponse response, bool keep_alive) {
   AppendHead(response, keep_alive_, http10_keep_alive_, out_head_);
   const bool no_body = head_verb_ || response.status == 204 || response.status == 304;
   out_body_ = no_body ? std::string() : std::move(response.body);
+  if (tls_ != nullptr && out_body_.size() < kTlsRecordBytes) {  // one record instead of two
+    out_head_ += out_body_;
+    out_body_.clear();
+  }
   out_done_ = 0;
   state_ = State::kWriting;
   ContinueWrite();
@@ -335,16 +394,13 @@ void HttpConnection::ContinueWrite() {
   const size_t total = out_head_.size() + out_body_.size();
   while (out_done_ < total) {
     const size_t head_done = std::min(out_done_, out_head_.size());
-    const size_t body_done = out_done_ - head_done;
-    const std::array<boost::asio::const_buffer, 2> rest = {
-        boost::asio::buffer(out_head_.data() + head_done, out_head_.size() - head_done),
-        boost::asio::buffer(out_body_.data() + body_done, out_body_.size() - body_done)};
     error_code error;
-    out_done_ += socket_.write_some(rest, error);
+    out_done_ += WriteSome(std::string_view(out_head_).substr(head_done),
+                           std::string_view(out_body_).substr(out_done_ - head_done), error);
     if (WouldBlock(error)) {
       deadline_nanos_ = loop_.shared().clock.MonotonicNanos() +
                         loop_.shared().options.write_idle_timeout_ms * kNanosPerMs;
-      socket_.async_wait(tcp::socket::wait_write,
+      socket_.async_wait(WaitFor(tcp::socket::wait_write),
                          [self = shared_from_this()](const error_code& failed) {
                            if (self->state_ != State::kWriting) return;
                            if (failed) return self->Close();
@@ -386,6 +442,7 @@ void HttpConnection::Resume() {
 void HttpConnection::StartDraining() {
   if (loop_.stopping()) return Close();
   error_code ignored;
+  if (tls_ != nullptr) tls_->Close();
   socket_.shutdown(tcp::socket::shutdown_send, ignored);
   state_ = State::kDraining;
   pending_ = std::string();
@@ -398,7 +455,7 @@ void HttpConnection::Drain() {
   const std::span<char> scratch = loop_.scratch();
   for (int i = 0; i < kMaxReadsPerEvent; ++i) {
     error_code error;
-    drained_bytes_ += socket_.read_some(boost::asio::buffer(scratch.data(), scratch.size()), error);
+    drained_bytes_ += ReadSome(scratch, error);
     if (WouldBlock(error)) break;
     if (error || drained_bytes_ > kHttpDrainBytes) return Close();
   }
@@ -427,6 +484,7 @@ void HttpConnection::Close() {
   loop_.shared().buffered_bytes.fetch_sub(charged_bytes_, std::memory_order_relaxed);
   charged_bytes_ = 0;
   error_code ignored;
+  if (tls_ != nullptr) tls_->Close();
   socket_.close(ignored);
   loop_.Forget(shared_from_this());
 }

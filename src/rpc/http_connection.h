@@ -27,6 +27,7 @@
 #include "absl/synchronization/mutex.h"
 #include "rpc/http_parser.h"
 #include "rpc/http_server.h"
+#include "rpc/tls.h"
 
 namespace vectron::rpc {
 
@@ -46,6 +47,11 @@ struct HttpShared {
   Counter& connections_total;
   Counter& bytes_in;
   Counter& bytes_out;
+
+  // What a new connection is made with, read again when its files have changed; null: plain.
+  std::shared_ptr<ssl_ctx_st> PresentTls();
+  std::unique_ptr<TlsContext> tls;  // set before the first connection
+  std::atomic<int64_t> tls_checked_nanos{0};
 
   std::atomic<size_t> buffered_bytes{0};  // of bodies
   absl::Mutex mutex;
@@ -119,6 +125,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool reading() const {
     return state_ == State::kHead || state_ == State::kBody || state_ == State::kChunks;
   }
+  void Open();
+  // As the socket's own, with TLS between where it is on. WriteSome writes from the front of
+  // `head`, then of `body`.
+  size_t ReadSome(std::span<char> into, boost::system::error_code& error);
+  size_t WriteSome(std::string_view head, std::string_view body, boost::system::error_code& error);
+  // What to wait for after one of them would have blocked.
+  boost::asio::ip::tcp::socket::wait_type WaitFor(
+      boost::asio::ip::tcp::socket::wait_type plain) const;
   void WaitReadable();
   void OnReadable();
   void OnEof();
@@ -143,9 +157,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   HttpLoop& loop_;
   boost::asio::ip::tcp::socket socket_;
   std::shared_ptr<const std::string> peer_;
+  std::unique_ptr<TlsStream> tls_;
   State state_ = State::kHead;
   int64_t deadline_nanos_ = 0;  // of the present wait; 0: none
   int64_t head_deadline_nanos_ = 0;
+  int64_t opened_nanos_ = 0;
   bool served_ = false;  // a request has been answered on this connection
 
   std::string pending_;  // received, not yet worked off

@@ -95,6 +95,8 @@ HttpResponse ErrorResponse(const absl::Status& status, int http_status) {
   if (const auto millis = RetryAfterMillis(status)) {
     response.headers.emplace_back("Retry-After", std::to_string((*millis + 999) / 1000));
   }
+  // RFC 9110, 15.5.2: which kind of credential is wanted.
+  if (http_status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   return response;
 }
 

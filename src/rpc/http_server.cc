@@ -12,6 +12,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "rpc/http_connection.h"
 
@@ -22,7 +23,8 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr int64_t kAcceptRetryMs = 50;  // after the process ran out of file descriptors
+constexpr int64_t kTlsCheckNanos = 1'000'000'000;  // between two looks at the certificate's files
+constexpr int64_t kAcceptRetryMs = 50;             // after the process ran out of file descriptors
 
 std::string AddressText(const tcp::endpoint& endpoint) {
   const std::string host = endpoint.address().to_string();
@@ -46,6 +48,18 @@ HttpShared::HttpShared(HttpServerOptions server_options, HttpHandler server_hand
       bytes_in(
           metrics.AddCounter("vectron_http_received_bytes_total", "Bytes received over HTTP.")),
       bytes_out(metrics.AddCounter("vectron_http_sent_bytes_total", "Bytes sent over HTTP.")) {}
+
+std::shared_ptr<ssl_ctx_st> HttpShared::PresentTls() {
+  if (tls == nullptr) return nullptr;
+  const int64_t now = clock.MonotonicNanos();
+  int64_t checked = tls_checked_nanos.load(std::memory_order_relaxed);
+  if (now - checked >= kTlsCheckNanos &&
+      tls_checked_nanos.compare_exchange_strong(checked, now, std::memory_order_relaxed)) {
+    const absl::Status status = tls->ReloadIfChanged();
+    if (!status.ok()) LogError("TLS goes on with what it had: {}", MessageOf(status));
+  }
+  return tls->Current();
+}
 
 HttpLoop::HttpLoop(std::shared_ptr<HttpShared> shared)
     : shared_(std::move(shared)),
@@ -242,8 +256,13 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions 
   if (options.io_threads == 0)
     options.io_threads = std::max(1u, std::thread::hardware_concurrency());
   auto impl = std::make_unique<Impl>();
+  std::unique_ptr<TlsContext> tls;
+  if (options.tls.enabled()) {
+    ASSIGN_OR_RETURN(tls, TlsContext::Load(options.tls));
+  }
   impl->shared =
       std::make_shared<HttpShared>(std::move(options), std::move(handler), clock, metrics);
+  impl->shared->tls = std::move(tls);
   for (size_t i = 0; i < impl->shared->options.io_threads; ++i) {
     impl->loops.push_back(std::make_shared<HttpLoop>(impl->shared));
   }

@@ -23,6 +23,7 @@
 #include "base/limits.h"
 #include "base/metrics.h"
 #include "rpc/http_message.h"
+#include "rpc/tls.h"
 
 namespace vectron::rpc {
 
@@ -47,6 +48,7 @@ using HttpHandler = std::function<void(HttpRequest request, HttpResponder respon
 struct HttpServerOptions {
   std::string address = "127.0.0.1";  // numeric; "::" for all of both families
   uint16_t port = 0;                  // 0 picks a free one
+  TlsFiles tls = {};                  // none: plain
   size_t io_threads = 0;              // 0: one per processor
   size_t max_head_bytes = kMaxHttpHeadBytes;
   size_t max_headers = kMaxHttpHeaders;
@@ -63,8 +65,8 @@ struct HttpServerOptions {
 // Thread-safe.
 class HttpServer {
  public:
-  // Binds and serves. `clock` and `metrics` outlive the server. Errors: InvalidArgument (address),
-  // Unavailable (cannot bind, with the reason).
+  // Binds and serves. `clock` and `metrics` outlive the server. Errors: InvalidArgument (address,
+  // TLS files), Unavailable (cannot bind, with the reason).
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(HttpServerOptions options,
                                                            HttpHandler handler, const Clock& clock,
                                                            Metrics& metrics);
