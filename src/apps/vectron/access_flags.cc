@@ -1,0 +1,58 @@
+#include "apps/vectron/access_flags.h"
+
+#include <CLI/CLI.hpp>
+#include <utility>
+
+#include "base/status.h"
+#include "rpc/cluster_secret.h"
+
+namespace vectron {
+
+void AddAccessFlags(CLI::App& command, AccessFlags& flags) {
+  const auto rate = [&command](const char* name, double& value, const char* what) {
+    command.add_option(name, value, what)->check(CLI::NonNegativeNumber)->capture_default_str();
+  };
+  rpc::RateLimits& limits = flags.limits;
+  rate("--auth-login-per-minute", limits.login_per_minute,
+       "Logins per client address and minute; 0: no limit");
+  rate("--auth-register-per-minute", limits.register_per_minute,
+       "Registrations per client address and minute; 0: no limit");
+  rate("--auth-key-per-minute", limits.key_per_minute,
+       "API keys, SDK tokens and passwords made per client address and minute; 0: no limit");
+  rate("--rate-free-per-second", limits.free_per_second,
+       "Requests per second of a user of the free plan; 0: no limit");
+  rate("--rate-paid-per-second", limits.paid_per_second,
+       "Requests per second of a user of the paid plan; 0: no limit");
+  command.add_option("--trusted-proxy", flags.trusted_proxies,
+                     "Address or network of a proxy whose X-Forwarded-For is believed; repeatable");
+  command.add_option("--cluster-secret-file", flags.cluster_secret_file,
+                     "File with the secret the parts of a cluster share");
+}
+
+void AddTlsFlags(CLI::App& command, rpc::TlsFiles& files) {
+  CLI::Option* const certificate = command.add_option(
+      "--tls-cert", files.certificate,
+      "Certificate (PEM, with its chain) for TLS on every port; read again when it changes");
+  CLI::Option* const key =
+      command.add_option("--tls-key", files.key, "Private key (PEM) of the certificate");
+  certificate->needs(key);
+  key->needs(certificate);
+  command
+      .add_option("--tls-client-ca", files.client_ca,
+                  "Clients must show a certificate signed by one of these (PEM)")
+      ->needs(certificate);
+}
+
+absl::StatusOr<AccessOptions> ToAccessOptions(const AccessFlags& flags, std::string data_dir) {
+  AccessOptions options;
+  options.data_dir = std::move(data_dir);
+  options.limits = flags.limits;
+  options.trusted_proxies = flags.trusted_proxies;
+  RETURN_IF_ERROR(rpc::TrustedProxies::Parse(flags.trusted_proxies).status());
+  if (!flags.cluster_secret_file.empty()) {
+    ASSIGN_OR_RETURN(options.cluster_secret, rpc::ReadSecretFile(flags.cluster_secret_file));
+  }
+  return options;
+}
+
+}  // namespace vectron
