@@ -1,7 +1,7 @@
 // The building blocks of every page.
 import { Button, Skeleton } from '@mantine/core';
 import type { UseQueryResult } from '@tanstack/react-query';
-import { useEffect, useId, type ReactNode } from 'react';
+import { useEffect, useId, useMemo, useState, type ReactNode } from 'react';
 import { adviceFor, troubleOf } from '../api/errors';
 import { IconAlert, IconInbox, IconLock, IconPlug } from './icons';
 import css from './ui.module.css';
@@ -161,10 +161,11 @@ export function Loaded<T>(props: {
   return <Loading rows={props.rows} height={props.height} />;
 }
 
-// A share of a whole, with the figure beside it for those who cannot see the bar.
-export function Bar({ fraction, label }: { fraction: number; label: string }) {
+// A share of a whole, with the figure beside it for those who cannot see the bar. Of what is used up (`of` usage) a large share
+// is a warning; of what is done it is not.
+export function Bar({ fraction, label, of = 'usage' }: { fraction: number; label: string; of?: 'usage' | 'progress' }) {
   const bounded = Math.min(1, Math.max(0, fraction));
-  const tone = bounded > 0.92 ? 'bad' : bounded > 0.8 ? 'warn' : 'plain';
+  const tone = of === 'progress' || bounded <= 0.8 ? 'plain' : bounded > 0.92 ? 'bad' : 'warn';
   return (
     <div
       className={css.bar}
@@ -180,10 +181,23 @@ export function Bar({ fraction, label }: { fraction: number; label: string }) {
   );
 }
 
+// More than this is cut until it is asked for: laying out a megabyte of text holds up the page.
+const mostJsonCharacters = 20_000;
+
 export function Json({ value }: { value: unknown }) {
+  const [whole, setWhole] = useState(false);
+  const text = useMemo(() => JSON.stringify(value, null, 2), [value]);
+  const cut = !whole && text.length > mostJsonCharacters;
   return (
-    <pre className={css.code} tabIndex={0}>
-      {JSON.stringify(value, null, 2)}
-    </pre>
+    <>
+      <pre className={css.code} tabIndex={0}>
+        {cut ? `${text.slice(0, mostJsonCharacters)}…` : text}
+      </pre>
+      {cut && (
+        <Button size="xs" variant="default" onClick={() => setWhole(true)}>
+          Show all {text.length.toLocaleString('en-US')} characters
+        </Button>
+      )}
+    </>
   );
 }

@@ -6,6 +6,11 @@ export function count(value: number | string): string {
   return whole.format(Number(value));
 }
 
+// "1 shard", "2 shards": the noun in the plural is its singular with an s.
+export function countOf(value: number | string, noun: string): string {
+  return Number(value) === 1 ? `1 ${noun}` : `${count(value)} ${noun}s`;
+}
+
 export function shortCount(value: number | string): string {
   const number = Number(value);
   return Math.abs(number) < 100_000 ? whole.format(number) : compact.format(number);

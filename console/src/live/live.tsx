@@ -23,6 +23,11 @@ export function tickDelay(failures: number): number {
   return Math.min(tickMs * 2 ** Math.min(failures, 10), longestTickMs);
 }
 
+// Whether it is worth asking again without being told to: a right or a route that is missing stays so.
+function mayGetBetter(error: unknown): boolean {
+  return error === null || !['forbidden', 'unsupported'].includes(troubleOf(error));
+}
+
 export function LiveProvider({ children }: { children: ReactNode }) {
   const client = useQueryClient();
   const [paused, setPaused] = useState(false);
@@ -46,7 +51,10 @@ export function LiveProvider({ children }: { children: ReactNode }) {
 
   const tickNow = useCallback(() => {
     void renewTokenIfDue(Date.now());
-    void client.refetchQueries({ type: 'active', predicate: (query) => query.meta?.live === true });
+    void client.refetchQueries({
+      type: 'active',
+      predicate: (query) => query.meta?.live === true && mayGetBetter(query.state.error),
+    });
   }, [client]);
 
   useEffect(() => {

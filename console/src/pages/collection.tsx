@@ -77,7 +77,7 @@ function Details({ status }: { status: GetCollectionStatusResponse }) {
               ? 'All points are linked into the graph.'
               : `${format.count(indexed)} of ${format.count(points)} points are linked into the graph; the others are searched by comparing each.`}
         </p>
-        {points > 0 && <Bar fraction={indexed / points} label="Points linked into the graph" />}
+        {points > 0 && <Bar fraction={indexed / points} label="Points linked into the graph" of="progress" />}
       </Panel>
       <Options status={status} />
       <Shards status={status} />
@@ -165,7 +165,6 @@ function DeleteDialog(props: { name: string; points?: string; opened: boolean; o
     onSuccess: async () => {
       toasts.say(`Collection ${props.name} was deleted`);
       void navigate('/collections');
-      client.removeQueries({ queryKey: ['collection', props.name] });
       await client.invalidateQueries({ queryKey: ['collections'] });
     },
     onError: (error) => toasts.fail('The collection was not deleted', error),
@@ -181,7 +180,7 @@ function DeleteDialog(props: { name: string; points?: string; opened: boolean; o
       onConfirm={() => remove.mutate()}
     >
       <strong>{props.name}</strong>
-      {props.points ? ` and its ${format.count(props.points)} points` : ''} will be gone. This cannot be undone.
+      {props.points ? ` and its ${format.countOf(props.points, 'point')}` : ''} will be gone. This cannot be undone.
     </ConfirmByName>
   );
 }

@@ -67,7 +67,7 @@ function Listing({ names }: { names: string[] }) {
         />
         <span className="dim small num">
           {found.length === names.length
-            ? `${format.count(names.length)} collections`
+            ? format.countOf(names.length, 'collection')
             : `${format.count(found.length)} of ${format.count(names.length)}`}
         </span>
       </div>

@@ -1,5 +1,4 @@
 // The points of a collection: browse and filter, search, see them in a plane, write and delete.
-import '../mantine-explore.css';
 import { Button, Select, Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -10,6 +9,7 @@ import { IconPlus } from '../components/icons';
 import { Empty, Failure, Loaded, Loading, Page, Panel } from '../components/ui';
 import * as format from '../lib/format';
 import { Browse } from './explore/browse';
+import css from './explore/explore.module.css';
 import { PointEditor } from './explore/point-editor';
 import { PointView } from './explore/point-view';
 import { ProjectionMap } from './explore/projection-map';
@@ -83,19 +83,19 @@ function Room({ name }: { name: string }) {
   };
   return (
     <>
-      <div className="dim num">
-        <Link to={collectionPath(name)} className="plain">
-          {format.count(pointCount)} points, dimension {format.count(dimension)}, {distance}
+      <div className={css.about}>
+        <Link to={collectionPath(name)} className="dim num">
+          {format.countOf(pointCount, 'point')}, dimension {format.count(dimension)}, {distance}
         </Link>
+        <Button size="xs" variant="default" leftSection={<IconPlus size={14} />} onClick={() => setEditing({ id: '' })}>
+          Add point
+        </Button>
       </div>
       <Tabs value={tab} onChange={(next) => next && set({ tab: next })} keepMounted={false}>
         <Tabs.List>
           <Tabs.Tab value="browse">Browse</Tabs.Tab>
           <Tabs.Tab value="search">Search</Tabs.Tab>
           <Tabs.Tab value="map">Map</Tabs.Tab>
-          <Button ml="auto" size="xs" variant="default" leftSection={<IconPlus size={14} />} onClick={() => setEditing({ id: '' })}>
-            Add point
-          </Button>
         </Tabs.List>
         <Tabs.Panel value="browse" pt="md">
           <Browse collection={name} onOpen={setOpen} onSimilar={similar} onAdd={() => setEditing({ id: '' })} />

@@ -34,7 +34,7 @@ function Rebalance() {
   const start = useMutation({
     mutationFn: () => call('Rebalance', { dryRun: false }),
     onSuccess: async (answer) => {
-      toasts.say(answer.started ? `${answer.moves.length} moves have begun` : 'There was nothing to move');
+      toasts.say(answer.started ? `Begun: ${format.countOf(answer.moves.length, 'move')}` : 'There was nothing to move');
       plan.reset();
       await client.invalidateQueries({ queryKey: ['all-collections'] });
     },
@@ -51,7 +51,7 @@ function Rebalance() {
           </Button>
           {moves && moves.length > 0 && (
             <Button size="xs" loading={start.isPending} onClick={() => start.mutate()}>
-              Start {moves.length} {moves.length === 1 ? 'move' : 'moves'}
+              Start {format.countOf(moves.length, 'move')}
             </Button>
           )}
         </div>
@@ -130,7 +130,7 @@ function Listing({ collections }: { collections: Collection[] }) {
             setPage(0);
           }}
         />
-        <span className="dim small num">{format.count(found.length)} collections; those in trouble come first</span>
+        <span className="dim small num">{format.countOf(found.length, 'collection')}; those in trouble come first</span>
       </div>
       <Table
         label="Collections"

@@ -1,5 +1,4 @@
 // What reranking has learned of a collection, and the decision over it.
-import '../mantine-explore.css';
 import { Button, Select } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';

@@ -26,7 +26,7 @@ export default function SignIn({ act }: { act: 'sign-in' | 'sign-up' }) {
         <Form key={act} isNew={isNew} />
         <p className={css.other}>
           {isNew ? 'You have an account? ' : 'No account yet? '}
-          <Anchor component={Link} to={isNew ? '/sign-in' : '/sign-up'} underline="always">
+          <Anchor component={Link} to={isNew ? '/sign-in' : '/sign-up'} underline="always" inherit>
             {isNew ? 'Sign in' : 'Create one'}
           </Anchor>
         </p>

@@ -197,7 +197,7 @@ function Actions({ worker, withDetails }: { worker: Worker; withDetails?: boolea
   const drain = useMutation({
     mutationFn: (cancel: boolean) => call('DrainWorker', { workerId: id, cancel }),
     onSuccess: async (answer, cancel) => {
-      toasts.say(cancel ? `Worker ${id} takes shards again` : `Worker ${id} is drained: ${answer.shardsLeft} shards to move`);
+      toasts.say(cancel ? `Worker ${id} takes shards again` : `Worker ${id} is drained: ${format.countOf(answer.shardsLeft, 'shard')} to move`);
       await refresh();
     },
     onError: (error) => toasts.fail(`Worker ${id} was left as it is`, error),
@@ -244,7 +244,7 @@ function Actions({ worker, withDetails }: { worker: Worker; withDetails?: boolea
         onClose={() => setAsking(null)}
         onConfirm={() => drain.mutate(false)}
       >
-        All of its {shardsOf(worker)} shards move to other workers; then it can be stopped or removed. It goes on answering
+        It holds {format.countOf(shardsOf(worker), 'shard')}: all move to other workers; then it can be stopped or removed. It goes on answering
         meanwhile, and draining can be stopped at any time.
       </Confirm>
       <ConfirmByName
@@ -269,8 +269,8 @@ function DrainProgress({ worker }: { worker: Worker }) {
   if (left > most) setMost(left);
   return (
     <div style={{ margin: '14px 0' }} role="status">
-      <div className="small">{left === 0 ? 'Drained: it holds no shards.' : `Draining: ${left} shards left.`}</div>
-      <Bar fraction={most === 0 ? 1 : (most - left) / most} label="Shards moved away" />
+      <div className="small">{left === 0 ? 'Drained: it holds no shards.' : `Draining: ${format.countOf(left, 'shard')} left.`}</div>
+      <Bar fraction={most === 0 ? 1 : (most - left) / most} label="Shards moved away" of="progress" />
     </div>
   );
 }

@@ -26,7 +26,7 @@ export function Shell() {
       <div className={css.side}>
         <Navigation />
       </div>
-      <Drawer opened={menuAt === location.key} onClose={() => setMenuAt(null)} size={264} padding={0} title={<Brand />} aria-label="Menu">
+      <Drawer opened={menuAt === location.key} onClose={() => setMenuAt(null)} size={264} padding={0} title={<Brand />}>
         <Navigation bare />
       </Drawer>
       <div className={css.main}>

@@ -29,7 +29,7 @@ export function SearchResults(props: Props) {
   return (
     <>
       <Panel
-        title={results.length === 1 ? '1 result' : `${format.count(results.length)} results`}
+        title={format.countOf(results.length, 'result')}
         flush
         side={
           <span className="dim small num">

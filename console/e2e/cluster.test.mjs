@@ -1,0 +1,102 @@
+// What the cluster's pages show of a real server, and what the overview costs.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { assertAccessible, assertBehaved } from './checks.mjs';
+import { api, closeBrowser, fill, openPage, shoot, startFront, startVectron } from './harness.mjs';
+
+let server;
+let front;
+
+before(async () => {
+  server = await startVectron();
+  front = await startFront(() => server.url, '/vectron/');
+  await fill(server, 'docs');
+});
+
+after(async () => {
+  await closeBrowser();
+  await front?.stop();
+  await server?.stop();
+});
+
+test('the overview shows the true figures, in light and dark, and is light on its feet', async () => {
+  for (const scheme of ['light', 'dark']) {
+    const { page, misdeeds, close } = await openPage('about:blank', { scheme });
+    await page.addInitScript(() => {
+      window.shifts = 0;
+      window.longest = 0;
+      new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.shifts += entry.value))).observe({ type: 'layout-shift', buffered: true });
+      new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.longest = Math.max(window.longest, entry.duration)))).observe({ type: 'longtask', buffered: true });
+    });
+    await page.goto(front.url);
+    const { metrics } = await api(server, 'GET', '/v1/system/health');
+    assert.equal(metrics.total_vectors, 300);
+    await page.getByText('Vectors', { exact: true }).first().waitFor();
+    await page.getByText('300', { exact: true }).first().waitFor();
+    await page.getByRole('link', { name: 'docs' }).waitFor();
+    await page.getByText('Over time').or(page.getByRole('heading', { name: 'Requests' })).first().waitFor();
+    await assertAccessible(page, `the overview in ${scheme}`);
+    await shoot(page, `overview-${scheme}`);
+    const { shifts, longest } = await page.evaluate(() => ({ shifts: window.shifts, longest: window.longest }));
+    console.log(`overview in ${scheme}: layout shift ${shifts.toFixed(3)}, longest task ${Math.round(longest)} ms`);
+    assert.ok(shifts < 0.1, `layout shift ${shifts}`);
+    assertBehaved(misdeeds, 'the overview');
+    await close();
+  }
+});
+
+test('the gateway’s endpoints are those that were asked', async () => {
+  const { page, misdeeds, close } = await openPage(`${front.url}#/gateway`);
+  await page.getByText('/v1/collections/{collection}/points', { exact: true }).waitFor();
+  await page.getByLabel('Find an endpoint').fill('no such thing');
+  await page.getByText('No endpoint of that name').waitFor();
+  await page.getByLabel('Find an endpoint').fill('');
+  await page.getByRole('button', { name: 'Average' }).click();
+  await shoot(page, 'gateway');
+  await assertAccessible(page, 'the gateway');
+  assertBehaved(misdeeds, 'the gateway');
+  await close();
+});
+
+test('the worker shows its shards, and says why it cannot be drained alone', async () => {
+  const { page, close } = await openPage(`${front.url}#/workers`, { allow: /status of 4/ });
+  await page.getByRole('link', { name: 'Details' }).click();
+  await page.getByRole('row', { name: /docs/ }).waitFor();
+  await shoot(page, 'worker');
+  await assertAccessible(page, 'a worker');
+  await page.getByRole('button', { name: 'Drain' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Drain' }).click();
+  await page.getByText('was left as it is').waitFor();
+  await close();
+});
+
+test('placement shows the shards and plans before it moves', async () => {
+  const { page, close } = await openPage(`${front.url}#/placement`, { allow: /status of (4|5)/ });
+  await page.getByRole('button', { name: 'Shards of docs' }).click();
+  await page.getByText('worker-1').first().waitFor();
+  await page.getByRole('button', { name: /^Plan/ }).click();
+  await page.getByText('there is nothing to move').waitFor();
+  await shoot(page, 'placement');
+  await assertAccessible(page, 'placement');
+  await close();
+});
+
+test('health shows the services', async () => {
+  const { page, misdeeds, close } = await openPage(`${front.url}#/health`);
+  await page.getByRole('cell', { name: 'gateway' }).waitFor();
+  await page.getByText('Healthy').first().waitFor();
+  await shoot(page, 'health');
+  await assertAccessible(page, 'health');
+  assertBehaved(misdeeds, 'health');
+  await close();
+});
+
+test('the API page lists the routes of this server', async () => {
+  const { page, misdeeds, close } = await openPage(`${front.url}#/api`);
+  await page.getByText('/v1/collections/{collection}/points/search').click();
+  await page.getByRole('cell', { name: 'topK', exact: true }).first().waitFor();
+  await shoot(page, 'api');
+  await assertAccessible(page, 'the API page');
+  assertBehaved(misdeeds, 'the API page');
+  await close();
+});
