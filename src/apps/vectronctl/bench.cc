@@ -28,6 +28,7 @@ class Bench {
     loop_.kind = http_ ? load::WireKind::kHttp : load::WireKind::kGrpc;
     loop_.address = http_ ? options.http_address : options.grpc_address;
     loop_.method = load::kSearchMethod;
+    loop_.credential = options.credential;
     loop_.clients = options.clients;
   }
 
@@ -82,6 +83,7 @@ class Bench {
       ASSIGN_OR_RETURN(std::string request,
                        load::SearchRequestBytes(loop_.kind, loop_.address, spec,
                                                 {queries.row(i), queries.dimension}));
+      if (http_) request = load::WithCredential(std::move(request), options_.credential);
       requests_.push_back(std::move(request));
     }
     return absl::OkStatus();

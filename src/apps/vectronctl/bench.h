@@ -13,6 +13,7 @@ struct BenchOptions {
   std::string truth;    // .ivecs or .u32; "" for no recall
   std::string grpc_address;
   std::string http_address;
+  std::string credential;  // "": none is shown
   std::string protocol = "grpc";
   std::string filter;
   uint32_t clients = 8;

@@ -28,6 +28,10 @@ absl::Status FromGrpc(const grpc::Status& status, const std::string& address) {
         "--host its gRPC address?",
         address, message);
   }
+  if (status.error_code() == grpc::StatusCode::UNAUTHENTICATED) {
+    return Unauthenticated("{} (--api-key or VECTRON_API_KEY takes an API key or a token)",
+                           message);
+  }
   if (status.error_code() == grpc::StatusCode::NOT_FOUND) {
     return NotFound("{} (vectronctl list shows the collections)", message);
   }
@@ -49,6 +53,8 @@ struct Client::Connection {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() +
                          std::chrono::milliseconds(options.timeout_ms));
+    if (!options.credential.empty())
+      context.AddMetadata("authorization", "Bearer " + options.credential);
     Response response;
     RETURN_IF_ERROR(FromGrpc(((*stub).*method)(&context, request, &response), options.address));
     return response;

@@ -16,6 +16,7 @@ namespace vectron::ctl {
 struct ClientOptions {
   std::string address;           // HOST:PORT
   uint32_t timeout_ms = 60'000;  // of one call
+  std::string credential = {};   // an API key or a token; "": none is shown
 };
 
 // Thread-safe. Errors: the server's code and message, with what to do where the code alone says it.

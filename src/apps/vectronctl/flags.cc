@@ -20,6 +20,7 @@ struct Flags {
   std::string host = "127.0.0.1:8081";
   std::string http = "127.0.0.1:8080";
   uint32_t timeout_ms = 60'000;
+  std::string api_key;
   bool json = false;
   bool f16 = false;
   std::string name;
@@ -34,7 +35,7 @@ struct Flags {
   std::unique_ptr<Client> client;
 
   Client& Connect() {
-    client = std::make_unique<Client>(ClientOptions{host, timeout_ms});
+    client = std::make_unique<Client>(ClientOptions{host, timeout_ms, api_key});
     return *client;
   }
 };
@@ -239,6 +240,7 @@ void AddBenchCommand(CLI::App& app, Flags& flags) {
       flags.bench.json = flags.json;
       flags.bench.grpc_address = flags.host;
       flags.bench.http_address = flags.http;
+      flags.bench.credential = flags.api_key;
       return RunBench(flags.bench);
     };
   });
@@ -253,6 +255,10 @@ int RunCommandLine(int argc, char** argv) {
   app.fallthrough();
   app.add_option("--host", flags.host, "gRPC address of the server; default 127.0.0.1:8081")
       ->envname("VECTRON_HOST");
+  app.add_option("--api-key", flags.api_key,
+                 "API key or token to show; better given in VECTRON_API_KEY, which other users of "
+                 "this machine do not see")
+      ->envname("VECTRON_API_KEY");
   app.add_option("--timeout-ms", flags.timeout_ms, "Of one call; default 60000")
       ->check(CLI::Range(1, 3'600'000));
   app.add_flag("--json", flags.json, "Answers for machines");

@@ -94,8 +94,9 @@ class Loop {
     ASSIGN_OR_RETURN(const int fd, ConnectTcp(options_.address));
     client.socket.Reset(fd);
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
-    client.wire = options_.kind == WireKind::kHttp ? NewHttpWire()
-                                                   : NewGrpcWire(options_.address, options_.method);
+    client.wire = options_.kind == WireKind::kHttp
+                      ? NewHttpWire()
+                      : NewGrpcWire(options_.address, options_.method, options_.credential);
     client.in.clear();
     client.out.clear();
     client.wants_write = false;

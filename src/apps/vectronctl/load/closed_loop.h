@@ -17,6 +17,7 @@ struct LoopOptions {
   WireKind kind = WireKind::kGrpc;
   std::string address;  // HOST:PORT
   std::string method;   // of gRPC
+  std::string credential = {};  // of gRPC; HTTP requests hold theirs
   size_t clients = 1;   // connections, one request in flight on each
   double seconds = 0;   // > 0: stop after this long
   uint64_t count = 0;   // > 0: stop after this many requests; with both, whichever comes first

@@ -41,21 +41,29 @@ void PutFrameHead(std::string& out, size_t length, uint8_t type, uint8_t flags, 
   PutBig32(out, stream);
 }
 
-// A literal header field without indexing; `name` is its HPACK prefix. Values under 127 bytes.
+// A literal header field without indexing; `name` is its HPACK prefix. RFC 7541, 5.1 and 6.2.2.
 void PutLiteral(std::string& out, std::string_view name, std::string_view value) {
+  constexpr size_t kPrefixMax = 127;
   out += name;
-  out.push_back(static_cast<char>(value.size()));
+  if (value.size() < kPrefixMax) {
+    out.push_back(static_cast<char>(value.size()));
+  } else {
+    out.push_back(static_cast<char>(kPrefixMax));
+    PutVarint(out, value.size() - kPrefixMax);
+  }
   out += value;
 }
 
 class GrpcWire : public Wire {
  public:
-  GrpcWire(const std::string& authority, const std::string& method) {
+  GrpcWire(const std::string& authority, const std::string& method, const std::string& credential) {
     headers_ = "\x83\x86";                                 // :method POST, :scheme http
     PutLiteral(headers_, "\x04", method);                  // :path
     PutLiteral(headers_, "\x01", authority);               // :authority
     PutLiteral(headers_, "\x0f\x10", "application/grpc");  // content-type
     PutLiteral(headers_, std::string_view("\x00\x02te", 4), "trailers");
+    if (!credential.empty())
+      PutLiteral(headers_, "\x1f\x08", "Bearer " + credential);  // authorization, never indexed
   }
 
   void Open(std::string& out) override {
@@ -232,8 +240,9 @@ class GrpcWire : public Wire {
 
 }  // namespace
 
-std::unique_ptr<Wire> NewGrpcWire(const std::string& authority, const std::string& method) {
-  return std::make_unique<GrpcWire>(authority, method);
+std::unique_ptr<Wire> NewGrpcWire(const std::string& authority, const std::string& method,
+                                  const std::string& credential) {
+  return std::make_unique<GrpcWire>(authority, method, credential);
 }
 
 }  // namespace vectron::load

@@ -77,4 +77,10 @@ std::string HttpPost(const std::string& host, const std::string& path, std::stri
       path, host, body.size(), body);
 }
 
+std::string WithCredential(std::string request, const std::string& credential) {
+  if (!credential.empty())
+    request.insert(request.find("\r\n") + 2, "Authorization: Bearer " + credential + "\r\n");
+  return request;
+}
+
 }  // namespace vectron::load

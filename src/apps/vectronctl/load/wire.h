@@ -43,9 +43,13 @@ std::unique_ptr<Wire> NewHttpWire();
 // gRPC over HTTP/2 with prior knowledge (RFC 9113), without header compression (RFC 7541 literals
 // only). method:
 // "/vectron.v1.VectronService/Search".
-std::unique_ptr<Wire> NewGrpcWire(const std::string& authority, const std::string& method);
+// credential: an API key or a token to show; "" for none.
+std::unique_ptr<Wire> NewGrpcWire(const std::string& authority, const std::string& method,
+                                  const std::string& credential = {});
 
 // A whole HTTP request with a JSON body.
 std::string HttpPost(const std::string& host, const std::string& path, std::string_view body);
+// The same request with a credential; "" leaves it as it is.
+std::string WithCredential(std::string request, const std::string& credential);
 
 }  // namespace vectron::load
