@@ -124,7 +124,9 @@ export async function openPage(url, { width = 1440, height = 900, scheme = 'ligh
 
 export async function shoot(page, name) {
   mkdirSync(output, { recursive: true });
-  await page.screenshot({ path: join(output, `${name}.png`), fullPage: true });
+  // The whole page, but for a dialog, which covers only what is on the screen.
+  const fullPage = (await page.getByRole('dialog').count()) === 0;
+  await page.screenshot({ path: join(output, `${name}.png`), fullPage });
 }
 
 // A JSON request to the server behind the console's back.

@@ -117,7 +117,7 @@ function Rows({ points, onOpen, onSimilar }: Pick<Props, 'onOpen' | 'onSimilar'>
           </td>
           <td className={ui.right}>{point.version}</td>
           <td>
-            <ActionIcon variant="subtle" aria-label={`Find points like ${point.id}`} onClick={() => onSimilar(point.id)}>
+            <ActionIcon size="sm" variant="subtle" aria-label={`Find points like ${point.id}`} onClick={() => onSimilar(point.id)}>
               <IconSimilar />
             </ActionIcon>
           </td>

@@ -89,7 +89,7 @@ function Result(props: Props & { result: SearchResult; at: number }) {
       </div>
       <div className={css.resultSide}>
         <div>{format.score(result.score)}</div>
-        <ActionIcon variant="subtle" aria-label={`Find points like ${result.id}`} onClick={() => props.onSimilar(result.id)}>
+        <ActionIcon size="sm" variant="subtle" aria-label={`Find points like ${result.id}`} onClick={() => props.onSimilar(result.id)}>
           <IconSimilar />
         </ActionIcon>
         {response.queryId && response.reranked && <Feedback {...props} />}
@@ -119,6 +119,7 @@ function Feedback({ collection, request, response, result, at }: Props & { resul
   });
   return (
     <ActionIcon
+      size="sm"
       variant="subtle"
       aria-label={`${result.id} was the right one`}
       title="This was the right one"
