@@ -44,6 +44,9 @@ class PlacementClient : public PlacementApi {
   // Waits until a first map is there. DeadlineExceeded.
   absl::Status WaitForMap(absl::Duration patience);
 
+  // For further calls of placement.
+  PlacementCaller& caller() { return caller_; }
+
   void CreateCollection(CollectionSchema schema, std::string owner,
                         std::function<void(absl::Status)> done) override;
   void DeleteCollection(std::string owner, std::string name,

@@ -51,7 +51,16 @@ bool RetryBudget::Take() {
 class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
  public:
   RoutedCall(Router& router, RoutedPart part)
-      : router_(router), part_(std::move(part)), record_(part_.record) {}
+      : router_(router), part_(std::move(part)), record_(part_.record) {
+    const absl::MutexLock lock(&router_.mutex_);
+    ++router_.under_way_;
+  }
+  ~RoutedCall() {
+    const absl::MutexLock lock(&router_.mutex_);
+    --router_.under_way_;
+  }
+  RoutedCall(const RoutedCall&) = delete;
+  RoutedCall& operator=(const RoutedCall&) = delete;
 
   void Start() {
     const absl::StatusOr<Router::Choice> choice = router_.Choose(shard(), part_.to);
@@ -67,7 +76,9 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
       return Finish(status);
     }
     if (absl::IsFailedPrecondition(status)) return OnOldMap(status);
-    if (router_.deps_.patience_ms == 0 || !WorthAnotherTry(status)) return Finish(status);
+    if (router_.deps_.patience_ms == 0 || !WorthAnotherTry(status) || router_.closing_) {
+      return Finish(status);
+    }
     const auto hint = rpc::LeaderHint(status);
     if (hint.has_value() && part_.to == RouteTo::kLeader && *hint != tried &&
         hints_in_a_row_ < kMaxHintsInARow && router_.retries_.Take()) {
@@ -114,7 +125,7 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
   }
 
   void OnOldMap(const absl::Status& status) {
-    if (++refreshes_ > kMaxMapRefreshes) return Finish(status);
+    if (++refreshes_ > kMaxMapRefreshes || router_.closing_) return Finish(status);
     router_.deps_.placement->Refresh([self = shared_from_this(), status] {
       const rpc::ShardPlacement before = self->shard();
       if (!self->TakeNewMap()) return self->Finish(status);
@@ -168,6 +179,13 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
 Router::Router(const RouterDeps& deps) : deps_(deps), retries_(*deps.clock, kMaxRetriesPerSecond) {
   CHECK(deps.placement != nullptr && deps.worker_of != nullptr);
   CHECK(deps.clock != nullptr && deps.timer != nullptr);
+}
+
+Router::~Router() {
+  closing_ = true;
+  const absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(
+      +[](int64_t* under_way) { return *under_way == 0; }, &under_way_));
 }
 
 void Router::Send(RoutedPart part) {

@@ -85,10 +85,14 @@ struct RoutedPart {
   std::function<void(const absl::Status& status, const RecordPtr& record)> done;
 };
 
-// Thread-safe. Outlives the parts under way.
+// Thread-safe.
 class Router {
  public:
   explicit Router(const RouterDeps& deps);
+  // Parts under way are not sent again; returns when the last one has ended.
+  ~Router();
+  Router(const Router&) = delete;
+  Router& operator=(const Router&) = delete;
 
   void Send(RoutedPart part);
   // Goes on with a part that has been sent to `tried` (0: to nobody) and got this error.
@@ -113,7 +117,9 @@ class Router {
   RetryBudget retries_;
   std::atomic<uint64_t> draws_{0};
   std::atomic<size_t> known_{0};  // entries of leaders_
+  std::atomic<bool> closing_{false};
   mutable absl::Mutex mutex_;
+  int64_t under_way_ ABSL_GUARDED_BY(mutex_) = 0;
   // Leaders that are not the map's, by group; bounded by kMaxLearnedLeaders.
   absl::flat_hash_map<uint64_t, WorkerId> leaders_ ABSL_GUARDED_BY(mutex_);
 };
