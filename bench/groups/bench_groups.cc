@@ -1,5 +1,6 @@
-// vectron_bench_groups [--groups N] [--seconds S] [--quiet-after TICKS] [--write]: three nodes of replicated groups in one process, over gRPC
-// on loopback with logs on disk; prints what they cost when nobody uses them, or with --write what entries cost.
+// vectron_bench_groups [--groups N] [--seconds S] [--quiet-after TICKS] [--write]: three nodes of
+// replicated groups in one process, over gRPC on loopback with logs on disk; prints what they cost
+// when nobody uses them, or with --write what entries cost.
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -86,7 +87,8 @@ class Cluster {
     for (const Node& node : nodes_) frames += node.host->stats().raft.frames;
     return frames;
   }
-  // Keeps 16 entries of 1 KiB under way in each group on its leader; returns how many were committed.
+  // Keeps 16 entries of 1 KiB under way in each group on its leader; returns how many were
+  // committed.
   uint64_t Write(int64_t seconds) {
     std::atomic<uint64_t> committed{0};
     std::atomic<int> open{0};
@@ -96,11 +98,12 @@ class Cluster {
         --open;
         return;
       }
-      replicator->Propose(std::string(1'024, 'x'), [&, replicator](const absl::StatusOr<uint64_t>& index) {
-        if (index.ok()) ++committed;
-        if (!index.ok()) stop = true;
-        next(replicator);
-      });
+      replicator->Propose(std::string(1'024, 'x'),
+                          [&, replicator](const absl::StatusOr<uint64_t>& index) {
+                            if (index.ok()) ++committed;
+                            if (!index.ok()) stop = true;
+                            next(replicator);
+                          });
     };
     for (uint64_t group = 1; group <= options_.groups; ++group) {
       for (Node& node : nodes_) {
@@ -158,7 +161,8 @@ class Cluster {
     shard::RaftGroupStart start;
     start.group = {group};
     start.replica = shard::ReplicaId::Make({node.id}, 1);
-    for (uint64_t id = 1; id <= 3; ++id) start.members.voters.push_back(shard::ReplicaId::Make({id}, 1).value);
+    for (uint64_t id = 1; id <= 3; ++id)
+      start.members.voters.push_back(shard::ReplicaId::Make({id}, 1).value);
     start.applier = &nothing_;
     const auto replicator = node.host->Attach(start);
     CHECK_OK(replicator.status());
@@ -181,7 +185,9 @@ int Run(const Options& options) {
   using std::chrono::steady_clock;
   Cluster cluster(options);
   const auto begin = steady_clock::now();
-  const auto waited = [&] { return std::chrono::duration<double>(steady_clock::now() - begin).count(); };
+  const auto waited = [&] {
+    return std::chrono::duration<double>(steady_clock::now() - begin).count();
+  };
   const auto ready = [&] {
     const bool led = cluster.Leaders() == options.groups;
     return led && (options.write || options.quiet_after == 0 || cluster.AllQuiet());
@@ -200,11 +206,12 @@ int Run(const Options& options) {
   }
   const double wall = std::chrono::duration<double>(steady_clock::now() - start).count();
   const double used = CpuSeconds() - cpu;
-  fmt::print("{:.1f} s: {:.2f} % of a core for the three nodes, {:.0f} frames/s\n", wall, used / wall * 100,
-             static_cast<double>(cluster.Frames() - frames) / wall);
+  fmt::print("{:.1f} s: {:.2f} % of a core for the three nodes, {:.0f} frames/s\n", wall,
+             used / wall * 100, static_cast<double>(cluster.Frames() - frames) / wall);
   if (options.write) {
     fmt::print("{:.0f} entries/s of 1 KiB, {:.1f} us of CPU each (three copies)\n",
-               static_cast<double>(committed) / wall, used * 1e6 / static_cast<double>(std::max<uint64_t>(committed, 1)));
+               static_cast<double>(committed) / wall,
+               used * 1e6 / static_cast<double>(std::max<uint64_t>(committed, 1)));
   }
   return 0;
 }

@@ -20,7 +20,8 @@ absl::StatusOr<LogReader::InitialState> MemoryLog::ReadInitialState() {
 
 absl::StatusOr<std::span<const LogEntry>> MemoryLog::ReadEntries(uint64_t first, uint64_t end,
                                                                  uint64_t max_bytes) {
-  if (first <= cut_index_) return OutOfRange("entry {} was cut; the log begins at {}", first, first_index());
+  if (first <= cut_index_)
+    return OutOfRange("entry {} was cut; the log begins at {}", first, first_index());
   if (end > last_index() + 1) return Unavailable("entry {} is not there yet", end - 1);
   views_.clear();
   uint64_t bytes = 0;
@@ -50,7 +51,8 @@ void MemoryLog::Append(std::span<const LogEntry> entries) {
     CHECK_GT(entry.index, cut_index_);
     CHECK_LE(entry.index, last_index() + 1);
     entries_.resize(entry.index - cut_index_ - 1);
-    entries_.push_back({entry.term, entry.kind, std::string(entry.data), std::string(entry.context)});
+    entries_.push_back(
+        {entry.term, entry.kind, std::string(entry.data), std::string(entry.context)});
   }
 }
 

@@ -187,7 +187,7 @@ absl::StatusOr<std::unique_ptr<RaftGroup>> RaftGroup::Create(const RaftConfig& c
   raw.check_quorum = 1;
   raw.pre_vote = 1;
   auto impl = std::make_unique<Impl>(log);
-  const RgStorage storage{&impl->reader, InitialState, Entries,  Term,
+  const RgStorage storage{&impl->reader, InitialState, Entries,     Term,
                           FirstIndex,    LastIndex,    ReadSnapshot};
   int error = RG_OK;
   impl->group = rg_create(&raw, &storage, &error);
@@ -219,7 +219,8 @@ absl::Status RaftGroup::ProposeMembershipChange(uint64_t id, ChangeKind kind,
                                                 std::string_view context) {
   const RgChange change{id, static_cast<uint32_t>(kind)};
   const RgSlice slice = ToSlice(context);
-  return ToStatus(rg_propose_conf_change(impl_->group, &change, 1, RG_CC_SIMPLE, slice.ptr, slice.len));
+  return ToStatus(
+      rg_propose_conf_change(impl_->group, &change, 1, RG_CC_SIMPLE, slice.ptr, slice.len));
 }
 
 absl::StatusOr<Membership> RaftGroup::ApplyMembershipChange(const LogEntry& entry,
@@ -269,9 +270,9 @@ absl::Status RaftGroup::TakeReady(Scratch& scratch, Ready& ready) {
   if (raw.has_hs != 0) ready.hard_state = HardState{raw.hs.term, raw.hs.vote, raw.hs.commit};
   ready.snapshot.reset();
   if (raw.has_snapshot != 0) {
-    ready.snapshot = SnapshotDescriptor{raw.snapshot.index, raw.snapshot.term,
-                                        ToMembership(raw.snapshot.conf),
-                                        std::string(ToView(raw.snapshot.data))};
+    ready.snapshot =
+        SnapshotDescriptor{raw.snapshot.index, raw.snapshot.term, ToMembership(raw.snapshot.conf),
+                           std::string(ToView(raw.snapshot.data))};
   }
   ready.soft_state.reset();
   if (raw.has_soft != 0) ready.soft_state = Ready::SoftState{raw.leader, ToRole(raw.role)};

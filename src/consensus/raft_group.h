@@ -1,19 +1,21 @@
 #pragma once
 
-// One replica of one Raft group as a pure object: inputs go in (ticks, messages, proposals), a Ready comes out that says what
-// to write, send, apply and answer. No I/O, clocks or threads of its own. The engine behind it is another's
-// (docs/adr/0008-consensus-engine.md); this face keeps its names out of the rest of the code.
+// One replica of one Raft group as a pure object: inputs go in (ticks, messages, proposals), a
+// Ready comes out that says what to write, send, apply and answer. No I/O, clocks or threads of its
+// own. The engine behind it is another's (docs/adr/0008-consensus-engine.md); this face keeps its
+// names out of the rest of the code.
 //
 // Order per Ready (anything else loses safety):
-//   1. write `entries` and `hard_state` into the log (visible through LogReader), as one atomic batch
+//   1. write `entries` and `hard_state` into the log (visible through LogReader), as one atomic
+//   batch
 //   2. AdvanceAppend, and go on with inputs
 //   3. send `messages` at once
 //   4. when the batch is durable: OnPersisted(number), and only then send `persisted_messages`
 //   5. apply `committed`, then AdvanceApplied
 // Between TakeReady and AdvanceAppend every other input answers FailedPrecondition.
 //
-// Thread-compatible, movable between threads. A defect in the engine quarantines this group (Internal, "quarantined") and no
-// other: destroy it and start again from disk.
+// Thread-compatible, movable between threads. A defect in the engine quarantines this group
+// (Internal, "quarantined") and no other: destroy it and start again from disk.
 
 #include <cstdint>
 #include <memory>
@@ -35,7 +37,7 @@ struct LogEntry {
   uint64_t term = 0;
   uint64_t index = 0;
   EntryKind kind = EntryKind::kNormal;
-  std::string_view data;     // borrowed from whoever hands the entry out
+  std::string_view data;  // borrowed from whoever hands the entry out
   std::string_view context;
 };
 
@@ -62,9 +64,9 @@ struct SnapshotDescriptor {
   std::string data;  // opaque to the engine
 };
 
-// The log as the engine reads it. All answers come at once: what is handed out by TakeReady must be readable here before
-// AdvanceAppend. Errors: OutOfRange (cut away), Unavailable (not there yet), anything else quarantines the group. Called only from
-// within RaftGroup's functions.
+// The log as the engine reads it. All answers come at once: what is handed out by TakeReady must be
+// readable here before AdvanceAppend. Errors: OutOfRange (cut away), Unavailable (not there yet),
+// anything else quarantines the group. Called only from within RaftGroup's functions.
 class LogReader {
  public:
   virtual ~LogReader() = default;
@@ -73,7 +75,8 @@ class LogReader {
     Membership membership;  // as of the applied index given at creation
   };
   virtual absl::StatusOr<InitialState> ReadInitialState() = 0;
-  // Entries [first, end), at least one, then as many as fit max_bytes. Views live until the next call.
+  // Entries [first, end), at least one, then as many as fit max_bytes. Views live until the next
+  // call.
   virtual absl::StatusOr<std::span<const LogEntry>> ReadEntries(uint64_t first, uint64_t end,
                                                                 uint64_t max_bytes) = 0;
   virtual absl::StatusOr<uint64_t> Term(uint64_t index) = 0;  // first_index() - 1 .. last_index()
@@ -84,22 +87,22 @@ class LogReader {
 };
 
 struct RaftConfig {
-  uint64_t id = 0;                 // of this replica; never reused
-  uint64_t applied = 0;            // durable in the store
+  uint64_t id = 0;       // of this replica; never reused
+  uint64_t applied = 0;  // durable in the store
   uint32_t election_ticks = 10;
   uint32_t heartbeat_ticks = 2;
-  uint32_t min_election_ticks = 0; // 0: election_ticks
-  uint32_t max_election_ticks = 0; // 0: twice election_ticks
+  uint32_t min_election_ticks = 0;  // 0: election_ticks
+  uint32_t max_election_ticks = 0;  // 0: twice election_ticks
   uint64_t max_message_bytes = uint64_t{1} << 20;
   uint64_t max_uncommitted_bytes = uint64_t{64} << 20;
   uint64_t max_committed_bytes_per_ready = uint64_t{16} << 20;
   uint32_t max_inflight_messages = 256;
-  uint64_t election_seed = 0;      // not 0: time-outs are a function of it
+  uint64_t election_seed = 0;  // not 0: time-outs are a function of it
 };
 
 struct OutMessage {
   uint64_t to = 0;
-  uint32_t type = 0;        // engine's message type; only those named below are looked at
+  uint32_t type = 0;  // engine's message type; only those named below are looked at
   std::string_view bytes;
 };
 inline constexpr uint32_t kAppendMessage = 3;
@@ -109,8 +112,8 @@ inline constexpr uint32_t kHeartbeatResponseMessage = 9;
 inline constexpr uint32_t kTimeoutNowMessage = 14;
 
 struct ReadState {
-  uint64_t index = 0;         // wait until this is applied
-  std::string_view context;   // as given to ReadIndex
+  uint64_t index = 0;        // wait until this is applied
+  std::string_view context;  // as given to ReadIndex
 };
 
 // Views live until the next TakeReady or ApplyMembershipChange with the same scratch.
@@ -160,29 +163,37 @@ class Scratch {
 
 class RaftGroup {
  public:
-  // `log` outlives the group. Errors: Internal with the engine's words (a log that contradicts itself).
-  static absl::StatusOr<std::unique_ptr<RaftGroup>> Create(const RaftConfig& config, LogReader& log);
+  // `log` outlives the group. Errors: Internal with the engine's words (a log that contradicts
+  // itself).
+  static absl::StatusOr<std::unique_ptr<RaftGroup>> Create(const RaftConfig& config,
+                                                           LogReader& log);
   ~RaftGroup();
   RaftGroup(const RaftGroup&) = delete;
   RaftGroup& operator=(const RaftGroup&) = delete;
 
   absl::Status Tick();
-  // A message from an authenticated peer. InvalidArgument: not for this replica, or not decodable (drop it).
+  // A message from an authenticated peer. InvalidArgument: not for this replica, or not decodable
+  // (drop it).
   absl::Status Step(std::string_view message);
   absl::Status Campaign();
-  // All or nothing, in order. Unavailable: not the leader; ResourceExhausted: too many uncommitted bytes.
+  // All or nothing, in order. Unavailable: not the leader; ResourceExhausted: too many uncommitted
+  // bytes.
   absl::Status Propose(std::span<const std::string_view> commands);
-  // One change at a time. FailedPrecondition while another is pending (the engine then turns it into an empty entry).
+  // One change at a time. FailedPrecondition while another is pending (the engine then turns it
+  // into an empty entry).
   absl::Status ProposeMembershipChange(uint64_t id, ChangeKind kind, std::string_view context);
-  // For each committed entry of a kConfChange kind, exactly once, in order; returns the new membership.
+  // For each committed entry of a kConfChange kind, exactly once, in order; returns the new
+  // membership.
   absl::StatusOr<Membership> ApplyMembershipChange(const LogEntry& entry, Scratch& scratch);
   absl::Status TransferLeadership(uint64_t to);
-  // Contexts must never repeat. May be lost silently: the caller times out and asks again with a new context.
+  // Contexts must never repeat. May be lost silently: the caller times out and asks again with a
+  // new context.
   absl::Status ReadIndex(std::string_view context);
   absl::Status ReportUnreachable(uint64_t id);
   absl::Status ReportSnapshot(uint64_t id, bool delivered);
-  // Asks the leader for a snapshot at the end of this replica's log or later, whatever the log holds: its state is lost. Takes no
-  // entries until it has come. Does nothing without a leader, or while the last entry is of an earlier term: ask again.
+  // Asks the leader for a snapshot at the end of this replica's log or later, whatever the log
+  // holds: its state is lost. Takes no entries until it has come. Does nothing without a leader, or
+  // while the last entry is of an earlier term: ask again.
   absl::Status RequestSnapshot();
 
   bool HasReady() const;

@@ -1,9 +1,9 @@
 #include "consensus/raft_group.h"
 
+#include <gtest/gtest.h>
+
 #include <map>
 #include <memory>
-
-#include <gtest/gtest.h>
 
 #include "consensus/memory_log.h"
 #include "raft_abi.h"
@@ -85,7 +85,8 @@ class Cluster {
     std::vector<std::pair<LogEntry, std::string>> changes;
     for (const LogEntry& entry : ready.committed) {
       if (entry.kind != EntryKind::kNormal) changes.emplace_back(entry, entry.data);
-      if (entry.kind == EntryKind::kNormal && !entry.data.empty()) node.applied.emplace_back(entry.data);
+      if (entry.kind == EntryKind::kNormal && !entry.data.empty())
+        node.applied.emplace_back(entry.data);
     }
     ASSERT_TRUE(node.group->AdvanceAppend().ok());
     ASSERT_TRUE(node.group->OnPersisted(ready.number).ok());

@@ -1,6 +1,7 @@
 #pragma once
 
-// What the parts of the gRPC peer transport share. Inside of peer_transport_grpc.cc and its peer_*.cc only.
+// What the parts of the gRPC peer transport share. Inside of peer_transport_grpc.cc and its
+// peer_*.cc only.
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>

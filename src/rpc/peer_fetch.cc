@@ -18,8 +18,8 @@ absl::Status FromGrpc(const grpc::Status& status) {
 
 // Whether asking again may help.
 bool CanRetry(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) || absl::IsAborted(status) ||
-         absl::IsDeadlineExceeded(status) || absl::IsCancelled(status);
+  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
+         absl::IsAborted(status) || absl::IsDeadlineExceeded(status) || absl::IsCancelled(status);
 }
 
 }  // namespace
@@ -116,7 +116,8 @@ absl::Status PeerFetch::Take(Call& call) {
     ASSIGN_OR_RETURN(position_, sink_.Begin(files_));
     listed_ = true;
     // The sink goes on elsewhere than this call was asked to: another call then.
-    const bool fits = position_.file == call.request().file() && position_.offset == call.request().offset();
+    const bool fits =
+        position_.file == call.request().file() && position_.offset == call.request().offset();
     if (!fits) return Aborted("to go on at file {}", position_.file);
   } else {
     if (!listed_) return DataLoss("snapshot '{}': a chunk before the list", snapshot_.token);
@@ -142,13 +143,15 @@ void PeerFetch::OnEnded(const absl::Status& status) {
   {
     const absl::MutexLock lock(&mutex_);
     call_ = nullptr;
-    const bool patient = core_->Now() - last_progress_nanos_ <
-                         core_->options.snapshot_patience_ms * kNanosPerMilli;
-    again = !complete && (status.ok() || CanRetry(status)) && patient && !cancelled_ && !core_->stopping;
+    const bool patient =
+        core_->Now() - last_progress_nanos_ < core_->options.snapshot_patience_ms * kNanosPerMilli;
+    again = !complete && (status.ok() || CanRetry(status)) && patient && !cancelled_ &&
+            !core_->stopping;
   }
   if (!again) {
-    Finish(complete || !status.ok() ? status
-                                    : Unavailable("snapshot '{}' came in part only", snapshot_.token));
+    Finish(complete || !status.ok()
+               ? status
+               : Unavailable("snapshot '{}' came in part only", snapshot_.token));
     return;
   }
   const int64_t pause_ms = absl::IsAborted(status) ? 0 : core_->options.min_backoff_ms * 4;
@@ -177,7 +180,9 @@ void PeerFetch::Cancel() {
 
 void PeerFetch::CheckStuck() {
   const absl::MutexLock lock(&mutex_);
-  if (call_ == nullptr || core_->Now() - last_part_nanos_ < core_->options.stuck_write_ms * 2 * kNanosPerMilli) return;
+  if (call_ == nullptr ||
+      core_->Now() - last_part_nanos_ < core_->options.stuck_write_ms * 2 * kNanosPerMilli)
+    return;
   last_part_nanos_ = core_->Now();
   LogWarning("node {}: a snapshot came to a halt; asking again", node_);
   call_->Cancel();

@@ -1,7 +1,7 @@
 #pragma once
 
-// Bringing one snapshot from another node: calls until everything is here, each beginning where the one before stopped. Part of
-// the gRPC peer transport.
+// Bringing one snapshot from another node: calls until everything is here, each beginning where the
+// one before stopped. Part of the gRPC peer transport.
 
 #include <functional>
 #include <memory>
@@ -13,11 +13,16 @@
 namespace vectron::rpc {
 
 // Thread-safe.
-class PeerFetch : public std::enable_shared_from_this<PeerFetch> {  // shared with its call and timers
+class PeerFetch
+    : public std::enable_shared_from_this<PeerFetch> {  // shared with its call and timers
  public:
   PeerFetch(std::shared_ptr<PeerCore> core, uint64_t node, consensus::SnapshotId snapshot,
             consensus::SnapshotSink& sink, std::function<void(absl::Status)> done)
-      : core_(std::move(core)), node_(node), snapshot_(std::move(snapshot)), sink_(sink), done_(std::move(done)) {}
+      : core_(std::move(core)),
+        node_(node),
+        snapshot_(std::move(snapshot)),
+        sink_(sink),
+        done_(std::move(done)) {}
 
   void Start();
   // Ends soon, as Cancelled.

@@ -18,7 +18,8 @@ constexpr int64_t kSettledMs = 5'000;
 }  // namespace
 
 // One call. Reads are only there to learn that it broke: the other side sends nothing.
-class PeerLink::Call final : public grpc::ClientBidiReactor<peer::v1::PeerFrame, peer::v1::PeerFrame> {
+class PeerLink::Call final
+    : public grpc::ClientBidiReactor<peer::v1::PeerFrame, peer::v1::PeerFrame> {
  public:
   Call(std::shared_ptr<PeerLink> link, const std::shared_ptr<grpc::Channel>& channel)
       : link_(std::move(link)), stub_(peer::v1::PeerService::NewStub(channel)) {
@@ -122,7 +123,8 @@ void PeerLink::WriteNext() {
   frame.set_from_node(core_->options.node);
   frame.set_to_node(node_);
   size_t bytes = 0;
-  while (!queue_.empty() && (bytes == 0 || bytes + queue_.front().bytes.size() <= core_->options.max_frame_bytes)) {
+  while (!queue_.empty() &&
+         (bytes == 0 || bytes + queue_.front().bytes.size() <= core_->options.max_frame_bytes)) {
     consensus::PeerMessage& message = queue_.front();
     const size_t size = message.bytes.size();
     bytes += size + 1;

@@ -1,7 +1,7 @@
 #pragma once
 
-// The way of frames to one node: a bounded queue, one call at a time, pauses between calls that broke. Part of the gRPC peer
-// transport.
+// The way of frames to one node: a bounded queue, one call at a time, pauses between calls that
+// broke. Part of the gRPC peer transport.
 
 #include <cstdint>
 #include <deque>

@@ -45,14 +45,17 @@ bool BelongsHere(PeerCore& core, const Message& message) {
   return true;
 }
 
-const grpc::Status kNoSecret(grpc::StatusCode::UNAUTHENTICATED, "the cluster's secret is missing or wrong");
-const grpc::Status kWrongPlace(grpc::StatusCode::FAILED_PRECONDITION, "another cluster, or another node");
+const grpc::Status kNoSecret(grpc::StatusCode::UNAUTHENTICATED,
+                             "the cluster's secret is missing or wrong");
+const grpc::Status kWrongPlace(grpc::StatusCode::FAILED_PRECONDITION,
+                               "another cluster, or another node");
 const grpc::Status kNotYet(grpc::StatusCode::UNAVAILABLE, "not serving yet");
 
 // Frames of one other node.
 class Incoming final : public grpc::ServerBidiReactor<PeerFrame, PeerFrame> {
  public:
-  Incoming(std::shared_ptr<PeerCore> core, const grpc::CallbackServerContext& context) : core_(std::move(core)) {
+  Incoming(std::shared_ptr<PeerCore> core, const grpc::CallbackServerContext& context)
+      : core_(std::move(core)) {
     if (!Authenticated(*core_, context)) {
       Finish(kNoSecret);
       return;
@@ -124,8 +127,9 @@ class Budget {
     const absl::MutexLock lock(&mutex_);
     const int64_t now = core_.Now();
     const int64_t start = std::max(now, free_at_nanos_);
-    free_at_nanos_ = start + static_cast<int64_t>(static_cast<double>(bytes) * 1e9 /
-                                                  static_cast<double>(core_.options.snapshot_bytes_per_second));
+    free_at_nanos_ =
+        start + static_cast<int64_t>(static_cast<double>(bytes) * 1e9 /
+                                     static_cast<double>(core_.options.snapshot_bytes_per_second));
     return start > now ? start : 0;
   }
 
@@ -136,12 +140,15 @@ class Budget {
   int64_t free_at_nanos_ = 0;
 };
 
-// One snapshot on its way to another node. At any time one step is under way, which ends in a write or in Finish.
+// One snapshot on its way to another node. At any time one step is under way, which ends in a write
+// or in Finish.
 class Outgoing final : public grpc::ServerWriteReactor<SnapshotPart> {
  public:
   Outgoing(std::shared_ptr<PeerCore> core, std::shared_ptr<Budget> budget,
            const grpc::CallbackServerContext& context, const FetchSnapshotRequest& request)
-      : core_(std::move(core)), budget_(std::move(budget)), snapshot_{request.group(), request.token()} {
+      : core_(std::move(core)),
+        budget_(std::move(budget)),
+        snapshot_{request.group(), request.token()} {
     at_ = {.file = request.file(), .offset = request.offset()};
     source_ = core_->source;
     grpc::Status refused;
@@ -221,7 +228,8 @@ class Outgoing final : public grpc::ServerWriteReactor<SnapshotPart> {
   }
 
   const std::shared_ptr<PeerCore> core_;
-  const std::shared_ptr<Budget> budget_;  // shared by all transfers, one of which may be the last user
+  const std::shared_ptr<Budget>
+      budget_;  // shared by all transfers, one of which may be the last user
   const consensus::SnapshotId snapshot_;
   consensus::SnapshotSource* source_ = nullptr;
   consensus::SnapshotPosition at_;
@@ -235,11 +243,12 @@ class PeerServiceImpl final : public peer::v1::PeerService::CallbackService {
  public:
   explicit PeerServiceImpl(std::shared_ptr<PeerCore> core)
       : core_(std::move(core)), budget_(std::make_shared<Budget>(*core_)) {}
-  grpc::ServerBidiReactor<PeerFrame, PeerFrame>* Exchange(grpc::CallbackServerContext* context) override {
+  grpc::ServerBidiReactor<PeerFrame, PeerFrame>* Exchange(
+      grpc::CallbackServerContext* context) override {
     return new Incoming(core_, *context);  // deletes itself at its end
   }
-  grpc::ServerWriteReactor<SnapshotPart>* FetchSnapshot(grpc::CallbackServerContext* context,
-                                                        const FetchSnapshotRequest* request) override {
+  grpc::ServerWriteReactor<SnapshotPart>* FetchSnapshot(
+      grpc::CallbackServerContext* context, const FetchSnapshotRequest* request) override {
     return new Outgoing(core_, budget_, *context, *request);  // deletes itself at its end
   }
 

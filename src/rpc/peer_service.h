@@ -1,6 +1,7 @@
 #pragma once
 
-// The receiving side of the gRPC peer transport: takes frames, gives snapshots away. Part of the gRPC peer transport.
+// The receiving side of the gRPC peer transport: takes frames, gives snapshots away. Part of the
+// gRPC peer transport.
 
 #include <grpcpp/impl/codegen/service_type.h>
 

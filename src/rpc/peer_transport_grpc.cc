@@ -72,12 +72,14 @@ struct Connections {
   }
   std::vector<std::shared_ptr<PeerFetch>> Fetches() {
     const absl::MutexLock lock(&mutex);
-    std::erase_if(fetches, [](const std::shared_ptr<PeerFetch>& fetch) { return fetch->finished(); });
+    std::erase_if(fetches,
+                  [](const std::shared_ptr<PeerFetch>& fetch) { return fetch->finished(); });
     return fetches;
   }
 };
 
-void CheckAgain(const std::shared_ptr<PeerCore>& core, const std::shared_ptr<Connections>& connections) {
+void CheckAgain(const std::shared_ptr<PeerCore>& core,
+                const std::shared_ptr<Connections>& connections) {
   core->deps.timer->At(core->Now() + kCheckMs * kNanosPerMilli,
                        [core, weak = std::weak_ptr<Connections>(connections)] {
                          const std::shared_ptr<Connections> held = weak.lock();

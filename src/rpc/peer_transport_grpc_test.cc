@@ -71,11 +71,14 @@ class Files : public consensus::SnapshotSource, public consensus::SnapshotSink {
     for (const auto& [name, bytes] : files) list.push_back({name, bytes.size()});
     return list;
   }
-  absl::StatusOr<SnapshotChunk> Read(const SnapshotId&, SnapshotPosition at, size_t max_bytes) override {
+  absl::StatusOr<SnapshotChunk> Read(const SnapshotId&, SnapshotPosition at,
+                                     size_t max_bytes) override {
     const absl::MutexLock lock(&mutex_);
-    if (interrupt_after >= 0 && interrupt_after-- == 0) return absl::UnavailableError("interrupted");
+    if (interrupt_after >= 0 && interrupt_after-- == 0)
+      return absl::UnavailableError("interrupted");
     ++reads_;
-    SnapshotChunk chunk{.at = at, .bytes = files[at.file].second.substr(at.offset, max_bytes), .crc32c = 0};
+    SnapshotChunk chunk{
+        .at = at, .bytes = files[at.file].second.substr(at.offset, max_bytes), .crc32c = 0};
     chunk.crc32c = Crc32c(chunk.bytes) ^ (corrupt ? 1 : 0);
     return chunk;
   }
@@ -132,11 +135,11 @@ class PeerTransportTest : public testing::Test {
   }
   Node& Start(uint64_t id, const PeerTransportOptions& options) {
     Node& node = nodes_[id];
-    node.transport = GrpcPeerTransport::Create(
-        options, {.resolve = [this](uint64_t to) { return Resolve(to); },
-                  .clock = &clock_,
-                  .timer = &timer_,
-                  .file_executor = &pool_});
+    node.transport =
+        GrpcPeerTransport::Create(options, {.resolve = [this](uint64_t to) { return Resolve(to); },
+                                            .clock = &clock_,
+                                            .timer = &timer_,
+                                            .file_executor = &pool_});
     node.transport->SetReceiver(&node.inbox);
     node.transport->SetSnapshotSource(&node.files);
     Serve(id);
@@ -145,7 +148,8 @@ class PeerTransportTest : public testing::Test {
   void Serve(uint64_t id) {
     Node& node = nodes_[id];
     node.registry = std::make_unique<RpcRegistry>(metrics_, clock_, RpcRegistryOptions{});
-    auto server = GrpcServer::Start({.extra_services = {node.transport->service()}}, *node.registry);
+    auto server =
+        GrpcServer::Start({.extra_services = {node.transport->service()}}, *node.registry);
     ASSERT_TRUE(server.ok()) << server.status();
     node.server = *std::move(server);
     const absl::MutexLock lock(&mutex_);
@@ -157,7 +161,13 @@ class PeerTransportTest : public testing::Test {
     return found == addresses_.end() ? std::nullopt : std::optional<std::string>(found->second);
   }
   static PeerMessage Message(uint64_t group, const std::string& bytes) {
-    return {.group = group, .from = 1, .to = 2, .type = 3, .bytes = bytes, .snapshot_token = "tok", .snapshot_index = 4};
+    return {.group = group,
+            .from = 1,
+            .to = 2,
+            .type = 3,
+            .bytes = bytes,
+            .snapshot_token = "tok",
+            .snapshot_index = 4};
   }
   absl::Status Fetch(Node& from, uint64_t node, const std::string& token, Files& into) {
     absl::Status result;
@@ -187,7 +197,8 @@ class PeerTransportTest : public testing::Test {
 TEST_F(PeerTransportTest, BringsMessagesOfAllGroupsInOrder) {
   Node& one = Start(1, Options(1));
   Node& two = Start(2, Options(2));
-  for (uint64_t i = 0; i < 100; ++i) one.transport->Send(2, {Message(i, "x"), Message(i, std::string(i * 100, 'y'))});
+  for (uint64_t i = 0; i < 100; ++i)
+    one.transport->Send(2, {Message(i, "x"), Message(i, std::string(i * 100, 'y'))});
   ASSERT_TRUE(Eventually([&] { return two.inbox.received().size() == 200; }));
   const auto received = two.inbox.received();
   for (uint64_t i = 0; i < 100; ++i) {

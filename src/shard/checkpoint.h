@@ -50,7 +50,8 @@ class CheckpointFolder {
   // older one stays.
   absl::Status Write(const StateMachine::Cut& cut);
 
-  // Hard-links the newest checkpoint, if there is one, below `dir`, which is made: a CheckpointFolder there finds it.
+  // Hard-links the newest checkpoint, if there is one, below `dir`, which is made: a
+  // CheckpointFolder there finds it.
   absl::Status LinkNewest(const std::string& dir) const;
 
   // A new folder for an index's own files. Those of earlier processes are gone.

@@ -20,7 +20,8 @@ namespace {
 
 class FileSnapshots : public SnapshotHandler {
  public:
-  FileSnapshots(GroupId group, const std::string& dir, const FileSnapshotsDeps& deps, SnapshotState& state)
+  FileSnapshots(GroupId group, const std::string& dir, const FileSnapshotsDeps& deps,
+                SnapshotState& state)
       : group_(group), dir_(dir), deps_(deps), state_(state) {}
 
   ~FileSnapshots() override {
@@ -58,23 +59,26 @@ class FileSnapshots : public SnapshotHandler {
     return Unavailable("group {}: a snapshot is being made", group_.value);
   }
 
-  void Fetch(WorkerId from, const std::string& token, std::function<void(absl::Status)> done) override {
+  void Fetch(WorkerId from, const std::string& token,
+             std::function<void(absl::Status)> done) override {
     if (!BeginFetch(token)) {
       done(absl::UnavailableError("another snapshot is being brought"));
       return;
     }
-    deps_.transport->Fetch(from.value, {group_.value, token}, *incoming_,
-                           [this, done = std::move(done)](absl::Status status) {
-                             deps_.background_executor->Schedule(
-                                 [this, done, status = std::move(status)] { Fetched(status, done); });
-                           });
+    deps_.transport->Fetch(
+        from.value, {group_.value, token}, *incoming_,
+        [this, done = std::move(done)](absl::Status status) {
+          deps_.background_executor->Schedule(
+              [this, done, status = std::move(status)] { Fetched(status, done); });
+        });
   }
 
   absl::Status Install(const std::string& token, uint64_t index) override {
     std::unique_ptr<IncomingSnapshot> incoming;
     {
       const absl::MutexLock lock(&mutex_);
-      if (fetching_ || incoming_ == nullptr || incoming_->token() != token || !incoming_->verified()) {
+      if (fetching_ || incoming_ == nullptr || incoming_->token() != token ||
+          !incoming_->verified()) {
         return Internal("group {}: the files of snapshot '{}' are not here", group_.value, token);
       }
       incoming = std::move(incoming_);
@@ -84,7 +88,9 @@ class FileSnapshots : public SnapshotHandler {
   }
 
  private:
-  bool Quiet() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !making_ && !fetching_ && tasks_ == 0; }
+  bool Quiet() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return !making_ && !fetching_ && tasks_ == 0;
+  }
 
   bool BeginFetch(const std::string& token) {
     const absl::MutexLock lock(&mutex_);
@@ -114,7 +120,8 @@ class FileSnapshots : public SnapshotHandler {
       Made(name, ready);
       return;
     }
-    state_.WriteFiles(dir, [this, name](absl::StatusOr<uint64_t> index) { Made(name, std::move(index)); });
+    state_.WriteFiles(
+        dir, [this, name](absl::StatusOr<uint64_t> index) { Made(name, std::move(index)); });
   }
 
   void Made(const std::string& name, absl::StatusOr<uint64_t> index) {
@@ -148,7 +155,8 @@ class FileSnapshots : public SnapshotHandler {
       // What does not check out is of no use; what was interrupted may go on.
       if (absl::IsDataLoss(result) || absl::IsNotFound(result)) incoming_.reset();
     }
-    if (!result.ok()) LogWarning("group {}: snapshot not brought: {}", group_.value, MessageOf(result));
+    if (!result.ok())
+      LogWarning("group {}: snapshot not brought: {}", group_.value, MessageOf(result));
     done(std::move(result));
     EndTask();
   }
@@ -170,7 +178,8 @@ class FileSnapshots : public SnapshotHandler {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SnapshotHandler>> MakeFileSnapshots(GroupId group, const std::string& dir,
+absl::StatusOr<std::unique_ptr<SnapshotHandler>> MakeFileSnapshots(GroupId group,
+                                                                   const std::string& dir,
                                                                    const FileSnapshotsDeps& deps,
                                                                    SnapshotState& state) {
   CHECK(deps.files != nullptr && deps.background_executor != nullptr);

@@ -15,11 +15,13 @@ constexpr GroupId kGroup{5};
 class FilesState : public SnapshotState {
  public:
   explicit FilesState(FileSystem& files) : files_(files) {}
-  std::map<std::string, std::string> content = {{"a", std::string(2'500, 'x')}, {"b", ""}, {"sub/c", "y"}};
+  std::map<std::string, std::string> content = {
+      {"a", std::string(2'500, 'x')}, {"b", ""}, {"sub/c", "y"}};
   uint64_t index = 10;
   std::string installed;
 
-  void WriteFiles(const std::string& dir, std::function<void(absl::StatusOr<uint64_t>)> done) override {
+  void WriteFiles(const std::string& dir,
+                  std::function<void(absl::StatusOr<uint64_t>)> done) override {
     for (const auto& [name, bytes] : content) {
       CHECK_OK(files_.MakeDirs(dir + "/sub"));
       CHECK_OK(files_.WriteAtomically(dir + "/" + name, bytes));
@@ -28,7 +30,8 @@ class FilesState : public SnapshotState {
   }
   absl::Status InstallFiles(const std::string& dir, uint64_t at) override {
     EXPECT_EQ(at, index);
-    installed = *files_.ReadAll(dir + "/a") + *files_.ReadAll(dir + "/b") + *files_.ReadAll(dir + "/sub/c");
+    installed =
+        *files_.ReadAll(dir + "/a") + *files_.ReadAll(dir + "/b") + *files_.ReadAll(dir + "/sub/c");
     return absl::OkStatus();
   }
 
@@ -36,7 +39,8 @@ class FilesState : public SnapshotState {
   FileSystem& files_;
 };
 
-// Two nodes: 1 gives, 2 takes. Inline executors: what is due is done when a call returns, but for the network's own thread.
+// Two nodes: 1 gives, 2 takes. Inline executors: what is due is done when a call returns, but for
+// the network's own thread.
 class FileSnapshotsTest : public testing::Test {
  protected:
   FileSnapshotsTest() : giving_(*files_), taking_(*files_) {
@@ -113,7 +117,8 @@ TEST_F(FileSnapshotsTest, GoOnWhereTheyWereInterrupted) {
   };
   EXPECT_TRUE(absl::IsUnavailable(Fetch(offer.token)));
   EXPECT_TRUE(Fetch(offer.token).ok());
-  EXPECT_EQ(chunks, 2 + 1 + 3);  // two came, one was lost; it, the empty file and the last one follow
+  EXPECT_EQ(chunks,
+            2 + 1 + 3);  // two came, one was lost; it, the empty file and the last one follow
   ASSERT_TRUE(taker_->Install(offer.token, 10).ok());
   EXPECT_EQ(taking_.installed, std::string(2'500, 'x') + "y");
 }
@@ -142,8 +147,10 @@ TEST_F(FileSnapshotsTest, RefuseChunksOutOfOrderOrTooLong) {
   IncomingSnapshot incoming(*files_, dir_ / "incoming", "t");
   ASSERT_TRUE(incoming.Begin({{"f", 4}}).ok());
   const std::string five = "12345";
-  EXPECT_TRUE(absl::IsDataLoss(incoming.Write({.at = {0, 2}, .bytes = "ab", .crc32c = Crc32c("ab")})));
-  EXPECT_TRUE(absl::IsDataLoss(incoming.Write({.at = {1, 0}, .bytes = "ab", .crc32c = Crc32c("ab")})));
+  EXPECT_TRUE(
+      absl::IsDataLoss(incoming.Write({.at = {0, 2}, .bytes = "ab", .crc32c = Crc32c("ab")})));
+  EXPECT_TRUE(
+      absl::IsDataLoss(incoming.Write({.at = {1, 0}, .bytes = "ab", .crc32c = Crc32c("ab")})));
   EXPECT_TRUE(absl::IsDataLoss(incoming.Write({.at = {}, .bytes = five, .crc32c = Crc32c(five)})));
 }
 

@@ -28,7 +28,8 @@ void EndProcess(const absl::Status& status) {
 
 class GroupHostImpl;
 
-// The way of the timer's task to the host: shared with the task, which may be about to run when the host ends.
+// The way of the timer's task to the host: shared with the task, which may be about to run when the
+// host ends.
 struct Ticker {
   absl::Mutex mutex;
   GroupHostImpl* host ABSL_GUARDED_BY(mutex) = nullptr;
@@ -37,7 +38,10 @@ struct Ticker {
 class GroupHostImpl : public GroupHost {
  public:
   GroupHostImpl(const GroupHostOptions& options, const GroupHostDeps& deps)
-      : GroupHost(options, deps), options_(options), deps_(deps), ticker_(std::make_shared<Ticker>()) {
+      : GroupHost(options, deps),
+        options_(options),
+        deps_(deps),
+        ticker_(std::make_shared<Ticker>()) {
     if (!deps_.on_fatal) deps_.on_fatal = EndProcess;
     RaftHostDeps raft;
     raft.logs = deps.logs;
@@ -89,7 +93,8 @@ class GroupHostImpl : public GroupHost {
                         std::function<void(absl::Status)> done) override {
     const GroupView view = host_->View(group);
     if (kind == consensus::ChangeKind::kRemove && view.is_leader && view.replica == replica) {
-      done(FailedPrecondition("group {}: replica {} leads; hand over first", group.value, replica.value));
+      done(FailedPrecondition("group {}: replica {} leads; hand over first", group.value,
+                              replica.value));
       return;
     }
     host_->ChangeMembership(group, replica, kind, std::move(done));
@@ -129,7 +134,9 @@ class GroupHostImpl : public GroupHost {
 
   int64_t WriteAgeMs() const {
     const int64_t began = write_began_nanos_;
-    return began == 0 ? 0 : std::max<int64_t>((deps_.clock->MonotonicNanos() - began) / kNanosPerMilli, 1);
+    return began == 0
+               ? 0
+               : std::max<int64_t>((deps_.clock->MonotonicNanos() - began) / kNanosPerMilli, 1);
   }
 
   void ScheduleTick() {
@@ -203,7 +210,8 @@ class GroupHostImpl : public GroupHost {
       }
       if (leading == 0) return absl::OkStatus();
       if (now >= end || failed_) {
-        return DeadlineExceeded("{} of {} groups are still led by this node", leading, groups.size());
+        return DeadlineExceeded("{} of {} groups are still led by this node", leading,
+                                groups.size());
       }
       if (now >= ask_again) ask_again = now + kTransferRetryMs * kNanosPerMilli;
       const absl::MutexLock lock(&turn_mutex_);
@@ -241,10 +249,12 @@ GroupHost::GroupHost(const GroupHostOptions& options, const GroupHostDeps& deps)
       life_(options.raft.life != 0
                 ? options.raft.life
                 : Mix64(static_cast<uint64_t>(deps.clock->UnixMillis()) ^
-                        Mix64(static_cast<uint64_t>(deps.clock->MonotonicNanos()) ^ options.raft.node.value))),
+                        Mix64(static_cast<uint64_t>(deps.clock->MonotonicNanos()) ^
+                              options.raft.node.value))),
       logs_(deps.logs) {}
 
-std::unique_ptr<GroupHost> GroupHost::Start(const GroupHostOptions& options, const GroupHostDeps& deps) {
+std::unique_ptr<GroupHost> GroupHost::Start(const GroupHostOptions& options,
+                                            const GroupHostDeps& deps) {
   CHECK(deps.clock != nullptr && deps.timer != nullptr);
   return std::make_unique<GroupHostImpl>(options, deps);
 }

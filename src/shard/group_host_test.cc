@@ -89,10 +89,12 @@ class GroupHosts : public testing::Test {
     }));
     return leader;
   }
-  absl::StatusOr<uint64_t> Propose(uint64_t id, const std::string& command, GroupId group = kGroup) {
-    return Answer<absl::StatusOr<uint64_t>>([&](std::function<void(absl::StatusOr<uint64_t>)> done) {
-      members_.at(id).replicators.at(group.value)->Propose(command, std::move(done));
-    });
+  absl::StatusOr<uint64_t> Propose(uint64_t id, const std::string& command,
+                                   GroupId group = kGroup) {
+    return Answer<absl::StatusOr<uint64_t>>(
+        [&](std::function<void(absl::StatusOr<uint64_t>)> done) {
+          members_.at(id).replicators.at(group.value)->Propose(command, std::move(done));
+        });
   }
   // Through whoever leads, until it is taken.
   void Write(const std::string& command, uint64_t without = 0) {
@@ -101,7 +103,9 @@ class GroupHosts : public testing::Test {
   bool AllHave(const std::vector<std::string>& commands) {
     return Eventually([&] {
       for (auto& [id, member] : members_) {
-        if (member.node->host != nullptr && member.appliers.at(kGroup.value)->commands() != commands) return false;
+        if (member.node->host != nullptr &&
+            member.appliers.at(kGroup.value)->commands() != commands)
+          return false;
       }
       return true;
     });
@@ -152,8 +156,10 @@ TEST_F(GroupHosts, AnswerOnceDetached) {
   const uint64_t leader = AwaitLeader();
   Replicator* const replicator = members_.at(leader).replicators.at(kGroup.value);
   host(leader).Detach(kGroup);
-  const auto answer = Answer<absl::StatusOr<uint64_t>>(
-      [&](std::function<void(absl::StatusOr<uint64_t>)> done) { replicator->ReadBarrier(std::move(done)); });
+  const auto answer =
+      Answer<absl::StatusOr<uint64_t>>([&](std::function<void(absl::StatusOr<uint64_t>)> done) {
+        replicator->ReadBarrier(std::move(done));
+      });
   EXPECT_TRUE(absl::IsUnavailable(answer.status()));
 }
 
@@ -173,7 +179,8 @@ TEST_F(GroupHosts, ReplayWhatTheStoredStateHoldsBeforeTheyAttach) {
   start.members = Voters({1, 2, 3});
   start.applier = &applier;
   ASSERT_TRUE(member.node->host->Attach(start).ok());
-  EXPECT_EQ(applier.commands(), (std::vector<std::string>{"a"}));  // alone, nothing more is known to be committed
+  EXPECT_EQ(applier.commands(),
+            (std::vector<std::string>{"a"}));  // alone, nothing more is known to be committed
   member.node->host->Detach(kGroup);
 }
 
@@ -195,7 +202,8 @@ TEST_F(GroupHosts, GoQuietWhenIdleAndWakeForUseAndForADeadLeader) {
   ASSERT_TRUE(Propose(leader, "b").ok());
   EXPECT_TRUE(AllHave({"a", "b"}));
   ASSERT_TRUE(Eventually(all_quiet));
-  // Nobody uses the group: its members learn from the silence of the node. (The host ends without a word.)
+  // Nobody uses the group: its members learn from the silence of the node. (The host ends without a
+  // word.)
   members_.at(leader).node->Stop();
   EXPECT_NE(AwaitLeader(leader), leader);
 }
@@ -239,7 +247,9 @@ TEST_F(GroupHosts, AreReplacedWhileTheirDiskHangsAndEndWhenItGoesOn) {
   Write("a");
   const uint64_t first = AwaitLeader();
   disks.at(first)->Stick(true);
-  members_.at(first).replicators.at(kGroup.value)->Propose("stuck", [](const absl::StatusOr<uint64_t>&) {});
+  members_.at(first)
+      .replicators.at(kGroup.value)
+      ->Propose("stuck", [](const absl::StatusOr<uint64_t>&) {});
   Write("b", first);
   EXPECT_TRUE(Eventually([&] {
     const absl::MutexLock lock(&mutex_);

@@ -36,7 +36,8 @@ absl::Status IncomingSnapshot::CheckRoom(const std::vector<consensus::SnapshotFi
   ASSIGN_OR_RETURN(const FileSystem::Space space, files_.FreeSpace(dir_));
   const uint64_t reserve = std::min(kDiskReserveBytes, space.total_bytes / 20);
   if (space.free_bytes >= reserve && space.free_bytes - reserve >= total) return absl::OkStatus();
-  return ResourceExhausted("{}: a snapshot of {} bytes does not fit: {} free", dir_, total, space.free_bytes);
+  return ResourceExhausted("{}: a snapshot of {} bytes does not fit: {} free", dir_, total,
+                           space.free_bytes);
 }
 
 absl::StatusOr<consensus::SnapshotPosition> IncomingSnapshot::Begin(
@@ -50,7 +51,8 @@ absl::StatusOr<consensus::SnapshotPosition> IncomingSnapshot::Begin(
     }
     return position_;
   }
-  if (files.size() > kMaxSnapshotFiles) return DataLoss("snapshot '{}' has {} files", token_, files.size());
+  if (files.size() > kMaxSnapshotFiles)
+    return DataLoss("snapshot '{}' has {} files", token_, files.size());
   for (const consensus::SnapshotFile& file : files) {
     if (!IsSafeRelativePath(file.name)) {
       return DataLoss("snapshot '{}' names a file '{}'", token_, file.name);
@@ -71,7 +73,8 @@ absl::Status IncomingSnapshot::Write(const consensus::SnapshotChunk& chunk) {
                     chunk.at.file, chunk.at.offset, position_.file, position_.offset);
   }
   const consensus::SnapshotFile& file = wanted_[position_.file];
-  if (chunk.bytes.size() > file.bytes - position_.offset || (chunk.bytes.empty() && file.bytes != 0)) {
+  if (chunk.bytes.size() > file.bytes - position_.offset ||
+      (chunk.bytes.empty() && file.bytes != 0)) {
     return DataLoss("snapshot '{}': '{}' of {} bytes got {} at {}", token_, file.name, file.bytes,
                     chunk.bytes.size(), position_.offset);
   }
@@ -106,10 +109,12 @@ absl::Status IncomingSnapshot::Verify() {
   std::string piece;
   for (size_t i = 0; i < wanted_.size(); ++i) {
     const std::string path = dir_ + "/" + wanted_[i].name;
-    for (std::string folder = FolderOf(path); folders.insert(folder).second;) folder = FolderOf(folder);
+    for (std::string folder = FolderOf(path); folders.insert(folder).second;)
+      folder = FolderOf(folder);
     ASSIGN_OR_RETURN(const std::unique_ptr<File> file, files_.Open(path, OpenMode::kRead));
     ASSIGN_OR_RETURN(const uint64_t size, file->Size());
-    if (size != wanted_[i].bytes) return DataLoss("{}: {} bytes, wanted {}", path, size, wanted_[i].bytes);
+    if (size != wanted_[i].bytes)
+      return DataLoss("{}: {} bytes, wanted {}", path, size, wanted_[i].bytes);
     uint32_t crc = 0;
     for (uint64_t at = 0; at < size; at += piece.size()) {
       piece.resize(std::min<uint64_t>(kReadBackBytes, size - at));

@@ -1,6 +1,7 @@
 #pragma once
 
-// The files of one snapshot on their way here: written in order into a folder, each synced when whole, then all read again.
+// The files of one snapshot on their way here: written in order into a folder, each synced when
+// whole, then all read again.
 
 #include <cstdint>
 #include <memory>
@@ -21,11 +22,14 @@ class IncomingSnapshot : public consensus::SnapshotSink {
   IncomingSnapshot(FileSystem& files, std::string dir, std::string token)
       : files_(files), dir_(std::move(dir)), token_(std::move(token)) {}
 
-  // Errors beyond the interface's: ResourceExhausted, when the files would leave less than the disk's reserve.
-  absl::StatusOr<consensus::SnapshotPosition> Begin(const std::vector<consensus::SnapshotFile>& files) override;
+  // Errors beyond the interface's: ResourceExhausted, when the files would leave less than the
+  // disk's reserve.
+  absl::StatusOr<consensus::SnapshotPosition> Begin(
+      const std::vector<consensus::SnapshotFile>& files) override;
   absl::Status Write(const consensus::SnapshotChunk& chunk) override;
 
-  // Reads everything back and syncs the folders. DataLoss: something is missing, or is not what was written.
+  // Reads everything back and syncs the folders. DataLoss: something is missing, or is not what was
+  // written.
   absl::Status Verify();
 
   const std::string& token() const { return token_; }
@@ -48,7 +52,8 @@ class IncomingSnapshot : public consensus::SnapshotSink {
   std::vector<uint32_t> crcs_;            // of the finished files
 };
 
-// Whether a name from another node stays within the folder it is put into: relative, without empty, "." and ".." parts.
+// Whether a name from another node stays within the folder it is put into: relative, without empty,
+// "." and ".." parts.
 bool IsSafeRelativePath(const std::string& name);
 
 }  // namespace vectron::shard

@@ -16,7 +16,8 @@ using storage::LogGroupRecord;
 constexpr size_t kWriteBufferBytes =
     size_t{8} << 20;  // what a start may have to replay from the write-ahead log
 constexpr uint64_t kWorthFlushingBytes = uint64_t{2} << 20;
-constexpr size_t kMaxCachedCommandBytes = 64 << 10;  // larger ones would push out all others
+// A command larger than this part of the cache would push out all others.
+constexpr size_t kMaxCachedPart = 8;
 
 std::string EntryKey(GroupId group, uint64_t index) {
   return storage::LogEntryKey({.group = group.value, .index = index});
@@ -175,7 +176,7 @@ void LogStore::Remember(const LogAppend& append, const LogGroupRecord& record) {
     group.tail.pop_back();
   }
   for (const Entry& entry : *append.entries) {
-    if (tail_cache_bytes_ == 0 || entry.command.size() > kMaxCachedCommandBytes) {
+    if (entry.command.size() > tail_cache_bytes_ / kMaxCachedPart || tail_cache_bytes_ == 0) {
       // The tail stays consecutive, and ends at the last entry or is empty.
       for (const Entry& cached : group.tail) cached_bytes_ -= cached.command.size();
       group.tail.clear();

@@ -1,7 +1,7 @@
 #pragma once
 
-// What a host knows of the other nodes: when each was last heard, in which life it is, how much room its disk has. Part of
-// RaftHost; confined to the raft thread.
+// What a host knows of the other nodes: when each was last heard, in which life it is, how much
+// room its disk has. Part of RaftHost; confined to the raft thread.
 
 #include <cstdint>
 #include <map>

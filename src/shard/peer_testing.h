@@ -1,6 +1,7 @@
 #pragma once
 
-// Nodes with group hosts and logs in one process and a network between them that tests cut; for tests of this folder.
+// Nodes with group hosts and logs in one process and a network between them that tests cut; for
+// tests of this folder.
 
 #include <functional>
 #include <map>
@@ -42,7 +43,8 @@ class LocalNetwork {
   // Called with every chunk on its way, when set; may change it. An error breaks the transfer.
   std::function<absl::Status(consensus::SnapshotChunk&)> on_chunk;
 
-  void Connect(uint64_t node, consensus::PeerReceiver* receiver, consensus::SnapshotSource* source) {
+  void Connect(uint64_t node, consensus::PeerReceiver* receiver,
+               consensus::SnapshotSource* source) {
     const absl::MutexLock lock(&mutex_);
     nodes_[node] = {receiver, source};
   }
@@ -126,7 +128,11 @@ class LocalNetwork {
 class HostNode {
  public:
   HostNode(LocalNetwork& network, uint64_t id, std::string dir)
-      : files(NewPosixFileSystem()), registry(*files), network_(network), id_(id), dir_(std::move(dir)),
+      : files(NewPosixFileSystem()),
+        registry(*files),
+        network_(network),
+        id_(id),
+        dir_(std::move(dir)),
         endpoint(network, id) {}
   ~HostNode() { Stop(); }
 

@@ -21,7 +21,8 @@ class Host;
 // The face of one group for its shard; posts into the host's inbox. Outlives its replica.
 class GroupReplicator : public Replicator {
  public:
-  GroupReplicator(Host& host, GroupId group, std::shared_ptr<ReplicaCounters> counters, LogStore& logs)
+  GroupReplicator(Host& host, GroupId group, std::shared_ptr<ReplicaCounters> counters,
+                  LogStore& logs)
       : host_(host), group_(group), counters_(std::move(counters)), logs_(logs) {}
 
   void Propose(std::string command, ProposeCallback done) override;
@@ -30,14 +31,17 @@ class GroupReplicator : public Replicator {
   void SetLogMarks(uint64_t needed, uint64_t wished) override;
 
   absl::StatusOr<std::vector<Entry>> ReadEntries(uint64_t first, uint64_t last) const override {
-    ASSIGN_OR_RETURN(std::vector<Entry> entries, logs_.Read(group_, {.first = first, .last = last}));
+    ASSIGN_OR_RETURN(std::vector<Entry> entries,
+                     logs_.Read(group_, {.first = first, .last = last}));
     for (Entry& entry : entries) {
       const bool normal = KindOf(entry.command) == consensus::EntryKind::kNormal;
       entry.command = normal ? std::string(WithoutKind(entry.command)) : std::string();
     }
     return entries;
   }
-  bool nearly_full() const override { return counters_->nearly_full.load(std::memory_order_relaxed); }
+  bool nearly_full() const override {
+    return counters_->nearly_full.load(std::memory_order_relaxed);
+  }
   uint64_t committed_index() const override {
     return counters_->committed.load(std::memory_order_acquire);
   }
@@ -61,9 +65,7 @@ class Host : public RaftHost {
   using Input = std::function<void(RaftReplica&, Outbox&)>;
 
   Host(const RaftHostOptions& options, const RaftHostDeps& deps)
-      : options_(options),
-        deps_(deps),
-        nodes_(options.life, options.silence_ticks) {}
+      : options_(options), deps_(deps), nodes_(options.life, options.silence_ticks) {}
   ~Host() override {
     for (auto& [id, attached] : groups_) {
       attached.replica->FailAll(Unavailable("this node stops"));
@@ -131,11 +133,13 @@ class Host : public RaftHost {
   Inbox inbox_ ABSL_GUARDED_BY(inbox_mutex_);
   RaftHostStats stats_ ABSL_GUARDED_BY(inbox_mutex_);
 
-  // A turn, with its one write, runs under this lock; so attaching and detaching fall between turns.
+  // A turn, with its one write, runs under this lock; so attaching and detaching fall between
+  // turns.
   mutable absl::Mutex turn_mutex_;
   std::map<uint64_t, Attached> groups_ ABSL_GUARDED_BY(turn_mutex_);
   std::set<uint64_t> attaching_ ABSL_GUARDED_BY(turn_mutex_);
-  std::map<uint64_t, std::unique_ptr<GroupReplicator>> replicators_ ABSL_GUARDED_BY(turn_mutex_);  // detached ones too
+  std::map<uint64_t, std::unique_ptr<GroupReplicator>> replicators_
+      ABSL_GUARDED_BY(turn_mutex_);  // detached ones too
   consensus::Scratch scratch_ ABSL_GUARDED_BY(turn_mutex_);
   PeerNodes nodes_ ABSL_GUARDED_BY(turn_mutex_);
   RaftHostStats done_ ABSL_GUARDED_BY(turn_mutex_);  // what turns count
@@ -148,7 +152,8 @@ class Host : public RaftHost {
   std::map<uint64_t, const RaftReplica*> views_ ABSL_GUARDED_BY(views_mutex_);
 };
 
-// A call on its way to the raft thread. If it never gets there, because its group left meanwhile, the caller hears of it.
+// A call on its way to the raft thread. If it never gets there, because its group left meanwhile,
+// the caller hears of it.
 struct PendingCall {
   std::string command;
   ProposeCallback done;
@@ -196,7 +201,8 @@ void GroupReplicator::SetLogMarks(uint64_t needed, uint64_t wished) {
 bool Host::Post(GroupId group, Input input, size_t bytes) {
   {
     const absl::MutexLock lock(&inbox_mutex_);
-    if (inbox_.inputs.size() >= options_.max_inbox || inbox_.bytes + bytes > options_.max_inbox_bytes) {
+    if (inbox_.inputs.size() >= options_.max_inbox ||
+        inbox_.bytes + bytes > options_.max_inbox_bytes) {
       return false;
     }
     inbox_.bytes += bytes;
@@ -260,7 +266,8 @@ absl::StatusOr<Replicator*> Host::Attach(const RaftGroupStart& start) {
   attaching_.erase(group);
   RETURN_IF_ERROR(status);
   std::unique_ptr<GroupReplicator>& replicator = replicators_[group];
-  replicator = std::make_unique<GroupReplicator>(*this, start.group, (*replica)->counters(), *deps_.logs);
+  replicator =
+      std::make_unique<GroupReplicator>(*this, start.group, (*replica)->counters(), *deps_.logs);
   Attached& attached = groups_[group];
   attached = {*std::move(replica), incarnation};
   const absl::MutexLock views_lock(&views_mutex_);
@@ -305,16 +312,18 @@ void Host::Receive(WorkerId node, std::vector<PeerMessage> messages) {
       }
       const size_t bytes = message.bytes.size();
       if (inbox_.inputs.size() >= options_.max_inbox ||
-          inbox_.bytes + bytes > options_.max_inbox_bytes || ReplicaId{message.from}.node() != node) {
+          inbox_.bytes + bytes > options_.max_inbox_bytes ||
+          ReplicaId{message.from}.node() != node) {
         ++inbox_.dropped;
         continue;
       }
       inbox_.bytes += bytes;
       auto shared = std::make_shared<PeerMessage>(std::move(message));  // std::function copies
-      inbox_.inputs.push_back({{shared->group}, 0, bytes, [this, shared](RaftReplica& replica, Outbox& out) {
-                                 turn_mutex_.AssertHeld();
-                                 if (!replica.Step(std::move(*shared), out)) ++done_.dropped;
-                               }});
+      inbox_.inputs.push_back(
+          {{shared->group}, 0, bytes, [this, shared](RaftReplica& replica, Outbox& out) {
+             turn_mutex_.AssertHeld();
+             if (!replica.Step(std::move(*shared), out)) ++done_.dropped;
+           }});
     }
   }
   deps_.wake();
@@ -345,19 +354,20 @@ void Host::SetDiskRoom(DiskRoom room) {
 void Host::ChangeMembership(GroupId group, ReplicaId replica, consensus::ChangeKind kind,
                             std::function<void(absl::Status)> done) {
   // A change that never gets to the raft thread is answered like a proposal.
-  auto call = std::make_shared<PendingCall>("", [done = std::move(done)](const absl::StatusOr<uint64_t>& result) {
-    done(result.status());
-  });
+  auto call = std::make_shared<PendingCall>(
+      "",
+      [done = std::move(done)](const absl::StatusOr<uint64_t>& result) { done(result.status()); });
   const bool known = View(group).known;
-  const bool posted = known && Post(group, [replica, kind, call](RaftReplica& target, Outbox&) {
-    target.ChangeMembership(replica, kind, [answer = call->Take()](const absl::Status& status) {
-      if (status.ok()) {
-        answer(uint64_t{0});
-      } else {
-        answer(status);
-      }
-    });
-  });
+  const bool posted =
+      known && Post(group, [replica, kind, call](RaftReplica& target, Outbox&) {
+        target.ChangeMembership(replica, kind, [answer = call->Take()](const absl::Status& status) {
+          if (status.ok()) {
+            answer(uint64_t{0});
+          } else {
+            answer(status);
+          }
+        });
+      });
   if (!posted) {
     call->Take()(known ? ResourceExhausted("the node's consensus inbox is full")
                        : NotFound("group {} is not on this node", group.value));
@@ -404,7 +414,8 @@ void Host::LookAround(const Inbox& inbox, std::set<uint64_t>& touched) {
   for (const WorkerId node : nodes_.Tick()) wake_for(node, options_.silence_ticks);
 }
 
-// A host that was held up does not make up for lost ticks: silence of its own is no sign of others' death.
+// A host that was held up does not make up for lost ticks: silence of its own is no sign of others'
+// death.
 void Host::TickAll(std::set<uint64_t>& touched, Outbox& out) {
   turn_mutex_.AssertHeld();
   for (auto& [id, attached] : groups_) {
@@ -415,7 +426,8 @@ void Host::TickAll(std::set<uint64_t>& touched, Outbox& out) {
   if (++host_ticks_ % options_.alive_ticks != 0) return;
   std::set<WorkerId> others;
   for (const auto& [id, attached] : groups_) {
-    for (const auto* ids : {&attached.replica->membership().voters, &attached.replica->membership().learners}) {
+    for (const auto* ids :
+         {&attached.replica->membership().voters, &attached.replica->membership().learners}) {
       for (const uint64_t replica : *ids) others.insert(ReplicaId{replica}.node());
     }
   }
@@ -467,8 +479,10 @@ bool Host::Round(const std::set<uint64_t>& touched) {
   Send(out);
   std::vector<LogAppend> appends;
   for (auto& [replica, ready] : pending) {
-    if (ready.state.empty()) continue;
-    appends.push_back({.group = replica->group(), .entries = &ready.entries, .hard_state = ready.state});
+    // With a snapshot the entries follow it, and are written once it is in place.
+    if (ready.state.empty() || ready.snapshot) continue;
+    appends.push_back(
+        {.group = replica->group(), .entries = &ready.entries, .hard_state = ready.state});
     done_.entries += ready.entries.size();
   }
   if (!appends.empty()) {
@@ -539,14 +553,16 @@ bool Host::Turn() {
   while (rounds < kMaxRounds && !stopped_ && Round(touched)) ++rounds;
   if (rounds == kMaxRounds) {
     // More may be ready; an input for each group brings it into the next turn.
-    for (const uint64_t id : touched) PostOwn({id}, groups_.at(id).incarnation, [](RaftReplica&, Outbox&) {});
+    for (const uint64_t id : touched)
+      PostOwn({id}, groups_.at(id).incarnation, [](RaftReplica&, Outbox&) {});
   }
   return worked || rounds > 0;
 }
 
 }  // namespace
 
-std::unique_ptr<RaftHost> RaftHost::Create(const RaftHostOptions& options, const RaftHostDeps& deps) {
+std::unique_ptr<RaftHost> RaftHost::Create(const RaftHostOptions& options,
+                                           const RaftHostDeps& deps) {
   CHECK(deps.logs != nullptr && deps.transport != nullptr && deps.apply_executor != nullptr);
   CHECK(deps.wake != nullptr && deps.on_fatal != nullptr);
   CHECK_NE(options.node.value, uint64_t{0});

@@ -26,7 +26,8 @@ std::string_view WithoutKind(std::string_view command) {
 absl::StatusOr<consensus::LogReader::InitialState> RaftLogView::ReadInitialState() {
   const consensus::Membership* membership = state_.MembershipAsOf(applied_);
   if (membership == nullptr) {
-    return DataLoss("group {}: the membership at applied index {} is not known", group_.value, applied_);
+    return DataLoss("group {}: the membership at applied index {} is not known", group_.value,
+                    applied_);
   }
   return InitialState{state_.hard_state, *membership};
 }

@@ -64,9 +64,10 @@ absl::StatusOr<RaftState> RaftReplica::LoadState() {
     return FailedPrecondition("the log belongs to replica {}, not {}", state.replica.value,
                               start_.replica.value);
   }
-  if (state.installing && start_.applied_index >= state.installing->at.index) {
-    RETURN_IF_ERROR(deps_.logs->Restart(start_.group, state.installing->at.index,
-                                        state.installing->term));
+  const uint64_t durable = std::max(start_.applied_index, start_.applier->stored_index());
+  if (state.installing && !start_.lacks_state && durable >= state.installing->at.index) {
+    RETURN_IF_ERROR(
+        deps_.logs->Restart(start_.group, state.installing->at.index, state.installing->term));
     state.memberships = {state.installing->at};
   }
   state.installing.reset();
@@ -111,10 +112,10 @@ absl::Status RaftReplica::Start() {
 absl::Status RaftReplica::Replay() {
   if (lacks_state_) return absl::OkStatus();
   for (uint64_t next = start_.applied_index + 1; next <= handed_;) {
-    ASSIGN_OR_RETURN(std::vector<Entry> entries,
-                     deps_.logs->Read(start_.group, {.first = next,
-                                                     .last = handed_,
-                                                     .max_bytes = kLogReplayChunkBytes}));
+    ASSIGN_OR_RETURN(
+        std::vector<Entry> entries,
+        deps_.logs->Read(start_.group,
+                         {.first = next, .last = handed_, .max_bytes = kLogReplayChunkBytes}));
     next = entries.back().index + 1;
     for (Entry& entry : entries) StripKind(entry);
     start_.applier->Apply(std::move(entries));
@@ -132,7 +133,8 @@ void RaftReplica::Tick(Outbox& out) {
   ++idle_ticks_;
   if (lacks_state_) {
     // It must not lead, so it must not grow impatient.
-    if (!fetching_ && ticks_ % options_.heartbeat_ticks == 0) raft_->RequestSnapshot().IgnoreError();
+    if (!fetching_ && ticks_ % options_.heartbeat_ticks == 0)
+      raft_->RequestSnapshot().IgnoreError();
   } else {
     raft_->Tick().IgnoreError();  // a failure quarantines the group, which TakeReady then reports
   }
@@ -150,8 +152,9 @@ void RaftReplica::Tick(Outbox& out) {
   GoQuietIfIdle(out);
 }
 
-// What a leader proposed before it lost its office is settled by what is committed next. When nothing is, because this node is
-// cut off, its callers are told after a while that the outcome is open.
+// What a leader proposed before it lost its office is settled by what is committed next. When
+// nothing is, because this node is cut off, its callers are told after a while that the outcome is
+// open.
 void RaftReplica::FailLostProposals() {
   if (leads_ || proposals_.empty()) {
     lost_leadership_tick_ = 0;
@@ -219,7 +222,8 @@ void RaftReplica::QueueRead(ProposeCallback done) {
 void RaftReplica::ChangeMembership(ReplicaId replica, consensus::ChangeKind kind,
                                    std::function<void(absl::Status)> done) {
   if (change_) {
-    done(FailedPrecondition("group {}: another membership change is under way", start_.group.value));
+    done(
+        FailedPrecondition("group {}: another membership change is under way", start_.group.value));
     return;
   }
   Wake();
@@ -268,9 +272,10 @@ void RaftReplica::FlushInputs() {
     for (size_t i = 0; i < queued_.size(); ++i) {
       if (!status.ok() || !after.ok()) {
         // Busy with a snapshot is no reason not to try again elsewhere.
-        queued_[i].second(absl::IsFailedPrecondition(status) ? absl::UnavailableError(status.message())
-                          : status.ok()                      ? after.status()
-                                                             : status);
+        queued_[i].second(absl::IsFailedPrecondition(status)
+                              ? absl::UnavailableError(status.message())
+                          : status.ok() ? after.status()
+                                        : status);
         continue;
       }
       proposals_.push_back({.term = after->term,
@@ -282,12 +287,13 @@ void RaftReplica::FlushInputs() {
   AskForReads();
 }
 
-// One round for all reads that wait. Its context names replica, start and number, so it never repeats: a late answer to a
-// question of an earlier life must not answer one of this life.
+// One round for all reads that wait. Its context names replica, start and number, so it never
+// repeats: a late answer to a question of an earlier life must not answer one of this life.
 void RaftReplica::AskForReads() {
   if (queued_reads_.empty()) return;
   if (installing_ || lacks_state_) {
-    const absl::Status none = Unavailable("group {}: this replica waits for a copy", start_.group.value);
+    const absl::Status none =
+        Unavailable("group {}: this replica waits for a copy", start_.group.value);
     for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(none);
     return;
   }
@@ -298,7 +304,8 @@ void RaftReplica::AskForReads() {
     for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(none);
     return;
   }
-  const std::string context = fmt::format("{}/{}/{}", start_.replica.value, log_->state().starts, ++read_counter_);
+  const std::string context =
+      fmt::format("{}/{}/{}", start_.replica.value, log_->state().starts, ++read_counter_);
   if (!raft_->ReadIndex(context).ok()) return;
   reads_[context] = {std::exchange(queued_reads_, {}), ticks_};
 }
@@ -340,7 +347,8 @@ absl::Status RaftReplica::TakeReady(consensus::Scratch& scratch, PendingReady& p
   return absl::OkStatus();
 }
 
-// Takes committed membership changes into the engine and onto disk, before anything after them is applied.
+// Takes committed membership changes into the engine and onto disk, before anything after them is
+// applied.
 absl::Status RaftReplica::ApplyMemberships(consensus::Scratch& scratch, PendingReady& pending) {
   bool changed = false;
   for (const Entry& entry : pending.committed) {
@@ -377,12 +385,12 @@ absl::Status RaftReplica::Finish(consensus::Scratch& scratch, PendingReady& pend
   return absl::OkStatus();
 }
 
-// Tells proposers of committed entries. Once an entry of a later term is committed, proposals of earlier terms that are not
-// can never be (log matching; Ongaro & Ousterhout 2014, section 5.3).
+// Tells proposers of committed entries. Once an entry of a later term is committed, proposals of
+// earlier terms that are not can never be (log matching; Ongaro & Ousterhout 2014, section 5.3).
 void RaftReplica::SettleProposals(const std::vector<Entry>& committed) {
   for (const Entry& entry : committed) {
-    while (!proposals_.empty() && (proposals_.front().term < entry.term ||
-                                   proposals_.front().index <= entry.index)) {
+    while (!proposals_.empty() &&
+           (proposals_.front().term < entry.term || proposals_.front().index <= entry.index)) {
       Proposal proposal = std::move(proposals_.front());
       proposals_.pop_front();
       if (proposal.term == entry.term && proposal.index == entry.index) {
@@ -398,9 +406,10 @@ void RaftReplica::SettleProposals(const std::vector<Entry>& committed) {
       const bool done = mine && KindOf(entry.command) != EntryKind::kNormal;
       auto callback = std::move(change_->done);
       change_.reset();
-      callback(done   ? absl::OkStatus()
-               : mine ? FailedPrecondition("group {}: another change was under way", start_.group.value)
-                      : Unavailable("group {}: leadership moved", start_.group.value));
+      callback(
+          done   ? absl::OkStatus()
+          : mine ? FailedPrecondition("group {}: another change was under way", start_.group.value)
+                 : Unavailable("group {}: leadership moved", start_.group.value));
     }
   }
 }

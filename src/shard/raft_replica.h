@@ -1,7 +1,7 @@
 #pragma once
 
-// One group's replica on the raft thread: its engine, the proposals and reads that wait for it, and its way to the applier. Part
-// of RaftHost; confined to the raft thread but for the marked parts.
+// One group's replica on the raft thread: its engine, the proposals and reads that wait for it, and
+// its way to the applier. Part of RaftHost; confined to the raft thread but for the marked parts.
 
 #include <atomic>
 #include <cstdint>
@@ -20,14 +20,16 @@
 
 namespace vectron::shard {
 
-// A snapshot that brought no progress for this long (20 ms ticks: 5 to 10 s) is offered again: its message or the news of its
-// failure may be lost. A receiver that is still fetching ignores the new offer.
+// A snapshot that brought no progress for this long (20 ms ticks: 5 to 10 s) is offered again: its
+// message or the news of its failure may be lost. A receiver that is still fetching ignores the new
+// offer.
 inline constexpr uint64_t kSnapshotPatienceTicks = 250;
 
 using ProposeCallback = std::function<void(absl::StatusOr<uint64_t>)>;
 
 // Types of hosts' own messages, beside the engine's.
-inline constexpr uint32_t kSnapshotFailedMessage = 1'000;  // the receiver of a snapshot could not bring its files
+inline constexpr uint32_t kSnapshotFailedMessage =
+    1'000;  // the receiver of a snapshot could not bring its files
 inline constexpr uint32_t kQuietMessage = 1'001;  // a leader goes quiet: u64 term, u64 commit
 inline constexpr uint32_t kWakeMessage = 1'002;   // the receiver must not be quiet
 inline constexpr uint32_t kAliveMessage = 1'003;  // from host to host, group 0: peer_nodes.h
@@ -38,8 +40,8 @@ using Outbox = std::map<WorkerId, std::vector<PeerMessage>>;
 // What a Ready asks for, copied out of the engine's buffers.
 struct PendingReady {
   uint64_t number = 0;
-  std::vector<Entry> entries;      // to write
-  std::vector<Entry> committed;    // to apply; commands still begin with their kind
+  std::vector<Entry> entries;                    // to write
+  std::vector<Entry> committed;                  // to apply; commands still begin with their kind
   std::vector<consensus::OutMessage> persisted;  // views into persisted_bytes
   std::vector<std::string> persisted_bytes;
   struct Read {
@@ -48,12 +50,13 @@ struct PendingReady {
   };
   std::vector<Read> reads;
   std::optional<consensus::SnapshotDescriptor> snapshot;
-  std::string state;               // encoded RaftState to write; "" when it need not be
+  std::string state;  // encoded RaftState to write; "" when it need not be
 };
 
 // What a Replicator reads without a turn; it may outlive its replica.
 struct ReplicaCounters {
-  // The committed index when this replica is the only voter and leads, else 0: reads need no round then.
+  // The committed index when this replica is the only voter and leads, else 0: reads need no round
+  // then.
   std::atomic<uint64_t> lone_commit{0};
   std::atomic<uint64_t> committed{0};
   std::atomic<bool> nearly_full{false};  // too few voters have room on their disks
@@ -76,7 +79,8 @@ class RaftReplica {
                                                              const RaftHostDeps& deps, Hooks hooks);
   ~RaftReplica();
 
-  // Hands the applier what its durable state holds but its volatile one lacks. Once, before the first input; in the caller.
+  // Hands the applier what its durable state holds but its volatile one lacks. Once, before the
+  // first input; in the caller.
   absl::Status Replay();
 
   // --- inputs ---
@@ -92,7 +96,8 @@ class RaftReplica {
   void Campaign();
   void ReportUnreachable(WorkerId node);
   void Applied(uint64_t index);
-  // The node was silent for so many ticks, or lives anew: a quiet group that has a replica there wakes, and counts the silence.
+  // The node was silent for so many ticks, or lives anew: a quiet group that has a replica there
+  // wakes, and counts the silence.
   void WakeFor(WorkerId node, uint32_t silent_ticks);
   // Tells the others that this replica leaves its node, so that none waits quietly for it.
   void SayGoodbye(Outbox& out) const;
@@ -103,11 +108,13 @@ class RaftReplica {
   bool HasReady() const { return problem_.ok() && !installing_ && raft_->HasReady(); }
   // After an error here or in FinishReady the group must be quarantined.
   absl::Status TakeReady(consensus::Scratch& scratch, PendingReady& pending, Outbox& out);
-  // After the write. Appends what may be sent now. With a snapshot it begins the installation, which ends by Hooks::installed and
-  // FinishInstall; until then the replica takes no part.
+  // After the write. Appends what may be sent now. With a snapshot it begins the installation,
+  // which ends by Hooks::installed and FinishInstall; until then the replica takes no part.
   absl::Status FinishReady(consensus::Scratch& scratch, PendingReady& pending, Outbox& out);
-  absl::Status FinishInstall(const absl::Status& installed, consensus::Scratch& scratch, Outbox& out);
-  // Takes no more part: what it would do next cannot be trusted. It starts again from disk with the process.
+  absl::Status FinishInstall(const absl::Status& installed, consensus::Scratch& scratch,
+                             Outbox& out);
+  // Takes no more part: what it would do next cannot be trusted. It starts again from disk with the
+  // process.
   void Quarantine(const absl::Status& status);
   // Fails everything that waits.
   void FailAll(const absl::Status& status);
@@ -182,27 +189,29 @@ class RaftReplica {
   std::vector<std::pair<std::string, ProposeCallback>> queued_;
   std::deque<Proposal> proposals_;  // by index
   std::vector<ProposeCallback> queued_reads_;
-  std::map<std::string, ReadRound> reads_;        // asked, by context
-  std::multimap<uint64_t, ProposeCallback> late_reads_;  // answered with an index not yet handed to the applier
+  std::map<std::string, ReadRound> reads_;  // asked, by context
+  std::multimap<uint64_t, ProposeCallback>
+      late_reads_;  // answered with an index not yet handed to the applier
   std::optional<Change> change_;
-  std::map<uint64_t, SentOffer> offers_;          // the newest, by replica
+  std::map<uint64_t, SentOffer> offers_;  // the newest, by replica
   bool fetching_ = false;
-  std::optional<PendingReady> installing_;        // whose snapshot the state machine takes over just now
+  std::optional<PendingReady> installing_;  // whose snapshot the state machine takes over just now
   bool lacks_state_ = false;
   bool quiet_ = false;
   bool leads_ = false;
-  uint64_t idle_ticks_ = 0;                       // since anything but heartbeats
-  uint64_t lost_leadership_tick_ = 0;             // 0: leads, or never did
-  uint64_t applied_ = 0;                          // as reported
-  absl::Status problem_;                          // not OK: quarantined
+  uint64_t idle_ticks_ = 0;            // since anything but heartbeats
+  uint64_t lost_leadership_tick_ = 0;  // 0: leads, or never did
+  uint64_t applied_ = 0;               // as reported
+  absl::Status problem_;               // not OK: quarantined
   uint64_t ticks_ = 0;
-  std::map<uint64_t, uint64_t> snapshots_sent_;   // index under way, by replica, when last looked
-  uint64_t handed_ = 0;                           // last index handed to the applier
+  std::map<uint64_t, uint64_t> snapshots_sent_;  // index under way, by replica, when last looked
+  uint64_t handed_ = 0;                          // last index handed to the applier
   uint64_t handed_term_ = 0;
-  std::atomic<uint64_t> unapplied_bytes_{0};      // handed and not yet applied
+  std::atomic<uint64_t> unapplied_bytes_{0};  // handed and not yet applied
   uint64_t read_counter_ = 0;
 
-  const std::shared_ptr<ReplicaCounters> counters_ = std::make_shared<ReplicaCounters>();  // shared with the Replicator
+  const std::shared_ptr<ReplicaCounters> counters_ =
+      std::make_shared<ReplicaCounters>();  // shared with the Replicator
   mutable absl::Mutex mutex_;
   GroupView view_ ABSL_GUARDED_BY(mutex_);
 };

@@ -1,4 +1,5 @@
-// How an idle group goes quiet and wakes. Only ticks stop: a quiet replica takes every input, and the first one wakes it.
+// How an idle group goes quiet and wakes. Only ticks stop: a quiet replica takes every input, and
+// the first one wakes it.
 
 #include "base/bytes.h"
 #include "shard/raft_replica.h"
@@ -23,7 +24,8 @@ void RaftReplica::Wake() {
 // Whether no replica of the group misses anything, and every node it is on lives.
 bool RaftReplica::EveryoneHasEverything(const consensus::Status& status) const {
   const uint64_t last = status.last_index;
-  if (status.commit != last || handed_ != last || applied_ != last || status.transferee != 0) return false;
+  if (status.commit != last || handed_ != last || applied_ != last || status.transferee != 0)
+    return false;
   const consensus::Membership& members = membership();
   if (!members.outgoing_voters.empty() || !members.next_learners.empty()) return false;
   const auto progress = raft_->progress();
@@ -38,7 +40,9 @@ bool RaftReplica::EveryoneHasEverything(const consensus::Status& status) const {
 
 void RaftReplica::GoQuietIfIdle(Outbox& out) {
   if (options_.quiet_after_ticks == 0 || idle_ticks_ < options_.quiet_after_ticks) return;
-  if (installing_ || lacks_state_ || !problem_.ok() || change_ || !proposals_.empty() || !reads_.empty()) return;
+  if (installing_ || lacks_state_ || !problem_.ok() || change_ || !proposals_.empty() ||
+      !reads_.empty())
+    return;
   const auto status = raft_->status();
   if (!status.ok() || status->role != consensus::Role::kLeader) return;
   if (!EveryoneHasEverything(*status)) {
@@ -60,7 +64,8 @@ void RaftReplica::GoQuietIfIdle(Outbox& out) {
   RefreshView(/*with_progress=*/true);
 }
 
-// A follower goes quiet with its leader if it has everything; else the leader must stay awake to bring it.
+// A follower goes quiet with its leader if it has everything; else the leader must stay awake to
+// bring it.
 void RaftReplica::TakeQuiet(const PeerMessage& message, Outbox& out) {
   ByteReader reader(message.bytes);
   uint64_t term = 0;
@@ -100,7 +105,8 @@ void RaftReplica::WakeFor(WorkerId node, uint32_t silent_ticks) {
 void RaftReplica::SayGoodbye(Outbox& out) const {
   for (const auto* ids : {&membership().voters, &membership().learners}) {
     for (const uint64_t id : *ids) {
-      if (id != start_.replica.value) out[ReplicaId{id}.node()].push_back(OwnMessage({id}, kWakeMessage));
+      if (id != start_.replica.value)
+        out[ReplicaId{id}.node()].push_back(OwnMessage({id}, kWakeMessage));
     }
   }
 }

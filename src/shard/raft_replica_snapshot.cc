@@ -1,4 +1,5 @@
-// Snapshots of a replica: offered to others, fetched and taken over from them; and the log that is kept for both.
+// Snapshots of a replica: offered to others, fetched and taken over from them; and the log that is
+// kept for both.
 
 #include <algorithm>
 #include <utility>
@@ -10,7 +11,8 @@
 namespace vectron::shard {
 namespace {
 
-// How long the log is kept for a replica that was offered a snapshot (20 ms ticks: 10 minutes), and takes no entries yet.
+// How long the log is kept for a replica that was offered a snapshot (20 ms ticks: 10 minutes), and
+// takes no entries yet.
 constexpr uint64_t kOfferHoldTicks = 30'000;
 
 }  // namespace
@@ -20,7 +22,8 @@ absl::StatusOr<consensus::SnapshotDescriptor> RaftReplica::MakeSnapshot(uint64_t
   if (start_.snapshots == nullptr) return absl::UnavailableError("no snapshots are made here");
   if (lacks_state_) return absl::UnavailableError("this replica lacks its own state");
   // Below these the log cannot say term or membership any more.
-  min_index = std::max({min_index, log_->first_index() - 1, log_->state().memberships.front().index});
+  min_index =
+      std::max({min_index, log_->first_index() - 1, log_->state().memberships.front().index});
   ASSIGN_OR_RETURN(SnapshotHandler::Offer offer, start_.snapshots->MakeOffer(min_index));
   const absl::StatusOr<uint64_t> term = log_->Term(offer.index);
   if (!term.ok()) return Unavailable("the log no longer knows entry {}", offer.index);
@@ -47,14 +50,15 @@ void RaftReplica::GiveUpSnapshots() {
   snapshots_sent_ = std::move(sent);
 }
 
-// An engine that waits for a copy takes any, also an old one that was long on its way, and forgets what its log holds beyond:
-// entries that it acknowledged.
+// An engine that waits for a copy takes any, also an old one that was long on its way, and forgets
+// what its log holds beyond: entries that it acknowledged.
 bool RaftReplica::WouldForget(const PeerMessage& snapshot) const {
   return lacks_state_ && snapshot.snapshot_index < log_->last_index();
 }
 
 void RaftReplica::FetchSnapshot(PeerMessage message) {
-  if (start_.snapshots == nullptr || fetching_ || installing_) return;  // one at a time; the leader asks again
+  if (start_.snapshots == nullptr || fetching_ || installing_)
+    return;  // one at a time; the leader asks again
   if (WouldForget(message)) return;
   fetching_ = true;
   const WorkerId from = ReplicaId{message.from}.node();
@@ -77,19 +81,22 @@ void RaftReplica::SnapshotFetched(const PeerMessage& message, const absl::Status
   out[from.node()].push_back(OwnMessage(from, kSnapshotFailedMessage));
 }
 
-// The record says what is coming before the state machine changes; LoadState finishes what a crash cuts short. The state machine
-// works on the apply executor, behind what it was given before.
+// The record says what is coming before the state machine changes; LoadState finishes what a crash
+// cuts short. The state machine works on the apply executor, behind what it was given before.
 absl::Status RaftReplica::BeginInstall(PendingReady pending) {
   const consensus::SnapshotDescriptor& snapshot = *pending.snapshot;
   RaftState& state = log_->state();
   state.installing = RaftState::Installing{{snapshot.index, snapshot.membership}, snapshot.term};
+  // Until then the log is the old one, of which no more than this is known to be committed.
+  state.hard_state.commit = std::min(state.hard_state.commit, handed_);
   RETURN_IF_ERROR(WriteState());
   CrashPoint("raft.snapshot.announced");
   FailAll(Unavailable("group {}: this replica takes over a copy", start_.group.value));
   installing_ = std::move(pending);
-  apply_.Schedule([this, token = installing_->snapshot->data, index = installing_->snapshot->index] {
-    hooks_.installed(start_.snapshots->Install(token, index));
-  });
+  apply_.Schedule(
+      [this, token = installing_->snapshot->data, index = installing_->snapshot->index] {
+        hooks_.installed(start_.snapshots->Install(token, index));
+      });
   return absl::OkStatus();
 }
 
@@ -104,14 +111,18 @@ absl::Status RaftReplica::FinishInstall(const absl::Status& installed, consensus
   CrashPoint("raft.snapshot.log_restarted");
   state.memberships = {state.installing->at};
   state.installing.reset();
-  RETURN_IF_ERROR(WriteState());
+  state.hard_state.commit = snapshot.index;
+  const std::string encoded = EncodeRaftState(state);
+  RETURN_IF_ERROR(deps_.logs->Append(
+      {{.group = start_.group, .entries = &pending.entries, .hard_state = encoded}}));
   handed_ = applied_ = snapshot.index;
   handed_term_ = snapshot.term;
   lacks_state_ = false;
   return Finish(scratch, pending, out);
 }
 
-// Last index before which the log is not wanted by a peer that is being helped or only a little behind.
+// Last index before which the log is not wanted by a peer that is being helped or only a little
+// behind.
 uint64_t RaftReplica::HoldFor(const std::vector<consensus::PeerProgress>& progress) const {
   uint64_t hold = ~uint64_t{0};
   for (const consensus::PeerProgress& peer : progress) {

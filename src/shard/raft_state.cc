@@ -94,8 +94,9 @@ absl::StatusOr<RaftState> DecodeRaftState(std::string_view bytes) {
     return FailedPrecondition("raft state: format {}, this version reads {}", format, kFormat);
   }
   bool ok = reader.ReadFixed(state.replica.value) && reader.ReadFixed(state.starts) &&
-            reader.ReadFixed(state.hard_state.term) && reader.ReadFixed(state.hard_state.vote) && reader.ReadFixed(state.hard_state.commit) &&
-            reader.ReadVarint(count) && count >= 1 && count <= reader.remaining();
+            reader.ReadFixed(state.hard_state.term) && reader.ReadFixed(state.hard_state.vote) &&
+            reader.ReadFixed(state.hard_state.commit) && reader.ReadVarint(count) && count >= 1 &&
+            count <= reader.remaining();
   for (uint64_t i = 0; ok && i < count; ++i) {
     ok = ReadMembership(reader, state.memberships.emplace_back());
   }

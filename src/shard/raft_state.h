@@ -1,7 +1,8 @@
 #pragma once
 
-// What a node keeps of each group's consensus beside the entries: hard state, identity of the replica, and the membership at
-// the log positions where it changed. One opaque record per group in the LogStore (docs/formats/log.md).
+// What a node keeps of each group's consensus beside the entries: hard state, identity of the
+// replica, and the membership at the log positions where it changed. One opaque record per group in
+// the LogStore (docs/formats/log.md).
 
 #include <compare>
 #include <cstdint>
@@ -16,7 +17,8 @@
 
 namespace vectron::shard {
 
-// A replica of a group: the node it lives on and a number that placement never gives twice. 0 is none.
+// A replica of a group: the node it lives on and a number that placement never gives twice. 0 is
+// none.
 struct ReplicaId {
   uint64_t value = 0;
 
@@ -27,7 +29,8 @@ struct ReplicaId {
 
 struct RaftState {
   ReplicaId replica;
-  uint64_t starts = 0;  // of this replica; makes what it says in one life differ from what it says in the next
+  uint64_t starts =
+      0;  // of this replica; makes what it says in one life differ from what it says in the next
   consensus::HardState hard_state;
   struct MembershipAt {
     uint64_t index = 0;  // of the entry (or snapshot) that made it so
@@ -35,14 +38,16 @@ struct RaftState {
     bool operator==(const MembershipAt&) const = default;
   };
   std::vector<MembershipAt> memberships;  // by index; at least one
-  // A snapshot whose files may be in place while the log still is the old one (a crash between the two steps).
+  // A snapshot whose files may be in place while the log still is the old one (a crash between the
+  // two steps).
   struct Installing {
     MembershipAt at;
     uint64_t term = 0;
   };
   std::optional<Installing> installing;
 
-  // The membership in force when everything up to `applied` was applied; null when the history begins later.
+  // The membership in force when everything up to `applied` was applied; null when the history
+  // begins later.
   const consensus::Membership* MembershipAsOf(uint64_t applied) const;
   const consensus::Membership& current() const { return memberships.back().membership; }
   // Forgets changes that are older than what a restart can need.

@@ -36,11 +36,13 @@ absl::StatusOr<ReplicaRecord> DecodeReplicaRecord(std::string_view bytes) {
   uint32_t version = 0;
   uint32_t size = 0;
   uint32_t crc = 0;
-  if (!head.ReadFixed(magic) || !head.ReadFixed(version) || !head.ReadFixed(size) || !head.ReadFixed(crc)) {
+  if (!head.ReadFixed(magic) || !head.ReadFixed(version) || !head.ReadFixed(size) ||
+      !head.ReadFixed(crc)) {
     return DataLoss("{} bytes, too short for a head", bytes.size());
   }
   if (magic != kMagic) return DataLoss("magic is {:#x}", magic);
-  if (version > kVersion) return FailedPrecondition("format version {}, newest known {}", version, kVersion);
+  if (version > kVersion)
+    return FailedPrecondition("format version {}, newest known {}", version, kVersion);
   if (version == 0 || head.remaining() != size) {
     return DataLoss("{} bytes of content, head says {}", head.remaining(), size);
   }
@@ -62,7 +64,8 @@ absl::StatusOr<ReplicaRecord> DecodeReplicaRecord(std::string_view bytes) {
   return record;
 }
 
-absl::StatusOr<std::optional<ReplicaRecord>> ReadReplicaRecord(FileSystem& files, const std::string& dir) {
+absl::StatusOr<std::optional<ReplicaRecord>> ReadReplicaRecord(FileSystem& files,
+                                                               const std::string& dir) {
   const std::string path = dir + kFileName;
   ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
   if (!exists) return std::optional<ReplicaRecord>();
@@ -72,7 +75,8 @@ absl::StatusOr<std::optional<ReplicaRecord>> ReadReplicaRecord(FileSystem& files
   return std::optional<ReplicaRecord>(*record);
 }
 
-absl::Status WriteReplicaRecord(FileSystem& files, const std::string& dir, const ReplicaRecord& record) {
+absl::Status WriteReplicaRecord(FileSystem& files, const std::string& dir,
+                                const ReplicaRecord& record) {
   return files.WriteAtomically(dir + kFileName, EncodeReplicaRecord(record));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// The record of a shard replica on disk: which replica lives in a folder, and in which state. Bytes: docs/formats/replica.md.
+// The record of a shard replica on disk: which replica lives in a folder, and in which state.
+// Bytes: docs/formats/replica.md.
 
 #include <cstdint>
 #include <optional>
@@ -23,7 +24,8 @@ enum class ReplicaState : uint8_t {
 struct ReplicaRecord {
   ReplicaState state = ReplicaState::kReady;
   ReplicaId replica;
-  bool log_kept = true;  // of kTombstoned: the node's log still has the group, so this replica may go on; false: removed for good
+  bool log_kept = true;  // of kTombstoned: the node's log still has the group, so this replica may
+                         // go on; false: removed for good
   uint64_t term = 0;     // of kTombstoned, as last known
   uint64_t vote = 0;
   uint64_t last_index = 0;      // last entry in the log
@@ -35,8 +37,10 @@ std::string EncodeReplicaRecord(const ReplicaRecord& record);
 absl::StatusOr<ReplicaRecord> DecodeReplicaRecord(std::string_view bytes);
 
 // The record in a replica's folder; nullopt when there is none. Errors name the file.
-absl::StatusOr<std::optional<ReplicaRecord>> ReadReplicaRecord(FileSystem& files, const std::string& dir);
+absl::StatusOr<std::optional<ReplicaRecord>> ReadReplicaRecord(FileSystem& files,
+                                                               const std::string& dir);
 // Synced when it returns.
-absl::Status WriteReplicaRecord(FileSystem& files, const std::string& dir, const ReplicaRecord& record);
+absl::Status WriteReplicaRecord(FileSystem& files, const std::string& dir,
+                                const ReplicaRecord& record);
 
 }  // namespace vectron::shard

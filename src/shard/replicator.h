@@ -1,7 +1,8 @@
 #pragma once
 
-// The seam between a shard and what orders its writes: propose -> committed entries in order -> apply. A local durable log
-// implements it for one copy (local_log.h); the consensus engine implements it for several.
+// The seam between a shard and what orders its writes: propose -> committed entries in order ->
+// apply. A local durable log implements it for one copy (local_log.h); the consensus engine
+// implements it for several.
 
 #include <cstdint>
 #include <functional>
@@ -25,12 +26,14 @@ struct Entry {
 class Applier {
  public:
   virtual ~Applier() = default;
-  // Called with entries in index order, each once per process run (after a restart again from what was not durable), by one
-  // thread at a time. Total: an entry that cannot be applied quarantines the shard, it does not fail the call.
+  // Called with entries in index order, each once per process run (after a restart again from what
+  // was not durable), by one thread at a time. Total: an entry that cannot be applied quarantines
+  // the shard, it does not fail the call.
   virtual void Apply(std::vector<Entry> entries) = 0;
 
-  // The last entry whose effects its durable state holds, as of the call that attaches it: committed, whatever else the log
-  // says. More than the index it attaches with when part of its state (an index) is behind and wants entries again.
+  // The last entry whose effects its durable state holds, as of the call that attaches it:
+  // committed, whatever else the log says. More than the index it attaches with when part of its
+  // state (an index) is behind and wants entries again.
   virtual uint64_t stored_index() const { return 0; }
 };
 
@@ -39,27 +42,31 @@ class Replicator {
  public:
   virtual ~Replicator() = default;
 
-  // Orders a command and makes it durable. `done` is called once, on any thread, maybe before Propose returns: with the
-  // entry's index when it is committed (it has been or will be handed to the applier), else with why not: Unavailable (not
-  // leader, shutting down), ResourceExhausted (queues or disk full). Commands of one caller keep their order.
+  // Orders a command and makes it durable. `done` is called once, on any thread, maybe before
+  // Propose returns: with the entry's index when it is committed (it has been or will be handed to
+  // the applier), else with why not: Unavailable (not leader, shutting down), ResourceExhausted
+  // (queues or disk full). Commands of one caller keep their order.
   virtual void Propose(std::string command, std::function<void(absl::StatusOr<uint64_t>)> done) = 0;
 
-  // False when an acknowledged write is always applied here already, so that a reader of a group of one replica need not ask.
+  // False when an acknowledged write is always applied here already, so that a reader of a group of
+  // one replica need not ask.
   virtual bool needs_read_barrier() const { return false; }
 
-  // Calls `done` when every entry committed before this call has been handed to the applier, with the index to wait for. A
-  // group of one replica answers at once.
+  // Calls `done` when every entry committed before this call has been handed to the applier, with
+  // the index to wait for. A group of one replica answers at once.
   virtual void ReadBarrier(std::function<void(absl::StatusOr<uint64_t>)> done) = 0;
 
-  // Committed entries [first, last], for an index that is behind its store. NotFound when the log was cut above `first`.
+  // Committed entries [first, last], for an index that is behind its store. NotFound when the log
+  // was cut above `first`.
   virtual absl::StatusOr<std::vector<Entry>> ReadEntries(uint64_t first, uint64_t last) const = 0;
 
-  // Entries up to `needed` are in the flushed store; those above `wished` are still wanted by an index checkpoint. The log
-  // may be cut below both, and below `needed` alone when it grows past its bound.
+  // Entries up to `needed` are in the flushed store; those above `wished` are still wanted by an
+  // index checkpoint. The log may be cut below both, and below `needed` alone when it grows past
+  // its bound.
   virtual void SetLogMarks(uint64_t needed, uint64_t wished) = 0;
 
-  // True when the disk of a replica is below its reserve: propose only what frees space (deletes). Propose itself refuses
-  // at a lower mark. Cheap.
+  // True when the disk of a replica is below its reserve: propose only what frees space (deletes).
+  // Propose itself refuses at a lower mark. Cheap.
   virtual bool nearly_full() const { return false; }
 
   virtual uint64_t committed_index() const = 0;

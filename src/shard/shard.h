@@ -84,11 +84,13 @@ class Shard {
   // `attach` is called inside Open with the applier and the index up to which the shard needs no
   // entry; it connects the log, which hands over what follows, and returns the Replicator. It is
   // called a second time, with a higher index, when the first call failed because the log begins
-  // later. Before it returns, the log has handed over all entries up to applier.stored_index(); what follows may come later, from
-  // other threads. The caller owns the log, which outlives the shard; the shard's destructor waits for what it proposed and
-  // asked. A log that may not answer on its own (a group without its quorum) lets go of the applier before the shard's end
-  // (GroupHost::Detach), which answers everything; LocalLog after it. Errors: DataLoss naming the file, FailedPrecondition
-  // (made by a newer version or with another schema), OutOfRange (the log begins after what the store holds), Internal.
+  // later. Before it returns, the log has handed over all entries up to applier.stored_index();
+  // what follows may come later, from other threads. The caller owns the log, which outlives the
+  // shard; the shard's destructor waits for what it proposed and asked. A log that may not answer
+  // on its own (a group without its quorum) lets go of the applier before the shard's end
+  // (GroupHost::Detach), which answers everything; LocalLog after it. Errors: DataLoss naming the
+  // file, FailedPrecondition (made by a newer version or with another schema), OutOfRange (the log
+  // begins after what the store holds), Internal.
   using Attach =
       std::function<absl::StatusOr<Replicator*>(Applier& applier, uint64_t applied_index)>;
   static absl::StatusOr<std::unique_ptr<Shard>> Open(const ShardOptions& options,
@@ -118,9 +120,10 @@ class Shard {
                                                               size_t limit, bool with_vectors) = 0;
 
   virtual ShardStats stats() const = 0;
-  // Writes a whole copy of this replica into `dir`, an empty folder, by hard links: a Shard opens from it. Calls `done` on the
-  // background executor with the log index it stands at. Reads go on; applying waits for a moment. Errors: Unavailable,
-  // ResourceExhausted, DataLoss. The shard lives until then.
+  // Writes a whole copy of this replica into `dir`, an empty folder, by hard links: a Shard opens
+  // from it. Calls `done` on the background executor with the log index it stands at. Reads go on;
+  // applying waits for a moment. Errors: Unavailable, ResourceExhausted, DataLoss. The shard lives
+  // until then.
   virtual void WriteCopy(const std::string& dir,
                          std::function<void(absl::StatusOr<uint64_t>)> done) = 0;
   // Everything acknowledged is in files and the index checkpoint is current when it returns.

@@ -39,7 +39,10 @@ ShardImpl::~ShardImpl() {
     // What was proposed is answered by the log; what waits for a stalled apply is answered here.
     std::vector<WriteCallback> abandoned;
     mutex_.Lock();
-    const auto only_waiters = [this]() { return proposals_ == 0; };
+    const auto only_waiters = [this]() {
+      mutex_.AssertReaderHeld();
+      return proposals_ == 0;
+    };
     mutex_.Await(absl::Condition(&only_waiters));
     for (auto& [index, done] : waiters_) abandoned.push_back(std::move(done));
     waiters_.clear();
@@ -48,7 +51,10 @@ ShardImpl::~ShardImpl() {
       done(Unavailable("the shard is closing; the write will be applied when it opens again"));
       EndWrite();
     }
-    const auto nothing_open = [this]() { return writes_open_ == 0; };
+    const auto nothing_open = [this]() {
+      mutex_.AssertReaderHeld();
+      return writes_open_ == 0;
+    };
     const absl::MutexLock lock(&mutex_);
     mutex_.Await(absl::Condition(&nothing_open));
   }

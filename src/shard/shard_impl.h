@@ -71,8 +71,8 @@ class ShardImpl : public Shard, private Applier {
     WriteCallback done;
   };
   using Resume = std::function<void(absl::Status)>;
-  // Reads whose barrier is passed, on their way to the apply executor. Shared with its tasks, which may come late: the shard runs at its
-  // end what they have not.
+  // Reads whose barrier is passed, on their way to the apply executor. Shared with its tasks, which
+  // may come late: the shard runs at its end what they have not.
   struct ReadyReads {
     absl::Mutex mutex;
     std::deque<std::function<void()>> queue ABSL_GUARDED_BY(mutex);
@@ -149,10 +149,10 @@ class ShardImpl : public Shard, private Applier {
   absl::flat_hash_map<uint64_t, absl::StatusOr<WriteResult>> answers_ ABSL_GUARDED_BY(mutex_);
   uint64_t proposals_ ABSL_GUARDED_BY(mutex_) = 0;  // Propose calls without an answer from the log
   std::multimap<uint64_t, Resume> barriers_
-      ABSL_GUARDED_BY(mutex_);                        // reads that wait for an index
+      ABSL_GUARDED_BY(mutex_);                           // reads that wait for an index
   uint64_t barriers_asked_ ABSL_GUARDED_BY(mutex_) = 0;  // ReadBarrier calls without an answer
-  absl::Status problem_ ABSL_GUARDED_BY(mutex_);      // not OK: quarantined
-  uint64_t writes_open_ ABSL_GUARDED_BY(mutex_) = 0;  // taken, callback not called
+  absl::Status problem_ ABSL_GUARDED_BY(mutex_);         // not OK: quarantined
+  uint64_t writes_open_ ABSL_GUARDED_BY(mutex_) = 0;     // taken, callback not called
 
   const std::shared_ptr<ReadyReads> ready_reads_ = std::make_shared<ReadyReads>();
 

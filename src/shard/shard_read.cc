@@ -15,7 +15,8 @@ absl::Status ShardImpl::ReadGate() const {
   return problem_;
 }
 
-// With one copy in a local log a write is acknowledged only after it is published here, so a read needs no barrier to see it.
+// With one copy in a local log a write is acknowledged only after it is published here, so a read
+// needs no barrier to see it.
 bool ShardImpl::NeedsBarrier(Consistency consistency) const {
   if (consistency == Consistency::kUnspecified) consistency = options_.schema.default_consistency;
   if (consistency == Consistency::kEventual) return false;

@@ -81,7 +81,8 @@ class ShardReplicaImpl : public ShardReplica, private Applier, private SnapshotS
     const Pin pin(*this);
     return pin ? pin->stats() : ShardStats();
   }
-  void WriteCopy(const std::string& dir, std::function<void(absl::StatusOr<uint64_t>)> done) override {
+  void WriteCopy(const std::string& dir,
+                 std::function<void(absl::StatusOr<uint64_t>)> done) override {
     auto pin = std::make_shared<Pin>(*this);  // until the answer; std::function copies
     if (!*pin) return done(NotHere());
     (*pin)->WriteCopy(dir, [pin, done = std::move(done)](absl::StatusOr<uint64_t> index) {
@@ -134,7 +135,8 @@ class ShardReplicaImpl : public ShardReplica, private Applier, private SnapshotS
 
   GroupId group() const { return options_.shard.group; }
   absl::Status NotHere() const {
-    return Unavailable("this replica of shard {} waits for a copy of its data", options_.shard.ordinal.value);
+    return Unavailable("this replica of shard {} waits for a copy of its data",
+                       options_.shard.ordinal.value);
   }
 
   absl::StatusOr<ReplicaRecord> SettleRecord();
@@ -150,7 +152,8 @@ class ShardReplicaImpl : public ShardReplica, private Applier, private SnapshotS
   uint64_t stored_index() const override;
 
   // --- SnapshotState ---
-  void WriteFiles(const std::string& dir, std::function<void(absl::StatusOr<uint64_t>)> done) override {
+  void WriteFiles(const std::string& dir,
+                  std::function<void(absl::StatusOr<uint64_t>)> done) override {
     WriteCopy(dir, std::move(done));
   }
   absl::Status InstallFiles(const std::string& dir, uint64_t index) override;
@@ -167,7 +170,8 @@ class ShardReplicaImpl : public ShardReplica, private Applier, private SnapshotS
   mutable absl::Mutex mutex_;
   std::unique_ptr<Shard> shard_ ABSL_GUARDED_BY(mutex_);  // null: there is no whole data
   mutable int pins_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Entries wait while the shard is being opened, but for those handed over by the opening thread itself.
+  // Entries wait while the shard is being opened, but for those handed over by the opening thread
+  // itself.
   enum class Gate { kReplaying, kOpening, kOpen, kShut };
   Gate gate_ ABSL_GUARDED_BY(mutex_) = Gate::kReplaying;
   Applier* inner_ ABSL_GUARDED_BY(mutex_) = nullptr;
@@ -183,8 +187,9 @@ absl::StatusOr<ReplicaRecord> ShardReplicaImpl::SettleRecord() {
     RETURN_IF_ERROR(RemoveData(files_, dir_));
     record = {.replica = options_.replica};
   } else if (removed || record.replica != options_.replica) {
-    return FailedPrecondition("{}: replica {} is {}, {} cannot live there", dir_, record.replica.value,
-                              removed ? "tombstoned" : "there", options_.replica.value);
+    return FailedPrecondition("{}: replica {} is {}, {} cannot live there", dir_,
+                              record.replica.value, removed ? "tombstoned" : "there",
+                              options_.replica.value);
   }
   if (record.state == ReplicaState::kCopying) {
     LogWarning("{}: a copy was cut short; another is asked for", dir_);
@@ -211,17 +216,18 @@ absl::Status ShardReplicaImpl::Tombstone(ReplicaRecord& record) {
 
 absl::Status ShardReplicaImpl::Start() {
   ASSIGN_OR_RETURN(ReplicaRecord record, SettleRecord());
-  ASSIGN_OR_RETURN(snapshots_, MakeFileSnapshots(group(), dir_,
-                                                 {.files = &files_,
-                                                  .background_executor = deps_.shard.background_executor,
-                                                  .transport = deps_.snapshots,
-                                                  .registry = deps_.registry,
-                                                  .life = deps_.host->life()},
-                                                 *this));
+  ASSIGN_OR_RETURN(snapshots_,
+                   MakeFileSnapshots(group(), dir_,
+                                     {.files = &files_,
+                                      .background_executor = deps_.shard.background_executor,
+                                      .transport = deps_.snapshots,
+                                      .registry = deps_.registry,
+                                      .life = deps_.host->life()},
+                                     *this));
   const storage::LogGroupRecord log = deps_.host->logs().Extent(group());
   if (record.state == ReplicaState::kTombstoned && log.next_index <= record.last_index) {
-    return DataLoss("{}: replica {} had entries up to {}, its log ends at {}", dir_, options_.replica.value,
-                    record.last_index, log.next_index - 1);
+    return DataLoss("{}: replica {} had entries up to {}, its log ends at {}", dir_,
+                    options_.replica.value, record.last_index, log.next_index - 1);
   }
   if (record.state == ReplicaState::kTombstoned && log.first_index <= 1) {
     // The log has everything from the first entry on.
@@ -264,18 +270,19 @@ RaftGroupStart ShardReplicaImpl::GroupStart(uint64_t applied_index) {
 }
 
 absl::Status ShardReplicaImpl::OpenWithLog() {
-  absl::StatusOr<std::unique_ptr<Shard>> shard = Shard::Open(
-      data_, deps_.shard, [this](Applier& applier, uint64_t applied_index) -> absl::StatusOr<Replicator*> {
-        {
-          const absl::MutexLock lock(&mutex_);
-          inner_ = &applier;
-          gate_ = Gate::kReplaying;
-        }
-        ASSIGN_OR_RETURN(replicator_, deps_.host->Attach(GroupStart(applied_index)));
-        const absl::MutexLock lock(&mutex_);
-        gate_ = Gate::kOpening;
-        return replicator_;
-      });
+  absl::StatusOr<std::unique_ptr<Shard>> shard =
+      Shard::Open(data_, deps_.shard,
+                  [this](Applier& applier, uint64_t applied_index) -> absl::StatusOr<Replicator*> {
+                    {
+                      const absl::MutexLock lock(&mutex_);
+                      inner_ = &applier;
+                      gate_ = Gate::kReplaying;
+                    }
+                    ASSIGN_OR_RETURN(replicator_, deps_.host->Attach(GroupStart(applied_index)));
+                    const absl::MutexLock lock(&mutex_);
+                    gate_ = Gate::kOpening;
+                    return replicator_;
+                  });
   {
     const absl::MutexLock lock(&mutex_);
     gate_ = shard.ok() ? Gate::kOpen : Gate::kShut;
@@ -337,7 +344,8 @@ void ShardReplicaImpl::CloseShard() {
 }
 
 absl::Status ShardReplicaImpl::InstallFiles(const std::string& dir, uint64_t index) {
-  ReplicaRecord record{.state = ReplicaState::kCopying, .replica = options_.replica, .snapshot_index = index};
+  ReplicaRecord record{
+      .state = ReplicaState::kCopying, .replica = options_.replica, .snapshot_index = index};
   RETURN_IF_ERROR(WriteReplicaRecord(files_, dir_, record));
   CrashPoint("replica.copying");
   CloseShard();
@@ -347,16 +355,19 @@ absl::Status ShardReplicaImpl::InstallFiles(const std::string& dir, uint64_t ind
   RETURN_IF_ERROR(files_.Rename(dir, data_.dir));
   RETURN_IF_ERROR(files_.SyncDir(dir_));
   CrashPoint("replica.new_moved");
-  absl::StatusOr<std::unique_ptr<Shard>> shard = Shard::Open(
-      data_, deps_.shard, [&](Applier& applier, uint64_t applied_index) -> absl::StatusOr<Replicator*> {
-        if (applied_index < index) return OutOfRange("the index is at {}, the copy at {}", applied_index, index);
-        const absl::MutexLock lock(&mutex_);
-        inner_ = &applier;
-        return replicator_;
-      });
+  absl::StatusOr<std::unique_ptr<Shard>> shard =
+      Shard::Open(data_, deps_.shard,
+                  [&](Applier& applier, uint64_t applied_index) -> absl::StatusOr<Replicator*> {
+                    if (applied_index < index)
+                      return OutOfRange("the index is at {}, the copy at {}", applied_index, index);
+                    const absl::MutexLock lock(&mutex_);
+                    inner_ = &applier;
+                    return replicator_;
+                  });
   RETURN_IF_ERROR(shard.status());
   if ((*shard)->stats().applied_index != index) {
-    return DataLoss("{}: the copy is at {}, announced was {}", dir_, (*shard)->stats().applied_index, index);
+    return DataLoss("{}: the copy is at {}, announced was {}", dir_,
+                    (*shard)->stats().applied_index, index);
   }
   record.state = ReplicaState::kReady;
   RETURN_IF_ERROR(WriteReplicaRecord(files_, dir_, record));

@@ -20,7 +20,9 @@ CollectionSchema ReplicatedSchema() {
   return schema;
 }
 
-UpsertWrite Point(const std::string& id, float x) { return {.points = OnePoint(id, {x, 1, 0, 0}), .request_id = ""}; }
+UpsertWrite Point(const std::string& id, float x) {
+  return {.points = OnePoint(id, {x, 1, 0, 0}), .request_id = ""};
+}
 
 // Nodes 1 to 3 hold the founders of one shard, 4 may join; real stores, indexes and logs.
 class ShardReplicas : public testing::Test {
@@ -42,7 +44,8 @@ class ShardReplicas : public testing::Test {
     HostNode& on = node(id);
     if (on.host == nullptr) on.Start();
     ShardReplicaOptions options;
-    options.shard = {.schema = ReplicatedSchema(), .group = kGroup, .ordinal = {0}, .dir = FolderOf(id)};
+    options.shard = {
+        .schema = ReplicatedSchema(), .group = kGroup, .ordinal = {0}, .dir = FolderOf(id)};
     options.replica = on.replica(serial);
     options.founders = Voters({1, 2, 3});
     ShardReplicaDeps deps;
@@ -78,9 +81,11 @@ class ShardReplicas : public testing::Test {
   }
   void Write(const std::string& id, float x) {
     EXPECT_TRUE(Eventually([&] {
-      return Answer<absl::StatusOr<WriteResult>>([&](std::function<void(absl::StatusOr<WriteResult>)> done) {
-               replica(AwaitLeader()).Upsert(Point(id, x), 0, std::move(done));
-             }).ok();
+      return Answer<absl::StatusOr<WriteResult>>(
+                 [&](std::function<void(absl::StatusOr<WriteResult>)> done) {
+                   replica(AwaitLeader()).Upsert(Point(id, x), 0, std::move(done));
+                 })
+          .ok();
     }));
   }
   // What a strong read on one node says; retried while it is Unavailable.
@@ -100,9 +105,10 @@ class ShardReplicas : public testing::Test {
   absl::StatusOr<SearchAnswer> Search(uint64_t at, float x) {
     SearchQuery query = Nearest({x, 1, 0, 0}, 1);
     query.consistency = Consistency::kStrong;
-    return Answer<absl::StatusOr<SearchAnswer>>([&](std::function<void(absl::StatusOr<SearchAnswer>)> done) {
-      replica(at).Search(query, std::move(done));
-    });
+    return Answer<absl::StatusOr<SearchAnswer>>(
+        [&](std::function<void(absl::StatusOr<SearchAnswer>)> done) {
+          replica(at).Search(query, std::move(done));
+        });
   }
 
   TempDir dir_;
@@ -136,7 +142,8 @@ TEST_F(ShardReplicas, StartAgainFromTheirStoresWhenAllStopped) {
 }
 
 TEST_F(ShardReplicas, JoinByACopyWhenTheLogBeginsLater) {
-  for (uint64_t id = 1; id <= 4; ++id) node(id).group_log_bytes = 1;  // cut as soon as it is flushed
+  for (uint64_t id = 1; id <= 4; ++id)
+    node(id).group_log_bytes = 1;  // cut as soon as it is flushed
   StartAll();
   for (int i = 0; i < 20; ++i) Write("p" + std::to_string(i), static_cast<float>(i));
   for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(replica(id).FlushAll().ok());
@@ -150,8 +157,10 @@ TEST_F(ShardReplicas, JoinByACopyWhenTheLogBeginsLater) {
   const auto change = [&](consensus::ChangeKind kind) {
     return Eventually([&] {
       return Answer<absl::Status>([&](std::function<void(absl::Status)> done) {
-               node(AwaitLeader()).host->ChangeMembership(kGroup, node(4).replica(), kind, std::move(done));
-             }).ok();
+               node(AwaitLeader())
+                   .host->ChangeMembership(kGroup, node(4).replica(), kind, std::move(done));
+             })
+          .ok();
     });
   };
   ASSERT_TRUE(change(consensus::ChangeKind::kAddLearner));
@@ -208,7 +217,8 @@ TEST_F(ShardReplicas, AreNotResurrectedOnceRemoved) {
   // The same node may have another replica of the group later.
   ASSERT_TRUE(Open(gone, 2).ok());
   members_.at(gone).replica.reset();
-  ASSERT_TRUE(ShardReplica::RemoveClosed(*node(gone).files, FolderOf(gone), kGroup, *node(gone).host).ok());
+  ASSERT_TRUE(
+      ShardReplica::RemoveClosed(*node(gone).files, FolderOf(gone), kGroup, *node(gone).host).ok());
   EXPECT_TRUE(absl::IsFailedPrecondition(Open(gone, 2)));
   ASSERT_TRUE(ShardReplica::Forget(*node(gone).files, FolderOf(gone)).ok());
   EXPECT_FALSE(std::filesystem::exists(FolderOf(gone)));

@@ -11,8 +11,8 @@ namespace {
 // Folders within a snapshot; state machines write a few levels.
 constexpr int kMaxDepth = 8;
 
-absl::Status ListTree(FileSystem& files, const std::string& dir, const std::string& prefix, int depth,
-                      std::vector<consensus::SnapshotFile>& found) {
+absl::Status ListTree(FileSystem& files, const std::string& dir, const std::string& prefix,
+                      int depth, std::vector<consensus::SnapshotFile>& found) {
   if (depth > kMaxDepth) return Internal("{}: folders too deep for a snapshot", dir);
   ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(dir));
   for (const std::string& name : names) {
@@ -66,9 +66,8 @@ absl::StatusOr<std::vector<consensus::SnapshotFile>> SnapshotRegistry::List(
   return found->second->files;
 }
 
-absl::StatusOr<consensus::SnapshotChunk> SnapshotRegistry::Read(const consensus::SnapshotId& snapshot,
-                                                                consensus::SnapshotPosition at,
-                                                                size_t max_bytes) {
+absl::StatusOr<consensus::SnapshotChunk> SnapshotRegistry::Read(
+    const consensus::SnapshotId& snapshot, consensus::SnapshotPosition at, size_t max_bytes) {
   std::shared_ptr<Offered> offered;
   {
     const absl::MutexLock lock(&mutex_);
@@ -82,7 +81,8 @@ absl::StatusOr<consensus::SnapshotChunk> SnapshotRegistry::Read(const consensus:
   }
   const auto read = [&]() -> absl::StatusOr<consensus::SnapshotChunk> {
     if (at.file >= offered->files.size() || at.offset > offered->files[at.file].bytes) {
-      return OutOfRange("snapshot '{}' has no file {} with offset {}", snapshot.token, at.file, at.offset);
+      return OutOfRange("snapshot '{}' has no file {} with offset {}", snapshot.token, at.file,
+                        at.offset);
     }
     const consensus::SnapshotFile& file = offered->files[at.file];
     consensus::SnapshotChunk chunk{.at = at, .bytes = {}, .crc32c = 0};

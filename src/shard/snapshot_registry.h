@@ -1,7 +1,7 @@
 #pragma once
 
-// The snapshots a node gives away: which folder holds the files of which (group, token). The transport's server reads them
-// through consensus::SnapshotSource.
+// The snapshots a node gives away: which folder holds the files of which (group, token). The
+// transport's server reads them through consensus::SnapshotSource.
 
 #include <cstdint>
 #include <map>
@@ -22,14 +22,17 @@ class SnapshotRegistry : public consensus::SnapshotSource {
   // files outlives it.
   explicit SnapshotRegistry(FileSystem& files) : files_(files) {}
 
-  // Lists the files below `dir` and gives them away from now on. They do not change. Errors: of the file system.
+  // Lists the files below `dir` and gives them away from now on. They do not change. Errors: of the
+  // file system.
   absl::Status Add(const consensus::SnapshotId& snapshot, const std::string& dir);
   // Gives them away no more; returns when nobody reads them.
   void Remove(const consensus::SnapshotId& snapshot);
-  // Reads and lists of a snapshot since it was added; 0 when unknown. Tells whether a transfer goes on.
+  // Reads and lists of a snapshot since it was added; 0 when unknown. Tells whether a transfer goes
+  // on.
   uint64_t uses(const consensus::SnapshotId& snapshot) const;
 
-  absl::StatusOr<std::vector<consensus::SnapshotFile>> List(const consensus::SnapshotId& snapshot) override;
+  absl::StatusOr<std::vector<consensus::SnapshotFile>> List(
+      const consensus::SnapshotId& snapshot) override;
   absl::StatusOr<consensus::SnapshotChunk> Read(const consensus::SnapshotId& snapshot,
                                                 consensus::SnapshotPosition at,
                                                 size_t max_bytes) override;
@@ -45,7 +48,8 @@ class SnapshotRegistry : public consensus::SnapshotSource {
 
   FileSystem& files_;
   mutable absl::Mutex mutex_;
-  std::map<Key, std::shared_ptr<Offered>> offered_ ABSL_GUARDED_BY(mutex_);  // shared with reads under way
+  std::map<Key, std::shared_ptr<Offered>> offered_
+      ABSL_GUARDED_BY(mutex_);  // shared with reads under way
 };
 
 }  // namespace vectron::shard

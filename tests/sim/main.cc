@@ -1,5 +1,5 @@
-// vectron_sim [--seed S] [--count N] [--membership] [--bug ack|read|applied] [--hash]: runs simulations; exit code 1 and a
-// replay line per violation.
+// vectron_sim [--seed S] [--count N] [--membership] [--bug ack|read|applied] [--hash]: runs
+// simulations; exit code 1 and a replay line per violation.
 
 #include <fmt/format.h>
 
@@ -59,11 +59,13 @@ int main(int argc, char** argv) {
     if (hash) fmt::print("seed {}: trace {:016x}\n", options.seed, report.trace_hash);
     if (report.violation.empty()) continue;
     ++violations;
-    fmt::print("seed {}: {}\n  replay: ./dev sim {}{}\n", options.seed, report.violation, options.seed,
-               options.membership ? " --membership" : "");
+    fmt::print("seed {}: {}\n  replay: ./dev sim {}{}\n", options.seed, report.violation,
+               options.seed, options.membership ? " --membership" : "");
   }
-  fmt::print("{} runs, {} violations; {} writes acknowledged, {} reads, {} crashes, {} elections, {} snapshots, {} membership changes\n",
-             count, violations, total.acked, total.reads, total.crashes, total.elections, total.snapshots,
-             total.membership_changes);
+  fmt::print(
+      "{} runs, {} violations; {} writes acknowledged, {} reads, {} crashes, {} elections, {} "
+      "snapshots, {} membership changes\n",
+      count, violations, total.acked, total.reads, total.crashes, total.elections, total.snapshots,
+      total.membership_changes);
   return violations == 0 ? 0 : 1;
 }

@@ -40,10 +40,10 @@ class BorrowedKv : public storage::Kv {
       storage::Column column, const std::vector<std::string_view>& keys) const override {
     return kv_.MultiGet(column, keys);
   }
-  absl::Status Scan(storage::Column column, std::string_view begin, std::string_view end,
-                    const storage::KvSnapshot* snapshot,
-                    const std::function<bool(std::string_view, std::string_view)>& visit)
-      const override {
+  absl::Status Scan(
+      storage::Column column, std::string_view begin, std::string_view end,
+      const storage::KvSnapshot* snapshot,
+      const std::function<bool(std::string_view, std::string_view)>& visit) const override {
     return kv_.Scan(column, begin, end, snapshot, visit);
   }
   std::unique_ptr<const storage::KvSnapshot> TakeSnapshot() const override {
@@ -61,7 +61,8 @@ class BorrowedKv : public storage::Kv {
 // Runs tasks when the world's clock says so, not when they are given; forgets nothing.
 class LaterExecutor : public Executor {
  public:
-  explicit LaterExecutor(std::function<void(std::function<void()>)> later) : later_(std::move(later)) {}
+  explicit LaterExecutor(std::function<void(std::function<void()>)> later)
+      : later_(std::move(later)) {}
   void Schedule(std::function<void()> task) override {
     tasks_.push_back(std::move(task));
     later_([this] { RunOne(); });

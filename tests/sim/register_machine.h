@@ -1,7 +1,8 @@
 #pragma once
 
-// The simulated state machine: registers by key, an applied index, and a digest of everything applied. Volatile state is ahead of the flushed
-// one; a crash falls back to the latter, and the log must bring the rest again.
+// The simulated state machine: registers by key, an applied index, and a digest of everything
+// applied. Volatile state is ahead of the flushed one; a crash falls back to the latter, and the
+// log must bring the rest again.
 
 #include <cstdint>
 #include <map>

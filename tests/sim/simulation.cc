@@ -40,7 +40,8 @@ class Node : public shard::Applier, public shard::SnapshotHandler, public consen
     flushed_ = Registers();
     state_lost_ = true;
   }
-  // The replica was removed: everything of it goes, and another one of the same group takes its place, which nobody knows yet.
+  // The replica was removed: everything of it goes, and another one of the same group takes its
+  // place, which nobody knows yet.
   void BeginAnew();
   // The disk takes its time: nothing is done until `until`.
   void StallUntil(int64_t until) { stalled_until_ = std::max(stalled_until_, until); }
@@ -99,7 +100,8 @@ class Node : public shard::Applier, public shard::SnapshotHandler, public consen
 // The clock, the network, the clients and the judge.
 class World {
  public:
-  explicit World(const SimulationOptions& options) : options_(options), random_(Mix64(options.seed)) {}
+  explicit World(const SimulationOptions& options)
+      : options_(options), random_(Mix64(options.seed)) {}
 
   SimulationReport Run();
 
@@ -136,7 +138,8 @@ class World {
   Node& node(uint64_t id) { return *nodes_[id - 1]; }
   consensus::Membership FirstMembers() const {
     consensus::Membership members;
-    for (uint64_t id = 1; id <= options_.nodes; ++id) members.voters.push_back(ReplicaId::Make({id}, 1).value);
+    for (uint64_t id = 1; id <= options_.nodes; ++id)
+      members.voters.push_back(ReplicaId::Make({id}, 1).value);
     return members;
   }
 
@@ -149,7 +152,8 @@ class World {
   void FaultLoop();
   void Fault();
   bool NoneLacksState() const {
-    return std::none_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->lacks_state(); });
+    return std::none_of(nodes_.begin(), nodes_.end(),
+                        [](const auto& node) { return node->lacks_state(); });
   }
   void Cut(uint64_t from, uint64_t to, bool both);
   void ChangeMembers();
@@ -168,10 +172,10 @@ class World {
   bool faulty_ = true;
   SimulationReport report_;
   // --- what the judge knows ---
-  std::map<uint64_t, uint64_t> command_at_;       // log index -> hash of its entry
-  std::map<uint64_t, uint64_t> digest_at_;        // applied index -> digest of the state
+  std::map<uint64_t, uint64_t> command_at_;  // log index -> hash of its entry
+  std::map<uint64_t, uint64_t> digest_at_;   // applied index -> digest of the state
   std::map<uint64_t, uint64_t> leader_of_term_;
-  std::map<uint64_t, uint64_t> acked_of_key_;     // highest acknowledged index, by key
+  std::map<uint64_t, uint64_t> acked_of_key_;  // highest acknowledged index, by key
   uint64_t writes_ = 0;
 };
 
@@ -185,14 +189,15 @@ void Node::Start() {
   ++incarnation_;
   dying_ = false;
   stalled_until_ = 0;
-  apply_executor_ = std::make_unique<LaterExecutor>([this, incarnation = incarnation_](std::function<void()> run) {
-    world_.After(world_.random_.OneIn(20) ? world_.Between(10, 300) : world_.Between(0, 3),
-                 [this, incarnation, run = std::move(run)] {
-                   if (incarnation != incarnation_) return;
-                   run();
-                   Pump();
-                 });
-  });
+  apply_executor_ = std::make_unique<LaterExecutor>(
+      [this, incarnation = incarnation_](std::function<void()> run) {
+        world_.After(world_.random_.OneIn(20) ? world_.Between(10, 300) : world_.Between(0, 3),
+                     [this, incarnation, run = std::move(run)] {
+                       if (incarnation != incarnation_) return;
+                       run();
+                       Pump();
+                     });
+      });
   auto logs = shard::LogStore::Over(std::make_unique<BorrowedKv>(*disk_), "sim", size_t{1} << 20);
   CHECK_OK(logs.status());
   logs_ = *std::move(logs);
@@ -207,7 +212,9 @@ void Node::Start() {
   deps.transport = this;
   deps.apply_executor = apply_executor_.get();
   deps.wake = [] {};
-  deps.on_fatal = [this](const absl::Status& status) { world_.Violation(std::string(MessageOf(status))); };
+  deps.on_fatal = [this](const absl::Status& status) {
+    world_.Violation(std::string(MessageOf(status)));
+  };
   host_ = shard::RaftHost::Create(options, deps);
   const absl::Status status = Join();
   if (!status.ok()) {
@@ -242,7 +249,8 @@ void Node::BeginAnew() {
   state_lost_ = false;
   ++serial_;
   const absl::Status status = Join();
-  if (!status.ok()) world_.Violation(fmt::format("node {} cannot begin anew: {}", id_, MessageOf(status)));
+  if (!status.ok())
+    world_.Violation(fmt::format("node {} cannot begin anew: {}", id_, MessageOf(status)));
 }
 
 void Node::Crash() {
@@ -279,7 +287,8 @@ void Node::Apply(std::vector<shard::Entry> entries) {
   for (const shard::Entry& entry : entries) {
     if (entry.index <= state_.applied) continue;
     if (entry.index != state_.applied + 1) {
-      world_.Violation(fmt::format("node {} applies {} after {}", id_, entry.index, state_.applied));
+      world_.Violation(
+          fmt::format("node {} applies {} after {}", id_, entry.index, state_.applied));
     }
     state_.Apply(entry);
     world_.CheckApplied(*this, entry);
@@ -375,11 +384,12 @@ void World::Read(Node& target) {
     return;
   }
   const uint64_t incarnation = target.incarnation();
-  target.replicator().ReadBarrier([this, key, floor, &target, incarnation](absl::StatusOr<uint64_t> index) {
-    if (index.ok() && target.alive()) target.WaitApplied(*index, [=, this, &target] {
-      FinishRead(target, incarnation, key, floor);
-    });
-  });
+  target.replicator().ReadBarrier(
+      [this, key, floor, &target, incarnation](absl::StatusOr<uint64_t> index) {
+        if (index.ok() && target.alive())
+          target.WaitApplied(*index,
+                             [=, this, &target] { FinishRead(target, incarnation, key, floor); });
+      });
 }
 
 void World::FinishRead(const Node& target, uint64_t incarnation, uint64_t key, uint64_t floor) {
@@ -388,7 +398,8 @@ void World::FinishRead(const Node& target, uint64_t incarnation, uint64_t key, u
   const auto found = target.state().values.find(key);
   const uint64_t seen = found == target.state().values.end() ? 0 : found->second;
   if (seen < floor) {
-    Violation(fmt::format("stale read on node {}: key {} at {}, acknowledged at {}", target.id(), key, seen, floor));
+    Violation(fmt::format("stale read on node {}: key {} at {}, acknowledged at {}", target.id(),
+                          key, seen, floor));
   }
 }
 
@@ -526,7 +537,8 @@ void World::CheckLeaders() {
     const auto [known, fresh] = leader_of_term_.emplace(view.term, candidate->id());
     if (fresh) ++report_.elections;
     if (known->second != candidate->id()) {
-      Violation(fmt::format("two leaders of term {}: {} and {}", view.term, known->second, candidate->id()));
+      Violation(fmt::format("two leaders of term {}: {} and {}", view.term, known->second,
+                            candidate->id()));
     }
   }
 }
@@ -543,7 +555,8 @@ void World::CheckHealed() {
     const Node& voter = node(ReplicaId{id}.node().value);
     if (voter.replica().value != id) continue;  // removed by a change that is not known here yet
     if (voter.state().applied < acked) {
-      Violation(fmt::format("node {} is at {}, acknowledged at {}", voter.id(), voter.state().applied, acked));
+      Violation(fmt::format("node {} is at {}, acknowledged at {}", voter.id(),
+                            voter.state().applied, acked));
     }
     for (const auto& [key, index] : acked_of_key_) {
       const auto found = voter.state().values.find(key);
@@ -571,7 +584,8 @@ SimulationReport World::Run() {
   }
   const uint64_t before = report_.acked;
   RunUntil(options_.fault_ms + options_.heal_ms);
-  if (report_.violation.empty() && report_.acked == before) Violation("no write was acknowledged after everything healed");
+  if (report_.violation.empty() && report_.acked == before)
+    Violation("no write was acknowledged after everything healed");
   if (report_.violation.empty()) CheckHealed();
   for (const auto& node : nodes_) {
     if (node->alive()) node->Crash();

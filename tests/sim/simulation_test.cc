@@ -15,8 +15,10 @@ uint64_t FirstViolation(SimulationOptions options, uint64_t runs) {
 
 TEST(Simulation, TheSameSeedGivesTheSameTrace) {
   for (uint64_t seed = 1; seed <= 3; ++seed) {
-    const SimulationOptions options{.seed = seed, .membership = true, .fault_ms = 10'000, .heal_ms = 8'000};
-    EXPECT_EQ(RunSimulation(options).trace_hash, RunSimulation(options).trace_hash) << "seed " << seed;
+    const SimulationOptions options{
+        .seed = seed, .membership = true, .fault_ms = 10'000, .heal_ms = 8'000};
+    EXPECT_EQ(RunSimulation(options).trace_hash, RunSimulation(options).trace_hash)
+        << "seed " << seed;
   }
 }
 
