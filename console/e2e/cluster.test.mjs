@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertAccessible, assertBehaved } from './checks.mjs';
-import { api, closeBrowser, fill, openPage, shoot, startFront, startVectron } from './harness.mjs';
+import { api, closeBrowser, dist, fill, openPage, shoot, startFront, startVectron } from './harness.mjs';
 
 let server;
 let front;
 
 before(async () => {
-  server = await startVectron();
+  // A disk that is a hundredth full raises an alert: there is one to resolve.
+  server = await startVectron(['--auth', 'off', '--alert-disk-percent', '1', '--sample-interval-ms', '500', '--console', dist]);
   front = await startFront(() => server.url, '/vectron/');
   await fill(server, 'docs');
 });
@@ -40,6 +41,8 @@ test('the overview shows the true figures, in light and dark, and is light on it
     const { shifts, longest } = await page.evaluate(() => ({ shifts: window.shifts, longest: window.longest }));
     console.log(`overview in ${scheme}: layout shift ${shifts.toFixed(3)}, longest task ${Math.round(longest)} ms`);
     assert.ok(shifts < 0.1, `layout shift ${shifts}`);
+    // A busy machine stretches tasks: asserted only where it is quiet.
+    if (process.env.VECTRON_QUIET_MACHINE) assert.ok(longest <= 200, `a task of ${longest} ms`);
     assertBehaved(misdeeds, 'the overview');
     await close();
   }
@@ -81,12 +84,20 @@ test('placement shows the shards and plans before it moves', async () => {
   await close();
 });
 
-test('health shows the services', async () => {
+test('an alert that was measured is shown, resolved and kept', async () => {
   const { page, misdeeds, close } = await openPage(`${front.url}#/health`);
   await page.getByRole('cell', { name: 'gateway' }).waitFor();
-  await page.getByText('Healthy').first().waitFor();
+  await page.getByText('Degraded').first().waitFor();
+  const resolve = page.getByRole('button', { name: /^Resolve: / });
+  await resolve.first().waitFor();
   await shoot(page, 'health');
   await assertAccessible(page, 'health');
+  const before = (await api(server, 'GET', '/v1/alerts?status=active')).count;
+  await resolve.first().click();
+  await page.getByText('The alert is resolved').waitFor();
+  assert.equal((await api(server, 'GET', '/v1/alerts?status=active')).count, before - 1);
+  await page.getByText('Resolved', { exact: true }).click();
+  await page.getByText(/^Resolved .* by /).first().waitFor();
   assertBehaved(misdeeds, 'health');
   await close();
 });
@@ -98,5 +109,25 @@ test('the API page lists the routes of this server', async () => {
   await shoot(page, 'api');
   await assertAccessible(page, 'the API page');
   assertBehaved(misdeeds, 'the API page');
+  await close();
+});
+
+test('the gateway serves the console itself, compressed, under a strict policy', async () => {
+  const { page, misdeeds, close } = await openPage('about:blank');
+  const answers = [];
+  page.on('response', (answer) => answers.push(answer));
+  await page.goto(`${server.url}/#/collections`);
+  await page.getByRole('link', { name: 'docs' }).waitFor();
+  assertBehaved(misdeeds, 'the console from the gateway');
+  const files = answers.filter((answer) => new URL(answer.url()).pathname.startsWith('/assets/'));
+  const scripts = files.filter((answer) => answer.url().endsWith('.js'));
+  assert.ok(scripts.length > 2);
+  for (const answer of scripts.filter((each) => Number(each.headers()['content-length']) > 2000)) {
+    assert.match(answer.headers()['content-encoding'] ?? 'none', /br|gzip/, answer.url());
+  }
+  for (const answer of files) assert.match(answer.headers()['cache-control'], /immutable/, answer.url());
+  const policy = answers[0].headers()['content-security-policy'];
+  assert.match(policy, /default-src 'none'/);
+  assert.doesNotMatch(policy, /unsafe/);
   await close();
 });

@@ -97,13 +97,13 @@ export async function closeBrowser() {
 
 // A page, and a list that fills with what it must never do: errors in its console, requests to other hosts, broken
 // Content-Security-Policy. `allow`: a pattern of console errors that the test provokes.
-export async function openPage(url, { width = 1440, height = 900, scheme = 'light', allow, grants = [] } = {}) {
+export async function openPage(url, { width = 1440, height = 900, scheme = 'light', allow } = {}) {
   browser ??= await chromium.launch({
     executablePath: process.env.VECTRON_CHROMIUM ?? '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
   });
   const context = await browser.newContext({
-    viewport: { width, height }, colorScheme: scheme, reducedMotion: 'reduce', permissions: grants, baseURL: url,
+    viewport: { width, height }, colorScheme: scheme, reducedMotion: 'reduce',
   });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
@@ -114,9 +114,11 @@ export async function openPage(url, { width = 1440, height = 900, scheme = 'ligh
     if (!allow?.test(text)) misdeeds.push(text);
   });
   page.on('pageerror', (error) => misdeeds.push(`uncaught: ${error.message}`));
+  let home; // origin of the page last gone to
   page.on('request', (request) => {
-    const at = new URL(request.url());
-    if (at.protocol !== 'data:' && at.origin !== new URL(url).origin) misdeeds.push(`request to another host: ${request.url()}`);
+    const { protocol, origin } = new URL(request.url());
+    if (request.isNavigationRequest()) home = origin;
+    if (protocol !== 'data:' && origin !== home) misdeeds.push(`request to another host: ${request.url()}`);
   });
   await page.goto(url);
   return { page, misdeeds, close: () => context.close() };

@@ -2,7 +2,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { createContext, useContext, useEffect, useMemo, useSyncExternalStore, type ReactNode } from 'react';
 import { call, send } from './client';
-import { ApiError, troubleOf } from './errors';
+import { troubleOf } from './errors';
 import type { UserProfile } from './generated';
 import { getToken, onTokenChange, setToken } from './session';
 
@@ -15,24 +15,35 @@ export type Session =
 
 const SessionContext = createContext<Session>({ mode: 'loading' });
 
-// What the server says about the caller: its profile, or that no credentials are needed, or that some are. What the server
-// says of itself is asked first, as that needs none; older servers do not say it there.
-async function probe(signal: AbortSignal): Promise<{ mode: 'anonymous' | 'open' } | { mode: 'user'; profile: UserProfile }> {
-  const { credentials } = (await send('GET', '/', undefined, { signal })) as { credentials?: unknown };
-  if (credentials === 'off') return { mode: 'open' };
-  if (credentials === 'required' && getToken() === null) return { mode: 'anonymous' };
-  try {
-    const { user } = await call('GetUserProfile', {}, { signal });
-    if (user?.id) return { mode: 'user', profile: user };
-  } catch (error) {
-    if (!(error instanceof ApiError) || troubleOf(error) === 'offline' || troubleOf(error) === 'server') throw error;
+type Caller = { mode: 'anonymous' | 'open' } | { mode: 'user'; profile: UserProfile };
+
+// Who the caller is to the server. Without a token it is asked whether it wants credentials, which it says of itself, or
+// shows by letting the collections be listed.
+async function probe(signal: AbortSignal): Promise<Caller> {
+  if (getToken() !== null) {
+    const known = await profileOf(signal);
+    if (known) return known;
+    if (getToken() === null) return { mode: 'anonymous' };
   }
-  if (getToken()) return { mode: 'anonymous' };
+  const { credentials } = (await send('GET', '/', undefined, { signal })) as { credentials?: unknown };
+  if (credentials === 'required') return { mode: 'anonymous' };
+  if (credentials === 'off') return { mode: 'open' };
   try {
     await call('ListCollections', {}, { signal });
     return { mode: 'open' };
   } catch (error) {
     if (troubleOf(error) === 'unauthenticated') return { mode: 'anonymous' };
+    throw error;
+  }
+}
+
+// The profile behind the token; null when the token is refused or this server knows no users.
+async function profileOf(signal: AbortSignal): Promise<Caller | null> {
+  try {
+    const { user } = await call('GetUserProfile', {}, { signal });
+    return user ? { mode: 'user', profile: user } : null;
+  } catch (error) {
+    if (['unauthenticated', 'forbidden', 'unsupported', 'not-found'].includes(troubleOf(error))) return null;
     throw error;
   }
 }

@@ -21,6 +21,7 @@ interface Props {
   format: (value: number) => string;
   fromMs: number;
   untilMs: number;
+  loading?: boolean;
   binary?: boolean; // bytes: round figures are powers of two
 }
 
@@ -54,7 +55,7 @@ export function TimeChart(props: Props) {
         <Plot {...props} label={`${title} over time. Now: ${now}`} onHover={setHover} />
       ) : (
         <div className={css.nothing} style={{ height }}>
-          Nothing was measured in this time.
+          {props.loading ? '' : 'Nothing was measured in this time.'}
         </div>
       )}
     </Panel>

@@ -66,9 +66,11 @@ function Figures({ isAdmin }: { isAdmin: boolean }) {
     facts.push({ label: 'Server errors', value: `${format.significant(figures.serverErrorRate)} %`, note: 'last minute' });
   }
   if (metrics) facts.push({ label: 'Storage', value: format.bytes(metrics.storage_used), note: 'all replicas' });
-  if (facts.length > 0) return <Tiles facts={facts} />;
+  // All at once, so that nothing moves while the answers come in.
+  const waiting = health.isPending || names.isPending || (isAdmin && stats.isPending);
+  if (facts.length > 0 && !waiting) return <Tiles facts={facts} />;
   if (names.error) return <Panel flush><Failure error={names.error} onRetry={() => void names.refetch()} /></Panel>;
-  return <Panel flush><Loading rows={2} /></Panel>;
+  return <Panel flush><Loading rows={2} height={24} /></Panel>;
 }
 
 const pick = (points: SeriesPoint[], key: Exclude<keyof SeriesPoint, 'timestamp'>) => points.map((point) => point[key]);
@@ -109,7 +111,7 @@ function Charts() {
     );
   }
   const untilMs = charts.times.at(-1) ?? series.dataUpdatedAt;
-  const shared = { times: charts.times, untilMs, fromMs: untilMs - seconds * 1000 };
+  const shared = { loading: series.isPending, times: charts.times, untilMs, fromMs: untilMs - seconds * 1000 };
   return (
     <section aria-label="Over time" className={css.page} style={{ padding: 0, gap: 12 }}>
       <SegmentedControl
