@@ -207,4 +207,25 @@ void PlacementCaller::Rebalance(pb::RebalanceRequest request, int64_t deadline_n
       std::move(request), &Async::Rebalance, deadline_nanos, std::move(done));
 }
 
+void PlacementCaller::RegisterReranker(pb::RegisterRerankerRequest request, int64_t deadline_nanos,
+                                       Done<pb::RegisterRerankerResponse> done) {
+  Start<pb::RegisterRerankerRequest, pb::RegisterRerankerResponse,
+        Call<pb::RegisterRerankerRequest, pb::RegisterRerankerResponse>::Method>(
+      std::move(request), &Async::RegisterReranker, deadline_nanos, std::move(done));
+}
+
+void PlacementCaller::RerankerHeartbeat(pb::RerankerHeartbeatRequest request,
+                                        int64_t deadline_nanos,
+                                        Done<pb::RerankerHeartbeatResponse> done) {
+  Start<pb::RerankerHeartbeatRequest, pb::RerankerHeartbeatResponse,
+        Call<pb::RerankerHeartbeatRequest, pb::RerankerHeartbeatResponse>::Method>(
+      std::move(request), &Async::RerankerHeartbeat, deadline_nanos, std::move(done));
+}
+
+void PlacementCaller::GetReranker(int64_t deadline_nanos, Done<pb::GetRerankerResponse> done) {
+  Start<pb::GetRerankerRequest, pb::GetRerankerResponse,
+        Call<pb::GetRerankerRequest, pb::GetRerankerResponse>::Method>(
+      pb::GetRerankerRequest(), &Async::GetReranker, deadline_nanos, std::move(done));
+}
+
 }  // namespace vectron::rpc

@@ -65,6 +65,15 @@ class PlacementCaller {
   void Rebalance(placementdriver::v1::RebalanceRequest request, int64_t deadline_nanos,
                  Done<placementdriver::v1::RebalanceResponse> done);
 
+  // Rerankers make themselves known, and are found.
+  void RegisterReranker(placementdriver::v1::RegisterRerankerRequest request,
+                        int64_t deadline_nanos,
+                        Done<placementdriver::v1::RegisterRerankerResponse> done);
+  void RerankerHeartbeat(placementdriver::v1::RerankerHeartbeatRequest request,
+                         int64_t deadline_nanos,
+                         Done<placementdriver::v1::RerankerHeartbeatResponse> done);
+  void GetReranker(int64_t deadline_nanos, Done<placementdriver::v1::GetRerankerResponse> done);
+
   // For long calls beside these (the watch of the map). Which node is next.
   ChannelPool& node(size_t index) { return *nodes_[index % nodes_.size()]; }
   size_t node_count() const { return nodes_.size(); }

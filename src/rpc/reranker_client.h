@@ -1,0 +1,66 @@
+#pragma once
+
+// A reranker on the other side of a network: RerankerApi over vectron.reranker.v1.
+//
+// Errors beside the reranker's own: Unavailable (not reached, none is known), DeadlineExceeded.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/timer.h"
+#include "rpc/channel_pool.h"
+#include "rpc/placement_caller.h"
+#include "rpc/reranker_api.h"
+
+namespace vectron::rpc {
+
+// Thread-safe. The destructor ends calls under way as Cancelled; their callbacks run before it
+// returns.
+class RerankerClient : public RerankerApi {
+ public:
+  RerankerClient(std::string address, ChannelOptions options, const Clock& clock);
+  ~RerankerClient() override;
+
+  void Rerank(RerankCall call, std::function<void(absl::StatusOr<RerankReply>)> done) override;
+  void Learn(
+      reranker::v1::LearnFeedbackRequest request,
+      std::function<void(absl::StatusOr<reranker::v1::LearnFeedbackResponse>)> done) override;
+  void GetModel(reranker::v1::GetModelRequest request,
+                std::function<void(absl::StatusOr<reranker::v1::ModelStatus>)> done) override;
+  void ControlModel(reranker::v1::ControlModelRequest request,
+                    std::function<void(absl::StatusOr<reranker::v1::ModelStatus>)> done) override;
+
+  const std::string& address() const { return channels_.address(); }
+
+ private:
+  ChannelPool channels_;
+  const Clock& clock_;
+};
+
+// The reranker that placement knows of, asked for every few seconds. Thread-safe; what is borrowed
+// outlives it.
+class FoundReranker : public RerankerApi {
+ public:
+  FoundReranker(PlacementCaller& placement, ChannelOptions options, const Clock& clock,
+                Timer& timer);
+  ~FoundReranker() override;
+
+  void Rerank(RerankCall call, std::function<void(absl::StatusOr<RerankReply>)> done) override;
+  void Learn(
+      reranker::v1::LearnFeedbackRequest request,
+      std::function<void(absl::StatusOr<reranker::v1::LearnFeedbackResponse>)> done) override;
+  void GetModel(reranker::v1::GetModelRequest request,
+                std::function<void(absl::StatusOr<reranker::v1::ModelStatus>)> done) override;
+  void ControlModel(reranker::v1::ControlModelRequest request,
+                    std::function<void(absl::StatusOr<reranker::v1::ModelStatus>)> done) override;
+
+ private:
+  struct State;
+  static void Ask(const std::shared_ptr<State>& state);
+
+  std::shared_ptr<State> state_;  // shared with the timer and the question under way
+};
+
+}  // namespace vectron::rpc
