@@ -26,6 +26,7 @@ struct SearchQuery {
   Consistency consistency = Consistency::kUnspecified;
   uint32_t max_staleness_ms = 0;
   bool explain = false;
+  bool trace = false;  // traces as for explain, but cheap: matches of a filter are not counted
 };
 
 struct SearchHit {
@@ -55,7 +56,7 @@ struct ShardTrace {
 
 struct SearchAnswer {
   std::vector<SearchHit> hits;     // by (score, id)
-  std::vector<ShardTrace> traces;  // when explain was asked for
+  std::vector<ShardTrace> traces;  // when explain or trace was asked for
 };
 
 // Merges answers of disjoint shards: the k best by (score, id).

@@ -72,6 +72,7 @@ void QueryToWire(SearchQuery&& query, wire_v1::ShardQuery& wire) {
   wire.set_consistency(static_cast<uint32_t>(query.consistency));
   wire.set_max_staleness_ms(query.max_staleness_ms);
   wire.set_explain(query.explain);
+  wire.set_trace(query.trace);
 }
 
 absl::StatusOr<std::shared_ptr<const Filter>> SharedFilter(const wire_v1::ShardFilter& wire) {
@@ -95,6 +96,7 @@ absl::StatusOr<SearchQuery> QueryOf(wire_v1::ShardQuery& wire) {
   ASSIGN_OR_RETURN(query.consistency, ConsistencyOf(wire.consistency()));
   query.max_staleness_ms = wire.max_staleness_ms();
   query.explain = wire.explain();
+  query.trace = wire.trace();
   return query;
 }
 

@@ -206,9 +206,8 @@ ShardTrace Attempt::Trace() const {
   trace.reason = Reason(result_.stats, selection, query_.exact);
   trace.points = state_.points();
   trace.matches_estimated = selection != nullptr ? selection->slots.count : trace.points;
-  trace.matches = trace.points;
-  if (selection != nullptr) {
-    trace.matches = 0;
+  trace.matches = selection == nullptr ? trace.points : 0;
+  if (selection != nullptr && query_.explain) {  // looks at every row
     indexes_->vectors->ForEachRow(snapshot, [&](uint32_t slot, std::string_view, uint64_t) {
       if (selection->slots.Contains(slot)) trace.matches += 1;
     });
@@ -249,14 +248,15 @@ double DistanceOf(Metric metric, std::span<const float> a, std::span<const float
 
 absl::StatusOr<SearchAnswer> SearchShard(StateMachine& state, ShardOrdinal ordinal,
                                          const Clock& clock, const SearchQuery& query) {
-  const int64_t start_us = query.explain ? clock.MonotonicMicros() : 0;
+  const bool traced = query.explain || query.trace;
+  const int64_t start_us = traced ? clock.MonotonicMicros() : 0;
   for (int tries = 0;; ++tries) {
     Attempt attempt(state, query, tries >= kFreshTries);
     ASSIGN_OR_RETURN(const bool done, attempt.Run());
     if (!done) continue;
     SearchAnswer answer;
     answer.hits = attempt.TakeHits();
-    if (query.explain) {
+    if (traced) {
       answer.traces.push_back(attempt.Trace());
       answer.traces.back().shard_id = ordinal.value;
       answer.traces.back().time_us = static_cast<uint64_t>(clock.MonotonicMicros() - start_us);

@@ -69,6 +69,15 @@ TEST(ShardSearch, ExplainsItself) {
   EXPECT_EQ(found->traces[0].points, 300u);
   EXPECT_EQ(found->traces[0].matches, 100u);
   EXPECT_NE(found->traces[0].reason.find("answered by bitmaps"), std::string::npos);
+  // A trace tells the same, but for what costs a look at every row.
+  query.explain = false;
+  query.trace = true;
+  const auto traced = test.Search(query);
+  ASSERT_EQ(traced->traces.size(), 1u);
+  EXPECT_EQ(traced->traces[0].plan, found->traces[0].plan);
+  EXPECT_EQ(traced->traces[0].matches_estimated, found->traces[0].matches_estimated);
+  EXPECT_EQ(traced->traces[0].matches, 0u);
+  query.explain = true;
   // A field that is not declared: evaluated, until that has cost as much as a bitmap.
   query.filter = ParseFilter(R"({"must":[{"field":"n","match":1},{"field":"m","match":1}]})");
   found = test.Search(query);

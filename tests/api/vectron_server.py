@@ -20,11 +20,11 @@ ANSWER_SECONDS = 60
 class Server:
     """One `vectron dev` over a data folder. Log lines are kept in `log_path`."""
 
-    def __init__(self, data, *, http="127.0.0.1:0", grpc="127.0.0.1:0", env=None, log_path=None):
+    def __init__(self, data, *, http="127.0.0.1:0", grpc="127.0.0.1:0", env=None, log_path=None, args=()):
         self.data = data
         self.log_path = log_path or os.path.join(os.path.dirname(data.rstrip("/")), "server.log")
         self._log = open(self.log_path, "ab")
-        command = [BINARY, "dev", "--data", data, "--http", http, "--grpc", grpc, "--auth", "off"]
+        command = [BINARY, "dev", "--data", data, "--http", http, "--grpc", grpc, "--auth", "off", *args]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log,
                                         env={**os.environ, **(env or {})})
         atexit.register(self.process.kill)  # a failed test leaves none behind; a no-op once it has ended

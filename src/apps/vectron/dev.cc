@@ -8,6 +8,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "apps/vectron/data_folder.h"
+#include "apps/vectron/local_operations.h"
 #include "apps/vectron/plain_routes.h"
 #include "base/clock.h"
 #include "base/executor.h"
@@ -85,6 +86,7 @@ class DevServerImpl : public DevServer {
       LogWarning("leftovers of deleted collections stay for now: {}", MessageOf(reconciled));
     }
     ticker_ = std::make_unique<Ticker>([this] { worker_->Tick(); });
+    operators_->Start(*http_);
     LogInfo("vectron {} serves HTTP on {} and gRPC on {}, data in {}", Version(), http_address(),
             grpc_address(), folder_->path());
     return absl::OkStatus();
@@ -101,8 +103,10 @@ class DevServerImpl : public DevServer {
     if (grpc_ != nullptr) grpc_->Stop(kStopGraceMillis);
     if (http_ != nullptr) http_->Stop(kStopGraceMillis);
     ticker_.reset();
+    if (operators_ != nullptr) operators_->Stop();
     shard_metrics_ = {};
     gateway_.reset();
+    operators_.reset();
     catalog_.reset();
     worker_.reset();  // flushes and closes every shard
     log_.reset();
@@ -133,12 +137,14 @@ class DevServerImpl : public DevServer {
                                                               .clock = &clock_,
                                                               .host = worker_.get(),
                                                               .executor = &control_}));
+    RETURN_IF_ERROR(MakeOperators());
     gateway_ = std::make_unique<gateway::Gateway>(
         gateway::GatewayDeps{.placement = catalog_.get(),
                              .worker_of = [this](WorkerId) { return worker_.get(); },
                              .clock = &clock_,
                              .timer = &timer_,
-                             .seed = SeedFromSystem()});
+                             .seed = SeedFromSystem(),
+                             .slow_queries = operators_->slow_queries()});
     RETURN_IF_ERROR(gateway_->Register(registry_));
     shard_metrics_ = metrics_.AddSource([this](std::vector<MetricSample>& samples) {
       std::vector<MetricSample> own = ShardSamples(worker_->Report());
@@ -147,10 +153,32 @@ class DevServerImpl : public DevServer {
     return absl::OkStatus();
   }
 
+  absl::Status MakeOperators() {
+    operations_ =
+        std::make_unique<LocalOperations>(LocalOperations::Deps{.worker = worker_.get(),
+                                                                .clock = &clock_,
+                                                                .files = files_.get(),
+                                                                .data_dir = folder_->path()});
+    OperatorDeps deps;
+    deps.sources = {.placement = catalog_.get(),
+                    .operations = operations_.get(),
+                    .worker_of = [this](WorkerId) { return worker_.get(); },
+                    .clock = &clock_,
+                    .placement_endpoint = "in-process"};
+    deps.files = files_.get();
+    deps.timer = &timer_;
+    deps.metrics = &metrics_;
+    deps.dir = folder_->path() + "/management";
+    ASSIGN_OR_RETURN(operators_, Operators::Make(options_.operators, std::move(deps)));
+    return absl::OkStatus();
+  }
+
   absl::Status Listen() {
-    RETURN_IF_ERROR(dispatcher_.AddRpcs());
+    RETURN_IF_ERROR(operators_->Register(registry_));
+    RETURN_IF_ERROR(dispatcher_.AddRpcs(kPlainServices));
+    operators_->AddConsole(dispatcher_);
     dispatcher_.SetBodyLimit("vectron.v1.VectronService.Upsert", kMaxHttpBodyBytes);
-    RETURN_IF_ERROR(AddPlainRoutes(*worker_, metrics_, registry_, dispatcher_));
+    RETURN_IF_ERROR(AddPlainRoutes(*worker_, metrics_, registry_, operators_->console(), dispatcher_));
     rpc::HttpServerOptions http;
     http.address = options_.http.host;
     http.port = options_.http.port;
@@ -186,6 +214,8 @@ class DevServerImpl : public DevServer {
   std::unique_ptr<worker::ShardSource> shards_;
   std::unique_ptr<worker::Worker> worker_;
   std::unique_ptr<placement::LocalCatalog> catalog_;
+  std::unique_ptr<LocalOperations> operations_;
+  std::unique_ptr<Operators> operators_;
   std::unique_ptr<gateway::Gateway> gateway_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
   Metrics::Source shard_metrics_;

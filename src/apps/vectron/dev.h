@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "apps/vectron/operators.h"
 
 namespace vectron {
 
@@ -24,6 +25,7 @@ struct DevOptions {
   std::string data_dir;
   HostPort http;
   HostPort grpc;
+  OperatorOptions operators;
   size_t threads = 0;  // for requests and for building each; 0: one per processor
   uint64_t max_open_files = ~uint64_t{0};  // that this process may have
 };

@@ -14,6 +14,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "apps/vectron/dev.h"
+#include "apps/vectron/operator_flags.h"
 #include "apps/vectron/plain_routes.h"
 #include "base/status.h"
 
@@ -75,6 +76,7 @@ struct DevFlags {
   std::string http = "127.0.0.1:8080";
   std::string grpc = "127.0.0.1:8081";
   std::string auth = "on";
+  OperatorOptions operators;
   size_t threads = 0;
 };
 
@@ -82,6 +84,7 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   DevOptions options;
   options.data_dir = flags.data;
   options.threads = flags.threads;
+  options.operators = flags.operators;
   ASSIGN_OR_RETURN(options.http, ParseHostPort(flags.http));
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags.grpc));
   if (flags.auth == "on") {
@@ -141,6 +144,7 @@ int Main(int argc, char** argv) {
                  "Threads for requests and as many for building; 0: one per processor")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+  AddOperatorFlags(dev, flags.operators);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -102,9 +102,14 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
 }
 
 absl::Status AddPlainRoutes(const worker::Worker& worker, const Metrics& metrics,
-                            const rpc::RpcRegistry& registry, rpc::HttpDispatcher& dispatcher) {
+                            const rpc::RpcRegistry& registry, const gateway::StaticFiles* console,
+                            rpc::HttpDispatcher& dispatcher) {
   RETURN_IF_ERROR(dispatcher.AddPlain(
-      HttpVerb::kGet, "/", options::SCOPE_PUBLIC, [](HttpRequest, const HttpResponder& responder) {
+      HttpVerb::kGet, "/", options::SCOPE_PUBLIC,
+      [console](const HttpRequest& request, const HttpResponder& responder) {
+        if (console != nullptr && gateway::StaticFiles::WantsPage(request)) {
+          return responder.Send(console->Answer(request));
+        }
         responder.Send(Json(fmt::format(
             R"({{"name":"Vectron","version":"{}","api":"/openapi.json","health":"/healthz","ready":"/readyz","metrics":"/metrics"}})",
             Version())));

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "rpc/http_dispatcher.h"
 #include "rpc/rpc_registry.h"
+#include "services/gateway/static_files.h"
 #include "services/worker/worker.h"
 
 namespace vectron {
@@ -16,9 +17,11 @@ namespace vectron {
 // The version of this program, "0.1.0".
 std::string_view Version();
 
-// All arguments outlive the dispatcher's use; `registry` is complete.
+// All arguments outlive the dispatcher's use; `registry` is complete. `console` may be null; else a
+// browser that asks for / gets it, and everyone else what this server is.
 absl::Status AddPlainRoutes(const worker::Worker& worker, const Metrics& metrics,
-                            const rpc::RpcRegistry& registry, rpc::HttpDispatcher& dispatcher);
+                            const rpc::RpcRegistry& registry, const gateway::StaticFiles* console,
+                            rpc::HttpDispatcher& dispatcher);
 
 // Why a node is not ready, one line per shard that does not serve; empty when it is.
 std::vector<std::string> Problems(const std::vector<worker::ShardReport>& reports);

@@ -32,6 +32,8 @@
 
 namespace vectron::gateway {
 
+class SlowQueryLog;
+
 // What the gateway borrows; all outlive it.
 struct GatewayDeps {
   rpc::PlacementApi* placement = nullptr;
@@ -43,6 +45,7 @@ struct GatewayDeps {
   // Of collections whose maker does not say; 0: placement chooses.
   uint32_t default_shard_count = 1;
   uint32_t default_replication_factor = 1;
+  SlowQueryLog* slow_queries = nullptr;  // null: none is kept
 };
 
 struct UpsertReply {

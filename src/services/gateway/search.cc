@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "model/validate.h"
 #include "services/gateway/gateway.h"
+#include "services/gateway/slow_queries.h"
 
 namespace vectron::gateway {
 namespace {
@@ -249,6 +250,7 @@ void Gateway::SearchStream(const rpc::CallContext& context, SearchCall call,
                            std::function<bool(SearchReply)> progress, SearchDone done) {
   absl::StatusOr<RecordPtr> found = Find(context.tenant, call.collection);
   if (!found.ok()) return done(found.status());
+  if (deps_.slow_queries != nullptr) deps_.slow_queries->Watch(context, call, progress, done);
   absl::Status checked = CheckQuery(call.query, (*found)->schema);
   if (checked.ok()) checked = RefuseUnsupported(call);
   if (!checked.ok()) return done(checked);

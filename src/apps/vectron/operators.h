@@ -1,0 +1,81 @@
+#pragma once
+
+// What a process with a gateway has for its operators: management, the log of slow queries, the console.
+// Made from flags and what the process serves; used by every command that runs a gateway.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/executor.h"
+#include "base/metrics.h"
+#include "base/timer.h"
+#include "rpc/http_dispatcher.h"
+#include "rpc/http_server.h"
+#include "rpc/rpc_registry.h"
+#include "services/gateway/management.h"
+#include "services/gateway/slow_queries.h"
+#include "services/gateway/static_files.h"
+
+namespace vectron {
+
+struct OperatorOptions {
+  std::string console_dir;     // empty: where an installation or a build has it, if there is one
+  std::string console_prefix;  // path under which a proxy shows us, "/vectron"
+  double slow_query_ms = 500;
+  int64_t sample_interval_ms = gateway::TimeSeries::kFineStepMs;
+  gateway::AlertThresholds thresholds;
+};
+
+// What it borrows; all outlive it.
+struct OperatorDeps {
+  gateway::ClusterSources sources;
+  FileSystem* files = nullptr;
+  Timer* timer = nullptr;
+  Metrics* metrics = nullptr;
+  std::string dir;  // of its own, made when missing
+  std::function<gateway::RateLimitState()> rate_limits;  // null: there are none
+  std::vector<gateway::ServiceProbe> probes;
+};
+
+class Operators {
+ public:
+  // Errors: what the disk says, and of the console what StaticFiles::Load says when a folder was named.
+  static absl::StatusOr<std::unique_ptr<Operators>> Make(const OperatorOptions& options,
+                                                         OperatorDeps deps);
+  // Waits for what is under way. The servers have stopped, and the gateway that logs slow queries is gone.
+  ~Operators();
+  Operators(const Operators&) = delete;
+  Operators& operator=(const Operators&) = delete;
+
+  gateway::SlowQueryLog* slow_queries() { return slow_queries_.get(); }
+  // Null when there is no console.
+  const gateway::StaticFiles* console() const { return console_.get(); }
+
+  // Adds ManagementService; as the last service of the registry, whose calls are counted from now on.
+  absl::Status Register(rpc::RpcRegistry& registry);
+  // Lets the console answer what no route knows.
+  void AddConsole(rpc::HttpDispatcher& dispatcher) const;
+  // From now on samples are taken. `http` is asked for its connections until Stop.
+  void Start(const rpc::HttpServer& http);
+  // Takes no further sample; returns when none is under way. Before `http` goes.
+  void Stop();
+
+ private:
+  Operators() = default;
+
+  ThreadPool executor_{"manage", 1};  // what blocks on the disk
+  const rpc::HttpServer* http_ = nullptr;  // set by Start, read by what Start begins
+  std::unique_ptr<gateway::SlowQueryLog> slow_queries_;
+  std::unique_ptr<gateway::StaticFiles> console_;
+  std::unique_ptr<gateway::Management> management_;
+};
+
+// The services whose routes answer a wrong verb with 405, for HttpDispatcher::AddRpcs.
+inline const std::set<std::string> kPlainServices = {"vectron.management.v1.ManagementService"};
+
+}  // namespace vectron
