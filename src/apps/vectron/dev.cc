@@ -86,6 +86,7 @@ class DevServerImpl : public DevServer {
       LogWarning("leftovers of deleted collections stay for now: {}", MessageOf(reconciled));
     }
     ticker_ = std::make_unique<Ticker>([this] { worker_->Tick(); });
+    if (access_ != nullptr) access_->PlacementReady();
     operators_->Start(*http_);
     LogInfo("vectron {} serves HTTP on {} and gRPC on {}, data in {}", Version(), http_address(),
             grpc_address(), folder_->path());
@@ -103,11 +104,13 @@ class DevServerImpl : public DevServer {
     if (grpc_ != nullptr) grpc_->Stop(kStopGraceMillis);
     if (http_ != nullptr) http_->Stop(kStopGraceMillis);
     ticker_.reset();
+    if (access_ != nullptr) access_->Stop();
     if (operators_ != nullptr) operators_->Stop();
     shard_metrics_ = {};
     gateway_.reset();
     operators_.reset();
     catalog_.reset();
+    access_.reset();
     worker_.reset();  // flushes and closes every shard
     log_.reset();
     if (served) LogInfo("stopped");
@@ -146,6 +149,15 @@ class DevServerImpl : public DevServer {
                              .seed = SeedFromSystem(),
                              .slow_queries = operators_->slow_queries()});
     RETURN_IF_ERROR(gateway_->Register(registry_));
+    if (options_.auth) {
+      AccessOptions access = options_.access;
+      access.data_dir = folder_->path();
+      ASSIGN_OR_RETURN(access_, Access::Open(std::move(access), {.files = files_.get(),
+                                                                 .resources = &resources_,
+                                                                 .clock = &clock_,
+                                                                 .metrics = &metrics_,
+                                                                 .placement = catalog_.get()}));
+    }
     shard_metrics_ = metrics_.AddSource([this](std::vector<MetricSample>& samples) {
       std::vector<MetricSample> own = ShardSamples(worker_->Report());
       std::move(own.begin(), own.end(), std::back_inserter(samples));
@@ -175,6 +187,7 @@ class DevServerImpl : public DevServer {
 
   absl::Status Listen() {
     RETURN_IF_ERROR(operators_->Register(registry_));
+    if (access_ != nullptr) RETURN_IF_ERROR(access_->Install(registry_));
     RETURN_IF_ERROR(dispatcher_.AddRpcs(kPlainServices));
     operators_->AddConsole(dispatcher_);
     dispatcher_.SetBodyLimit("vectron.v1.VectronService.Upsert", kMaxHttpBodyBytes);
@@ -183,6 +196,7 @@ class DevServerImpl : public DevServer {
     http.address = options_.http.host;
     http.port = options_.http.port;
     http.io_threads = threads_;
+    http.tls = options_.tls;
     http.body_limit = [this](const rpc::HttpRequest& head) { return dispatcher_.BodyLimit(head); };
     ASSIGN_OR_RETURN(http_, rpc::HttpServer::Start(
                                 std::move(http),
@@ -192,6 +206,7 @@ class DevServerImpl : public DevServer {
                                 clock_, metrics_));
     rpc::GrpcServerOptions grpc;
     grpc.address = Printable(options_.grpc);
+    grpc.tls = options_.tls;
     ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(grpc), registry_));
     return absl::OkStatus();
   }
@@ -214,6 +229,7 @@ class DevServerImpl : public DevServer {
   std::unique_ptr<worker::ShardSource> shards_;
   std::unique_ptr<worker::Worker> worker_;
   std::unique_ptr<placement::LocalCatalog> catalog_;
+  std::unique_ptr<Access> access_;
   std::unique_ptr<LocalOperations> operations_;
   std::unique_ptr<Operators> operators_;
   std::unique_ptr<gateway::Gateway> gateway_;

@@ -9,7 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "apps/vectron/access.h"
 #include "apps/vectron/operators.h"
+#include "rpc/tls.h"
 
 namespace vectron {
 
@@ -26,6 +28,9 @@ struct DevOptions {
   HostPort http;
   HostPort grpc;
   OperatorOptions operators;
+  bool auth = true;      // callers show credentials; else everyone may do everything
+  AccessOptions access;  // with auth; its data_dir is set by the server
+  rpc::TlsFiles tls;     // of both ports; none: plain
   size_t threads = 0;  // for requests and for building each; 0: one per processor
   uint64_t max_open_files = ~uint64_t{0};  // that this process may have
 };

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "absl/synchronization/notification.h"
+#include "apps/vectron/access_flags.h"
 #include "apps/vectron/dev.h"
 #include "apps/vectron/operator_flags.h"
 #include "apps/vectron/plain_routes.h"
@@ -76,6 +77,7 @@ struct DevFlags {
   std::string http = "127.0.0.1:8080";
   std::string grpc = "127.0.0.1:8081";
   std::string auth = "on";
+  AccessFlags access;
   OperatorOptions operators;
   size_t threads = 0;
 };
@@ -87,11 +89,11 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   options.operators = flags.operators;
   ASSIGN_OR_RETURN(options.http, ParseHostPort(flags.http));
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags.grpc));
-  if (flags.auth == "on") {
-    return FailedPrecondition(
-        "this version cannot check credentials yet; say --auth off to serve without any (on "
-        "loopback "
-        "addresses only)");
+  options.tls = flags.access.tls;
+  options.auth = flags.auth == "on";
+  if (options.auth) {
+    ASSIGN_OR_RETURN(options.access, ToAccessOptions(flags.access, flags.data));
+    return options;
   }
   for (const auto& [flag, address] :
        {std::pair{"--http", options.http}, std::pair{"--grpc", options.grpc}}) {
@@ -136,14 +138,15 @@ int Main(int argc, char** argv) {
   dev.add_option("--grpc", flags.grpc, "HOST:PORT of gRPC; port 0 picks a free one")
       ->capture_default_str();
   dev.add_option("--auth", flags.auth,
-                 "Credentials: 'on' is the default but not available in this version; 'off' serves "
-                 "everyone, on loopback addresses only")
+                 "Credentials: 'on', or 'off' to serve everyone, on loopback addresses only")
       ->check(CLI::IsMember({"on", "off"}))
       ->capture_default_str();
   dev.add_option("--threads", flags.threads,
                  "Threads for requests and as many for building; 0: one per processor")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+  AddAccessFlags(dev, flags.access);
+  AddTlsFlags(dev, flags.access.tls);
   AddOperatorFlags(dev, flags.operators);
   try {
     app.parse(argc, argv);

@@ -50,7 +50,10 @@ absl::Status FromEtcd(const grpc::Status& status) {
                      rpc::CodeName(rpc::FromGrpc(status).code()));
 }
 
+// A blocking call is what drives a connection that is being made, so it waits for one instead of
+// failing at once; its deadline bounds that.
 void SetDeadline(grpc::ClientContext& context, int64_t timeout_ms) {
+  context.set_wait_for_ready(true);
   context.set_deadline(
       gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(timeout_ms, GPR_TIMESPAN)));
 }
