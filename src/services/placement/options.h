@@ -12,9 +12,9 @@ struct SchedulerOptions {
   size_t max_moves_per_worker = 2;  // of those, to one worker
   // A worker is relieved when it is loaded more than this fraction of the mean above another.
   double balance_gap = 0.2;
-  double hot_cpu_percent = 80;           // past it a worker's hottest shard is looked at
-  int64_t move_cooldown_ms = 300'000;    // a shard is not moved again for balance before
-  int64_t stuck_learner_ms = 600'000;    // a learner without progress for this long is given up
+  double hot_cpu_percent = 80;         // past it a worker's hottest shard is looked at
+  int64_t move_cooldown_ms = 300'000;  // a shard is not moved again for balance before
+  int64_t stuck_learner_ms = 600'000;  // a learner without progress for this long is given up
 };
 
 struct PlacementOptions {

@@ -13,9 +13,8 @@
 // the message. One, three or five nodes; the founders are fixed by the flags of the first start,
 // equal on all of them.
 //
-// Below data_dir: placement-state is the state machine at a log position (replaced as a whole),
-// placement-state.fetched one that came from another node and is not yet in use
-// (docs/formats/placement-state.md).
+// Below data_dir: placement-state is the state machine at a log position, replaced as a whole
+// (docs/formats/placement-state.md); placement-snapshots what travels to and from other nodes.
 //
 // Thread-safe.
 
@@ -33,6 +32,7 @@
 #include "model/ids.h"
 #include "services/placement/options.h"
 #include "shard/group_host.h"
+#include "shard/snapshot_registry.h"
 
 namespace vectron::rpc {
 class RpcRegistry;
@@ -65,7 +65,10 @@ struct PlacementNodeDeps {
   Clock* clock = nullptr;
   Timer* timer = nullptr;
   shard::GroupHost* host = nullptr;
-  Executor* executor = nullptr;  // the service's periodic work
+  Executor* executor = nullptr;  // the service's periodic work; two threads or more
+  // How whole copies reach nodes that the log no longer serves; both null: they cannot.
+  consensus::SnapshotTransport* snapshot_transport = nullptr;
+  shard::SnapshotRegistry* snapshot_registry = nullptr;
 };
 
 class PlacementNode {

@@ -1,0 +1,59 @@
+#pragma once
+
+// What is measured of the cluster, beside the state: who lives, who leads, who is in sync, what it
+// costs. Comes from heartbeats, lives in the leader's memory, decides what the scheduler does next.
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "services/placement/cluster_state.h"
+
+namespace vectron::placement {
+
+struct WorkerLoad {
+  bool alive = false;             // heard of lately
+  bool stopping = false;          // shuts down; its leaderships go elsewhere
+  double cpu_percent = 0;         // of all its cores, smoothed
+  uint64_t disk_total_bytes = 0;  // 0: not said
+  uint64_t disk_free_bytes = 0;
+};
+
+// Of one shard. What its leader says is there only while the leader is heard of.
+struct ShardLoad {
+  ReplicaId leader = {};  // 0: none known
+  uint64_t term = 0;
+  // The leader acted on assignments as of this version of the state when it said the following.
+  uint64_t acted_on_version = 0;
+  bool membership_pending = false;  // a change is proposed and not applied
+  std::set<ReplicaId> voters = {};  // as applied by the leader
+  std::set<ReplicaId> learners = {};
+  std::set<ReplicaId> in_sync = {};
+  // Measured, the most that any replica reports.
+  uint64_t points = 0;
+  uint64_t indexed = 0;
+  uint64_t disk_bytes = 0;
+  uint64_t memory_bytes = 0;
+  double cpu_cores = 0;
+};
+
+struct ClusterLoad {
+  std::map<WorkerId, WorkerLoad> workers = {};
+  std::map<GroupId, ShardLoad> shards = {};
+  std::set<ReplicaId> failed = {};  // quarantined or damaged, as their workers say
+  // Since when a replica that is behind has not come any nearer, Unix ms.
+  std::map<ReplicaId, int64_t> stuck_since = {};
+
+  bool IsAlive(WorkerId worker) const {
+    const auto found = workers.find(worker);
+    return found != workers.end() && found->second.alive;
+  }
+  // Null when nothing is known of it.
+  const ShardLoad* Find(GroupId group) const {
+    const auto found = shards.find(group);
+    return found == shards.end() ? nullptr : &found->second;
+  }
+};
+
+}  // namespace vectron::placement

@@ -1,0 +1,155 @@
+#include "services/placement/cluster_state.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "base/status.h"
+#include "services/placement/codec.h"
+#include "services/placement/record_fields.h"
+
+namespace vectron::placement {
+namespace {
+
+constexpr std::string_view kMagic("VECTPLAC", 8);
+constexpr uint32_t kVersion = 1;
+constexpr size_t kHeaderBytes = 8 + 4 + 8;  // magic, version, body length
+
+absl::Status Damaged(std::string_view what) {
+  return DataLoss("placement state is damaged: {}", what);
+}
+
+// The body between header and checksum; checks all three.
+absl::StatusOr<std::string_view> CheckedBody(std::string_view bytes) {
+  if (bytes.size() < kHeaderBytes + sizeof(uint32_t)) return Damaged("too short");
+  if (bytes.substr(0, kMagic.size()) != kMagic) return Damaged("it is something else");
+  const size_t checked = bytes.size() - sizeof(uint32_t);
+  if (Crc32c(bytes.substr(0, checked)) != LoadFixed<uint32_t>(bytes.data() + checked)) {
+    return Damaged("checksum");
+  }
+  const auto version = LoadFixed<uint32_t>(bytes.data() + kMagic.size());
+  if (version > kVersion) {
+    return FailedPrecondition("placement state has version {}, this program knows up to {}",
+                              version, kVersion);
+  }
+  const auto length = LoadFixed<uint64_t>(bytes.data() + kMagic.size() + sizeof(uint32_t));
+  if (length != checked - kHeaderBytes) return Damaged("length");
+  return bytes.substr(kHeaderBytes, length);
+}
+
+}  // namespace
+
+std::string_view MoveReasonName(MoveReason reason) {
+  switch (reason) {
+    case MoveReason::kFound:
+      return "founding";
+    case MoveReason::kRepair:
+      return "repair";
+    case MoveReason::kDrain:
+      return "drain";
+    case MoveReason::kSpread:
+      return "spread";
+    case MoveReason::kBalance:
+      return "balance";
+    case MoveReason::kHotShard:
+      return "hot shard";
+    case MoveReason::kSearch:
+      return "search copy";
+  }
+  return "unknown";
+}
+
+const ReplicaRecord* ShardRecord::Find(ReplicaId id) const {
+  for (const ReplicaRecord& replica : replicas) {
+    if (replica.id == id) return &replica;
+  }
+  return nullptr;
+}
+
+const ReplicaRecord* ShardRecord::On(WorkerId worker) const {
+  for (const ReplicaRecord& replica : replicas) {
+    if (replica.worker == worker) return &replica;
+  }
+  return nullptr;
+}
+
+const WorkerRecord* ClusterState::FindWorker(WorkerId id) const {
+  const auto found = workers_.find(id);
+  return found == workers_.end() ? nullptr : &found->second;
+}
+
+const CollectionRecord* ClusterState::FindCollection(const CollectionKey& key) const {
+  const auto found = collections_.find(key);
+  return found == collections_.end() ? nullptr : &found->second;
+}
+
+const ShardRecord* ClusterState::FindShard(GroupId group) const {
+  const auto found = shards_.find(group);
+  return found == shards_.end() ? nullptr : &found->second;
+}
+
+bool ClusterState::WasGivenOut(ReplicaId id) const {
+  const uint64_t serial = id.value - ReplicaId::Make(id.node(), 0).value;
+  return serial != 0 && serial < next_serial_ && id.node().value < next_worker_;
+}
+
+size_t ClusterState::ReplicasOn(WorkerId worker) const {
+  size_t count = 0;
+  for (const auto& [group, shard] : shards_) count += shard.On(worker) != nullptr ? 1 : 0;
+  return count;
+}
+
+std::string ClusterState::Encode() const {
+  Encoder encoder;
+  encoder(cluster_id_, applied_index_, version_, next_worker_, next_group_, next_serial_,
+          next_reranker_, workers_, collections_, shards_, doomed_, rerankers_);
+  const std::string body = encoder.Take();
+  std::string out(kMagic);
+  PutFixed<uint32_t>(out, kVersion);
+  PutFixed<uint64_t>(out, body.size());
+  out += body;
+  PutFixed<uint32_t>(out, Crc32c(out));
+  return out;
+}
+
+absl::StatusOr<ClusterState> ClusterState::Decode(std::string_view bytes) {
+  ASSIGN_OR_RETURN(const std::string_view body, CheckedBody(bytes));
+  ClusterState state;
+  Decoder decoder(body);
+  decoder(state.cluster_id_, state.applied_index_, state.version_, state.next_worker_,
+          state.next_group_, state.next_serial_, state.next_reranker_, state.workers_,
+          state.collections_, state.shards_, state.doomed_, state.rerankers_);
+  if (!decoder.done()) return Damaged("its records");
+  return state;
+}
+
+void ClusterState::CheckInvariants() const {
+  std::set<ReplicaId> seen;
+  for (const auto& [group, shard] : shards_) {
+    CHECK_LT(group.value, next_group_);
+    const CollectionRecord* collection = FindCollection(shard.collection);
+    CHECK(collection != nullptr);
+    CHECK_LT(shard.ordinal.value, collection->groups.size());
+    CHECK(collection->groups[shard.ordinal.value] == group);
+    CHECK(!shard.replicas.empty());
+    std::set<WorkerId> workers;
+    for (const ReplicaRecord& replica : shard.replicas) {
+      CHECK(WasGivenOut(replica.id));
+      CHECK(replica.id.node() == replica.worker);
+      CHECK(FindWorker(replica.worker) != nullptr);
+      CHECK(workers.insert(replica.worker).second);
+      CHECK(seen.insert(replica.id).second);
+    }
+  }
+  size_t groups = 0;
+  for (const auto& [key, collection] : collections_) groups += collection.groups.size();
+  CHECK_EQ(groups, shards_.size());
+  for (const auto& [doomed, worker] : doomed_) {
+    CHECK(FindWorker(worker) != nullptr);
+    CHECK(seen.insert(doomed.replica).second);
+  }
+}
+
+}  // namespace vectron::placement

@@ -1,0 +1,226 @@
+#include "services/placement/placement_node.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/metrics.h"
+#include "base/status.h"
+#include "rpc/rpc_registry.h"
+#include "shard/peer_testing.h"
+#include "vectron/placement.pb.h"
+
+namespace vectron::placement {
+namespace {
+
+namespace pb = placementdriver::v1;
+using shard::Eventually;
+using ::testing::HasSubstr;
+
+// Placement nodes 1, 2, 3 in one process, over real logs and files.
+class PlacementNodes : public ::testing::Test {
+ protected:
+  struct Member {
+    std::unique_ptr<shard::HostNode> host;
+    std::unique_ptr<ThreadPool> executor;
+    std::unique_ptr<PlacementNode> node;
+    std::unique_ptr<rpc::RpcRegistry> registry;
+  };
+
+  void SetUp() override {
+    for (uint64_t id = 1; id <= 3; ++id) {
+      members_[id].host =
+          std::make_unique<shard::HostNode>(network_, id, dir_ / std::to_string(id));
+      Start(id);
+    }
+  }
+  void TearDown() override {
+    for (auto& [id, member] : members_) Kill(id);
+  }
+  PlacementNodeOptions Options(uint64_t id) {
+    PlacementNodeOptions options;
+    options.data_dir = (dir_ / std::to_string(id)) + "/data";
+    options.node = WorkerId{id};
+    for (uint64_t peer = 1; peer <= 3; ++peer) {
+      options.peers.push_back(
+          {.node = WorkerId{peer}, .grpc_address = fmt::format("node-{}:6001", peer)});
+    }
+    options.seed = ++starts_;
+    return options;
+  }
+  absl::Status TryStart(uint64_t id, const PlacementNodeOptions& options) {
+    Member& member = members_.at(id);
+    if (member.host->host == nullptr) member.host->Start();
+    member.executor = std::make_unique<ThreadPool>("control", 2);
+    auto node = PlacementNode::Open(options, {.files = member.host->files.get(),
+                                              .clock = &member.host->clock,
+                                              .timer = &member.host->timer,
+                                              .host = member.host->host.get(),
+                                              .executor = member.executor.get(),
+                                              .snapshot_transport = &member.host->endpoint,
+                                              .snapshot_registry = &member.host->registry});
+    if (!node.ok()) return node.status();
+    member.node = *std::move(node);
+    member.registry =
+        std::make_unique<rpc::RpcRegistry>(metrics_, clock_, rpc::RpcRegistryOptions{});
+    return member.node->Register(*member.registry);
+  }
+  void Start(uint64_t id) {
+    const absl::Status started = TryStart(id, Options(id));
+    ASSERT_TRUE(started.ok()) << started;
+  }
+  void Kill(uint64_t id) {
+    Member& member = members_.at(id);
+    if (member.node != nullptr) member.node->Stop();
+    member.registry.reset();
+    member.node.reset();
+    member.executor.reset();
+    member.host->Stop();
+  }
+  uint64_t AwaitLeader() {
+    uint64_t leader = 0;
+    EXPECT_TRUE(Eventually([&] {
+      for (auto& [id, member] : members_) {
+        if (member.node == nullptr || cut_ == id) continue;
+        const PlacementNode::View view = member.node->view();
+        if (view.is_leader && !view.cluster_id.empty()) leader = id;
+      }
+      return leader != 0;
+    }));
+    return leader;
+  }
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> CallOn(uint64_t id, const std::string& name, Request request) {
+    const rpc::RpcMethod* method =
+        members_.at(id).registry->Find("vectron.placementdriver.v1.PlacementService." + name);
+    rpc::CallContext context;
+    Response response;
+    const auto status = shard::Answer<absl::Status>([&](std::function<void(absl::Status)> done) {
+      method->unary(context, request, response, std::move(done));
+    });
+    if (!status.ok()) return status;
+    return response;
+  }
+  // At whoever leads, until it is answered.
+  template <typename Response, typename Request>
+  Response Call(const std::string& name, const Request& request) {
+    absl::StatusOr<Response> answer = absl::UnknownError("never asked");
+    EXPECT_TRUE(Eventually([&] {
+      answer = CallOn<Request, Response>(AwaitLeader(), name, request);
+      return answer.status().code() != absl::StatusCode::kUnavailable;
+    }));
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    return answer.ok() ? *std::move(answer) : Response();
+  }
+  std::string Register(const std::string& uid) {
+    pb::RegisterWorkerRequest request;
+    request.set_node_uid(uid);
+    request.set_grpc_address(uid + ":9090");
+    return Call<pb::RegisterWorkerResponse>("RegisterWorker", request).worker_id();
+  }
+  int Workers() {
+    return Call<pb::ListWorkersResponse>("ListWorkers", pb::ListWorkersRequest()).workers_size();
+  }
+
+  TempDir dir_;
+  shard::LocalNetwork network_;
+  Metrics metrics_;
+  SystemClock clock_;
+  uint64_t starts_ = 0;
+  uint64_t cut_ = 0;
+  std::map<uint64_t, Member> members_;
+};
+
+TEST_F(PlacementNodes, GoOnWithoutTheirLeaderAndForgetNothing) {
+  const std::string first = Register("a");
+  const uint64_t killed = AwaitLeader();
+  const std::string cluster = members_.at(killed).node->view().cluster_id;
+  EXPECT_FALSE(cluster.empty());
+  Kill(killed);
+  EXPECT_NE(Register("b"), first);
+  EXPECT_EQ(Register("a"), first) << "it has its id already";
+  EXPECT_EQ(Workers(), 2);
+  Start(killed);
+  EXPECT_TRUE(Eventually([&] { return members_.at(killed).node->view().workers == 2; }));
+  EXPECT_EQ(members_.at(killed).node->view().cluster_id, cluster);
+  for (const uint64_t id : {1, 2, 3}) Kill(id);
+  for (const uint64_t id : {1, 2, 3}) Start(id);
+  EXPECT_EQ(Workers(), 2);
+  EXPECT_EQ(members_.at(1).node->view().cluster_id, cluster);
+}
+
+TEST_F(PlacementNodes, FollowersNameTheLeader) {
+  const uint64_t leader = AwaitLeader();
+  const uint64_t follower = leader % 3 + 1;
+  const std::string address = fmt::format("node-{}:6001", leader);
+  const auto refused =
+      CallOn<pb::ListWorkersRequest, pb::ListWorkersResponse>(follower, "ListWorkers", {});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(MessageOf(refused.status())), HasSubstr(address));
+  const auto named = CallOn<pb::GetLeaderRequest, pb::GetLeaderResponse>(follower, "GetLeader", {});
+  ASSERT_TRUE(named.ok()) << named.status();
+  EXPECT_EQ(named->leader_address(), address);
+}
+
+TEST_F(PlacementNodes, AreUnavailableWithoutAQuorum) {
+  Register("a");
+  const uint64_t leader = AwaitLeader();
+  Kill(leader % 3 + 1);
+  Kill((leader + 1) % 3 + 1);
+  const auto refused =
+      CallOn<pb::ListWorkersRequest, pb::ListWorkersResponse>(leader, "ListWorkers", {});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(PlacementNodes, ACutOffLeaderAnswersNothingOld) {
+  Register("a");
+  cut_ = AwaitLeader();
+  network_.CutOff(cut_);
+  Register("b");
+  const auto old = CallOn<pb::ListWorkersRequest, pb::ListWorkersResponse>(cut_, "ListWorkers", {});
+  EXPECT_EQ(old.status().code(), absl::StatusCode::kUnavailable);
+  network_.Heal();
+  cut_ = 0;
+  EXPECT_EQ(Workers(), 2);
+}
+
+TEST_F(PlacementNodes, BringANodeThatWasAwayForLongUpToDateByASnapshot) {
+  Register("a");
+  const uint64_t away = AwaitLeader() % 3 + 1;
+  Kill(away);
+  pb::RegisterRerankerRequest request;
+  std::atomic<int> answered{0};
+  const uint64_t leader = AwaitLeader();
+  const rpc::RpcMethod* method = members_.at(leader).registry->Find(
+      "vectron.placementdriver.v1.PlacementService.RegisterReranker");
+  constexpr int kCalls = 2'500;  // more than two saves: the log is cut behind them
+  std::vector<pb::RegisterRerankerRequest> requests(kCalls);
+  std::vector<pb::RegisterRerankerResponse> responses(kCalls);
+  std::vector<rpc::CallContext> contexts(kCalls);
+  for (int i = 0; i < kCalls; ++i) {
+    requests[i].set_grpc_address(fmt::format("r:{}", i % 50));
+    method->unary(contexts[i], requests[i], responses[i],
+                  [&answered](const absl::Status&) { ++answered; });
+  }
+  EXPECT_TRUE(Eventually([&] { return answered == kCalls; }));
+  const uint64_t applied = members_.at(leader).node->view().applied_index;
+  Start(away);
+  EXPECT_TRUE(Eventually([&] { return members_.at(away).node->view().applied_index >= applied; }));
+  EXPECT_EQ(members_.at(away).node->view().workers, 1u);
+}
+
+TEST_F(PlacementNodes, RefuseAnotherClustersFolderAndWrongOptions) {
+  Register("a");
+  Kill(1);
+  PlacementNodeOptions options = Options(1);
+  options.cluster_id = "another";
+  EXPECT_EQ(TryStart(1, options).code(), absl::StatusCode::kFailedPrecondition);
+  options = Options(1);
+  options.peers.pop_back();
+  EXPECT_EQ(TryStart(1, options).code(), absl::StatusCode::kInvalidArgument);
+  options = Options(1);
+  options.node = WorkerId{9};
+  EXPECT_EQ(TryStart(1, options).code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace vectron::placement

@@ -1,0 +1,199 @@
+#pragma once
+
+// What the RPCs of vectron.placementdriver.v1 do, free of any protocol, over the replicated state
+// and what the leader hears. PlacementNode (placement_node.h) puts it together.
+//
+// Everything but GetLeader is the leader's, after a read barrier, so no answer is older than its
+// request. Elsewhere, without a quorum, or before the cluster is founded: Unavailable, with a
+// leader hint and the leader's address in the message where there is one.
+//
+// Tick drives what the leader does by itself: founds the cluster, declares workers dead, finishes
+// or takes back creations, schedules moves, feeds those who watch the map.
+//
+// Thread-safe. Callbacks run once, on any thread.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "model/ids.h"
+#include "rpc/rpc_registry.h"
+#include "services/placement/map_feed.h"
+#include "services/placement/options.h"
+#include "services/placement/replicated_state.h"
+#include "services/placement/scheduler.h"
+#include "services/placement/tracker.h"
+#include "vectron/placement.pb.h"
+
+namespace vectron::placement {
+
+// Who leads placement, as this node sees it.
+struct Leadership {
+  bool is_leader = false;
+  uint64_t term = 0;
+  WorkerId node;        // 0: nobody is known to
+  std::string address;  // of its service; "": unknown
+};
+
+struct ServiceDeps {
+  ReplicatedState* state = nullptr;  // outlives the service
+  Clock* clock = nullptr;
+  std::function<Leadership()> leadership;
+  std::string cluster_id;  // what to found the cluster as; empty: a random id
+  uint64_t seed = 0;
+};
+
+class PlacementService {
+ public:
+  template <typename Response>
+  using Done = std::function<void(absl::StatusOr<Response>)>;
+
+  PlacementService(const PlacementOptions& options, const ServiceDeps& deps);
+  ~PlacementService();
+
+  absl::Status Register(rpc::RpcRegistry& registry);
+  // About every 50 ms, one call at a time.
+  void Tick();
+  // Ends all that waits; later calls are Unavailable. The state is unbound by then.
+  void Stop();
+  // The state changed: Tick has something to do.
+  void OnStateChanged();
+
+  void GetLeader(const placementdriver::v1::GetLeaderRequest& request,
+                 Done<placementdriver::v1::GetLeaderResponse> done);
+  void RegisterWorker(const placementdriver::v1::RegisterWorkerRequest& request,
+                      Done<placementdriver::v1::RegisterWorkerResponse> done);
+  void Heartbeat(const placementdriver::v1::HeartbeatRequest& request,
+                 Done<placementdriver::v1::HeartbeatResponse> done);
+  void ListWorkers(const placementdriver::v1::ListWorkersRequest& request,
+                   Done<placementdriver::v1::ListWorkersResponse> done);
+  void DrainWorker(const placementdriver::v1::DrainWorkerRequest& request,
+                   Done<placementdriver::v1::DrainWorkerResponse> done);
+  void RemoveWorker(const placementdriver::v1::RemoveWorkerRequest& request,
+                    Done<placementdriver::v1::RemoveWorkerResponse> done);
+  void Rebalance(const placementdriver::v1::RebalanceRequest& request,
+                 Done<placementdriver::v1::RebalanceResponse> done);
+  void RegisterReranker(const placementdriver::v1::RegisterRerankerRequest& request,
+                        Done<placementdriver::v1::RegisterRerankerResponse> done);
+  void RerankerHeartbeat(const placementdriver::v1::RerankerHeartbeatRequest& request,
+                         Done<placementdriver::v1::RerankerHeartbeatResponse> done);
+  void ListRerankers(const placementdriver::v1::ListRerankersRequest& request,
+                     Done<placementdriver::v1::ListRerankersResponse> done);
+  void GetReranker(const placementdriver::v1::GetRerankerRequest& request,
+                   Done<placementdriver::v1::GetRerankerResponse> done);
+  void CreateCollection(const placementdriver::v1::CreateCollectionRequest& request,
+                        Done<placementdriver::v1::CreateCollectionResponse> done);
+  void DeleteCollection(const placementdriver::v1::DeleteCollectionRequest& request,
+                        Done<placementdriver::v1::DeleteCollectionResponse> done);
+  void ListCollections(const placementdriver::v1::ListCollectionsRequest& request,
+                       Done<placementdriver::v1::ListCollectionsResponse> done);
+  void GetCollectionStatus(const placementdriver::v1::GetCollectionStatusRequest& request,
+                           Done<placementdriver::v1::GetCollectionStatusResponse> done);
+  void GetWorker(const placementdriver::v1::GetWorkerRequest& request,
+                 Done<placementdriver::v1::GetWorkerResponse> done);
+  void ListWorkersForCollection(const placementdriver::v1::ListWorkersForCollectionRequest& request,
+                                Done<placementdriver::v1::ListWorkersForCollectionResponse> done);
+  void GetMap(const placementdriver::v1::GetMapRequest& request,
+              Done<placementdriver::v1::ClusterMap> done);
+  void WatchMap(const placementdriver::v1::WatchMapRequest& request,
+                rpc::ServerStream<placementdriver::v1::ClusterMap> stream);
+
+ private:
+  struct Waiting {
+    int64_t deadline_nanos = 0;
+    std::atomic<bool> finished{false};
+    std::function<void(absl::Status)> stop;
+  };
+  struct Creation {
+    int64_t seen_nanos = 0;  // since this leader knows of it
+    int64_t next_proposal_nanos = 0;
+    std::vector<std::function<void(absl::Status)>> waiters = {};  // OK: visible
+  };
+
+  void AddWaiting(const std::shared_ptr<Waiting>& waiting, int64_t timeout_ms);
+  // The same callback, ended by its deadline or by Stop if by nothing else, and once only.
+  template <typename Response>
+  Done<Response> Tracked(int64_t timeout_ms, Done<Response> done) {
+    auto waiting = std::make_shared<Waiting>();  // shared: the call may end here or there
+    waiting->stop = [done](absl::Status status) { done(std::move(status)); };
+    AddWaiting(waiting, timeout_ms);
+    return [waiting, done = std::move(done)](absl::StatusOr<Response> response) {
+      if (!waiting->finished.exchange(true)) done(std::move(response));
+    };
+  }
+  // OK, or why this node cannot answer.
+  absl::Status CheckLeading() const;
+  absl::Status CheckCluster(const std::string& cluster_id) const;
+  // Calls `work` once the state is as new as this call, with a callback that ends in time.
+  template <typename Response>
+  void Lead(Done<Response> done, std::function<void(Done<Response>)> work) {
+    Done<Response> tracked = Tracked(kCallTimeoutMs, std::move(done));
+    const absl::Status leading = CheckLeading();
+    if (!leading.ok()) return tracked(leading);
+    deps_.state->Barrier([this, tracked, work = std::move(work)](absl::Status status) {
+      if (status.ok()) status = CheckCluster("");
+      if (!status.ok()) return tracked(std::move(status));
+      work(tracked);
+    });
+  }
+  void ProposeQuietly(CommandBody body);
+  // Whether the worker is one of the cluster; why not, for people.
+  absl::StatusOr<WorkerId> KnownWorker(const std::string& id) const;
+
+  ScheduleInput Input(const ClusterState& state, const ClusterLoad& load) const;
+  ClusterLoad LoadNow(const ClusterState& state) const ABSL_LOCKS_EXCLUDED(mutex_);
+  void AnswerHeartbeat(const placementdriver::v1::HeartbeatRequest& request,
+                       const WorkerRecord& worker, const ClusterState& state,
+                       const std::vector<std::string>& faults,
+                       placementdriver::v1::HeartbeatResponse& response);
+  void ProposeFromHeartbeat(const placementdriver::v1::HeartbeatRequest& request, WorkerId worker);
+  void BeginCreation(const placementdriver::v1::CreateCollectionRequest& request,
+                     Done<placementdriver::v1::CreateCollectionResponse> done);
+  void AwaitCreation(const CollectionKey& key,
+                     Done<placementdriver::v1::CreateCollectionResponse> done);
+  std::vector<placementdriver::v1::PlannedMove> PlannedMoves();
+
+  // Parts of Tick.
+  void NoticeLeadership();
+  void ExpireCalls();
+  void FoundCluster();
+  void JudgeLiveness();
+  void TendCreations();
+  void RunScheduler();
+
+  static constexpr int64_t kCallTimeoutMs = 5'000;
+
+  const PlacementOptions options_;
+  const ServiceDeps deps_;
+
+  mutable absl::Mutex mutex_;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  Tracker tracker_ ABSL_GUARDED_BY(mutex_);
+  uint64_t led_term_ ABSL_GUARDED_BY(mutex_) = 0;  // of the leadership that is under way; 0: none
+  uint64_t seed_ ABSL_GUARDED_BY(mutex_);
+  std::list<std::shared_ptr<Waiting>> waiting_ ABSL_GUARDED_BY(mutex_);  // shared with their ends
+  std::map<CollectionKey, Creation> creations_ ABSL_GUARDED_BY(mutex_);
+  std::vector<LeaderWish> wishes_ ABSL_GUARDED_BY(mutex_);
+  std::set<WorkerId> busy_ ABSL_GUARDED_BY(mutex_);  // workers with something under way
+  int64_t eager_until_nanos_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t next_run_nanos_ ABSL_GUARDED_BY(mutex_) = 0;  // of the scheduler
+  bool news_ ABSL_GUARDED_BY(mutex_) = false;           // since the last run
+  bool proposing_ ABSL_GUARDED_BY(mutex_) = false;      // the last run's commands are under way
+  int64_t next_judgement_nanos_ ABSL_GUARDED_BY(mutex_) = 0;  // of who is dead
+  MapFeed feed_;
+};
+
+}  // namespace vectron::placement

@@ -1,0 +1,288 @@
+// Collections: made, found, shown, deleted; and the map of where they are.
+
+#include <algorithm>
+
+#include "base/status.h"
+#include "model/collection.h"
+#include "services/placement/describe.h"
+#include "services/placement/service.h"
+#include "vectron/vectron.pb.h"
+
+namespace vectron::placement {
+namespace {
+
+namespace pb = placementdriver::v1;
+
+absl::Status NoSuchCollection(const std::string& name) {
+  return NotFound("collection '{}' does not exist", name.substr(0, 200));
+}
+
+// The visible collection of this owner and name.
+const CollectionRecord* FindVisible(const ClusterState& state, const std::string& owner,
+                                    const std::string& name) {
+  const CollectionRecord* record = state.FindCollection({owner, name});
+  return record != nullptr && record->visible ? record : nullptr;
+}
+
+}  // namespace
+
+void PlacementService::CreateCollection(const pb::CreateCollectionRequest& request,
+                                        Done<pb::CreateCollectionResponse> done) {
+  // Longer than other calls: the shards are made meanwhile.
+  Done<pb::CreateCollectionResponse> patient =
+      Tracked(options_.create_timeout_ms + kCallTimeoutMs, std::move(done));
+  auto kept =
+      std::make_shared<pb::CreateCollectionRequest>(request);  // shared: callbacks are copied
+  const absl::Status leading = CheckLeading();
+  if (!leading.ok()) return patient(leading);
+  auto begun = std::make_shared<std::atomic<bool>>(false);
+  // Only what comes after the barrier may take so long.
+  Lead<pb::CreateCollectionResponse>(
+      [patient, begun](absl::StatusOr<pb::CreateCollectionResponse> early) {
+        if (!begun->load()) patient(std::move(early));
+      },
+      [this, kept, patient, begun](const Done<pb::CreateCollectionResponse>&) {
+        begun->store(true);
+        BeginCreation(*kept, patient);
+      });
+}
+
+void PlacementService::BeginCreation(const pb::CreateCollectionRequest& request,
+                                     Done<pb::CreateCollectionResponse> done) {
+  v1::CreateCollectionRequest wire = request.schema();
+  if (!request.has_schema()) {
+    wire.set_name(request.name());
+    wire.set_dimension(request.dimension());
+    wire.set_distance(request.distance());
+  }
+  const CollectionKey key{request.owner(), wire.name()};
+  placement::BeginCreate command{.key = key, .now_unix_ms = deps_.clock->UnixMillis()};
+  absl::Status status;
+  bool same_under_way = false;
+  {
+    const absl::MutexLock lock(&mutex_);
+    deps_.state->With([&](const ClusterState& state) {
+      mutex_.AssertHeld();
+      const ClusterLoad load = LoadNow(state);
+      ScheduleInput input = Input(state, load);
+      input.seed = ++seed_;
+      size_t eligible = 0;
+      for (const auto& [id, worker] : state.workers()) {
+        eligible += worker.eligible() && load.IsAlive(id) && !worker.profile.search_only ? 1 : 0;
+      }
+      const auto usual = static_cast<uint32_t>(
+          std::clamp<size_t>(eligible, 1, options_.default_replication_factor));
+      const absl::StatusOr<CollectionSchema> schema =
+          SchemaFromProto(wire, options_.default_shard_count, usual);
+      if (!schema.ok()) {
+        status = schema.status();
+        return;
+      }
+      v1::CreateCollectionRequest whole;
+      SchemaToProto(*schema, whole);
+      command.schema_bytes = whole.SerializeAsString();
+      command.replication_factor = schema->replication_factor;
+      const CollectionRecord* existing = state.FindCollection(key);
+      if (existing != nullptr) {
+        same_under_way = !existing->visible && existing->schema_bytes == command.schema_bytes;
+        status = AlreadyExists("collection '{}' {}", key.name,
+                               existing->visible ? "exists already" : "is being created");
+        return;
+      }
+      auto placed = PlaceNewShards(input, schema->shard_count, schema->replication_factor);
+      if (!placed.ok()) {
+        status = Annotate(placed.status(), fmt::format("collection '{}'", key.name));
+        return;
+      }
+      command.shards = *std::move(placed);
+    });
+  }
+  if (same_under_way) return AwaitCreation(key, std::move(done));  // a retry
+  if (!status.ok()) return done(status);
+  deps_.state->Propose(std::move(command),
+                       [this, key, done = std::move(done)](const absl::StatusOr<uint64_t>& begun) {
+                         if (!begun.ok()) return done(begun.status());
+                         AwaitCreation(key, done);
+                       });
+}
+
+void PlacementService::AwaitCreation(const CollectionKey& key,
+                                     Done<pb::CreateCollectionResponse> done) {
+  const absl::MutexLock lock(&mutex_);
+  const auto [creation, first] =
+      creations_.try_emplace(key, Creation{.seen_nanos = deps_.clock->MonotonicNanos()});
+  creation->second.waiters.push_back([done = std::move(done)](absl::Status status) {
+    if (!status.ok()) return done(std::move(status));
+    pb::CreateCollectionResponse response;
+    response.set_success(true);
+    done(std::move(response));
+  });
+  news_ = true;
+}
+
+void PlacementService::DeleteCollection(const pb::DeleteCollectionRequest& request,
+                                        Done<pb::DeleteCollectionResponse> done) {
+  Lead<pb::DeleteCollectionResponse>(
+      std::move(done), [this, key = CollectionKey{request.owner(), request.name()}](
+                           const Done<pb::DeleteCollectionResponse>& tracked) {
+        const bool visible = deps_.state->With([&key](const ClusterState& state) {
+          return FindVisible(state, key.owner, key.name) != nullptr;
+        });
+        if (!visible) return tracked(NoSuchCollection(key.name));
+        deps_.state->Propose(DropCollection{.key = key},
+                             [tracked](const absl::StatusOr<uint64_t>& dropped) {
+                               if (!dropped.ok()) return tracked(dropped.status());
+                               pb::DeleteCollectionResponse response;
+                               response.set_success(true);
+                               tracked(std::move(response));
+                             });
+      });
+}
+
+void PlacementService::ListCollections(const pb::ListCollectionsRequest& request,
+                                       Done<pb::ListCollectionsResponse> done) {
+  Lead<pb::ListCollectionsResponse>(std::move(done),
+                                    [this, owner = request.owner(), all = request.all_owners()](
+                                        const Done<pb::ListCollectionsResponse>& tracked) {
+                                      pb::ListCollectionsResponse response;
+                                      deps_.state->With([&](const ClusterState& state) {
+                                        for (const auto& [key, record] : state.collections()) {
+                                          if (record.visible && (all || key.owner == owner))
+                                            response.add_collections(key.name);
+                                        }
+                                      });
+                                      tracked(std::move(response));
+                                    });
+}
+
+void PlacementService::GetCollectionStatus(const pb::GetCollectionStatusRequest& request,
+                                           Done<pb::GetCollectionStatusResponse> done) {
+  Lead<pb::GetCollectionStatusResponse>(
+      std::move(done), [this, key = CollectionKey{request.owner(), request.name()}](
+                           const Done<pb::GetCollectionStatusResponse>& tracked) {
+        absl::StatusOr<pb::GetCollectionStatusResponse> response = NoSuchCollection(key.name);
+        {
+          const absl::MutexLock lock(&mutex_);
+          deps_.state->With([&](const ClusterState& state) {
+            mutex_.AssertHeld();
+            const CollectionRecord* record = state.FindCollection(key);
+            if (record == nullptr) return;
+            response.emplace();
+            response->mutable_schema()->ParseFromString(record->schema_bytes);
+            response->set_name(key.name);
+            response->set_dimension(response->schema().dimension());
+            response->set_distance(response->schema().distance());
+            response->set_created_unix_ms(record->created_unix_ms);
+            response->set_visible(record->visible);
+            const ClusterLoad load = LoadNow(state);
+            for (const GroupId group : record->groups) {
+              DescribeShard(*state.FindShard(group), static_cast<uint32_t>(record->groups.size()),
+                            state, load, *response->add_shards());
+            }
+          });
+        }
+        tracked(std::move(response));
+      });
+}
+
+void PlacementService::GetWorker(const pb::GetWorkerRequest& request,
+                                 Done<pb::GetWorkerResponse> done) {
+  Lead<pb::GetWorkerResponse>(
+      std::move(done), [this, key = CollectionKey{request.owner(), request.collection()},
+                        point = request.vector_id()](const Done<pb::GetWorkerResponse>& tracked) {
+        absl::StatusOr<pb::GetWorkerResponse> response = NoSuchCollection(key.name);
+        {
+          const absl::MutexLock lock(&mutex_);
+          deps_.state->With([&](const ClusterState& state) {
+            mutex_.AssertHeld();
+            const CollectionRecord* record = FindVisible(state, key.owner, key.name);
+            if (record == nullptr) return;
+            const auto count = static_cast<uint32_t>(record->groups.size());
+            const ShardRecord& shard =
+                *state.FindShard(record->groups[ShardOf(point, count).value]);
+            const ClusterLoad load = LoadNow(state);
+            const ShardLoad* measured = load.Find(shard.group);
+            const WorkerRecord* leader =
+                measured == nullptr ? nullptr : state.FindWorker(measured->leader.node());
+            if (leader == nullptr) {
+              response = Unavailable("shard {} of collection '{}' has no leader now",
+                                     shard.ordinal.value, key.name);
+              return;
+            }
+            response.emplace();
+            response->set_grpc_address(leader->profile.grpc_address);
+            response->set_shard_id(static_cast<uint32_t>(shard.group.value));
+            response->set_shard_epoch(shard.epoch);
+            response->set_lease_expiry_unix_ms(deps_.clock->UnixMillis() +
+                                               3 * options_.heartbeat_interval_ms);
+          });
+        }
+        tracked(std::move(response));
+      });
+}
+
+void PlacementService::ListWorkersForCollection(const pb::ListWorkersForCollectionRequest& request,
+                                                Done<pb::ListWorkersForCollectionResponse> done) {
+  Lead<pb::ListWorkersForCollectionResponse>(
+      std::move(done), [this, key = CollectionKey{request.owner(), request.collection()}](
+                           const Done<pb::ListWorkersForCollectionResponse>& tracked) {
+        absl::StatusOr<pb::ListWorkersForCollectionResponse> response = NoSuchCollection(key.name);
+        deps_.state->With([&](const ClusterState& state) {
+          const CollectionRecord* record = FindVisible(state, key.owner, key.name);
+          if (record == nullptr) return;
+          std::set<std::string> addresses;
+          for (const GroupId group : record->groups) {
+            for (const ReplicaRecord& replica : state.FindShard(group)->replicas) {
+              addresses.insert(state.FindWorker(replica.worker)->profile.grpc_address);
+            }
+          }
+          response.emplace();
+          for (const std::string& address : addresses) response->add_grpc_addresses(address);
+        });
+        tracked(std::move(response));
+      });
+}
+
+void PlacementService::GetMap(const pb::GetMapRequest& request, Done<pb::ClusterMap> done) {
+  Lead<pb::ClusterMap>(std::move(done),
+                       [this, cluster = request.cluster_id()](const Done<pb::ClusterMap>& tracked) {
+                         const absl::Status same = CheckCluster(cluster);
+                         if (!same.ok()) return tracked(same);
+                         const std::string address = deps_.leadership().address;
+                         {
+                           const absl::MutexLock lock(&mutex_);
+                           deps_.state->With([&](const ClusterState& state) {
+                             mutex_.AssertHeld();
+                             feed_.Update(state, LoadNow(state), address);
+                           });
+                         }
+                         tracked(feed_.Full());
+                       });
+}
+
+void PlacementService::WatchMap(const pb::WatchMapRequest& request,
+                                rpc::ServerStream<pb::ClusterMap> stream) {
+  Lead<pb::ClusterMap>(
+      [stream](const absl::StatusOr<pb::ClusterMap>& refused) mutable {
+        if (!refused.ok()) stream.Finish(refused.status());
+      },
+      [this, cluster = request.cluster_id(), only = request.versions_only(),
+       stream](const Done<pb::ClusterMap>& tracked) {
+        const absl::Status same = CheckCluster(cluster);
+        if (!same.ok()) return tracked(same);
+        tracked(pb::ClusterMap());  // from here on the feed ends the stream
+        const std::string address = deps_.leadership().address;
+        const absl::MutexLock lock(&mutex_);
+        if (stopped_) {
+          rpc::ServerStream<pb::ClusterMap>(stream).Finish(Unavailable("placement stops"));
+          return;
+        }
+        deps_.state->With([&](const ClusterState& state) {
+          mutex_.AssertHeld();
+          feed_.Update(state, LoadNow(state), address);
+        });
+        feed_.Watch(stream, only);
+      });
+}
+
+}  // namespace vectron::placement

@@ -1,0 +1,177 @@
+#include "services/placement/tracker.h"
+
+#include <algorithm>
+
+#include "base/status.h"
+
+namespace vectron::placement {
+namespace {
+
+namespace pb = placementdriver::v1;
+
+// Of a new measurement of processor use in the smoothed one: a few heartbeats' memory.
+constexpr double kNewShare = 0.3;
+
+int64_t MillisSince(int64_t then_nanos, int64_t now_nanos) {
+  return (now_nanos - then_nanos) / 1'000'000;
+}
+
+std::set<ReplicaId> IdsOf(const google::protobuf::RepeatedField<uint64_t>& values) {
+  std::set<ReplicaId> ids;
+  for (const uint64_t value : values) ids.insert(ReplicaId{value});
+  return ids;
+}
+
+// Why a report does not count; "" when it does.
+std::string FaultOf(const pb::ReplicaReport& report, WorkerId worker, const ClusterState& state) {
+  const ShardRecord* shard = state.FindShard(GroupId{report.group_id()});
+  const ReplicaRecord* replica =
+      shard == nullptr ? nullptr : shard->Find(ReplicaId{report.replica_id()});
+  if (replica == nullptr || replica->worker != worker) {
+    return fmt::format("replica {} of group {} is none of the cluster's", report.replica_id(),
+                       report.group_id());
+  }
+  if (report.shard_epoch() > shard->epoch) {
+    return fmt::format("group {} has epoch {} here, not {}", report.group_id(), shard->epoch,
+                       report.shard_epoch());
+  }
+  return {};
+}
+
+}  // namespace
+
+void Tracker::Restart(int64_t now_nanos) {
+  began_nanos_ = now_nanos;
+  workers_.clear();
+  rerankers_.clear();
+  progress_.clear();
+}
+
+std::vector<std::string> Tracker::Take(WorkerId worker, pb::HeartbeatRequest heartbeat,
+                                       const ClusterState& state, int64_t now_nanos,
+                                       int64_t now_unix_ms) {
+  std::vector<std::string> faults;
+  auto* reports = heartbeat.mutable_replicas();
+  const auto dropped =
+      std::remove_if(reports->begin(), reports->end(), [&](const pb::ReplicaReport& report) {
+        std::string fault = FaultOf(report, worker, state);
+        if (fault.empty()) return false;
+        faults.push_back(std::move(fault));
+        return true;
+      });
+  reports->erase(dropped, reports->end());
+  for (const pb::ReplicaReport& report : *reports) {
+    const auto [progress, first] = progress_.try_emplace(
+        ReplicaId{report.replica_id()}, Progress{report.applied_index(), now_nanos});
+    if (first || progress->second.applied_index == report.applied_index()) continue;
+    progress->second = {report.applied_index(), now_nanos};
+  }
+  const auto [entry, first] = workers_.try_emplace(worker);
+  Heard& heard = entry->second;
+  const double cpu = heartbeat.cpu_usage_percent();
+  heard.cpu_percent = first ? cpu : heard.cpu_percent + kNewShare * (cpu - heard.cpu_percent);
+  heard.at_nanos = now_nanos;
+  heard.at_unix_ms = now_unix_ms;
+  heard.heartbeat = std::move(heartbeat);
+  return faults;
+}
+
+void Tracker::TakeReranker(RerankerId reranker, int64_t now_nanos, int64_t now_unix_ms) {
+  rerankers_[reranker] = {now_nanos, now_unix_ms};
+}
+
+void Tracker::Forget(const ClusterState& state) {
+  std::erase_if(workers_,
+                [&state](const auto& heard) { return state.FindWorker(heard.first) == nullptr; });
+  std::erase_if(rerankers_,
+                [&state](const auto& heard) { return !state.rerankers().contains(heard.first); });
+  std::set<ReplicaId> known;
+  for (const auto& [group, shard] : state.shards()) {
+    for (const ReplicaRecord& replica : shard.replicas) known.insert(replica.id);
+  }
+  std::erase_if(progress_,
+                [&known](const auto& progress) { return !known.contains(progress.first); });
+}
+
+bool Tracker::IsHealthy(WorkerId worker, int64_t now_nanos) const {
+  const auto found = workers_.find(worker);
+  return found != workers_.end() && now_nanos - found->second.at_nanos <= healthy_nanos_;
+}
+
+bool Tracker::IsHealthy(RerankerId reranker, int64_t now_nanos) const {
+  const auto found = rerankers_.find(reranker);
+  return found != rerankers_.end() && now_nanos - found->second.first <= healthy_nanos_;
+}
+
+int64_t Tracker::SilentMillis(WorkerId worker, int64_t now_nanos) const {
+  const auto found = workers_.find(worker);
+  return MillisSince(found == workers_.end() ? began_nanos_ : found->second.at_nanos, now_nanos);
+}
+
+int64_t Tracker::SilentMillis(RerankerId reranker, int64_t now_nanos) const {
+  const auto found = rerankers_.find(reranker);
+  return MillisSince(found == rerankers_.end() ? began_nanos_ : found->second.first, now_nanos);
+}
+
+const pb::HeartbeatRequest* Tracker::LastHeartbeat(WorkerId worker) const {
+  const auto found = workers_.find(worker);
+  return found == workers_.end() ? nullptr : &found->second.heartbeat;
+}
+
+int64_t Tracker::LastUnixMillis(WorkerId worker) const {
+  const auto found = workers_.find(worker);
+  return found == workers_.end() ? 0 : found->second.at_unix_ms;
+}
+
+int64_t Tracker::LastUnixMillis(RerankerId reranker) const {
+  const auto found = rerankers_.find(reranker);
+  return found == rerankers_.end() ? 0 : found->second.second;
+}
+
+void Tracker::AddReport(const pb::ReplicaReport& report, const ShardRecord& shard,
+                        const Heard& heard, ClusterLoad& load) const {
+  ShardLoad& of_shard = load.shards[shard.group];
+  of_shard.points = std::max<uint64_t>(of_shard.points, report.points());
+  of_shard.indexed = std::max<uint64_t>(of_shard.indexed, report.indexed());
+  of_shard.disk_bytes = std::max<uint64_t>(of_shard.disk_bytes, report.disk_bytes());
+  of_shard.memory_bytes = std::max<uint64_t>(of_shard.memory_bytes, report.memory_bytes());
+  of_shard.cpu_cores = std::max<double>(of_shard.cpu_cores, report.cpu_cores());
+  const ReplicaId replica{report.replica_id()};
+  if (report.health() == pb::REPLICA_HEALTH_FAILED) load.failed.insert(replica);
+  const bool leads = report.leader_replica_id() == report.replica_id();
+  if (!leads || (of_shard.leader.value != 0 && report.term() <= of_shard.term)) return;
+  of_shard.leader = replica;
+  of_shard.term = report.term();
+  of_shard.acted_on_version = heard.heartbeat.assignments_epoch();
+  of_shard.membership_pending = report.membership_pending();
+  of_shard.voters = IdsOf(report.voters());
+  of_shard.learners = IdsOf(report.learners());
+  of_shard.in_sync = IdsOf(report.in_sync());
+}
+
+ClusterLoad Tracker::Load(const ClusterState& state, int64_t now_nanos, int64_t now_unix_ms) const {
+  ClusterLoad load;
+  for (const auto& [id, record] : state.workers()) {
+    const auto found = workers_.find(id);
+    WorkerLoad& worker = load.workers[id];
+    if (found == workers_.end()) continue;
+    const Heard& heard = found->second;
+    worker.alive = IsHealthy(id, now_nanos) && !record.dead;
+    worker.stopping = heard.heartbeat.stopping();
+    worker.cpu_percent = heard.cpu_percent;
+    worker.disk_total_bytes = heard.heartbeat.disk_total_bytes();
+    worker.disk_free_bytes = heard.heartbeat.disk_free_bytes();
+    if (!worker.alive) continue;
+    for (const pb::ReplicaReport& report : heard.heartbeat.replicas()) {
+      const ShardRecord* shard = state.FindShard(GroupId{report.group_id()});
+      if (shard == nullptr || shard->Find(ReplicaId{report.replica_id()}) == nullptr) continue;
+      AddReport(report, *shard, heard, load);
+    }
+  }
+  for (const auto& [replica, progress] : progress_) {
+    load.stuck_since[replica] = now_unix_ms - MillisSince(progress.since_nanos, now_nanos);
+  }
+  return load;
+}
+
+}  // namespace vectron::placement

@@ -1,0 +1,69 @@
+#pragma once
+
+// What the leader of placement hears: the last heartbeat of every worker and reranker, and what
+// follows from them for the scheduler. Not through the log: a new leader begins with nothing and
+// takes nobody for dead before it has listened for as long as death takes.
+//
+// Thread-compatible. Time comes with the calls, monotonic.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "services/placement/cluster_load.h"
+#include "services/placement/cluster_state.h"
+#include "vectron/placement.pb.h"
+
+namespace vectron::placement {
+
+class Tracker {
+ public:
+  // healthy_ms: how old a heartbeat may be for its sender to count as alive.
+  explicit Tracker(int64_t healthy_ms) : healthy_nanos_(healthy_ms * 1'000'000) {}
+
+  // Leadership began: what was heard before is forgotten.
+  void Restart(int64_t now_nanos);
+
+  // What was wrong in the heartbeat's reports; they are dropped. For people.
+  std::vector<std::string> Take(WorkerId worker, placementdriver::v1::HeartbeatRequest heartbeat,
+                                const ClusterState& state, int64_t now_nanos, int64_t now_unix_ms);
+  void TakeReranker(RerankerId reranker, int64_t now_nanos, int64_t now_unix_ms);
+  // Forgets those that are no longer in the state.
+  void Forget(const ClusterState& state);
+
+  bool IsHealthy(WorkerId worker, int64_t now_nanos) const;
+  bool IsHealthy(RerankerId reranker, int64_t now_nanos) const;
+  // Since it was last heard of, or since leadership began.
+  int64_t SilentMillis(WorkerId worker, int64_t now_nanos) const;
+  int64_t SilentMillis(RerankerId reranker, int64_t now_nanos) const;
+  // Null when none was heard. Its reports are those that were not dropped.
+  const placementdriver::v1::HeartbeatRequest* LastHeartbeat(WorkerId worker) const;
+  int64_t LastUnixMillis(WorkerId worker) const;
+  int64_t LastUnixMillis(RerankerId reranker) const;
+
+  ClusterLoad Load(const ClusterState& state, int64_t now_nanos, int64_t now_unix_ms) const;
+
+ private:
+  struct Heard {
+    int64_t at_nanos = 0;
+    int64_t at_unix_ms = 0;
+    double cpu_percent = 0;  // smoothed
+    placementdriver::v1::HeartbeatRequest heartbeat;
+  };
+  struct Progress {
+    uint64_t applied_index = 0;
+    int64_t since_nanos = 0;
+  };
+  void AddReport(const placementdriver::v1::ReplicaReport& report, const ShardRecord& shard,
+                 const Heard& heard, ClusterLoad& load) const;
+
+  const int64_t healthy_nanos_;
+  int64_t began_nanos_ = 0;
+  std::map<WorkerId, Heard> workers_;
+  std::map<RerankerId, std::pair<int64_t, int64_t>> rerankers_;  // monotonic, Unix ms
+  std::map<ReplicaId, Progress> progress_;
+};
+
+}  // namespace vectron::placement
