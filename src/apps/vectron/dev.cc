@@ -5,11 +5,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/synchronization/notification.h"
-#include "absl/time/time.h"
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/local_operations.h"
 #include "apps/vectron/plain_routes.h"
+#include "apps/vectron/role.h"
+#include "apps/vectron/ticker.h"
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/limits.h"
@@ -31,41 +31,8 @@
 namespace vectron {
 namespace {
 
-constexpr absl::Duration kTickInterval = absl::Seconds(1);
 // Requests under way get this long at a stop; the longest wait of a write without a deadline.
 constexpr int64_t kStopGraceMillis = kDefaultWriteDeadlineMs;
-
-size_t ThreadCount(size_t wanted) {
-  if (wanted != 0) return wanted;
-  return std::max<size_t>(1, std::thread::hardware_concurrency());
-}
-
-std::string Printable(const HostPort& address) {
-  const bool v6 = address.host.find(':') != std::string::npos;
-  return fmt::format("{}{}{}:{}", v6 ? "[" : "", address.host, v6 ? "]" : "", address.port);
-}
-
-// Calls `tick` once a second on a thread of its own, from construction to destruction.
-class Ticker {
- public:
-  explicit Ticker(std::function<void()> tick)
-      : tick_(std::move(tick)), thread_([this] { Run(); }) {}
-  ~Ticker() {
-    stop_.Notify();
-    thread_.join();
-  }
-  Ticker(const Ticker&) = delete;
-  Ticker& operator=(const Ticker&) = delete;
-
- private:
-  void Run() {
-    while (!stop_.WaitForNotificationWithTimeout(kTickInterval)) tick_();
-  }
-
-  const std::function<void()> tick_;
-  absl::Notification stop_;
-  std::thread thread_;  // last: it uses the above
-};
 
 // Members are made from first to last and go in the opposite order: what is below uses what is
 // above.
@@ -191,7 +158,8 @@ class DevServerImpl : public DevServer {
     RETURN_IF_ERROR(dispatcher_.AddRpcs(kPlainServices));
     operators_->AddConsole(dispatcher_);
     dispatcher_.SetBodyLimit("vectron.v1.VectronService.Upsert", kMaxHttpBodyBytes);
-    RETURN_IF_ERROR(AddPlainRoutes(*worker_, metrics_, registry_, operators_->console(), dispatcher_));
+    RETURN_IF_ERROR(AddPlainRoutes([this] { return Problems(worker_->Report()); }, metrics_,
+                                   registry_, operators_->console(), dispatcher_));
     rpc::HttpServerOptions http;
     http.address = options_.http.host;
     http.port = options_.http.port;

@@ -22,8 +22,7 @@ HttpResponse Json(std::string body) {
   return response;
 }
 
-HttpResponse Readiness(const worker::Worker& worker) {
-  const std::vector<std::string> problems = Problems(worker.Report());
+HttpResponse Readiness(const std::vector<std::string>& problems) {
   HttpResponse response =
       Json(problems.empty() ? "{\"ready\":true,\"problems\":[" : "{\"ready\":false,\"problems\":[");
   for (size_t i = 0; i < problems.size(); ++i) {
@@ -101,9 +100,9 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
   return samples;
 }
 
-absl::Status AddPlainRoutes(const worker::Worker& worker, const Metrics& metrics,
-                            const rpc::RpcRegistry& registry, const gateway::StaticFiles* console,
-                            rpc::HttpDispatcher& dispatcher) {
+absl::Status AddPlainRoutes(std::function<std::vector<std::string>()> problems,
+                            const Metrics& metrics, const rpc::RpcRegistry& registry,
+                            const gateway::StaticFiles* console, rpc::HttpDispatcher& dispatcher) {
   RETURN_IF_ERROR(dispatcher.AddPlain(
       HttpVerb::kGet, "/", options::SCOPE_PUBLIC,
       [console](const HttpRequest& request, const HttpResponder& responder) {
@@ -118,10 +117,11 @@ absl::Status AddPlainRoutes(const worker::Worker& worker, const Metrics& metrics
                                       [](HttpRequest, const HttpResponder& responder) {
                                         responder.Send(Json(R"({"status":"ok"})"));
                                       }));
-  RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/readyz", options::SCOPE_PUBLIC,
-                                      [&worker](HttpRequest, const HttpResponder& responder) {
-                                        responder.Send(Readiness(worker));
-                                      }));
+  RETURN_IF_ERROR(dispatcher.AddPlain(
+      HttpVerb::kGet, "/readyz", options::SCOPE_PUBLIC,
+      [problems = std::move(problems)](HttpRequest, const HttpResponder& responder) {
+        responder.Send(Readiness(problems()));
+      }));
   RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/metrics", options::SCOPE_ADMIN,
                                       [&metrics](HttpRequest, const HttpResponder& responder) {
                                         HttpResponse response;

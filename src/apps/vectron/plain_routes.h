@@ -2,6 +2,7 @@
 
 // What the HTTP port serves beside the RPCs: /, /healthz, /readyz, /metrics, /openapi.json.
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,10 @@ std::string_view Version();
 
 // All arguments outlive the dispatcher's use; `registry` is complete. `console` may be null; else a
 // browser that asks for / gets it, and everyone else what this server is.
-absl::Status AddPlainRoutes(const worker::Worker& worker, const Metrics& metrics,
-                            const rpc::RpcRegistry& registry, const gateway::StaticFiles* console,
-                            rpc::HttpDispatcher& dispatcher);
+// `problems` tells why the process is not ready, and nothing when it is.
+absl::Status AddPlainRoutes(std::function<std::vector<std::string>()> problems,
+                            const Metrics& metrics, const rpc::RpcRegistry& registry,
+                            const gateway::StaticFiles* console, rpc::HttpDispatcher& dispatcher);
 
 // Why a node is not ready, one line per shard that does not serve; empty when it is.
 std::vector<std::string> Problems(const std::vector<worker::ShardReport>& reports);

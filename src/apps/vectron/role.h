@@ -1,0 +1,92 @@
+#pragma once
+
+// A running role of a cluster: what `vectron worker`, `placement` and `gateway` have in common.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "apps/vectron/access.h"
+#include "apps/vectron/dev.h"
+#include "apps/vectron/operators.h"
+#include "rpc/tls.h"
+
+namespace vectron {
+
+// "127.0.0.1:8080", "[::1]:8080".
+std::string Printable(const HostPort& address);
+// The same address with a port that is free now, when its port is 0. (Others have to be told it
+// before it can be bound.)
+absl::StatusOr<HostPort> WithFreePort(const HostPort& address);
+// "a:1,b:2" as its parts; InvalidArgument for an empty one.
+absl::StatusOr<std::vector<std::string>> SplitAddresses(const std::string& list);
+
+// Thread-compatible.
+class Role {
+ public:
+  virtual ~Role() = default;  // stops when Stop was not called
+  // The line of JSON that says that it serves, without the new line.
+  virtual std::string ReadyLine() const = 0;
+  // Takes no new requests, lets those under way finish, passes leaderships on. The second call does
+  // nothing.
+  virtual void Stop() = 0;
+};
+
+struct WorkerRoleOptions {
+  std::string data_dir;
+  HostPort grpc;
+  HostPort raft;
+  std::string advertise_grpc;  // as others reach it; "": as bound
+  std::string advertise_raft;
+  std::vector<std::string> placement;  // addresses of the placement nodes
+  std::string cluster_secret;
+  std::string rack;
+  std::string zone;
+  std::string region;
+  bool search_only = false;
+  size_t threads = 0;
+  uint64_t max_open_files = ~uint64_t{0};
+};
+// Returns when it serves what it held before, and has an id. Waits for placement at its first start
+// only. Errors: as DevServer::Start's, and FailedPrecondition (placement does not want this node).
+absl::StatusOr<std::unique_ptr<Role>> StartWorker(const WorkerRoleOptions& options);
+
+struct PlacementPeerAddress {
+  uint64_t node = 0;
+  std::string grpc;
+  std::string raft;
+};
+// "1=127.0.0.1:6001/127.0.0.1:7001,2=...": node=grpc/raft. InvalidArgument.
+absl::StatusOr<std::vector<PlacementPeerAddress>> ParsePeers(const std::string& text);
+
+struct PlacementRoleOptions {
+  std::string data_dir;
+  uint64_t node = 0;
+  std::vector<PlacementPeerAddress> peers;  // all founders, this node included
+  HostPort grpc;                            // to bind; host "": as in `peers`
+  HostPort raft;
+  std::string cluster_secret;
+  int64_t heartbeat_ms = 5'000;
+  int64_t dead_after_ms = 300'000;
+  size_t threads = 0;
+};
+absl::StatusOr<std::unique_ptr<Role>> StartPlacement(const PlacementRoleOptions& options);
+
+struct GatewayRoleOptions {
+  std::string data_dir;  // of the audit log, samples and alerts; no points
+  HostPort http;
+  HostPort grpc;
+  std::vector<std::string> placement;
+  std::string cluster_secret;
+  bool auth = true;
+  AccessOptions access;  // looked at with auth; its data_dir is not
+  OperatorOptions operators;
+  rpc::TlsFiles tls;
+  size_t threads = 0;
+};
+// Returns when it has the map of the cluster.
+absl::StatusOr<std::unique_ptr<Role>> StartGateway(const GatewayRoleOptions& options);
+
+}  // namespace vectron

@@ -1,0 +1,43 @@
+#include "apps/vectron/role.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace vectron {
+namespace {
+
+using ::testing::ElementsAre;
+
+TEST(Role, ReadsPlacementNodes) {
+  const auto peers = ParsePeers("1=127.0.0.1:6001/127.0.0.1:7001,22=[::1]:2/[::1]:3");
+  ASSERT_TRUE(peers.ok()) << peers.status();
+  ASSERT_EQ(peers->size(), 2U);
+  EXPECT_EQ((*peers)[0].node, 1U);
+  EXPECT_EQ((*peers)[0].grpc, "127.0.0.1:6001");
+  EXPECT_EQ((*peers)[0].raft, "127.0.0.1:7001");
+  EXPECT_EQ((*peers)[1].node, 22U);
+  EXPECT_EQ((*peers)[1].raft, "[::1]:3");
+  for (const char* wrong : {"", "127.0.0.1:1/127.0.0.1:2", "0=a:1/b:2", "x=a:1/b:2", "1=a:1",
+                            "1a=a:1/b:2", "1=a:1/b:2,"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ParsePeers(wrong).status())) << wrong;
+  }
+}
+
+TEST(Role, SplitsAddresses) {
+  EXPECT_THAT(*SplitAddresses("a:1,b:2"), ElementsAre("a:1", "b:2"));
+  EXPECT_FALSE(SplitAddresses("a:1,,b:2").ok());
+  EXPECT_FALSE(SplitAddresses("a").ok());
+}
+
+TEST(Role, FindsAFreePortOnlyWhenNoneIsNamed) {
+  const auto named = WithFreePort({.host = "127.0.0.1", .port = 9'999});
+  ASSERT_TRUE(named.ok());
+  EXPECT_EQ(named->port, 9'999);
+  const auto found = WithFreePort({.host = "127.0.0.1", .port = 0});
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_NE(found->port, 0);
+  EXPECT_EQ(Printable({.host = "::1", .port = 7}), "[::1]:7");
+}
+
+}  // namespace
+}  // namespace vectron

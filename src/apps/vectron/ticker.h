@@ -1,0 +1,53 @@
+#pragma once
+
+// What the roles share: how many threads, a thread that ticks, and the way to others of the
+// cluster.
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <thread>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "rpc/channel_pool.h"
+#include "rpc/cluster_secret.h"
+
+namespace vectron {
+
+inline constexpr int kExitExpelled = 3;  // placement does not want this node
+
+inline size_t ThreadCount(size_t wanted) {
+  if (wanted != 0) return wanted;
+  return std::max<size_t>(1, std::thread::hardware_concurrency());
+}
+
+inline rpc::ChannelOptions ClusterChannel(const std::string& secret) {
+  return {.metadata = {{rpc::kClusterSecretHeader, secret}}};
+}
+
+// Calls `tick` once a second on a thread of its own, from construction to destruction.
+class Ticker {
+ public:
+  explicit Ticker(std::function<void()> tick)
+      : tick_(std::move(tick)), thread_([this] { Run(); }) {}
+  ~Ticker() {
+    stop_.Notify();
+    thread_.join();
+  }
+  Ticker(const Ticker&) = delete;
+  Ticker& operator=(const Ticker&) = delete;
+
+ private:
+  static constexpr absl::Duration kInterval = absl::Seconds(1);
+
+  void Run() {
+    while (!stop_.WaitForNotificationWithTimeout(kInterval)) tick_();
+  }
+
+  const std::function<void()> tick_;
+  absl::Notification stop_;
+  std::thread thread_;  // last: it uses the above
+};
+
+}  // namespace vectron
