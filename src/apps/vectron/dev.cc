@@ -148,8 +148,28 @@ class DevServerImpl : public DevServer {
     deps.timer = &timer_;
     deps.metrics = &metrics_;
     deps.dir = folder_->path() + "/management";
+    if (options_.auth) AddAccess(deps);
     ASSIGN_OR_RETURN(operators_, Operators::Make(options_.operators, std::move(deps)));
     return absl::OkStatus();
+  }
+
+  // Access is opened later, and before it is asked for.
+  void AddAccess(OperatorDeps& deps) {
+    deps.rate_limits = [this] {
+      const rpc::RateLimiter& limiter = access_->limiter();
+      const double rps = limiter.limits().free_per_second;
+      return gateway::RateLimitState{.enabled = rps > 0,
+                                     .requests_per_second = rps,
+                                     .active_users = limiter.active_users()};
+    };
+    deps.probes.push_back({.name = "auth",
+                           .endpoint = "in-process",
+                           .check = [this](const auto& done) {
+                             const absl::Status health = access_->Health();
+                             done({.state = health.ok() ? gateway::ServiceState::kUp
+                                                        : gateway::ServiceState::kDown,
+                                   .error = std::string(MessageOf(health))});
+                           }});
   }
 
   absl::Status Listen() {
