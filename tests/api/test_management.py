@@ -247,3 +247,48 @@ class Management(unittest.TestCase):
         for path in ["/v1/system/health", "/v1/admin/stats", "/v1/admin/workers", "/v1/admin/collections", "/v1/alerts",
                      "/v1/alerts/{id}/resolve", "/v1/admin/series", "/v1/admin/slow-queries"]:
             self.assertIn(path, paths)
+
+
+class Rights(unittest.TestCase):
+    """With credentials on: who sees what."""
+
+    def setUp(self):
+        folder = tempfile.mkdtemp(prefix="vectron-api-")
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        data = os.path.join(folder, "data")
+        self.server = Server(data, args=["--auth", "on"])
+        self.addCleanup(self.server.stop)
+        self.api = self.server.client()
+        with open(os.path.join(data, "bootstrap.secret")) as file:
+            secret = file.read().strip()
+        self.admin = self.sign_in("root@example.org", {"x-vectron-bootstrap": secret})
+        self.user = self.sign_in("user@example.org", {})
+
+    def sign_in(self, email, headers):
+        person = {"email": email, "password": "Correct-Horse-7"}
+        answer = self.api.call("POST", "/v1/users/register", person, headers)
+        self.assertEqual(answer.status, 200, answer)
+        return {"Authorization": "Bearer " + self.api.call("POST", "/v1/users/login", person).json["jwtToken"]}
+
+    def test_operators_see_all_users_the_overall_status_and_strangers_nothing(self):
+        health = self.api.call("GET", "/v1/system/health", headers=self.admin).json
+        self.assertIn("auth", [service["name"] for service in health["services"]])
+        self.assertEqual(self.api.call("GET", "/v1/admin/stats", headers=self.admin).json["stats"]["rateLimit"]["enabled"], True)
+        health = self.api.call("GET", "/v1/system/health", headers=self.user).json
+        self.assertIn(health["overall_status"], ["healthy", "degraded", "critical"])
+        self.assertEqual((health["services"], health["alerts"], health["metrics"]), ([], [], None))
+        for path in ["/v1/admin/stats", "/v1/admin/workers", "/v1/admin/collections", "/v1/alerts", "/v1/admin/series",
+                     "/v1/admin/slow-queries"]:
+            self.assertEqual(self.api.call("GET", path, headers=self.user).status, 403, path)
+            self.assertEqual(self.api.call("GET", path).status, 401, path)
+        self.assertEqual(self.api.call("GET", "/v1/system/health").status, 401)
+
+    def test_operators_see_the_collections_of_all_owners(self):
+        answer = self.api.call("POST", "/v1/alerts/1/resolve", {}, self.user)
+        self.assertEqual(answer.status, 403)
+        self.assertEqual(self.api.call("POST", "/v1/alerts/1000/resolve", {}, self.admin).status, 404)
+        collection = {"name": "mine", "dimension": 2}
+        self.assertEqual(self.api.call("POST", "/v1/collections", collection, self.user).status, 200)
+        shown = self.api.call("GET", "/v1/admin/collections", headers=self.admin).json["collections"]
+        self.assertEqual([c["name"] for c in shown], ["mine"])
+        self.assertTrue(shown[0]["owner"].startswith("user-"), shown[0]["owner"])
