@@ -149,6 +149,24 @@ void Tracker::AddReport(const pb::ReplicaReport& report, const ShardRecord& shar
   of_shard.in_sync = IdsOf(report.in_sync());
 }
 
+void Tracker::ShareCpu(const WorkerRecord& worker, const Heard& heard, ClusterLoad& load) {
+  const auto rate = [](const pb::ReplicaReport& report) -> double {
+    return report.searches_per_second() + report.writes_per_second();
+  };
+  double all = 0;
+  for (const pb::ReplicaReport& report : heard.heartbeat.replicas()) {
+    if (report.cpu_cores() > 0) return;
+    all += rate(report);
+  }
+  if (all <= 0) return;
+  const double cores = heard.cpu_percent / 100 * worker.profile.cpu_cores;
+  for (const pb::ReplicaReport& report : heard.heartbeat.replicas()) {
+    const auto shard = load.shards.find(GroupId{report.group_id()});
+    if (shard == load.shards.end()) continue;
+    shard->second.cpu_cores = std::max(shard->second.cpu_cores, cores * rate(report) / all);
+  }
+}
+
 ClusterLoad Tracker::Load(const ClusterState& state, int64_t now_nanos, int64_t now_unix_ms) const {
   ClusterLoad load;
   for (const auto& [id, record] : state.workers()) {
@@ -167,6 +185,7 @@ ClusterLoad Tracker::Load(const ClusterState& state, int64_t now_nanos, int64_t 
       if (shard == nullptr || shard->Find(ReplicaId{report.replica_id()}) == nullptr) continue;
       AddReport(report, *shard, heard, load);
     }
+    ShareCpu(record, heard, load);
   }
   for (const auto& [replica, progress] : progress_) {
     load.stuck_since[replica] = now_unix_ms - MillisSince(progress.since_nanos, now_nanos);

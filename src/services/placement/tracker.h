@@ -58,6 +58,9 @@ class Tracker {
   };
   void AddReport(const placementdriver::v1::ReplicaReport& report, const ShardRecord& shard,
                  const Heard& heard, ClusterLoad& load) const;
+  // Of reports that do not say what their replicas take of the processors: the worker's use, by
+  // their shares of its requests.
+  static void ShareCpu(const WorkerRecord& worker, const Heard& heard, ClusterLoad& load);
 
   const int64_t healthy_nanos_;
   int64_t began_nanos_ = 0;

@@ -1,0 +1,100 @@
+#include "services/placement/tracker.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "services/placement/command.h"
+
+namespace vectron::placement {
+namespace {
+
+namespace pb = placementdriver::v1;
+
+constexpr int64_t kSecond = 1'000'000'000;
+
+// Two workers of 8 processors and a collection of two shards on both.
+class TrackerTest : public ::testing::Test {
+ protected:
+  TrackerTest() {
+    for (const char* uid : {"a", "b"}) {
+      const Outcome worker =
+          Apply(RegisterWorker{.known = {}, .profile = {.node_uid = uid, .cpu_cores = 8}});
+      Apply(ChangeWorker{WorkerId{worker.id}, WorkerChange::kJoined});
+    }
+    Apply(BeginCreate{.key = {"", "docs"},
+                      .schema_bytes = "s",
+                      .replication_factor = 2,
+                      .shards = {{a_, b_}, {a_, b_}}});
+    tracker_.Restart(0);
+  }
+  Outcome Apply(CommandBody body) {
+    return state_.Apply(++index_, {.proposal = 0, .body = std::move(body)});
+  }
+  const ShardRecord& Shard(uint64_t group) { return *state_.FindShard(GroupId{group}); }
+  pb::ReplicaReport& Add(pb::HeartbeatRequest& heartbeat, uint64_t group, WorkerId worker) {
+    pb::ReplicaReport& report = *heartbeat.add_replicas();
+    report.set_group_id(group);
+    report.set_replica_id(Shard(group).On(worker)->id.value);
+    return report;
+  }
+  ClusterLoad Load(int64_t now_nanos) { return tracker_.Load(state_, now_nanos, 1'000'000); }
+
+  const WorkerId a_{1};
+  const WorkerId b_{2};
+  uint64_t index_ = 0;
+  ClusterState state_;
+  Tracker tracker_{15'000};
+};
+
+TEST_F(TrackerTest, BelievesTheLeaderOfTheHighestTerm) {
+  for (const auto& [worker, term] : {std::pair{a_, 7}, std::pair{b_, 5}}) {
+    pb::HeartbeatRequest heartbeat;
+    pb::ReplicaReport& report = Add(heartbeat, 1, worker);
+    report.set_leader_replica_id(report.replica_id());
+    report.set_term(static_cast<uint64_t>(term));
+    tracker_.Take(worker, heartbeat, state_, kSecond, 0);
+  }
+  EXPECT_EQ(Load(2 * kSecond).Find(GroupId{1})->leader.node(), a_);
+  // The newer one falls silent: what it said counts no more.
+  tracker_.Take(b_, *tracker_.LastHeartbeat(b_), state_, 14 * kSecond, 0);
+  EXPECT_EQ(Load(20 * kSecond).Find(GroupId{1})->leader.node(), b_);
+  EXPECT_FALSE(Load(20 * kSecond).IsAlive(a_));
+}
+
+TEST_F(TrackerTest, SharesAWorkersProcessorsByRequests) {
+  pb::HeartbeatRequest heartbeat;
+  heartbeat.set_cpu_usage_percent(50);
+  Add(heartbeat, 1, a_).set_searches_per_second(300);
+  Add(heartbeat, 2, a_).set_writes_per_second(100);
+  tracker_.Take(a_, heartbeat, state_, kSecond, 0);
+  EXPECT_DOUBLE_EQ(Load(kSecond).Find(GroupId{1})->cpu_cores, 3);
+  EXPECT_DOUBLE_EQ(Load(kSecond).Find(GroupId{2})->cpu_cores, 1);
+  heartbeat.mutable_replicas(0)->set_cpu_cores(0.5F);  // it says so itself
+  tracker_.Take(a_, heartbeat, state_, kSecond, 0);
+  EXPECT_DOUBLE_EQ(Load(kSecond).Find(GroupId{1})->cpu_cores, 0.5);
+}
+
+TEST_F(TrackerTest, NoticesWhatMakesNoProgress) {
+  pb::HeartbeatRequest heartbeat;
+  Add(heartbeat, 1, a_).set_applied_index(5);
+  const ReplicaId replica = Shard(1).On(a_)->id;
+  tracker_.Take(a_, heartbeat, state_, kSecond, 0);
+  tracker_.Take(a_, heartbeat, state_, 9 * kSecond, 0);
+  EXPECT_EQ(Load(11 * kSecond).stuck_since.at(replica), 1'000'000 - 10'000);
+  heartbeat.mutable_replicas(0)->set_applied_index(6);
+  tracker_.Take(a_, heartbeat, state_, 11 * kSecond, 0);
+  EXPECT_EQ(Load(11 * kSecond).stuck_since.at(replica), 1'000'000);
+}
+
+TEST_F(TrackerTest, DropsReportsOfReplicasThatAreNoneOfTheWorkers) {
+  pb::HeartbeatRequest heartbeat;
+  Add(heartbeat, 1, b_);  // another worker's
+  Add(heartbeat, 1, a_).set_shard_epoch(9);
+  Add(heartbeat, 2, a_).set_points(3);
+  EXPECT_EQ(tracker_.Take(a_, heartbeat, state_, kSecond, 0).size(), 2u);
+  EXPECT_EQ(Load(kSecond).Find(GroupId{1}), nullptr);
+  EXPECT_EQ(Load(kSecond).Find(GroupId{2})->points, 3u);
+}
+
+}  // namespace
+}  // namespace vectron::placement
