@@ -14,6 +14,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "apps/vectron/access_flags.h"
+#include "apps/vectron/cluster_commands.h"
 #include "apps/vectron/dev.h"
 #include "apps/vectron/operator_flags.h"
 #include "apps/vectron/plain_routes.h"
@@ -123,6 +124,21 @@ int RunDev(const DevFlags& flags) {
   return 0;
 }
 
+using RoleStarter = std::function<absl::StatusOr<std::unique_ptr<Role>>()>;
+
+int RunRole(const absl::StatusOr<RoleStarter>& starter) {
+  if (!starter.ok()) return Fail(kExitUsage, MessageOf(starter.status()));
+  static Signals signals;  // used by its thread until the very end
+  const absl::StatusOr<std::unique_ptr<Role>> role = (*starter)();
+  if (!role.ok()) return Fail(kExitFailed, MessageOf(role.status()));
+  signals.SetServing();
+  std::printf("%s\n", (*role)->ReadyLine().c_str());
+  std::fflush(stdout);
+  signals.WaitForStop();
+  (*role)->Stop();
+  return 0;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app{"Vectron, a vector database"};
   app.name("vectron");
@@ -148,6 +164,7 @@ int Main(int argc, char** argv) {
   AddAccessFlags(dev, flags.access);
   AddTlsFlags(dev, flags.access.tls);
   AddOperatorFlags(dev, flags.operators);
+  const ClusterCommands cluster(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -157,6 +174,7 @@ int Main(int argc, char** argv) {
     std::fputs(app.help().c_str(), stderr);
     return kExitUsage;
   }
+  if (cluster.chosen()) return RunRole(cluster.Check(RaiseOpenFileLimit()));
   return RunDev(flags);
 }
 

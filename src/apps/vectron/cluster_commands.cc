@@ -1,0 +1,201 @@
+#include "apps/vectron/cluster_commands.h"
+
+#include <CLI/CLI.hpp>
+
+#include "apps/vectron/access_flags.h"
+#include "apps/vectron/operator_flags.h"
+#include "base/status.h"
+#include "rpc/cluster_secret.h"
+
+namespace vectron {
+namespace {
+
+using Starter = std::function<absl::StatusOr<std::unique_ptr<Role>>()>;
+
+absl::StatusOr<HostPort> ParseOptional(const std::string& text) {
+  if (text.empty()) return HostPort();
+  return ParseHostPort(text);
+}
+
+}  // namespace
+
+struct ClusterCommands::Flags {
+  CLI::App* worker = nullptr;
+  CLI::App* placement = nullptr;
+  CLI::App* gateway = nullptr;
+
+  std::string data;
+  std::string grpc;
+  std::string raft;
+  std::string http = "127.0.0.1:8080";
+  std::string secret_file;
+  std::string placement_nodes;
+  std::string peers;
+  std::string auth = "on";
+  std::string auth_address;
+  AccessFlags access;
+  OperatorOptions operators;
+  uint64_t node = 0;
+  WorkerRoleOptions labels;
+  int64_t heartbeat_ms = 5'000;
+  int64_t dead_after_ms = 300'000;
+  size_t threads = 0;
+
+  void AddSecret(CLI::App& command) {
+    command
+        .add_option(
+            "--cluster-secret-file", secret_file,
+            "File with the secret that all parts of the cluster share; 16 to 512 characters")
+        ->required();
+  }
+  void AddThreads(CLI::App& command) {
+    command.add_option("--threads", threads, "Threads for requests; 0: one per processor")
+        ->check(CLI::Range(0, 1024))
+        ->capture_default_str();
+  }
+  void AddPlacementNodes(CLI::App& command) {
+    command
+        .add_option("--placement", placement_nodes,
+                    "HOST:PORT of every placement node, separated by commas")
+        ->required();
+  }
+  void AddWorker(CLI::App& app) {
+    worker = app.add_subcommand("worker", "Holds shards: one node of a cluster's data plane.");
+    worker->add_option("--data", data, "Folder that holds all data; made when missing")->required();
+    worker->add_option("--grpc", grpc, "HOST:PORT for gateways (127.0.0.1:9090); port 0 picks one");
+    worker->add_option("--raft", raft, "HOST:PORT for other workers (127.0.0.1:9191)");
+    AddPlacementNodes(*worker);
+    AddSecret(*worker);
+    AddThreads(*worker);
+    worker->add_option("--advertise-grpc", labels.advertise_grpc,
+                       "HOST:PORT by which gateways reach it, when that is another than --grpc");
+    worker->add_option("--advertise-raft", labels.advertise_raft, "The same for --raft");
+    worker->add_option("--rack", labels.rack, "Failure domain: replicas are spread over racks");
+    worker->add_option("--zone", labels.zone, "... zones");
+    worker->add_option("--region", labels.region, "... and regions");
+    worker->add_flag("--search-only", labels.search_only,
+                     "Takes replicas for reads alone; never votes");
+  }
+  void AddPlacement(CLI::App& app) {
+    placement = app.add_subcommand(
+        "placement", "Decides which worker holds which shard: one of 1, 3 or 5 nodes.");
+    placement->add_option("--data", data, "Folder that holds all data; made when missing")
+        ->required();
+    placement->add_option("--node", node, "Number of this node in --peers")->required();
+    placement
+        ->add_option("--peers", peers,
+                     "All placement nodes as NUMBER=GRPC/RAFT, separated by commas, the same on "
+                     "each: 1=10.0.0.1:6001/10.0.0.1:7001,2=...")
+        ->required();
+    placement->add_option("--grpc", grpc, "HOST:PORT to bind, when it is not the one in --peers");
+    placement->add_option("--raft", raft, "The same for the second address");
+    AddSecret(*placement);
+    AddThreads(*placement);
+    placement->add_option("--heartbeat-ms", heartbeat_ms, "Between two words of a worker")
+        ->check(CLI::Range(100, 60'000))
+        ->capture_default_str();
+    placement
+        ->add_option("--dead-after-ms", dead_after_ms,
+                     "Replicas of a worker that is silent for this long are replaced")
+        ->check(CLI::Range(1'000, 86'400'000))
+        ->capture_default_str();
+  }
+  void AddGateway(CLI::App& app) {
+    gateway = app.add_subcommand("gateway", "Answers clients over HTTP and gRPC; any number.");
+    gateway
+        ->add_option(
+            "--data", data,
+            "Folder of the audit log, samples and alerts; made when missing; holds no points")
+        ->required();
+    gateway->add_option("--http", http, "HOST:PORT of HTTP; port 0 picks a free one")
+        ->capture_default_str();
+    gateway->add_option("--grpc", grpc, "HOST:PORT of gRPC (127.0.0.1:8081)");
+    AddPlacementNodes(*gateway);
+    gateway
+        ->add_option("--auth", auth,
+                     "Credentials: 'on', or 'off' to serve everyone, on loopback addresses only")
+        ->check(CLI::IsMember({"on", "off"}))
+        ->capture_default_str();
+    gateway->add_option(
+        "--auth-address", auth_address,
+        "HOST:PORT of gRPC of the Auth service (vectron auth); needed with --auth on");
+    AddThreads(*gateway);
+    AddAccessFlags(*gateway, access);
+    AddTlsFlags(*gateway, access.tls);
+    AddOperatorFlags(*gateway, operators);
+  }
+
+  absl::StatusOr<Starter> CheckWorker(uint64_t max_open_files) const {
+    WorkerRoleOptions options = labels;
+    options.data_dir = data;
+    options.threads = threads;
+    options.max_open_files = max_open_files;
+    ASSIGN_OR_RETURN(options.grpc, ParseHostPort(grpc.empty() ? "127.0.0.1:9090" : grpc));
+    ASSIGN_OR_RETURN(options.raft, ParseHostPort(raft.empty() ? "127.0.0.1:9191" : raft));
+    ASSIGN_OR_RETURN(options.placement, SplitAddresses(placement_nodes));
+    ASSIGN_OR_RETURN(options.cluster_secret, rpc::ReadSecretFile(secret_file));
+    return Starter([options] { return StartWorker(options); });
+  }
+  absl::StatusOr<Starter> CheckPlacement() const {
+    PlacementRoleOptions options;
+    options.data_dir = data;
+    options.node = node;
+    options.threads = threads;
+    options.heartbeat_ms = heartbeat_ms;
+    options.dead_after_ms = dead_after_ms;
+    ASSIGN_OR_RETURN(options.peers, ParsePeers(peers));
+    ASSIGN_OR_RETURN(options.grpc, ParseOptional(grpc));
+    ASSIGN_OR_RETURN(options.raft, ParseOptional(raft));
+    ASSIGN_OR_RETURN(options.cluster_secret, rpc::ReadSecretFile(secret_file));
+    return Starter([options] { return StartPlacement(options); });
+  }
+  absl::StatusOr<Starter> CheckGateway() const {
+    GatewayRoleOptions options;
+    options.threads = threads;
+    ASSIGN_OR_RETURN(options.http, ParseHostPort(http));
+    ASSIGN_OR_RETURN(options.grpc, ParseHostPort(grpc.empty() ? "127.0.0.1:8081" : grpc));
+    ASSIGN_OR_RETURN(options.placement, SplitAddresses(placement_nodes));
+    if (access.cluster_secret_file.empty()) {
+      return InvalidArgument("--cluster-secret-file is required");
+    }
+    ASSIGN_OR_RETURN(options.cluster_secret, rpc::ReadSecretFile(access.cluster_secret_file));
+    options.data_dir = data;
+    options.operators = operators;
+    options.tls = access.tls;
+    options.auth = auth == "on";
+    if (options.auth) {
+      if (auth_address.empty()) return InvalidArgument("--auth on needs --auth-address");
+      ASSIGN_OR_RETURN(options.access, ToAccessOptions(access, data));
+      options.access.auth_address = auth_address;
+      return Starter([options] { return StartGateway(options); });
+    }
+    for (const auto& [flag, address] :
+         {std::pair{"--http", options.http}, std::pair{"--grpc", options.grpc}}) {
+      if (IsLoopback(address.host)) continue;
+      return FailedPrecondition(
+          "--auth off is refused on {} {}, use a loopback address such as "
+          "127.0.0.1",
+          flag, address.host);
+    }
+    return Starter([options] { return StartGateway(options); });
+  }
+};
+
+ClusterCommands::ClusterCommands(CLI::App& app) : flags_(std::make_unique<Flags>()) {
+  flags_->AddWorker(app);
+  flags_->AddPlacement(app);
+  flags_->AddGateway(app);
+}
+ClusterCommands::~ClusterCommands() = default;
+
+bool ClusterCommands::chosen() const {
+  return flags_->worker->parsed() || flags_->placement->parsed() || flags_->gateway->parsed();
+}
+
+absl::StatusOr<Starter> ClusterCommands::Check(uint64_t max_open_files) const {
+  if (flags_->worker->parsed()) return flags_->CheckWorker(max_open_files);
+  if (flags_->placement->parsed()) return flags_->CheckPlacement();
+  return flags_->CheckGateway();
+}
+
+}  // namespace vectron

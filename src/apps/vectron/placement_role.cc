@@ -1,0 +1,162 @@
+// `vectron placement`: one node of the placement driver.
+
+#include <unistd.h>
+
+#include <set>
+#include <utility>
+
+#include "apps/vectron/consensus_node.h"
+#include "apps/vectron/data_folder.h"
+#include "apps/vectron/plain_routes.h"
+#include "apps/vectron/role.h"
+#include "apps/vectron/ticker.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "rpc/policy.h"
+#include "services/placement/placement_node.h"
+
+namespace vectron {
+namespace {
+
+constexpr int64_t kStopGraceMs = 2'000;
+constexpr int64_t kPeerPingIntervalMs = 500;
+// What placement nodes call their cluster among themselves: its real id is known once it is
+// founded.
+constexpr char kPlacementCluster[] = "placement";
+
+// Members are made from first to last and go in the opposite order.
+class PlacementRole : public Role {
+ public:
+  explicit PlacementRole(const PlacementRoleOptions& options)
+      : options_(options), threads_(ThreadCount(options.threads)) {}
+  ~PlacementRole() override { Stop(); }
+
+  absl::Status Open() {
+    RETURN_IF_ERROR(CheckPeers());
+    ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
+    ASSIGN_OR_RETURN(const HostPort grpc, Bind(options_.grpc, own_->grpc));
+    ASSIGN_OR_RETURN(const HostPort raft, Bind(options_.raft, own_->raft));
+    ASSIGN_OR_RETURN(consensus_, ConsensusNode::Start(
+                                     {.log_dir = folder_->path() + "/log",
+                                      .node = options_.node,
+                                      .cluster_id = kPlacementCluster,
+                                      .cluster_secret = options_.cluster_secret,
+                                      .listen = raft,
+                                      .seed = SeedFromSystem()},
+                                     {.files = files_.get(),
+                                      .clock = &clock_,
+                                      .timer = &timer_,
+                                      .metrics = &metrics_,
+                                      .resources = &resources_,
+                                      .apply_executor = &apply_,
+                                      .resolve = [this](uint64_t node) { return Resolve(node); }}));
+    RETURN_IF_ERROR(OpenNode());
+    registry_.AddMiddleware(rpc::PolicyMiddleware({.cluster_secret = options_.cluster_secret}));
+    RETURN_IF_ERROR(node_->Register(registry_));
+    rpc::GrpcServerOptions server;
+    server.address = Printable(grpc);
+    server.min_ping_interval_ms = kPeerPingIntervalMs;
+    ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(server), registry_));
+    serving_ = true;
+    LogInfo("vectron {} placement node {} serves on {}, data in {}", Version(), options_.node,
+            grpc_->bound_address(), folder_->path());
+    return absl::OkStatus();
+  }
+
+  std::string ReadyLine() const override {
+    return fmt::format(
+        R"({{"ready":true,"role":"placement","id":{},"grpc":"{}","raft":"{}","pid":{}}})",
+        options_.node, own_->grpc, own_->raft, ::getpid());
+  }
+
+  void Stop() override {
+    if (std::exchange(stopped_, true)) return;
+    if (serving_) {
+      LogInfo("stopping");
+      const absl::Status handed = consensus_->host().HandOverAll();
+      if (!handed.ok()) LogWarning("still leading: {}", MessageOf(handed));
+    }
+    if (node_ != nullptr) node_->Stop();
+    if (grpc_ != nullptr) grpc_->Stop(kStopGraceMs);
+    node_.reset();
+    consensus_.reset();
+    if (serving_) LogInfo("stopped");
+  }
+
+ private:
+  absl::Status CheckPeers() {
+    std::set<uint64_t> nodes;
+    for (const PlacementPeerAddress& peer : options_.peers) {
+      if (!nodes.insert(peer.node).second) {
+        return InvalidArgument("--peers names node {} twice", peer.node);
+      }
+      if (peer.node == options_.node) own_ = &peer;
+    }
+    if (own_ == nullptr) return InvalidArgument("--peers does not name node {}", options_.node);
+    return absl::OkStatus();
+  }
+
+  static absl::StatusOr<HostPort> Bind(const HostPort& wanted, const std::string& advertised) {
+    if (!wanted.host.empty()) return wanted;
+    return ParseHostPort(advertised);
+  }
+
+  std::optional<std::string> Resolve(uint64_t node) const {
+    for (const PlacementPeerAddress& peer : options_.peers) {
+      if (peer.node == node) return peer.raft;
+    }
+    return std::nullopt;
+  }
+
+  absl::Status OpenNode() {
+    placement::PlacementNodeOptions options;
+    options.data_dir = folder_->path();
+    options.node = WorkerId{options_.node};
+    for (const PlacementPeerAddress& peer : options_.peers) {
+      options.peers.push_back({.node = WorkerId{peer.node}, .grpc_address = peer.grpc});
+    }
+    options.placement.heartbeat_interval_ms = options_.heartbeat_ms;
+    options.placement.dead_after_ms = options_.dead_after_ms;
+    options.seed = SeedFromSystem();
+    ASSIGN_OR_RETURN(node_, placement::PlacementNode::Open(options, {.files = files_.get(),
+                                                                     .clock = &clock_,
+                                                                     .timer = &timer_,
+                                                                     .host = &consensus_->host(),
+                                                                     .executor = &control_,
+                                                                     .snapshot_transport =
+                                                                         &consensus_->snapshots(),
+                                                                     .snapshot_registry =
+                                                                         &consensus_->registry()}));
+    return absl::OkStatus();
+  }
+
+  const PlacementRoleOptions options_;
+  const size_t threads_;
+  const PlacementPeerAddress* own_ = nullptr;  // in options_.peers
+  bool stopped_ = false;
+  bool serving_ = false;
+
+  std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
+  SystemClock clock_;
+  Metrics metrics_;
+  std::unique_ptr<DataFolder> folder_;
+  storage::RocksResources resources_;
+  ThreadPool apply_{"apply", threads_};
+  ThreadPool control_{"control", 2};
+  ThreadTimer timer_{clock_};
+  std::unique_ptr<ConsensusNode> consensus_;
+  std::unique_ptr<placement::PlacementNode> node_;
+  rpc::RpcRegistry registry_{metrics_, clock_, {}};
+  std::unique_ptr<rpc::GrpcServer> grpc_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Role>> StartPlacement(const PlacementRoleOptions& options) {
+  auto role = std::make_unique<PlacementRole>(options);
+  RETURN_IF_ERROR(role->Open());
+  return std::unique_ptr<Role>(std::move(role));
+}
+
+}  // namespace vectron

@@ -1,0 +1,161 @@
+"""Clients of a cluster that keep the history of what they did."""
+import http.client
+import json
+import random
+import threading
+import time
+
+from register_check import Op
+
+DIMENSION = 4
+
+
+class Api:
+    """One keep-alive connection to one of the gateways. Not for several threads."""
+
+    def __init__(self, addresses, timeout=20):
+        self.addresses = addresses
+        self.timeout = timeout
+        self.connection = None
+        self.turn = 0
+
+    def close(self):
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    __del__ = close
+
+    def call(self, method, path, body=None):
+        """Status and decoded answer; status 0 when no answer came."""
+        try:
+            if self.connection is None:
+                self.turn += 1
+                self.connection = http.client.HTTPConnection(self.addresses[self.turn % len(self.addresses)], timeout=self.timeout)
+            self.connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
+            answer = self.connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"{}")
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            return 0, {"message": f"{type(error).__name__}: {error}"}
+
+    def create(self, name, shards, replicas, **more):
+        return self.call("POST", "/v1/collections",
+                         {"name": name, "dimension": DIMENSION, "shardCount": shards, "replicationFactor": replicas, **more})
+
+    def upsert(self, collection, point, number, **more):
+        body = {"points": [{"id": point, "vector": [float(number % 1000 + 1)] * DIMENSION, "payload": {"number": number}}],
+                "returnVersions": True, **more}
+        return self.call("POST", f"/v1/collections/{collection}/points", body)
+
+    def get(self, collection, point, consistency=None):
+        query = f"?consistency={consistency}" if consistency else ""
+        return self.call("GET", f"/v1/collections/{collection}/points/{point}{query}")
+
+    def delete(self, collection, point):
+        return self.call("DELETE", f"/v1/collections/{collection}/points/{point}")
+
+    def status(self, collection):
+        return self.call("GET", f"/v1/collections/{collection}/status")[1]
+
+    def search(self, collection, vector, **more):
+        return self.call("POST", f"/v1/collections/{collection}/points/search", {"vector": vector, **more})
+
+
+class Numbers:
+    """Gives out numbers that no other write has. Thread-safe."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.last = 0
+
+    def next(self):
+        with self.lock:
+            self.last += 1
+            return self.last
+
+
+class Keys:
+    """A few points in use at a time, each for a bounded number of operations. Thread-safe."""
+
+    def __init__(self, live, operations, rng):
+        self.lock = threading.Lock()
+        self.rng = rng
+        self.operations = operations
+        self.made = live
+        self.left = {f"k{i}": operations for i in range(live)}
+
+    def take(self):
+        with self.lock:
+            key = self.rng.choice(list(self.left))
+            self.left[key] -= 1
+            if self.left[key] == 0:
+                del self.left[key]
+                self.left[f"k{self.made}"] = self.operations
+                self.made += 1
+            return key
+
+
+class RegisterClient(threading.Thread):
+    """Writes, reads and deletes points until told to stop, and keeps what came of it."""
+
+    def __init__(self, addresses, collection, keys, numbers, seed, stop):
+        super().__init__()
+        self.api = Api(addresses)
+        self.collection = collection
+        self.keys = keys
+        self.numbers = numbers
+        self.rng = random.Random(seed)
+        self.stop_event = stop
+        self.history = {}  # point -> operations
+        self.acknowledged = []  # when writes were acknowledged
+        self.errors = {}  # status -> how often
+        self.unexpected = []
+        self.failure = None
+
+    def run(self):
+        try:
+            while not self.stop_event.is_set():
+                self.step(self.keys.take())
+        except Exception as error:  # shown by whoever joins
+            self.failure = error
+
+    def step(self, point):
+        kind = self.rng.choices(["write", "read", "delete"], [45, 50, 5])[0]
+        op = Op(kind, time.monotonic(), None)
+        if kind == "write":
+            op.value = self.numbers.next()
+            status, answer = self.api.upsert(self.collection, point, op.value)
+        elif kind == "delete":
+            status, answer = self.api.delete(self.collection, point)
+        else:
+            status, answer = self.api.get(self.collection, point)
+        end = time.monotonic()
+        if status == 200 or (kind == "read" and status == 404):
+            op.end = end
+            self.note(op, status, answer)
+        else:
+            self.errors[status] = self.errors.get(status, 0) + 1
+            if status not in (0, 503, 504):  # UNAVAILABLE and DEADLINE_EXCEEDED alone are to be seen
+                self.unexpected.append((status, answer))
+            if kind == "read":
+                return
+        self.history.setdefault(point, []).append(op)
+
+    def note(self, op, status, answer):
+        if op.kind == "write":
+            op.version = int(answer["versions"][0])
+            self.acknowledged.append(op.end)
+        elif op.kind == "delete":
+            op.version = int(answer["version"])
+        elif status == 200:
+            op.value = answer["point"]["payload"]["number"]
+            op.version = int(answer["point"]["version"])
+
+
+def merged(clients):
+    history = {}
+    for client in clients:
+        for point, operations in client.history.items():
+            history.setdefault(point, []).extend(operations)
+    return history

@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+"""A whole cluster on this machine: placement nodes, workers and gateways as processes of their own, on loopback and free ports.
+
+    ./dev cluster                    up with a demonstration: a worker is killed under load
+    ./dev cluster up --data DIR      starts one; DIR holds all data, logs and what is known of the processes
+    ./dev cluster start NAME --data DIR   starts a node that died, with its data and its addresses
+    ./dev cluster down --data DIR    stops it; the data stays
+
+With --json one line of JSON is printed for programs, and nothing else on standard output. Several clusters can be up side by side.
+"""
+import argparse
+import json
+import os
+import random
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+START_SECONDS = 120
+STOP_SECONDS = 60
+# Below the ports that the system gives to outgoing connections, so that a node that starts again finds its own free.
+PORTS = range(20_000, 32_000)
+
+
+class Failed(Exception):
+    """Told to the user as it is."""
+
+
+def free_ports(count):
+    """Distinct ports of 127.0.0.1 that nobody listens on. They are held until all are found."""
+    held, ports = [], []
+    try:
+        for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+            sock = socket.socket()
+            held.append(sock)
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            ports.append(port)
+            if len(ports) == count:
+                return ports
+    finally:
+        for sock in held:
+            sock.close()
+    raise Failed("there are no free ports")
+
+
+def is_alive(node):
+    """Whether the node's process runs: the number may have been given to another program since."""
+    try:
+        with open(f"/proc/{node['pid']}/cmdline", "rb") as file:
+            return node["grpc"] in file.read().decode(errors="replace")
+    except OSError:
+        return False
+
+
+class Cluster:
+    """The nodes of one data folder, as kept in its file cluster.json."""
+
+    def __init__(self, data, binary):
+        self.data = os.path.abspath(data)
+        self.binary = binary
+        self.nodes = []
+
+    @property
+    def path(self):
+        return os.path.join(self.data, "cluster.json")
+
+    @classmethod
+    def load(cls, data, binary):
+        cluster = cls(data, binary)
+        try:
+            with open(cluster.path, encoding="utf-8") as file:
+                cluster.nodes = json.load(file)["nodes"]
+        except FileNotFoundError:
+            raise Failed(f"there is no cluster in {cluster.data}") from None
+        return cluster
+
+    def save(self):
+        temporary = self.path + ".tmp"
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump({"nodes": self.nodes}, file, indent=1)
+        os.replace(temporary, self.path)
+
+    def secret_file(self):
+        path = os.path.join(self.data, "cluster.secret")
+        if not os.path.exists(path):
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_hex(32) + "\n")
+        return path
+
+    def plan(self, args):
+        """Names, addresses and command lines of a new cluster's nodes."""
+        ports = iter(free_ports(2 * (args.placement + args.workers + args.gateways + 1)))
+        address = lambda: f"127.0.0.1:{next(ports)}"
+        secret = ["--cluster-secret-file", self.secret_file()]
+        threads = ["--threads", str(args.threads)]
+        peers = [(number, address(), address()) for number in range(1, args.placement + 1)]
+        peer_list = ",".join(f"{number}={grpc}/{raft}" for number, grpc, raft in peers)
+        placement = ",".join(grpc for _, grpc, _ in peers)
+        for number, grpc, raft in peers:
+            self.add(f"placement-{number}", "placement", grpc, raft=raft, flags=[
+                "--node", str(number), "--peers", peer_list, "--heartbeat-ms", str(args.heartbeat_ms),
+                "--dead-after-ms", str(args.dead_after_ms), *secret, *threads])
+        for number in range(1, args.workers + 1):
+            grpc, raft = address(), address()
+            self.add(f"worker-{number}", "worker", grpc, raft=raft, flags=[
+                "--grpc", grpc, "--raft", raft, "--placement", placement, *secret, *threads])
+        credentials = ["--auth", args.auth]
+        if args.auth == "on":
+            grpc, http = address(), address()
+            self.add("auth-1", "auth", grpc, http=http, flags=[
+                "--grpc", grpc, "--http", http, "--placement", placement, *secret, *threads])
+            credentials += ["--auth-address", grpc]
+        for number in range(1, args.gateways + 1):
+            grpc, http = address(), address()
+            self.add(f"gateway-{number}", "gateway", grpc, http=http, flags=[
+                "--grpc", grpc, "--http", http, "--placement", placement, *credentials, *secret, *threads])
+
+    def add(self, name, role, grpc, *, flags, raft=None, http=None):
+        folder = os.path.join(self.data, name)
+        node = {"name": name, "role": role, "pid": 0, "grpc": grpc, "data": os.path.join(folder, "data")}
+        if raft:
+            node["raft"] = raft
+        if http:
+            node["http"] = http
+        node["command"] = [self.binary, role, "--data", node["data"], *flags]
+        node["log"] = os.path.join(folder, "log")
+        self.nodes.append(node)
+
+    def named(self, name):
+        for node in self.nodes:
+            if node["name"] == name:
+                return node
+        raise Failed(f"there is no node '{name}'; there are {', '.join(node['name'] for node in self.nodes)}")
+
+    def launch(self, node):
+        """Starts the process; wait_ready tells when it serves."""
+        os.makedirs(os.path.dirname(node["log"]), exist_ok=True)
+        node["out"] = os.path.join(os.path.dirname(node["log"]), "ready.json")
+        command = [self.binary, *node["command"][1:]]
+        with open(node["out"], "wb") as out, open(node["log"], "ab") as log:
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, start_new_session=True)
+        node["pid"] = child.pid
+        self.save()
+        return child
+
+    def wait_ready(self, node, child):
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            with open(node["out"], encoding="utf-8") as out:
+                line = out.readline()
+            if line.endswith("\n"):
+                ready = json.loads(line)
+                for key in ("grpc", "http", "id"):
+                    if key in ready:
+                        node[key] = ready[key]
+                self.save()
+                return
+            if child.poll() is not None:
+                raise Failed(f"{node['name']} did not start; the end of its log:\n{tail(node['log'])}")
+            time.sleep(0.02)
+        raise Failed(f"{node['name']} was not ready within {START_SECONDS} s; see {node['log']}")
+
+    def start_all(self):
+        """Everything that does not run. All at once: placement needs a majority, workers need placement."""
+        started = [(node, self.launch(node)) for node in self.nodes if not is_alive(node)]
+        for node, child in started:
+            self.wait_ready(node, child)
+
+    def stop_all(self):
+        """Gateways first, so that no client's request is cut off, placement last, so that workers can say goodbye."""
+        for role in ("gateway", "auth", "worker", "placement"):
+            running = [node for node in self.nodes if node["role"] == role and is_alive(node)]
+            for node in running:
+                os.kill(node["pid"], signal.SIGTERM)
+            deadline = time.monotonic() + STOP_SECONDS
+            for node in running:
+                while is_alive(node):
+                    if time.monotonic() > deadline:
+                        os.kill(node["pid"], signal.SIGKILL)
+                        break
+                    time.sleep(0.02)
+
+    def describe(self, node):
+        return {key: node[key] for key in ("name", "role", "pid", "id", "grpc", "raft", "http", "data", "log") if key in node}
+
+    def ready_line(self):
+        gateways = [node for node in self.nodes if node["role"] == "gateway"]
+        return json.dumps({"ready": True, "http": [node["http"] for node in gateways], "grpc": [node["grpc"] for node in gateways],
+                           "nodes": [self.describe(node) for node in self.nodes]})
+
+
+def tail(path, lines=8):
+    with open(path, encoding="utf-8", errors="replace") as log:
+        return "".join(log.readlines()[-lines:])
+
+
+def say(args, text):
+    print(text, file=sys.stderr if args.json else sys.stdout, flush=True)
+
+
+def up(args):
+    os.makedirs(args.data, exist_ok=True)
+    cluster = Cluster(args.data, args.binary)
+    if os.path.exists(cluster.path):
+        cluster = Cluster.load(args.data, args.binary)
+        say(args, f"the cluster of {cluster.data}: starts what does not run")
+    else:
+        cluster.plan(args)
+        say(args, f"a new cluster in {cluster.data}: {args.placement} placement nodes, {args.workers} workers, "
+                  f"{args.gateways} gateways")
+    try:
+        cluster.start_all()
+    except Failed:
+        cluster.stop_all()
+        raise
+    if args.json:
+        print(cluster.ready_line(), flush=True)
+    else:
+        for node in cluster.nodes:
+            addresses = [f"{key} {node[key]}" for key in ("http", "grpc") if key in node]
+            print(f"  {node['name']:<12} process {node['pid']:<8} {', '.join(addresses)}")
+    if args.demo:
+        import cluster_demo  # beside this file
+        cluster_demo.run(cluster, args)
+        print(f"\nThe cluster keeps running. To stop it: ./dev cluster down --data {os.path.relpath(cluster.data)}")
+
+
+def start(args):
+    cluster = Cluster.load(args.data, args.binary)
+    node = cluster.named(args.name)
+    if is_alive(node):
+        raise Failed(f"{node['name']} runs already, as process {node['pid']}")
+    cluster.wait_ready(node, cluster.launch(node))
+    print(json.dumps(cluster.describe(node)) if args.json else f"{node['name']} runs as process {node['pid']}", flush=True)
+
+
+def down(args):
+    cluster = Cluster.load(args.data, args.binary)
+    cluster.stop_all()
+    if args.json:
+        print(json.dumps({"stopped": True}))
+    else:
+        print(f"stopped; the data stays in {cluster.data}")
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="./dev cluster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb")
+    for name, function, about in (("up", up, "starts a cluster, or what of it does not run"),
+                                  ("start", start, "starts one node that died"), ("down", down, "stops a cluster")):
+        verb = verbs.add_parser(name, help=about)
+        verb.set_defaults(function=function)
+        verb.add_argument("--data", default=os.path.join(ROOT, ".data", "cluster"), help="folder of the cluster")
+        verb.add_argument("--binary", default=os.path.join(ROOT, "build", "release", "bin", "vectron"), help="the program")
+        verb.add_argument("--json", action="store_true", help="one line of JSON for programs")
+        if name == "start":
+            verb.add_argument("name", help="such as worker-2")
+        if name == "up":
+            verb.add_argument("--workers", type=int, default=3)
+            verb.add_argument("--placement", type=int, default=3, choices=(1, 3, 5))
+            verb.add_argument("--gateways", type=int, default=1)
+            verb.add_argument("--auth", choices=("on", "off"), default="off")
+            verb.add_argument("--threads", type=int, default=0, help="of each process; 0: one per processor")
+            verb.add_argument("--heartbeat-ms", type=int, default=1_000)
+            verb.add_argument("--dead-after-ms", type=int, default=60_000)
+            verb.add_argument("--demo", action=argparse.BooleanOptionalAction, default=None,
+                              help="kill a worker under load and look what becomes of it")
+    args = parser.parse_args(arguments or ["up"])
+    if args.verb == "up" and args.demo is None:
+        args.demo = not args.json
+    return args
+
+
+def main():
+    args = parse(sys.argv[1:])
+    try:
+        args.function(args)
+    except Failed as error:
+        sys.exit(f"cluster: {error}")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    main()

@@ -1,0 +1,174 @@
+"""The demonstration of ./dev cluster: a worker is killed with SIGKILL while clients write and search."""
+import http.client
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+COLLECTION = "debian-packages"
+LEDGER = "ledger"
+DIMENSION = 8
+WRITERS = 4
+SEARCHERS = 2
+CALM_SECONDS = 3
+AFTER_SECONDS = 8
+
+
+class Client:
+    """One keep-alive connection to a gateway. Not for several threads."""
+
+    def __init__(self, address):
+        self.address = address
+        self.connection = None
+
+    def call(self, method, path, body=None, timeout=15):
+        """Status and decoded answer; status 0 when there was no answer."""
+        try:
+            if self.connection is None:
+                self.connection = http.client.HTTPConnection(self.address, timeout=timeout)
+            headers = {"Content-Type": "application/json"}
+            self.connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = self.connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"{}")
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.connection = None
+            return 0, {"message": str(error)}
+
+
+class Load:
+    """Writers that remember what was acknowledged, and when; searchers that remember what failed."""
+
+    def __init__(self, gateway):
+        self.gateway = gateway
+        self.stop = threading.Event()
+        self.acknowledged = {}  # id -> number of the last acknowledged write
+        self.attempted = {}  # id -> number of the last write sent
+        self.write_times = []  # when each acknowledgement came
+        self.write_errors = []
+        self.search_times = []
+        self.search_errors = []
+        self.threads = [threading.Thread(target=self.write, args=(number,)) for number in range(WRITERS)]
+        self.threads += [threading.Thread(target=self.search, args=(number,)) for number in range(SEARCHERS)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+    def write(self, number):
+        client, rng, count = Client(self.gateway), random.Random(number), 0
+        while not self.stop.is_set():
+            count += 1
+            point = f"w{number}-{rng.randrange(200)}"
+            self.attempted[point] = count
+            body = {"points": [{"id": point, "vector": [float(count)] * DIMENSION, "payload": {"number": count}}]}
+            status, answer = client.call("POST", f"/v1/collections/{LEDGER}/points", body)
+            if status == 200:
+                self.acknowledged[point] = count
+                self.write_times.append(time.monotonic())
+            else:
+                self.write_errors.append(answer.get("message", ""))
+
+    def search(self, number):
+        client, rng = Client(self.gateway), random.Random(number)
+        while not self.stop.is_set():
+            body = {"vector": [rng.random() for _ in range(DIMENSION)], "topK": 5, "consistency": "EVENTUAL"}
+            status, answer = client.call("POST", f"/v1/collections/{LEDGER}/points/search", body)
+            if status == 200:
+                self.search_times.append(time.monotonic())
+            else:
+                self.search_errors.append(answer.get("message", ""))
+
+    def lost(self):
+        """Acknowledged writes that cannot be read: those whose point holds an older number, or nothing."""
+        client, lost = Client(self.gateway), []
+        for point, number in self.acknowledged.items():
+            status, answer = client.call("GET", f"/v1/collections/{LEDGER}/points/{point}")
+            found = answer["point"]["payload"]["number"] if status == 200 else None
+            if status not in (200, 404):
+                raise RuntimeError(f"reading {point}: {answer}")
+            if found is None or found < number:
+                lost.append((point, number, found))
+        return lost
+
+
+def longest_gap(times, since):
+    """Seconds of the longest silence after `since`."""
+    points = [since] + [moment for moment in times if moment >= since]
+    return max((b - a for a, b in zip(points, points[1:])), default=float("inf"))
+
+
+def leader_of(client, collection):
+    _, status = client.call("GET", f"/v1/collections/{collection}/status")
+    return [int(shard["leaderId"]) for shard in status["shards"]]
+
+
+def wait_until_caught_up(client, worker, seconds=60):
+    """Until the shards of the ledger are on all their replicas again, as its status tells."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        status, answer = client.call("GET", f"/v1/collections/{LEDGER}/status")
+        if status == 200 and all(shard["ready"] for shard in answer["shards"]):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def load_data(cluster, gateway, args):
+    import demo_data  # beside this file
+    data_set = demo_data.find()
+    client = Client(gateway["http"])
+    status, answer = client.call("GET", f"/v1/collections/{COLLECTION}/status")
+    if status == 200 and int(answer["pointCount"]) == data_set["count"]:
+        print(f"collection '{COLLECTION}' holds its {data_set['count']:,} points already")
+        return
+    control = os.path.join(os.path.dirname(args.binary), "vectronctl")
+    command = [control, "--host", gateway["grpc"], "import", COLLECTION, os.path.join(data_set["folder"], "base.f16.gz"),
+               "--payload", os.path.join(data_set["folder"], "payload.jsonl.gz"), "--create", "--distance", "cosine",
+               "--shards", "3", "--replicas", str(min(3, args.workers))]
+    if subprocess.run(command, check=False).returncode != 0:
+        raise RuntimeError("the import failed")
+
+
+def run(cluster, args):
+    gateway = next(node for node in cluster.nodes if node["role"] == "gateway")
+    client = Client(gateway["http"])
+    print("\n==> data, three copies of each shard")
+    load_data(cluster, gateway, args)
+    status, answer = client.call("POST", "/v1/collections", {
+        "name": LEDGER, "dimension": DIMENSION, "shardCount": 3, "replicationFactor": min(3, args.workers)})
+    if status not in (200, 409):
+        raise RuntimeError(f"the collection cannot be made: {answer}")
+
+    print(f"\n==> {WRITERS} writers and {SEARCHERS} searchers; a worker is killed with SIGKILL")
+    with Load(gateway["http"]) as load:
+        time.sleep(CALM_SECONDS)
+        leaders = leader_of(client, LEDGER)
+        victim = next(node for node in cluster.nodes if node["role"] == "worker" and node.get("id") == leaders[0])
+        print(f"killing {victim['name']}, which leads {leaders.count(leaders[0])} of {len(leaders)} shards")
+        killed = time.monotonic()
+        os.kill(victim["pid"], signal.SIGKILL)
+        time.sleep(AFTER_SECONDS)
+        cluster.wait_ready(victim, cluster.launch(victim))
+        print(f"{victim['name']} is back as process {victim['pid']}")
+        time.sleep(CALM_SECONDS)
+    caught_up = wait_until_caught_up(client, victim)
+    lost = load.lost()
+    print(f"  acknowledged writes        {len(load.write_times):>8,}")
+    print(f"  of them lost               {len(lost):>8,}")
+    print(f"  refused or unsure writes   {len(load.write_errors):>8,}")
+    print(f"  longest wait for a write   {longest_gap(load.write_times, killed):>8.2f} s after the kill")
+    print(f"  searches answered          {len(load.search_times):>8,}")
+    print(f"  searches that failed       {len(load.search_errors):>8,}")
+    print(f"  longest wait for a search  {longest_gap(load.search_times, killed):>8.2f} s after the kill")
+    print(f"  all shards ready again     {'yes' if caught_up else 'no':>8}")
+    if lost:
+        raise RuntimeError(f"acknowledged writes were lost: {lost[:5]}")
