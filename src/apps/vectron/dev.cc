@@ -172,14 +172,24 @@ class DevServerImpl : public DevServer {
                            }});
   }
 
+  // What everyone may read: with credentials on, not the names of others' collections.
+  std::vector<std::string> PublicProblems() const {
+    std::vector<std::string> problems = Problems(worker_->Report());
+    if (access_ == nullptr) return problems;
+    if (!problems.empty()) problems = {fmt::format("{} shards do not serve", problems.size())};
+    const absl::Status health = access_->Health();
+    if (!health.ok()) problems.emplace_back(MessageOf(health));
+    return problems;
+  }
+
   absl::Status Listen() {
     RETURN_IF_ERROR(operators_->Register(registry_));
     if (access_ != nullptr) RETURN_IF_ERROR(access_->Install(registry_));
     RETURN_IF_ERROR(dispatcher_.AddRpcs(kPlainServices));
     operators_->AddConsole(dispatcher_);
     dispatcher_.SetBodyLimit("vectron.v1.VectronService.Upsert", kMaxHttpBodyBytes);
-    RETURN_IF_ERROR(AddPlainRoutes([this] { return Problems(worker_->Report()); }, metrics_,
-                                   registry_, operators_->console(), dispatcher_));
+    RETURN_IF_ERROR(AddPlainRoutes([this] { return PublicProblems(); }, metrics_, registry_,
+                                   operators_->console(), dispatcher_));
     rpc::HttpServerOptions http;
     http.address = options_.http.host;
     http.port = options_.http.port;

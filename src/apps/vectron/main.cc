@@ -9,12 +9,13 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <thread>
 
 #include "absl/synchronization/notification.h"
 #include "apps/vectron/access_flags.h"
-#include "apps/vectron/cluster_commands.h"
+#include "apps/vectron/auth_role.h"
 #include "apps/vectron/dev.h"
 #include "apps/vectron/operator_flags.h"
 #include "apps/vectron/plain_routes.h"
@@ -164,7 +165,7 @@ int Main(int argc, char** argv) {
   AddAccessFlags(dev, flags.access);
   AddTlsFlags(dev, flags.access.tls);
   AddOperatorFlags(dev, flags.operators);
-  const ClusterCommands cluster(app);
+  const AuthCommand auth(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -174,7 +175,7 @@ int Main(int argc, char** argv) {
     std::fputs(app.help().c_str(), stderr);
     return kExitUsage;
   }
-  if (cluster.chosen()) return RunRole(cluster.Check(RaiseOpenFileLimit()));
+  if (auth.chosen()) return RunRole(auth.Check());
   return RunDev(flags);
 }
 
