@@ -16,6 +16,7 @@
 #include "absl/synchronization/notification.h"
 #include "apps/vectron/access_flags.h"
 #include "apps/vectron/auth_role.h"
+#include "apps/vectron/cluster_commands.h"
 #include "apps/vectron/dev.h"
 #include "apps/vectron/operator_flags.h"
 #include "apps/vectron/plain_routes.h"
@@ -165,6 +166,7 @@ int Main(int argc, char** argv) {
   AddAccessFlags(dev, flags.access);
   AddTlsFlags(dev, flags.access.tls);
   AddOperatorFlags(dev, flags.operators);
+  const ClusterCommands cluster(app);
   const AuthCommand auth(app);
   try {
     app.parse(argc, argv);
@@ -176,6 +178,7 @@ int Main(int argc, char** argv) {
     return kExitUsage;
   }
   if (auth.chosen()) return RunRole(auth.Check());
+  if (cluster.chosen()) return RunRole(cluster.Check(RaiseOpenFileLimit()));
   return RunDev(flags);
 }
 
