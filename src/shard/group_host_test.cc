@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <optional>
+#include <atomic>
 
 #include "shard/peer_testing.h"
 #include "storage/layout.h"
@@ -208,6 +208,23 @@ TEST_F(GroupHosts, GoQuietWhenIdleAndWakeForUseAndForADeadLeader) {
   EXPECT_NE(AwaitLeader(leader), leader);
 }
 
+TEST_F(GroupHosts, WithAFullDiskHoldUpNobodyAndCatchUpOnceThereIsRoom) {
+  std::atomic<bool> full{true};
+  members_.at(2).node->disk_room = [&full] { return full ? DiskRoom::kFull : DiskRoom::kPlenty; };
+  StartAll();
+  const std::string large(10'000, 'x');
+  std::vector<std::string> written;
+  for (int i = 0; i < 20; ++i) {
+    written.push_back(large + std::to_string(i));
+    Write(written.back());  // whoever leads first: with a full disk it gives way
+  }
+  EXPECT_NE(AwaitLeader(), 2U);
+  EXPECT_LT(members_.at(2).node->logs->BytesFrom(kGroup, 1).value(), 100'000U);
+  full = false;
+  EXPECT_TRUE(AllHave(written));
+  members_.at(2).node->Stop();  // it asks `full` no more
+}
+
 // A store whose writes wait while it is told to.
 class StuckKv : public storage::MemoryKv {
  public:
@@ -236,7 +253,7 @@ TEST_F(GroupHosts, AreReplacedWhileTheirDiskHangsAndEndWhenItGoesOn) {
   for (auto& [id, member] : members_) {
     auto kv = std::make_unique<StuckKv>();
     disks[id] = kv.get();
-    member.node->hung_write_ms = 4'000;
+    member.node->hung_write_ms = 1'500;
     member.node->on_fatal = [&](const absl::Status& status) {
       const absl::MutexLock lock(&mutex_);
       fatal_ = status;

@@ -155,6 +155,7 @@ class HostNode {
     deps.apply_executor = &apply_pool;
     deps.clock = &clock;
     deps.timer = &timer;
+    deps.disk_room = disk_room;
     deps.on_fatal = on_fatal ? on_fatal : [](const absl::Status& status) { CHECK_OK(status); };
     host = GroupHost::Start(options, deps);
     network_.Connect(id_, host.get(), &registry);
@@ -173,6 +174,7 @@ class HostNode {
   uint64_t group_log_bytes = uint64_t{256} << 20;
   int64_t hung_write_ms = 30'000;
   std::function<void(const absl::Status&)> on_fatal;
+  std::function<DiskRoom()> disk_room;
 
   const std::unique_ptr<FileSystem> files;
   SystemClock clock;

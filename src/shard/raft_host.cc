@@ -418,12 +418,13 @@ void Host::LookAround(const Inbox& inbox, std::set<uint64_t>& touched) {
 // death.
 void Host::TickAll(std::set<uint64_t>& touched, Outbox& out) {
   turn_mutex_.AssertHeld();
+  ++host_ticks_;
   for (auto& [id, attached] : groups_) {
     if (attached.replica->quiet()) continue;
-    attached.replica->Tick(out);
+    attached.replica->Tick(host_ticks_, out);
     touched.insert(id);
   }
-  if (++host_ticks_ % options_.alive_ticks != 0) return;
+  if (host_ticks_ % options_.alive_ticks != 0) return;
   std::set<WorkerId> others;
   for (const auto& [id, attached] : groups_) {
     for (const auto* ids :

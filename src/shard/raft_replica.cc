@@ -128,16 +128,26 @@ absl::Status RaftReplica::WriteState() {
   return deps_.logs->Append({{.group = start_.group, .entries = nullptr, .hard_state = encoded}});
 }
 
-void RaftReplica::Tick(Outbox& out) {
-  ++ticks_;
-  ++idle_ticks_;
+// A leader's ticks come several at once, when those of all leaders of the node do: so their
+// heartbeats share a frame.
+void RaftReplica::TickEngine(uint64_t host_tick) {
   if (lacks_state_) {
     // It must not lead, so it must not grow impatient.
-    if (!fetching_ && ticks_ % options_.heartbeat_ticks == 0)
+    if (!fetching_ && host_tick % options_.heartbeat_ticks == 0) {
       raft_->RequestSnapshot().IgnoreError();
-  } else {
-    raft_->Tick().IgnoreError();  // a failure quarantines the group, which TakeReady then reports
+    }
+    return;
   }
+  uint32_t ticks = 1;
+  if (leads_) ticks = host_tick % options_.heartbeat_ticks == 0 ? options_.heartbeat_ticks : 0;
+  // A failure quarantines the group, which TakeReady then reports.
+  for (uint32_t i = 0; i < ticks; ++i) raft_->Tick().IgnoreError();
+}
+
+void RaftReplica::Tick(uint64_t host_tick, Outbox& out) {
+  ++ticks_;
+  ++idle_ticks_;
+  TickEngine(host_tick);
   for (auto it = reads_.begin(); it != reads_.end();) {
     if (ticks_ - it->second.asked_tick < options_.read_retry_ticks) {
       ++it;
@@ -147,9 +157,29 @@ void RaftReplica::Tick(Outbox& out) {
     it = reads_.erase(it);
   }
   FailLostProposals();
+  GiveWayWhenFull(host_tick);
   if (ticks_ % options_.heartbeat_ticks == 0) RefreshView(/*with_progress=*/true);
   if (!change_ && ticks_ % kSnapshotPatienceTicks == 0) GiveUpSnapshots();
   GoQuietIfIdle(out);
+}
+
+// A leader whose disk is full can take nothing; another voter that has everything and has room
+// leads better.
+void RaftReplica::GiveWayWhenFull(uint64_t host_tick) {
+  if (!leads_ || hooks_.nodes->own_room() != DiskRoom::kFull) return;
+  if (host_tick % options_.election_ticks != 0) return;
+  const auto status = raft_->status();
+  const auto progress = raft_->progress();
+  if (!status.ok() || !progress.ok()) return;
+  const std::vector<uint64_t>& voters = membership().voters;
+  for (const consensus::PeerProgress& peer : *progress) {
+    const WorkerId node = ReplicaId{peer.id}.node();
+    const bool votes = std::find(voters.begin(), voters.end(), peer.id) != voters.end();
+    if (node == options_.node || !votes || peer.match != status->last_index) continue;
+    if (!hooks_.nodes->Lives(node) || hooks_.nodes->RoomOf(node) == DiskRoom::kFull) continue;
+    raft_->TransferLeadership(peer.id).IgnoreError();
+    return;
+  }
 }
 
 // What a leader proposed before it lost its office is settled by what is committed next. When

@@ -84,7 +84,8 @@ class RaftReplica {
   absl::Status Replay();
 
   // --- inputs ---
-  void Tick(Outbox& out);
+  // `host_tick` counts for all groups alike.
+  void Tick(uint64_t host_tick, Outbox& out);
   // False: dropped.
   bool Step(PeerMessage message, Outbox& out);
   void SnapshotFetched(const PeerMessage& message, const absl::Status& status, Outbox& out);
@@ -162,6 +163,8 @@ class RaftReplica {
   absl::Status Finish(consensus::Scratch& scratch, PendingReady& pending, Outbox& out);
   uint64_t HoldFor(const std::vector<consensus::PeerProgress>& progress) const;
   void Wake();
+  void TickEngine(uint64_t host_tick);
+  void GiveWayWhenFull(uint64_t host_tick);
   void GoQuietIfIdle(Outbox& out);
   bool EveryoneHasEverything(const consensus::Status& status) const;
   void TakeQuiet(const PeerMessage& message, Outbox& out);
