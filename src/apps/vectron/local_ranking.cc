@@ -39,12 +39,14 @@ absl::Status LocalRanking::MakeReranker(const LocalRankingOptions& options, cons
     ASSIGN_OR_RETURN(config, reranker::LoadRankingConfig(options.config_path, *deps.files));
   }
   if (!config.llm.url.empty()) llm_threads_ = std::make_unique<ThreadPool>("llm", kLlmThreads);
+  learn_thread_ = std::make_unique<ThreadPool>("learn", 1);
   ASSIGN_OR_RETURN(reranker_,
                    reranker::Reranker::Make(std::move(config), options.data_dir + "/ranking",
                                             {.files = deps.files,
                                              .clock = deps.clock,
                                              .metrics = deps.metrics,
-                                             .llm_executor = llm_threads_.get()}));
+                                             .llm_executor = llm_threads_.get(),
+                                             .learn_executor = learn_thread_.get()}));
   return absl::OkStatus();
 }
 
@@ -56,7 +58,9 @@ void LocalRanking::Start() { ranking_->Start(); }
 
 void LocalRanking::Stop() {
   if (ranking_ != nullptr) ranking_->Stop();
-  llm_threads_.reset();  // ends the questions under way, which answer through the others
+  // What is under way ends, and answers through the others.
+  llm_threads_.reset();
+  learn_thread_.reset();
 }
 
 }  // namespace vectron

@@ -59,6 +59,7 @@ class LocalRanking {
   absl::Status MakeReranker(const LocalRankingOptions& options, const Deps& deps);
 
   std::unique_ptr<ThreadPool> llm_threads_;  // null: no language model is configured
+  std::unique_ptr<ThreadPool> learn_thread_;
   std::unique_ptr<ThreadPool> feedback_thread_;
   std::unique_ptr<reranker::Reranker> reranker_;  // null when it is elsewhere
   std::unique_ptr<gateway::Ranking> ranking_;

@@ -139,26 +139,29 @@ absl::Status Reranker::Register(rpc::RpcRegistry& registry) {
   registry.Unary<v1::LearnFeedbackRequest, v1::LearnFeedbackResponse>(
       Named("LearnFeedback"), [this](CallContext&, v1::LearnFeedbackRequest& request,
                                      v1::LearnFeedbackResponse& response, RpcDone done) {
-        Learn(std::move(request), [&](absl::StatusOr<v1::LearnFeedbackResponse> marks) {
-          if (marks.ok()) response = *std::move(marks);
-          done(marks.status());
-        });
+        Learn(std::move(request),
+              [&response, done = std::move(done)](absl::StatusOr<v1::LearnFeedbackResponse> marks) {
+                if (marks.ok()) response = *std::move(marks);
+                done(marks.status());
+              });
       });
   registry.Unary<v1::GetModelRequest, v1::ModelStatus>(
       Named("GetModel"),
       [this](CallContext&, v1::GetModelRequest& request, v1::ModelStatus& response, RpcDone done) {
-        GetModel(std::move(request), [&](absl::StatusOr<v1::ModelStatus> status) {
-          if (status.ok()) response = *std::move(status);
-          done(status.status());
-        });
+        GetModel(std::move(request),
+                 [&response, done = std::move(done)](absl::StatusOr<v1::ModelStatus> status) {
+                   if (status.ok()) response = *std::move(status);
+                   done(status.status());
+                 });
       });
   registry.Unary<v1::ControlModelRequest, v1::ModelStatus>(
       Named("ControlModel"), [this](CallContext&, v1::ControlModelRequest& request,
                                     v1::ModelStatus& response, RpcDone done) {
-        ControlModel(std::move(request), [&](absl::StatusOr<v1::ModelStatus> status) {
-          if (status.ok()) response = *std::move(status);
-          done(status.status());
-        });
+        ControlModel(std::move(request),
+                     [&response, done = std::move(done)](absl::StatusOr<v1::ModelStatus> status) {
+                       if (status.ok()) response = *std::move(status);
+                       done(status.status());
+                     });
       });
   return absl::OkStatus();
 }

@@ -1,6 +1,5 @@
 #include "services/reranker/config.h"
 
-#define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 #include <cmath>
@@ -155,10 +154,11 @@ absl::Status CheckStrategy(const RankingConfig& config) {
 }  // namespace
 
 absl::StatusOr<RankingConfig> ParseRankingConfig(std::string_view toml) {
-  const toml::parse_result parsed = toml::parse(toml);
-  if (!parsed) {
-    return InvalidArgument("line {}: {}", parsed.error().source().begin.line,
-                           parsed.error().description());
+  toml::table parsed;
+  try {
+    parsed = toml::parse(toml);
+  } catch (const toml::parse_error& error) {
+    return InvalidArgument("line {}: {}", error.source().begin.line, error.description());
   }
   RankingConfig config;
   size_t cache_megabytes = config.cache.bytes >> 20;
@@ -173,7 +173,7 @@ absl::StatusOr<RankingConfig> ParseRankingConfig(std::string_view toml) {
       {"llm", LlmReader(config.llm)},
       {"cache", Table({{"megabytes", Whole(cache_megabytes, 0, 65'536)},
                        {"redis", Text(config.cache.redis)}})}};
-  for (const auto& [key, value] : parsed.table()) {
+  for (const auto& [key, value] : parsed) {
     const std::string name(key.str());
     if (name != "rerank") return InvalidArgument("{}: is not known", name);
     RETURN_IF_ERROR(ReadTable(value, name, rerank));

@@ -218,22 +218,33 @@ absl::StatusOr<Models::Saved> Models::ReadVersion(const Entry& entry, uint64_t v
 }
 
 absl::Status Models::SaveEntry(Entry& entry) {
-  const absl::MutexLock lock(&entry.mutex);
-  if (!entry.dirty || entry.dir.empty()) return absl::OkStatus();
-  std::string learner;
-  entry.learner->Encode(learner);
   std::string body;
-  PutLengthPrefixed(body, entry.tenant);
-  PutLengthPrefixed(body, entry.collection);
-  PutFixed(body, clock_.UnixMillis());
-  PutMarks(body, entry.applied);
-  PutLengthPrefixed(body, learner);
+  uint64_t version = 0;
+  {
+    const absl::MutexLock lock(&entry.mutex);
+    if (!entry.dirty || entry.dir.empty()) return absl::OkStatus();
+    PutLengthPrefixed(body, entry.tenant);
+    PutLengthPrefixed(body, entry.collection);
+    PutFixed(body, clock_.UnixMillis());
+    PutMarks(body, entry.applied);
+    std::string learner;
+    entry.learner->Encode(learner);
+    PutLengthPrefixed(body, learner);
+    version = ++entry.saved_version;
+    entry.dirty = false;
+  }
+  const absl::Status written = WriteVersion(entry, version, body);
+  if (!written.ok()) {
+    const absl::MutexLock lock(&entry.mutex);
+    entry.dirty = true;
+  }
+  return written;
+}
+
+absl::Status Models::WriteVersion(const Entry& entry, uint64_t version, std::string_view body) {
   RETURN_IF_ERROR(files_.MakeDirs(entry.dir));
-  RETURN_IF_ERROR(files_.WriteAtomically(
-      fmt::format("{}/{:020}{}", entry.dir, entry.saved_version + 1, kSuffix),
-      Sealed(kModelMagic, body)));
-  ++entry.saved_version;
-  entry.dirty = false;
+  RETURN_IF_ERROR(files_.WriteAtomically(fmt::format("{}/{:020}{}", entry.dir, version, kSuffix),
+                                         Sealed(kModelMagic, body)));
   const std::vector<uint64_t> versions = VersionsOf(entry);
   for (size_t i = kKeptVersions; i < versions.size(); ++i) {
     RETURN_IF_ERROR(files_.Remove(fmt::format("{}/{:020}{}", entry.dir, versions[i], kSuffix)));

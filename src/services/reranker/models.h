@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -69,7 +70,9 @@ class Models {
   };
   absl::StatusOr<Saved> ReadVersion(const Entry& entry, uint64_t version) const;
   std::vector<uint64_t> VersionsOf(const Entry& entry) const;
+  // Searches wait while the model is copied, not while it is written.
   absl::Status SaveEntry(Entry& entry);
+  absl::Status WriteVersion(const Entry& entry, uint64_t version, std::string_view body);
   void FillStatus(const Entry& entry, v1::ModelStatus& status) const
       ABSL_SHARED_LOCKS_REQUIRED(entry.mutex);
   void DropLeastUsed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

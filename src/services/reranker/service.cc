@@ -372,7 +372,10 @@ void Reranker::Learn(v1::LearnFeedbackRequest request,
     return done(InvalidArgument("records: got {}, at most {} are allowed", request.records_size(),
                                 kMaxLearnBatch));
   }
-  done(models_->Learn(request));
+  if (deps_.learn_executor == nullptr) return done(models_->Learn(request));
+  deps_.learn_executor->Schedule([this, request = std::move(request), done = std::move(done)] {
+    done(models_->Learn(request));
+  });
 }
 
 void Reranker::GetModel(v1::GetModelRequest request,

@@ -36,6 +36,8 @@ struct RerankerDeps {
   // Waits for language models; null when there is none. Its threads are as many as questions wait
   // at once.
   Executor* llm_executor = nullptr;
+  // Learns and saves; null: whoever brings the feedback does.
+  Executor* learn_executor = nullptr;
 };
 
 class Reranker : public rpc::RerankerApi {
