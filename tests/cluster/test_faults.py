@@ -173,13 +173,13 @@ class Faults(unittest.TestCase):
     def test_a_node_without_the_secret_is_kept_out(self):
         secret = os.path.join(self.cluster.data, "wrong.secret")
         with open(secret, "w", encoding="utf-8") as file:
-            file.write("not the secret of this cluster\n")
+            file.write("not-the-secret-of-this-cluster\n")
         placement = ",".join(self.cluster.nodes[name]["grpc"] for name in self.cluster.names("placement"))
         done = subprocess.run([BINARY, "worker", "--data", os.path.join(self.cluster.data, "stranger"), "--grpc", "127.0.0.1:0",
                                "--raft", "127.0.0.1:0", "--placement", placement, "--cluster-secret-file", secret],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 1)
-        self.assertNotIn("not the secret", done.stderr)
+        self.assertNotIn("not-the-secret", done.stderr)
 
     def test_new_collections_go_where_they_should(self):
         status = self.api.status(self.name)
