@@ -22,6 +22,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 START_SECONDS = 120
 STOP_SECONDS = 60
+ETCD = "/usr/bin/etcd"  # of Debian's etcd-server; keeps the users where there is one
 # Below the ports that the system gives to outgoing connections, so that a node that starts again finds its own free.
 PORTS = range(20_000, 32_000)
 
@@ -96,7 +97,7 @@ class Cluster:
 
     def plan(self, args):
         """Names, addresses and command lines of a new cluster's nodes."""
-        ports = iter(free_ports(2 * (args.placement + args.workers + args.gateways + 1)))
+        ports = iter(free_ports(2 * (args.placement + args.workers + args.gateways + 2)))
         address = lambda: f"127.0.0.1:{next(ports)}"
         secret = ["--cluster-secret-file", self.secret_file()]
         threads = ["--threads", str(args.threads)]
@@ -114,13 +115,24 @@ class Cluster:
         credentials = ["--auth", args.auth]
         if args.auth == "on":
             grpc, http = address(), address()
+            users = self.add_etcd(address(), address()) if os.access(ETCD, os.X_OK) else []
             self.add("auth-1", "auth", grpc, http=http, flags=[
-                "--grpc", grpc, "--http", http, "--placement", placement, *secret, *threads])
+                "--grpc", grpc, "--http", http, "--placement", placement, *users, *args.auth_flag, *secret, *threads])
             credentials += ["--auth-address", grpc]
         for number in range(1, args.gateways + 1):
             grpc, http = address(), address()
             self.add(f"gateway-{number}", "gateway", grpc, http=http, flags=[
                 "--grpc", grpc, "--http", http, "--placement", placement, *credentials, *secret, *threads])
+
+    def add_etcd(self, client, peer):
+        """The store of the users; what the Auth service is told of it."""
+        self.add("etcd-1", "etcd", client, flags=[])
+        node = self.nodes[-1]
+        node["command"] = [ETCD, "--name", "etcd-1", "--data-dir", node["data"], "--listen-client-urls", f"http://{client}",
+                           "--advertise-client-urls", f"http://{client}", "--listen-peer-urls", f"http://{peer}",
+                           "--initial-advertise-peer-urls", f"http://{peer}", "--initial-cluster", f"etcd-1=http://{peer}",
+                           "--auto-compaction-retention", "1h", "--logger", "zap", "--log-level", "warn"]
+        return ["--etcd", client]
 
     def add(self, name, role, grpc, *, flags, raft=None, http=None):
         folder = os.path.join(self.data, name)
@@ -143,7 +155,7 @@ class Cluster:
         """Starts the process; wait_ready tells when it serves."""
         os.makedirs(os.path.dirname(node["log"]), exist_ok=True)
         node["out"] = os.path.join(os.path.dirname(node["log"]), "ready.json")
-        command = [self.binary, *node["command"][1:]]
+        command = node["command"] if node["role"] == "etcd" else [self.binary, *node["command"][1:]]
         with open(node["out"], "wb") as out, open(node["log"], "ab") as log:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, start_new_session=True)
         node["pid"] = child.pid
@@ -151,6 +163,8 @@ class Cluster:
         return child
 
     def wait_ready(self, node, child):
+        if node["role"] == "etcd":
+            return  # who needs it waits for it
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             with open(node["out"], encoding="utf-8") as out:
@@ -175,7 +189,7 @@ class Cluster:
 
     def stop_all(self):
         """Gateways first, so that no client's request is cut off, placement last, so that workers can say goodbye."""
-        for role in ("gateway", "auth", "worker", "placement"):
+        for role in ("gateway", "auth", "etcd", "worker", "placement"):
             running = [node for node in self.nodes if node["role"] == role and is_alive(node)]
             for node in running:
                 os.kill(node["pid"], signal.SIGTERM)
@@ -267,9 +281,11 @@ def parse(arguments):
             verb.add_argument("--placement", type=int, default=3, choices=(1, 3, 5))
             verb.add_argument("--gateways", type=int, default=1)
             verb.add_argument("--auth", choices=("on", "off"), default="off")
+            verb.add_argument("--auth-flag", action="append", default=[], metavar="FLAG", help="one more flag of `vectron auth`; repeatable")
             verb.add_argument("--threads", type=int, default=0, help="of each process; 0: one per processor")
             verb.add_argument("--heartbeat-ms", type=int, default=1_000)
             verb.add_argument("--dead-after-ms", type=int, default=60_000)
+            verb.add_argument("--set", help="folder of the demonstration's data set in place of the usual one")
             verb.add_argument("--demo", action=argparse.BooleanOptionalAction, default=None,
                               help="kill a worker under load and look what becomes of it")
     args = parser.parse_args(arguments or ["up"])

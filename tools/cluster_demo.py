@@ -124,7 +124,9 @@ def wait_until_caught_up(client, worker, seconds=60):
 
 def load_data(cluster, gateway, args):
     import demo_data  # beside this file
-    data_set = demo_data.find()
+    data_set = demo_data.find(args.set)
+    if data_set is None:
+        raise RuntimeError("there is no data set")
     client = Client(gateway["http"])
     status, answer = client.call("GET", f"/v1/collections/{COLLECTION}/status")
     if status == 200 and int(answer["pointCount"]) == data_set["count"]:
