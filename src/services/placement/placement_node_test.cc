@@ -30,6 +30,7 @@ class PlacementNodes : public ::testing::Test {
     for (uint64_t id = 1; id <= 3; ++id) {
       members_[id].host =
           std::make_unique<shard::HostNode>(network_, id, dir_ / std::to_string(id));
+      members_[id].host->group_log_bytes = 1 << 14;  // nobody is waited for with more log than that
       Start(id);
     }
   }
