@@ -347,15 +347,38 @@ TEST_F(GrpcApi, RefusesWhatIsTooLarge) {
   EXPECT_CODE(Get(name, "0"), NOT_FOUND, HasSubstr("0"));
 }
 
-TEST_F(GrpcApi, SaysUnimplementedToWhatComesLater) {
+TEST_F(GrpcApi, RerankedAnswersTakeFeedback) {
   const std::string name = Make(1);
-  v1::SearchRequest query = Query(name, {1});
-  query.mutable_rerank()->set_strategy("rule");
-  EXPECT_CODE(Search(query), UNIMPLEMENTED, HasSubstr("rule"));
-  v1::SubmitFeedbackResponse feedback;
-  EXPECT_CODE(
-      Call(&v1::VectronService::Stub::SubmitFeedback, v1::SubmitFeedbackRequest(), feedback),
-      UNIMPLEMENTED, testing::_);
+  v1::UpsertRequest upsert;
+  upsert.set_collection(name);
+  for (const char* id : {"a", "b", "c"}) {
+    v1::Point* const point = AddPoint(upsert, id, {static_cast<float>(id[0])});
+    (*point->mutable_payload())["title"] = id[0] == 'c' ? "red apple" : "pear";
+  }
+  EXPECT_CODE(Upsert(upsert), OK, testing::_);
+  v1::SearchRequest query = Query(name, {'a'});
+  query.set_query("red apple");
+  query.mutable_rerank()->set_strategy("learned");
+  v1::SearchResponse found;
+  ASSERT_TRUE(Call(&v1::VectronService::Stub::Search, query, found).ok());
+  EXPECT_TRUE(found.reranked());
+  EXPECT_EQ(found.rerank().strategy(), "rule");  // nothing has been learned yet
+  ASSERT_EQ(found.results_size(), 3);
+  v1::SubmitFeedbackRequest feedback;
+  feedback.set_collection(name);
+  feedback.set_query_id(found.query_id());
+  feedback.add_feedback_items()->set_result_id(found.results(0).id());
+  feedback.mutable_feedback_items(0)->set_clicked(true);
+  v1::SubmitFeedbackResponse stored;
+  ASSERT_TRUE(Call(&v1::VectronService::Stub::SubmitFeedback, feedback, stored).ok());
+  EXPECT_TRUE(stored.success());
+  EXPECT_EQ(stored.learned_items(), 1u);
+  feedback.clear_feedback_items();
+  EXPECT_CODE(Call(&v1::VectronService::Stub::SubmitFeedback, feedback, stored), INVALID_ARGUMENT,
+              HasSubstr("feedback_items"));
+}
+
+TEST_F(GrpcApi, SaysUnimplementedToWhatComesLater) {
   v1::UpdateUserProfileResponse profile;
   EXPECT_CODE(
       Call(&v1::VectronService::Stub::UpdateUserProfile, v1::UpdateUserProfileRequest(), profile),

@@ -126,11 +126,7 @@ class Search(ServerTest):
 
     def test_what_is_not_there_yet_is_unimplemented(self):
         name, _, query = self.fill()
-        self.ok(self.api.search(name, query, rerank={"strategy": "none"}))
-        for strategy in ["rule", "llm", "learned"]:
-            self.refused(self.api.search(name, query, rerank={"strategy": strategy}), 501, UNIMPLEMENTED, strategy)
         self.refused(self.api.search(name, query, params={"targetRecall": 0.9}), 501, UNIMPLEMENTED, "target_recall")
-        self.refused(self.api.call("POST", "/v1/feedback", {"collection": name}), 501, UNIMPLEMENTED)
 
     def test_bad_filters_are_refused_with_the_place(self):
         name = self.make(2)

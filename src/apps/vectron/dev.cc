@@ -7,6 +7,7 @@
 
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/local_operations.h"
+#include "apps/vectron/local_ranking.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/role.h"
 #include "apps/vectron/ticker.h"
@@ -55,6 +56,7 @@ class DevServerImpl : public DevServer {
     ticker_ = std::make_unique<Ticker>([this] { worker_->Tick(); });
     if (access_ != nullptr) access_->PlacementReady();
     operators_->Start(*http_);
+    ranking_->Start();
     LogInfo("vectron {} serves HTTP on {} and gRPC on {}, data in {}", Version(), http_address(),
             grpc_address(), folder_->path());
     return absl::OkStatus();
@@ -74,6 +76,7 @@ class DevServerImpl : public DevServer {
     if (access_ != nullptr) access_->Stop();
     if (operators_ != nullptr) operators_->Stop();
     shard_metrics_ = {};
+    ranking_.reset();  // its searches have ended with the servers
     gateway_.reset();
     operators_.reset();
     catalog_.reset();
@@ -108,14 +111,24 @@ class DevServerImpl : public DevServer {
                                                               .host = worker_.get(),
                                                               .executor = &control_}));
     RETURN_IF_ERROR(MakeOperators());
+    LocalRankingOptions ranking = options_.ranking;
+    ranking.data_dir = folder_->path();
+    ASSIGN_OR_RETURN(ranking_, LocalRanking::Open(ranking, {.files = files_.get(),
+                                                            .clock = &clock_,
+                                                            .timer = &timer_,
+                                                            .metrics = &metrics_,
+                                                            .placement = catalog_.get(),
+                                                            .seed = SeedFromSystem()}));
     gateway_ = std::make_unique<gateway::Gateway>(
         gateway::GatewayDeps{.placement = catalog_.get(),
                              .worker_of = [this](WorkerId) { return worker_.get(); },
                              .clock = &clock_,
                              .timer = &timer_,
                              .seed = SeedFromSystem(),
-                             .slow_queries = operators_->slow_queries()});
+                             .slow_queries = operators_->slow_queries(),
+                             .ranking = ranking_->ranking()});
     RETURN_IF_ERROR(gateway_->Register(registry_));
+    ranking_->Install(registry_);
     if (options_.auth) {
       AccessOptions access = options_.access;
       access.data_dir = folder_->path();
@@ -230,6 +243,7 @@ class DevServerImpl : public DevServer {
   std::unique_ptr<Access> access_;
   std::unique_ptr<LocalOperations> operations_;
   std::unique_ptr<Operators> operators_;
+  std::unique_ptr<LocalRanking> ranking_;
   std::unique_ptr<gateway::Gateway> gateway_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
   Metrics::Source shard_metrics_;

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apps/vectron/access.h"
+#include "apps/vectron/local_ranking.h"
 #include "apps/vectron/operators.h"
 #include "rpc/tls.h"
 
@@ -28,6 +29,7 @@ struct DevOptions {
   HostPort http;
   HostPort grpc;
   OperatorOptions operators;
+  LocalRankingOptions ranking;  // its data_dir is set by the server
   bool auth = true;      // callers show credentials; else everyone may do everything
   AccessOptions access;  // with auth; its data_dir is set by the server
   rpc::TlsFiles tls;     // of both ports; none: plain

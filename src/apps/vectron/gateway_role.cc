@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "apps/vectron/access.h"
 #include "apps/vectron/data_folder.h"
+#include "apps/vectron/local_ranking.h"
 #include "apps/vectron/operators.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/role.h"
@@ -23,6 +24,7 @@
 #include "rpc/http_server.h"
 #include "rpc/placement_client.h"
 #include "rpc/placement_operations.h"
+#include "rpc/reranker_client.h"
 #include "rpc/rpc_registry.h"
 #include "rpc/worker_directory.h"
 #include "services/gateway/gateway.h"
@@ -45,6 +47,7 @@ class GatewayRole : public Role {
         options_.placement, ClusterChannel(options_.cluster_secret),
         rpc::PlacementClientDeps{.clock = &clock_, .timer = &timer_, .workers = &workers_});
     RETURN_IF_ERROR(MakeOperators());
+    RETURN_IF_ERROR(MakeRanking());
     gateway_ = std::make_unique<gateway::Gateway>(
         gateway::GatewayDeps{.placement = placement_.get(),
                              .worker_of = [this](WorkerId worker) { return workers_.Find(worker); },
@@ -54,8 +57,10 @@ class GatewayRole : public Role {
                              .patience_ms = kDefaultWriteDeadlineMs,
                              .default_shard_count = 0,
                              .default_replication_factor = 0,
-                             .slow_queries = operators_->slow_queries()});
+                             .slow_queries = operators_->slow_queries(),
+                             .ranking = ranking_->ranking()});
     RETURN_IF_ERROR(gateway_->Register(registry_));
+    ranking_->Install(registry_);
     if (!placement_->WaitForMap(absl::ZeroDuration()).ok()) {
       LogInfo("waiting for the map of the cluster");
       RETURN_IF_ERROR(placement_->WaitForMap(absl::InfiniteDuration()));
@@ -72,6 +77,7 @@ class GatewayRole : public Role {
     }
     RETURN_IF_ERROR(Listen());
     operators_->Start(*http_);
+    ranking_->Start();
     LogInfo("vectron {} gateway serves HTTP on {} and gRPC on {}", Version(),
             http_->bound_address(), grpc_->bound_address());
     return absl::OkStatus();
@@ -88,6 +94,9 @@ class GatewayRole : public Role {
     if (http_ != nullptr) http_->Stop(kStopGraceMs);
     if (operators_ != nullptr) operators_->Stop();
     if (access_ != nullptr) access_->Stop();
+    if (ranking_ != nullptr) ranking_->Stop();
+    reranker_.reset();  // its calls answer through the gateway's ranking
+    ranking_.reset();
     gateway_.reset();
     operators_.reset();
     access_.reset();
@@ -97,6 +106,20 @@ class GatewayRole : public Role {
   }
 
  private:
+  absl::Status MakeRanking() {
+    reranker_ = std::make_unique<rpc::FoundReranker>(
+        placement_->caller(), ClusterChannel(options_.cluster_secret), clock_, timer_);
+    ASSIGN_OR_RETURN(ranking_, LocalRanking::Open({.data_dir = folder_->path(), .config_path = {}},
+                                                  {.files = files_.get(),
+                                                   .clock = &clock_,
+                                                   .timer = &timer_,
+                                                   .metrics = &metrics_,
+                                                   .placement = placement_.get(),
+                                                   .reranker = reranker_.get(),
+                                                   .seed = SeedFromSystem()}));
+    return absl::OkStatus();
+  }
+
   absl::Status MakeOperators() {
     operations_ = std::make_unique<rpc::PlacementOperations>(placement_->caller(), clock_);
     OperatorDeps deps;
@@ -164,6 +187,8 @@ class GatewayRole : public Role {
   std::unique_ptr<rpc::PlacementOperations> operations_;
   std::unique_ptr<Operators> operators_;
   std::unique_ptr<Access> access_;
+  std::unique_ptr<rpc::FoundReranker> reranker_;
+  std::unique_ptr<LocalRanking> ranking_;
   std::unique_ptr<gateway::Gateway> gateway_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
   rpc::HttpDispatcher dispatcher_{registry_};

@@ -32,6 +32,7 @@
 
 namespace vectron::gateway {
 
+class Ranking;
 class SlowQueryLog;
 
 // What the gateway borrows; all outlive it.
@@ -46,6 +47,7 @@ struct GatewayDeps {
   uint32_t default_shard_count = 1;
   uint32_t default_replication_factor = 1;
   SlowQueryLog* slow_queries = nullptr;  // null: none is kept
+  Ranking* ranking = nullptr;            // null: searches keep the vector order
 };
 
 struct UpsertReply {
@@ -106,7 +108,7 @@ class Gateway {
   void Scroll(const rpc::CallContext& context, ScrollCall call, ScrollDone done);
 
   // Asks every shard. A shard that fails or is late is an error, unless the call has a timeout and
-  // another one answered: then the reply is partial. Unimplemented (rerank, target_recall).
+  // another one answered: then the reply is partial. Unimplemented (target_recall).
   void Search(const rpc::CallContext& context, SearchCall call, SearchDone done);
   // The same with the best so far after each shard but the last. `progress` returns false when the
   // caller has gone.

@@ -9,18 +9,19 @@
 #include "base/status.h"
 #include "model/validate.h"
 #include "services/gateway/gateway.h"
+#include "services/gateway/ranking.h"
 #include "services/gateway/slow_queries.h"
 
 namespace vectron::gateway {
 namespace {
 
-absl::Status RefuseUnsupported(const SearchCall& call) {
+absl::Status RefuseUnsupported(const SearchCall& call, bool can_rerank) {
   if (call.target_recall != 0) {
     return Unimplemented("params.target_recall: is not available; set params.ef instead");
   }
-  if (call.rerank.has_value() && !call.rerank->strategy.empty() &&
+  if (!can_rerank && call.rerank.has_value() && !call.rerank->strategy.empty() &&
       call.rerank->strategy != "none") {
-    return Unimplemented("rerank.strategy: '{}' is not available, only 'none' is",
+    return Unimplemented("rerank.strategy: '{}' is not available here, only 'none' is",
                          call.rerank->strategy);
   }
   return absl::OkStatus();
@@ -252,7 +253,10 @@ void Gateway::SearchStream(const rpc::CallContext& context, SearchCall call,
   if (!found.ok()) return done(found.status());
   if (deps_.slow_queries != nullptr) deps_.slow_queries->Watch(context, call, progress, done);
   absl::Status checked = CheckQuery(call.query, (*found)->schema);
-  if (checked.ok()) checked = RefuseUnsupported(call);
+  if (checked.ok()) checked = RefuseUnsupported(call, deps_.ranking != nullptr);
+  if (checked.ok() && deps_.ranking != nullptr) {
+    checked = deps_.ranking->Watch(context, **found, call, progress, done);
+  }
   if (!checked.ok()) return done(checked);
   const auto gather = std::make_shared<SearchGather>(*this, *std::move(found), std::move(call),
                                                      std::move(progress), std::move(done));

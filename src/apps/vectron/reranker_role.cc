@@ -1,0 +1,152 @@
+#include "apps/vectron/reranker_role.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <utility>
+
+#include "apps/vectron/data_folder.h"
+#include "apps/vectron/plain_routes.h"
+#include "apps/vectron/ticker.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "base/timer.h"
+#include "rpc/cluster_secret.h"
+#include "rpc/grpc_server.h"
+#include "rpc/placement_caller.h"
+#include "rpc/policy.h"
+#include "rpc/rpc_registry.h"
+#include "services/reranker/registration.h"
+#include "services/reranker/service.h"
+
+namespace vectron {
+namespace {
+
+constexpr int64_t kStopGraceMs = 5'000;
+constexpr size_t kLlmThreads = 16;  // questions to a language model that wait at once
+
+// Members are made from first to last and go in the opposite order.
+class RerankerRole : public Role {
+ public:
+  explicit RerankerRole(const RerankerRoleOptions& options) : options_(options) {}
+  ~RerankerRole() override { Stop(); }
+
+  absl::Status Open() {
+    ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
+    reranker::RankingConfig config;
+    if (!options_.config_path.empty()) {
+      ASSIGN_OR_RETURN(config, reranker::LoadRankingConfig(options_.config_path, *files_));
+    }
+    if (!config.llm.url.empty()) llm_threads_ = std::make_unique<ThreadPool>("llm", kLlmThreads);
+    ASSIGN_OR_RETURN(reranker_,
+                     reranker::Reranker::Make(std::move(config), folder_->path() + "/ranking",
+                                              {.files = files_.get(),
+                                               .clock = &clock_,
+                                               .metrics = &metrics_,
+                                               .llm_executor = llm_threads_.get(),
+                                               .learn_executor = learn_thread_.get()}));
+    RETURN_IF_ERROR(reranker_->Register(registry_));
+    registry_.AddMiddleware(rpc::PolicyMiddleware({.cluster_secret = options_.cluster_secret}));
+    rpc::GrpcServerOptions grpc;
+    grpc.address = Printable(options_.grpc);
+    ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(grpc), registry_));
+    placement_ = std::make_unique<rpc::PlacementCaller>(
+        options_.placement, ClusterChannel(options_.cluster_secret), clock_, timer_);
+    registration_ = std::make_unique<reranker::Registration>(
+        options_.advertise.empty() ? grpc_->bound_address() : options_.advertise, *placement_,
+        clock_, timer_);
+    LogInfo("vectron {} reranker serves gRPC on {}", Version(), grpc_->bound_address());
+    return absl::OkStatus();
+  }
+
+  std::string ReadyLine() const override {
+    return fmt::format(R"({{"ready":true,"role":"reranker","grpc":"{}","pid":{}}})",
+                       grpc_->bound_address(), ::getpid());
+  }
+
+  void Stop() override {
+    if (std::exchange(stopped_, true)) return;
+    registration_.reset();
+    placement_.reset();
+    if (grpc_ != nullptr) grpc_->Stop(kStopGraceMs);
+    llm_threads_.reset();  // what is under way ends, and answers through the others
+    learn_thread_.reset();
+    reranker_.reset();  // saves what was learned
+    LogInfo("stopped");
+  }
+
+ private:
+  const RerankerRoleOptions options_;
+  bool stopped_ = false;
+
+  std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
+  SystemClock clock_;
+  Metrics metrics_;
+  std::unique_ptr<DataFolder> folder_;
+  ThreadTimer timer_{clock_};
+  std::unique_ptr<ThreadPool> llm_threads_;
+  std::unique_ptr<ThreadPool> learn_thread_ = std::make_unique<ThreadPool>("learn", 1);
+  std::unique_ptr<reranker::Reranker> reranker_;
+  rpc::RpcRegistry registry_{metrics_, clock_, {}};
+  std::unique_ptr<rpc::GrpcServer> grpc_;
+  std::unique_ptr<rpc::PlacementCaller> placement_;
+  std::unique_ptr<reranker::Registration> registration_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Role>> StartReranker(const RerankerRoleOptions& options) {
+  auto role = std::make_unique<RerankerRole>(options);
+  RETURN_IF_ERROR(role->Open());
+  return std::unique_ptr<Role>(std::move(role));
+}
+
+struct RerankerCommand::Flags {
+  CLI::App* command = nullptr;
+  RerankerRoleOptions options;
+  std::string grpc = "127.0.0.1:50051";
+  std::string placement;
+  std::string secret_file;
+};
+
+RerankerCommand::RerankerCommand(CLI::App& app) : flags_(std::make_unique<Flags>()) {
+  Flags& flags = *flags_;
+  flags.command =
+      app.add_subcommand("reranker", "Orders results by what words, age and feedback say.");
+  CLI::App& command = *flags.command;
+  command
+      .add_option("--data", flags.options.data_dir, "Folder of what was learned; made when missing")
+      ->required();
+  command.add_option("--grpc", flags.grpc, "HOST:PORT for gateways; port 0 picks a free one")
+      ->capture_default_str();
+  command.add_option("--advertise-grpc", flags.options.advertise,
+                     "HOST:PORT by which gateways reach it, when that is another than --grpc");
+  command.add_option("--ranking-config", flags.options.config_path,
+                     "TOML file with the settings of reranking; without it the defaults hold");
+  command
+      .add_option("--placement", flags.placement,
+                  "HOST:PORT of every placement node, separated by commas")
+      ->required();
+  command
+      .add_option("--cluster-secret-file", flags.secret_file,
+                  "File with the secret that all parts of the cluster share; 16 to 512 characters")
+      ->required();
+}
+RerankerCommand::~RerankerCommand() = default;
+
+bool RerankerCommand::chosen() const { return flags_->command->parsed(); }
+
+absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> RerankerCommand::Check()
+    const {
+  RerankerRoleOptions options = flags_->options;
+  ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags_->grpc));
+  ASSIGN_OR_RETURN(options.placement, SplitAddresses(flags_->placement));
+  ASSIGN_OR_RETURN(options.cluster_secret, rpc::ReadSecretFile(flags_->secret_file));
+  return std::function<absl::StatusOr<std::unique_ptr<Role>>()>(
+      [options] { return StartReranker(options); });
+}
+
+}  // namespace vectron
