@@ -1,0 +1,119 @@
+"""Credentials in a cluster: two gateways, an Auth service over etcd, real processes. Standard library only."""
+import http.client
+import json
+import os
+import signal
+import time
+import unittest
+
+from cluster_process import ClusterProcess
+
+PASSWORD = "Planted-Password-1"
+BAR_SECONDS = 5  # until what has been revoked is refused everywhere
+
+
+def call(address, verb, path, body=None, credential=None, headers=()):
+    host, port = address.rsplit(":", 1)
+    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    try:
+        sent = dict(headers)
+        if credential:
+            sent["Authorization"] = f"Bearer {credential}"
+        connection.request(verb, path, json.dumps(body) if body is not None else None, sent)
+        response = connection.getresponse()
+        text = response.read()
+        return response.status, json.loads(text) if text else {}
+    finally:
+        connection.close()
+
+
+def seconds_until(good):
+    begin = time.monotonic()
+    while not good():
+        if time.monotonic() - begin > 30:
+            raise AssertionError("it never came to be")
+        time.sleep(0.05)
+    return time.monotonic() - begin
+
+
+class TwoGateways(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = ClusterProcess(workers=1, placement=1, gateways=2, flags=("--auth", "on"))
+        cls.one, cls.two = cls.cluster.http
+        secret = cls.cluster.nodes["auth-1"]["data"] + "/bootstrap.secret"
+        with open(secret, encoding="utf-8") as file:
+            bootstrap = file.read().strip()
+        cls.account("admin@example.org", {"x-vectron-bootstrap": bootstrap})
+        cls.account("user@example.org")
+        cls.token = cls.login("user@example.org")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.destroy()
+
+    @classmethod
+    def account(cls, email, headers=()):
+        status, answer = call(cls.one, "POST", "/v1/users/register", {"email": email, "password": PASSWORD}, headers=headers)
+        assert status == 200, answer
+        return answer["user"]["id"]
+
+    @classmethod
+    def login(cls, email, gateway=None):
+        status, answer = call(gateway or cls.one, "POST", "/v1/users/login", {"email": email, "password": PASSWORD})
+        assert status == 200, answer
+        return answer["jwtToken"]
+
+    def status(self, gateway, credential):
+        return call(gateway, "GET", "/v1/collections", credential=credential)[0]
+
+    def new_key(self):
+        status, answer = call(self.one, "POST", "/v1/keys", {"name": "k"}, self.token)
+        self.assertEqual(status, 200, answer)
+        return answer["fullKey"]
+
+    def test_both_know_the_same_users_and_keys(self):
+        key = self.new_key()
+        seconds_until(lambda: self.status(self.two, key) == 200)
+        made = call(self.two, "POST", "/v1/collections", {"name": "c", "dimension": 2, "shardCount": 1, "replicationFactor": 1}, key)
+        self.assertEqual(made[0], 200, made)
+        seconds_until(lambda: call(self.one, "GET", "/v1/collections/c/status", credential=self.token)[0] == 200)
+        self.assertEqual(call(self.one, "GET", "/v1/collections", credential=None)[0], 401)
+        self.assertEqual(call(self.two, "GET", "/v1/user/profile", credential=self.token)[1]["user"]["email"], "user@example.org")
+        self.assertEqual(call(self.two, "GET", "/v1/admin/users", credential=self.token)[0], 403)
+
+    def test_a_deleted_key_is_refused_by_both_in_time(self):
+        key = self.new_key()
+        for gateway in (self.one, self.two):
+            seconds_until(lambda: self.status(gateway, key) == 200)
+        self.assertEqual(call(self.one, "DELETE", f"/v1/keys/{key[:13]}", credential=self.token)[0], 200)
+        for gateway in (self.one, self.two):
+            self.assertLess(seconds_until(lambda: self.status(gateway, key) == 401), BAR_SECONDS)
+
+    def test_a_session_ends_everywhere_in_time(self):
+        session = self.login("user@example.org", self.two)
+        for gateway in (self.one, self.two):
+            seconds_until(lambda: self.status(gateway, session) == 200)
+        self.assertEqual(call(self.one, "POST", "/v1/auth/logout", {}, session)[0], 200)
+        for gateway in (self.one, self.two):
+            self.assertLess(seconds_until(lambda: self.status(gateway, session) == 401), BAR_SECONDS)
+
+    def test_without_the_auth_service_gateways_refuse_in_time_and_come_back(self):
+        key = self.new_key()
+        seconds_until(lambda: self.status(self.two, key) == 200)
+        os.kill(self.cluster.nodes["auth-1"]["pid"], signal.SIGSTOP)  # it keeps its connections and answers nothing
+        try:
+            self.assertLess(seconds_until(lambda: self.status(self.two, key) == 503), 2 * BAR_SECONDS)
+        finally:
+            os.kill(self.cluster.nodes["auth-1"]["pid"], signal.SIGCONT)
+        seconds_until(lambda: self.status(self.two, key) == 200)
+
+    def test_internal_ports_refuse_strangers(self):
+        """Over HTTP/2 that is tested elsewhere; here it is enough that the Auth service's own port knows the policy."""
+        auth = self.cluster.nodes["auth-1"]["http"]
+        self.assertEqual(call(auth, "GET", "/v1/admin/users")[0], 401)
+        self.assertEqual(call(auth, "GET", "/v1/user/profile", credential=self.token)[0], 200)
+
+
+if __name__ == "__main__":
+    unittest.main()
