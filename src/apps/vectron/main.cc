@@ -20,6 +20,7 @@
 #include "apps/vectron/dev.h"
 #include "apps/vectron/operator_flags.h"
 #include "apps/vectron/plain_routes.h"
+#include "apps/vectron/reranker_role.h"
 #include "base/status.h"
 
 namespace vectron {
@@ -82,6 +83,7 @@ struct DevFlags {
   std::string auth = "on";
   AccessFlags access;
   OperatorOptions operators;
+  LocalRankingOptions ranking;
   size_t threads = 0;
 };
 
@@ -90,6 +92,7 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   options.data_dir = flags.data;
   options.threads = flags.threads;
   options.operators = flags.operators;
+  options.ranking = flags.ranking;
   ASSIGN_OR_RETURN(options.http, ParseHostPort(flags.http));
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags.grpc));
   options.tls = flags.access.tls;
@@ -166,8 +169,15 @@ int Main(int argc, char** argv) {
   AddAccessFlags(dev, flags.access);
   AddTlsFlags(dev, flags.access.tls);
   AddOperatorFlags(dev, flags.operators);
+  dev.add_option("--ranking-config", flags.ranking.config_path,
+                 "TOML file with the settings of reranking; without it the defaults hold");
+  dev.add_option("--feedback-days", flags.ranking.feedback_retention_days,
+                 "Days that feedback is kept; 0: for ever")
+      ->check(CLI::Range(0, 36'500))
+      ->capture_default_str();
   const ClusterCommands cluster(app);
   const AuthCommand auth(app);
+  const RerankerCommand reranker(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -178,6 +188,7 @@ int Main(int argc, char** argv) {
     return kExitUsage;
   }
   if (auth.chosen()) return RunRole(auth.Check());
+  if (reranker.chosen()) return RunRole(reranker.Check());
   if (cluster.chosen()) return RunRole(cluster.Check(RaiseOpenFileLimit()));
   return RunDev(flags);
 }
