@@ -26,6 +26,7 @@ namespace {
 
 namespace pb = etcdserverpb;
 
+constexpr uint64_t kLogEvery = 30;   // failures in a row, so that an outage does not fill the log
 constexpr int kMaxPageKeys = 1'000;  // of one range, so that an answer stays small
 constexpr int kKeepAliveMs = 2'000;  // finds a silent etcd, for the watch as well
 constexpr int kConnectTimeoutMs = 2'000;
@@ -76,10 +77,13 @@ class EtcdMetaStore::Subscription : public MetaSubscription {
  private:
   void Run() {
     int64_t wait_ms = store_.options_.retry_ms_min;
+    uint64_t failures = 0;  // since it last stood
     while (!stop_.HasBeenNotified()) {
       const absl::Status ended = Follow(wait_ms);
       if (stop_.HasBeenNotified()) return;
-      LogWarning("auth store: {}; trying again in {} ms", MessageOf(ended), wait_ms);
+      if (wait_ms == store_.options_.retry_ms_min) failures = 0;
+      if (failures++ % kLogEvery == 0)
+        LogWarning("auth store: {}; trying again until it works", MessageOf(ended));
       stop_.WaitForNotificationWithTimeout(absl::Milliseconds(wait_ms));
       wait_ms = std::min(wait_ms * 2, store_.options_.retry_ms_max);
     }
