@@ -46,7 +46,7 @@ absl::Status ToStatus(int code) {
     case RG_BUSY:
       return FailedPrecondition("a ready is out, or a snapshot is being installed");
     case RG_DROPPED:
-      return ResourceExhausted("proposal dropped: too many uncommitted bytes, or leadership moves");
+      return ResourceExhausted("proposal dropped: too many uncommitted bytes");
     case RG_NOT_LEADER:
       return Unavailable("not the leader");
     case RG_DECODE:
@@ -212,7 +212,13 @@ absl::Status RaftGroup::Propose(std::span<const std::string_view> commands) {
   std::vector<RgSlice> slices;
   slices.reserve(commands.size());
   for (const std::string_view command : commands) slices.push_back(ToSlice(command));
-  return ToStatus(rg_propose_batch(impl_->group, slices.data(), slices.size()));
+  const absl::Status proposed =
+      ToStatus(rg_propose_batch(impl_->group, slices.data(), slices.size()));
+  if (!absl::IsResourceExhausted(proposed)) return proposed;
+  // The engine has one word for two things: a leader that is passing its office on takes nothing.
+  const absl::StatusOr<Status> now = status();
+  const bool moves = now.ok() && now->transferee != 0;
+  return moves ? Unavailable("leadership is moving to replica {}", now->transferee) : proposed;
 }
 
 absl::Status RaftGroup::ProposeMembershipChange(uint64_t id, ChangeKind kind,

@@ -176,8 +176,8 @@ class RaftGroup {
   // (drop it).
   absl::Status Step(std::string_view message);
   absl::Status Campaign();
-  // All or nothing, in order. Unavailable: not the leader; ResourceExhausted: too many uncommitted
-  // bytes.
+  // All or nothing, in order. Unavailable: not the leader, or about to be none; ResourceExhausted:
+  // too many uncommitted bytes.
   absl::Status Propose(std::span<const std::string_view> commands);
   // One change at a time. FailedPrecondition while another is pending (the engine then turns it
   // into an empty entry).
