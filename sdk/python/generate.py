@@ -15,8 +15,8 @@ FIRST = "vectron"
 
 
 def proto_folder():
-    """That of a source package, else that of the repository."""
-    for folder in (os.path.join(HERE, "proto"), os.path.join(HERE, "..", "..", "proto")):
+    """That of the repository, else that of a source package."""
+    for folder in (os.path.join(HERE, "..", "..", "proto"), os.path.join(HERE, "proto")):
         if os.path.isfile(os.path.join(folder, "vectron", "vectron.proto")):
             return folder
     raise SystemExit("generate: no proto/vectron/vectron.proto beside this script or at the repository's top")

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # run.sh LANGUAGE: every test of one client library: its own, and those against a real server (VECTRON_BINARY).
-# LANGUAGE is python, typescript, go or cpp. Installs what is missing into a cache (tools/setup-languages.sh).
+# LANGUAGE is python, typescript, go or cpp, or mcp (assistants' tools of vectronctl). Installs what is missing into a cache
+# (tools/setup-languages.sh).
 # Nothing is written into the source tree; build products go to VECTRON_SDK_BUILD (build/sdk-tests).
 set -euo pipefail
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
@@ -27,7 +28,23 @@ run_python() {
   (cd "$work" && ruff format --check --quiet --no-cache src tests "$ROOT/tests/sdk/python" "$ROOT/examples/python" &&
     ruff check --quiet --no-cache src tests "$ROOT/tests/sdk/python" && mypy --cache-dir "$work/.mypy_cache" --no-error-summary)
   python -m pytest -q -p no:cacheprovider -c "$work/pyproject.toml" --rootdir "$work" "$work/tests" -rs
+  # A wheel made from a source package alone, away from the repository, works.
+  rm -rf "$work/dist" "$work/installed"
+  cp -r "$ROOT/proto" "$work/"
+  (cd "$work" && python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist . &&
+    python -m pip install --quiet --disable-pip-version-check --no-deps --target installed dist/vectron-*.whl &&
+    PYTHONPATH=$work/installed python -c 'import vectron, os; assert os.path.exists(os.path.dirname(vectron.__file__) + "/py.typed")')
   python -m pytest -q -p no:cacheprovider -c "$work/pyproject.toml" --rootdir "$ROOT/tests/sdk/python" "$ROOT/tests/sdk/python" -rs
+}
+
+# The assistants' protocol of `vectronctl mcp`, through its official client.
+run_mcp() {
+  local venv
+  venv=$("$ROOT/tools/setup-languages.sh" python)
+  export VECTRONCTL_BINARY=${VECTRONCTL_BINARY:-$(dirname "$VECTRON_BINARY")/vectronctl}
+  [ -x "$VECTRONCTL_BINARY" ] || die "no vectronctl at $VECTRONCTL_BINARY: ./dev build release vectronctl"
+  "$venv/bin/python" -m pytest -q -p no:cacheprovider -c "$ROOT/sdk/python/pyproject.toml" --rootdir "$ROOT/tests/sdk/mcp" \
+    "$ROOT/tests/sdk/mcp" -rs
 }
 
 run_typescript() {
@@ -86,5 +103,6 @@ case "${1:-}" in
   go) run_go ;;
   cpp) run_cpp ;;
   typescript) run_typescript ;;
-  *) die "say python, typescript, go or cpp" ;;
+  mcp) run_mcp ;;
+  *) die "say python, typescript, go, cpp or mcp" ;;
 esac

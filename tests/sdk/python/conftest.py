@@ -1,6 +1,8 @@
 """One real `vectron dev` for all tests; VECTRON_BINARY names the program."""
 
+import json
 import os
+import subprocess
 import sys
 
 import pytest
@@ -27,6 +29,34 @@ def address(server):
 def client(server, address):
     with VectronClient(address, http_url=f"http://{server.ready['http']}") as made:
         yield made
+
+
+@pytest.fixture
+def server_with_users(tmp_path):
+    """(gRPC address, data folder) of a server that wants credentials."""
+    data = tmp_path / "data"
+    command = [
+        vectron_server.BINARY,
+        "dev",
+        "--data",
+        str(data),
+        "--http",
+        "127.0.0.1:0",
+        "--grpc",
+        "127.0.0.1:0",
+        "--auth",
+        "on",
+    ]
+    with open(tmp_path / "server.log", "wb") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+    line = process.stdout.readline()
+    if not line:
+        process.wait()
+        why = (tmp_path / "server.log").read_text(errors="replace")[-200:]
+        pytest.skip(f"NOT TESTED, this server has no credentials yet: {why}")
+    yield json.loads(line)["grpc"], data
+    process.terminate()
+    assert process.wait() == 0
 
 
 _count = 0

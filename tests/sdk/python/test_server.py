@@ -1,6 +1,5 @@
 """The Python client against a real server."""
 
-import os
 import socket
 import threading
 import time
@@ -247,39 +246,31 @@ def test_admin_routes_answer(client):
     assert client.admin.workers() and client.admin.stats()
 
 
-def test_users_and_keys(tmp_path):
-    try:
-        server = vectron_server.Server(str(tmp_path / "data"), auth="on")
-    except (TypeError, vectron_server.StartFailed) as error:
-        pytest.skip(f"NOT TESTED, this server has no credentials yet: {str(error)[-200:]}")
-    try:
-        address = server.ready["grpc"]
-        with VectronClient(address) as nobody, pytest.raises(vectron.AuthenticationError, match="api_key"):
-            nobody.list_collections()
-        with VectronClient(address, "vkey-wrong") as wrong, pytest.raises(vectron.AuthenticationError):
-            wrong.list_collections()
-        with open(os.path.join(server.data, "bootstrap.secret")) as file:
-            secret = file.read().strip()
-        with VectronClient(address) as client:
-            user = client.register_user("Ada@Example.org", "Passw0rd!", bootstrap_secret=secret)
-            assert user.email == "ada@example.org" and user.role == "admin"
-            with pytest.raises(vectron.AuthenticationError):
-                client.login("ada@example.org", "wrong-Passw0rd")
-            client.login("ada@example.org", "Passw0rd!")
-            key = client.create_api_key("test key")
-            assert key.full_key.startswith("vkey-") and [k.key_prefix for k in client.list_api_keys()] == [key.key_prefix]
-            assert client.validate_api_key(key.full_key).valid
-            with VectronClient(address, key.full_key) as keyed:
-                keyed.create_collection("c", 1)
-                assert keyed.list_collections() == ["c"]
-            with VectronClient(address, client.create_sdk_jwt(key.key_prefix)) as sdk:
-                assert sdk.list_collections() == ["c"]
-                with pytest.raises(vectron.PermissionDeniedError):
-                    sdk.create_api_key("not allowed")
-            client.delete_api_key(key.key_prefix)
-            client.logout()
-    finally:
-        server.stop()
+def test_users_and_keys(server_with_users):
+    address, data = server_with_users
+    with VectronClient(address) as nobody, pytest.raises(vectron.AuthenticationError, match="api_key"):
+        nobody.list_collections()
+    with VectronClient(address, "vkey-wrong") as wrong, pytest.raises(vectron.AuthenticationError):
+        wrong.list_collections()
+    secret = (data / "bootstrap.secret").read_text().strip()
+    with VectronClient(address) as client:
+        user = client.register_user("Ada@Example.org", "Passw0rd!", bootstrap_secret=secret)
+        assert user.email == "ada@example.org" and user.role == "admin"
+        with pytest.raises(vectron.AuthenticationError):
+            client.login("ada@example.org", "wrong-Passw0rd")
+        client.login("ada@example.org", "Passw0rd!")
+        key = client.create_api_key("test key")
+        assert key.full_key.startswith("vkey-") and [k.key_prefix for k in client.list_api_keys()] == [key.key_prefix]
+        assert client.validate_api_key(key.full_key).valid
+        with VectronClient(address, key.full_key) as keyed:
+            keyed.create_collection("c", 1)
+            assert keyed.list_collections() == ["c"]
+        with VectronClient(address, client.create_sdk_jwt(key.key_prefix)) as sdk:
+            assert sdk.list_collections() == ["c"]
+            with pytest.raises(vectron.PermissionDeniedError):
+                sdk.create_api_key("not allowed")
+        client.delete_api_key(key.key_prefix)
+        client.logout()
 
 
 async def test_asyncio_does_the_same(address, name):

@@ -133,7 +133,8 @@ class AsyncVectronClient:
                 written += await self._run(calls.upsert(chunk.request), timeout)
             except VectronError as error:
                 if chunk.start:
-                    error.args = (f"points from number {chunk.start} on (the {written} before are written): {error}",)
+                    error.message = f"points from number {chunk.start} on (the {written} before are written): {error}"
+                    error.args = (error.message,)
                 raise
         return written
 
@@ -158,6 +159,7 @@ class AsyncVectronClient:
         concurrency: requests under way at once; their bytes are all that is held. progress: called after each request, by one
         thread at a time. timeout: of one request. A part that fails does not stop the others: PartialUpsertError, or with
         raise_on_failure=False the report's failures, name it. Points of one id in different requests are written in any order.
+        InvalidArgumentError for a bad point ends the batch; requests sent before it stay sent.
         """
         total = len(ids) if ids is not None else len(points) if isinstance(points, Sequence) else 0
         tally = batch.Tally(total, progress)

@@ -1,0 +1,128 @@
+#pragma once
+
+// The client of the Vectron vector database.
+//
+//   vectron::Client client("localhost:8081");
+//   client.CreateCollection("docs", 3, vectron::Distance::kCosine);
+//   client.Upsert("docs", {{"a", {0.1F, 0.2F, 0.3F}, {{"section", "sound"}}}});
+//   auto found = client.Search("docs", std::vector{0.1F, 0.2F, 0.3F});
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vectron/errors.h"
+#include "vectron/filter.h"
+#include "vectron/types.h"
+#include "vectron/value.h"
+
+namespace vectron {
+
+// A connection to a Vectron gateway. Thread-safe; one client serves a whole program. The destructor
+// cancels what is under way and waits for it. Every method throws subclasses of Error, after
+// retries where they are safe; the Async ones throw from get().
+class Client {
+ public:
+  // host: HOST:PORT of the gateway's gRPC port. Does not connect yet. Throws InvalidArgumentError.
+  explicit Client(const std::string& host, ClientOptions options = {});
+  ~Client();
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  const std::string& host() const;
+
+  // --- Collections ---
+  // AlreadyExistsError when the name is taken.
+  void CreateCollection(const std::string& name, uint32_t dimension,
+                        Distance distance = Distance::kEuclidean,
+                        const CollectionOptions& options = {});
+  void DeleteCollection(const std::string& name);                 // NotFoundError
+  std::vector<std::string> ListCollections();                     // sorted
+  CollectionStatus GetCollectionStatus(const std::string& name);  // NotFoundError
+
+  // --- Points ---
+  // Writes points, replacing those of the same id; how many. What is too large for one request is
+  // split; the parts are written in order, and an error says which part failed.
+  size_t Upsert(const std::string& collection, std::span<const Point> points,
+                const WriteOptions& options = {});
+  size_t Upsert(const std::string& collection, std::initializer_list<Point> points,
+                const WriteOptions& options = {}) {
+    return Upsert(collection, std::span<const Point>(points.begin(), points.size()), options);
+  }
+  // Writes many points in parallel requests. A part that fails does not stop the others; the report
+  // names it, and upserting its points again is safe. Points of one id in different requests are
+  // written in any order. Throws InvalidArgumentError for columns that do not fit together and for
+  // a bad point; requests sent before it stay sent.
+  UpsertReport UpsertBatch(const std::string& collection, const Columns& columns,
+                           const BatchOptions& options = {});
+  Point Get(const std::string& collection, const std::string& id);  // NotFoundError
+  // Deleting what is not there succeeds.
+  void Delete(const std::string& collection, const std::string& id,
+              const std::string& request_id = "");
+  // One page of points by id; go on with after_id = next_after_id until that is empty.
+  Page Scroll(const std::string& collection, const ScrollOptions& options = {});
+
+  // --- Search ---
+  SearchResults Search(const std::string& collection, std::span<const float> vector,
+                       const SearchOptions& options = {});
+  // Calls on_answer with the best so far, the final one having `last` set; false from it ends the
+  // search. If the server goes away in between, the search is asked again and better answers
+  // follow.
+  void SearchStream(const std::string& collection, std::span<const float> vector,
+                    const SearchOptions& options,
+                    const std::function<bool(const SearchResults&)>& on_answer);
+  // Tells what a user made of a search's results; the feedback's id.
+  std::string SubmitFeedback(const std::string& collection, const Feedback& feedback);
+
+  // --- Without waiting: no thread is held while a call is under way. The arguments are copied. ---
+  std::future<SearchResults> SearchAsync(const std::string& collection,
+                                         std::span<const float> vector,
+                                         const SearchOptions& options = {});
+  std::future<Point> GetAsync(const std::string& collection, const std::string& id);
+  // One request: InvalidArgumentError when the points are too large for it.
+  std::future<size_t> UpsertAsync(const std::string& collection, std::span<const Point> points,
+                                  const WriteOptions& options = {});
+
+  // --- Users and keys ---
+  // bootstrap_secret: of the first start; makes the first administrator.
+  User RegisterUser(const std::string& email, const std::string& password,
+                    const std::string& bootstrap_secret = "");
+  User Login(const std::string& email, const std::string& password);  // used from then on
+  void Logout();
+  ApiKey CreateApiKey(const std::string& name);
+  std::vector<ApiKey> ListApiKeys();
+  void DeleteApiKey(const std::string& key_prefix);
+  std::string CreateSdkJwt(const std::string& key_prefix);
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+// Several connections used in turn, for programs that send more than one HTTP/2 connection carries
+// well. Thread-safe.
+class ClientPool {
+ public:
+  // size >= 1. Throws InvalidArgumentError.
+  ClientPool(size_t size, const std::string& host, const ClientOptions& options = {});
+  ~ClientPool();
+  ClientPool(const ClientPool&) = delete;
+  ClientPool& operator=(const ClientPool&) = delete;
+  Client& Get();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+using VectronClient = Client;
+using VectronClientPool = ClientPool;
+
+}  // namespace vectron

@@ -1,0 +1,381 @@
+#include "vectron/client.h"
+
+#include <atomic>
+#include <utility>
+
+#include "connection.h"
+#include "convert.h"
+#include "split.h"
+
+namespace vectron {
+
+using internal::Connection;
+using internal::Kind;
+
+struct Client::Impl {
+  Impl(const std::string& host, ClientOptions options)
+      : connection(std::make_shared<Connection>(host, std::move(options))) {}
+  ~Impl() { connection->Close(); }
+
+  // One unary call of the public service.
+  template <typename Request, typename Response>
+  Response Call(Kind kind, const Request& request,
+                grpc::Status (v1::VectronService::StubInterface::*method)(grpc::ClientContext*,
+                                                                          const Request&,
+                                                                          Response*)) {
+    Response response;
+    connection->Run(kind, [&](grpc::ClientContext* context) {
+      response.Clear();
+      return (connection->vectron().*method)(context, request, &response);
+    });
+    return response;
+  }
+  // One unary call of the service of users and keys.
+  template <typename Request, typename Response>
+  Response CallAuth(Kind kind, const Request& request,
+                    grpc::Status (auth::v1::AuthService::StubInterface::*method)(
+                        grpc::ClientContext*, const Request&, Response*)) {
+    Response response;
+    connection->Run(kind, [&](grpc::ClientContext* context) {
+      response.Clear();
+      return (connection->auth().*method)(context, request, &response);
+    });
+    return response;
+  }
+
+  size_t Send(const v1::UpsertRequest& request) {
+    return static_cast<size_t>(
+        Call(Kind::kNamedWrite, request, &v1::VectronService::StubInterface::Upsert).upserted());
+  }
+
+  std::shared_ptr<Connection> connection;
+};
+
+Client::Client(const std::string& host, ClientOptions options)
+    : impl_(std::make_shared<Impl>(host, std::move(options))) {}
+Client::~Client() = default;
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+
+const std::string& Client::host() const { return impl_->connection->host(); }
+
+void Client::CreateCollection(const std::string& name, uint32_t dimension, Distance distance,
+                              const CollectionOptions& options) {
+  impl_->Call(Kind::kOtherWrite, internal::ToProto(name, dimension, distance, options),
+              &v1::VectronService::StubInterface::CreateCollection);
+}
+void Client::DeleteCollection(const std::string& name) {
+  v1::DeleteCollectionRequest request;
+  request.set_name(name);
+  impl_->Call(Kind::kOtherWrite, request, &v1::VectronService::StubInterface::DeleteCollection);
+}
+std::vector<std::string> Client::ListCollections() {
+  const auto response = impl_->Call(Kind::kRead, v1::ListCollectionsRequest(),
+                                    &v1::VectronService::StubInterface::ListCollections);
+  return {response.collections().begin(), response.collections().end()};
+}
+CollectionStatus Client::GetCollectionStatus(const std::string& name) {
+  v1::GetCollectionStatusRequest request;
+  request.set_name(name);
+  return internal::FromProto(
+      impl_->Call(Kind::kRead, request, &v1::VectronService::StubInterface::GetCollectionStatus));
+}
+
+size_t Client::Upsert(const std::string& collection, std::span<const Point> points,
+                      const WriteOptions& options) {
+  size_t written = 0;
+  const auto write = [&points](size_t i, v1::Point* out) {
+    internal::ToProto(points[i].id, points[i].vector, &points[i].payload, out);
+  };
+  const auto take = [&](internal::Part part) {
+    part.request.set_collection(collection);
+    part.request.set_insert_only(options.insert_only);
+    try {
+      written += impl_->Send(part.request);
+    } catch (const Error& error) {
+      if (part.start == 0) throw;
+      const std::string message = "points from number " + std::to_string(part.start) + " on (the " +
+                                  std::to_string(written) + " before are written): " + error.what();
+      internal::Throw({error.code(), message, error.retry_after()}, host());
+    }
+  };
+  internal::SplitLimits limits;
+  limits.request_id = options.request_id;
+  internal::Split(points.size(), limits, write, take);
+  return written;
+}
+
+namespace {
+
+using UpsertCall = internal::AsyncCall<v1::UpsertRequest, v1::UpsertResponse, size_t>;
+
+std::future<size_t> BeginUpsert(const std::shared_ptr<Connection>& connection,
+                                v1::UpsertRequest request) {
+  return UpsertCall::Begin(
+      connection, Kind::kNamedWrite, std::move(request),
+      [](Connection& to, grpc::ClientContext* context, const v1::UpsertRequest* sent,
+         v1::UpsertResponse* response, std::function<void(grpc::Status)> done) {
+        to.vectron_async().async()->Upsert(context, sent, response, std::move(done));
+      },
+      [](v1::UpsertResponse&& response) { return static_cast<size_t>(response.upserted()); });
+}
+
+// Checks that columns fit together; the dimension.
+size_t DimensionOf(const Columns& columns) {
+  const size_t count = columns.ids.size();
+  if (!columns.payloads.empty() && columns.payloads.size() != count) {
+    throw InvalidArgumentError(std::to_string(columns.payloads.size()) + " payloads for " +
+                               std::to_string(count) + " ids; there must be as many, or none");
+  }
+  if (count == 0 ? !columns.vectors.empty() : columns.vectors.size() % count != 0) {
+    throw InvalidArgumentError(std::to_string(columns.vectors.size()) + " vector components for " +
+                               std::to_string(count) + " ids; there must be ids x dimension");
+  }
+  return count == 0 ? 0 : columns.vectors.size() / count;
+}
+
+struct Running {
+  size_t start = 0;
+  size_t count = 0;
+  std::string request_id;
+  std::future<size_t> result;
+};
+
+// Waits for one part and counts it.
+void Collect(Running running, const BatchOptions& options, UpsertReport* report,
+             BatchProgress* progress) {
+  try {
+    report->upserted += running.result.get();
+  } catch (const Error& error) {
+    progress->points_failed += running.count;
+    report->failures.push_back({running.start, running.count, std::move(running.request_id),
+                                error.what(), std::current_exception()});
+  }
+  progress->points_done += running.count;
+  if (options.progress) options.progress(*progress);
+}
+
+}  // namespace
+
+UpsertReport Client::UpsertBatch(const std::string& collection, const Columns& columns,
+                                 const BatchOptions& options) {
+  const size_t dimension = DimensionOf(columns);
+  UpsertReport report;
+  BatchProgress progress;
+  progress.points_total = columns.ids.size();
+  std::vector<Running> under_way;  // in order; the oldest is waited for first
+  const auto write = [&](size_t i, v1::Point* out) {
+    internal::ToProto(columns.ids[i], columns.vectors.subspan(i * dimension, dimension),
+                      columns.payloads.empty() ? nullptr : &columns.payloads[i], out);
+  };
+  const auto take = [&](internal::Part part) {
+    part.request.set_collection(collection);
+    part.request.set_insert_only(options.insert_only);
+    if (under_way.size() >= std::max<size_t>(options.concurrency, 1)) {
+      Running oldest = std::move(under_way.front());
+      under_way.erase(under_way.begin());
+      Collect(std::move(oldest), options, &report, &progress);
+    }
+    Running running{
+        part.start, static_cast<size_t>(part.request.points_size()), part.request.request_id(), {}};
+    running.result = BeginUpsert(impl_->connection, std::move(part.request));
+    under_way.push_back(std::move(running));
+  };
+  internal::Split(columns.ids.size(), {options.max_points, options.max_bytes, ""}, write, take);
+  for (Running& running : under_way) Collect(std::move(running), options, &report, &progress);
+  return report;
+}
+
+std::future<size_t> Client::UpsertAsync(const std::string& collection,
+                                        std::span<const Point> points,
+                                        const WriteOptions& options) {
+  v1::UpsertRequest request;
+  size_t parts = 0;
+  internal::SplitLimits limits;
+  limits.request_id = options.request_id;
+  internal::Split(
+      points.size(), limits,
+      [&points](size_t i, v1::Point* out) {
+        internal::ToProto(points[i].id, points[i].vector, &points[i].payload, out);
+      },
+      [&](internal::Part part) {
+        request = std::move(part.request);
+        ++parts;
+      });
+  if (parts > 1) {
+    throw InvalidArgumentError(
+        "these points are too many for one request; use Upsert or UpsertBatch");
+  }
+  if (parts == 0) request.set_request_id(internal::NewRequestId());
+  request.set_collection(collection);
+  request.set_insert_only(options.insert_only);
+  return BeginUpsert(impl_->connection, std::move(request));
+}
+
+Point Client::Get(const std::string& collection, const std::string& id) {
+  v1::GetRequest request;
+  request.set_collection(collection);
+  request.set_id(id);
+  return internal::FromProto(
+      impl_->Call(Kind::kRead, request, &v1::VectronService::StubInterface::Get).point());
+}
+std::future<Point> Client::GetAsync(const std::string& collection, const std::string& id) {
+  v1::GetRequest request;
+  request.set_collection(collection);
+  request.set_id(id);
+  return internal::AsyncCall<v1::GetRequest, v1::GetResponse, Point>::Begin(
+      impl_->connection, Kind::kRead, std::move(request),
+      [](Connection& to, grpc::ClientContext* context, const v1::GetRequest* sent,
+         v1::GetResponse* response, std::function<void(grpc::Status)> done) {
+        to.vectron_async().async()->Get(context, sent, response, std::move(done));
+      },
+      [](v1::GetResponse&& response) { return internal::FromProto(response.point()); });
+}
+void Client::Delete(const std::string& collection, const std::string& id,
+                    const std::string& request_id) {
+  v1::DeleteRequest request;
+  request.set_collection(collection);
+  request.set_id(id);
+  request.set_request_id(request_id.empty() ? internal::NewRequestId() : request_id);
+  impl_->Call(Kind::kNamedWrite, request, &v1::VectronService::StubInterface::Delete);
+}
+Page Client::Scroll(const std::string& collection, const ScrollOptions& options) {
+  v1::ScrollRequest request;
+  request.set_collection(collection);
+  request.set_after_id(options.after_id);
+  request.set_limit(options.limit);
+  if (options.filter) *request.mutable_filter() = internal::ToProto(*options.filter);
+  request.set_include_vectors(options.include_vectors);
+  request.set_include_metadata(options.include_payload);
+  const auto response =
+      impl_->Call(Kind::kRead, request, &v1::VectronService::StubInterface::ScrollPoints);
+  Page page;
+  for (const auto& point : response.points()) page.points.push_back(internal::FromProto(point));
+  page.next_after_id = response.next_after_id();
+  return page;
+}
+
+SearchResults Client::Search(const std::string& collection, std::span<const float> vector,
+                             const SearchOptions& options) {
+  return internal::FromProto(impl_->Call(Kind::kRead,
+                                         internal::ToProto(collection, vector, options),
+                                         &v1::VectronService::StubInterface::Search));
+}
+std::future<SearchResults> Client::SearchAsync(const std::string& collection,
+                                               std::span<const float> vector,
+                                               const SearchOptions& options) {
+  return internal::AsyncCall<v1::SearchRequest, v1::SearchResponse, SearchResults>::Begin(
+      impl_->connection, Kind::kRead, internal::ToProto(collection, vector, options),
+      [](Connection& to, grpc::ClientContext* context, const v1::SearchRequest* sent,
+         v1::SearchResponse* response, std::function<void(grpc::Status)> done) {
+        to.vectron_async().async()->Search(context, sent, response, std::move(done));
+      },
+      [](v1::SearchResponse&& response) { return internal::FromProto(response); });
+}
+void Client::SearchStream(const std::string& collection, std::span<const float> vector,
+                          const SearchOptions& options,
+                          const std::function<bool(const SearchResults&)>& on_answer) {
+  const v1::SearchRequest request = internal::ToProto(collection, vector, options);
+  impl_->connection->Run(Kind::kRead, [&](grpc::ClientContext* context) {
+    const auto stream = impl_->connection->vectron().SearchStream(context, request);
+    v1::SearchResponse response;
+    while (stream->Read(&response)) {
+      if (on_answer(internal::FromProto(response))) continue;
+      context->TryCancel();
+      stream->Finish();  // CANCELLED, by us
+      return grpc::Status();
+    }
+    return stream->Finish();
+  });
+}
+std::string Client::SubmitFeedback(const std::string& collection, const Feedback& feedback) {
+  return impl_
+      ->Call(Kind::kOtherWrite, internal::ToProto(collection, feedback),
+             &v1::VectronService::StubInterface::SubmitFeedback)
+      .feedback_id();
+}
+
+namespace {
+
+User FromProto(const auth::v1::UserProfile& user) {
+  std::string role = user.role() == auth::v1::ROLE_ADMIN ? "admin" : "user";
+  return {user.id(), user.email(), user.created_at(), auth::v1::Plan_Name(user.plan()),
+          std::move(role)};
+}
+ApiKey FromProto(const auth::v1::APIKey& key) {
+  return {key.key_prefix(), key.name(), "", key.created_at(), key.expires_at()};
+}
+
+}  // namespace
+
+User Client::RegisterUser(const std::string& email, const std::string& password,
+                          const std::string& bootstrap_secret) {
+  auth::v1::RegisterUserRequest request;
+  request.set_email(email);
+  request.set_password(password);
+  auth::v1::RegisterUserResponse response;
+  impl_->connection->Run(Kind::kOtherWrite, [&](grpc::ClientContext* context) {
+    if (!bootstrap_secret.empty()) context->AddMetadata("x-vectron-bootstrap", bootstrap_secret);
+    return impl_->connection->auth().RegisterUser(context, request, &response);
+  });
+  return FromProto(response.user());
+}
+User Client::Login(const std::string& email, const std::string& password) {
+  auth::v1::LoginRequest request;
+  request.set_email(email);
+  request.set_password(password);
+  const auto response =
+      impl_->CallAuth(Kind::kOtherWrite, request, &auth::v1::AuthService::StubInterface::Login);
+  impl_->connection->SetLogin(response.jwt_token());
+  return FromProto(response.user());
+}
+void Client::Logout() {
+  impl_->CallAuth(Kind::kOtherWrite, auth::v1::LogoutRequest(),
+                  &auth::v1::AuthService::StubInterface::Logout);
+  impl_->connection->SetLogin("");
+}
+ApiKey Client::CreateApiKey(const std::string& name) {
+  auth::v1::CreateAPIKeyRequest request;
+  request.set_name(name);
+  const auto response = impl_->CallAuth(Kind::kOtherWrite, request,
+                                        &auth::v1::AuthService::StubInterface::CreateAPIKey);
+  ApiKey key = FromProto(response.key_info());
+  key.full_key = response.full_key();
+  return key;
+}
+std::vector<ApiKey> Client::ListApiKeys() {
+  const auto response = impl_->CallAuth(Kind::kRead, auth::v1::ListAPIKeysRequest(),
+                                        &auth::v1::AuthService::StubInterface::ListAPIKeys);
+  std::vector<ApiKey> keys;
+  for (const auto& key : response.keys()) keys.push_back(FromProto(key));
+  return keys;
+}
+void Client::DeleteApiKey(const std::string& key_prefix) {
+  auth::v1::DeleteAPIKeyRequest request;
+  request.set_key_prefix(key_prefix);
+  impl_->CallAuth(Kind::kOtherWrite, request, &auth::v1::AuthService::StubInterface::DeleteAPIKey);
+}
+std::string Client::CreateSdkJwt(const std::string& key_prefix) {
+  auth::v1::CreateSDKJWTRequest request;
+  request.set_api_key_id(key_prefix);
+  return impl_
+      ->CallAuth(Kind::kOtherWrite, request, &auth::v1::AuthService::StubInterface::CreateSDKJWT)
+      .sdk_jwt();
+}
+
+struct ClientPool::Impl {
+  std::vector<std::unique_ptr<Client>> clients;
+  std::atomic<size_t> next = 0;
+};
+
+ClientPool::ClientPool(size_t size, const std::string& host, const ClientOptions& options)
+    : impl_(std::make_unique<Impl>()) {
+  if (size == 0) throw InvalidArgumentError("a pool of 0 clients; it needs at least one");
+  for (size_t i = 0; i < size; ++i) {
+    impl_->clients.push_back(std::make_unique<Client>(host, options));
+  }
+}
+ClientPool::~ClientPool() = default;
+Client& ClientPool::Get() { return *impl_->clients[impl_->next++ % impl_->clients.size()]; }
+
+}  // namespace vectron
