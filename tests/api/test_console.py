@@ -45,6 +45,7 @@ class Console(unittest.TestCase):
         self.assertIn(b"assets/app-0123abcd.js", page.raw)
         self.assertNotIn(b"__CSP_NONCE__", page.raw)
         self.assertEqual(self.get("/").json["name"], "Vectron")
+        self.assertEqual(self.get("/").json["credentials"], "off")
         self.assertEqual(self.get("/collections/docs", BROWSER).status, 200)
         self.assertEqual(self.get("/collections/docs").code, NOT_FOUND)
 

@@ -1,5 +1,6 @@
 #include "apps/vectron/plain_routes.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -100,19 +101,33 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
   return samples;
 }
 
+namespace {
+
+// What GET / tells programs. Where there are users, callers have to show credentials.
+std::string WhatThisIs(const rpc::RpcRegistry& registry) {
+  const bool has_users =
+      std::any_of(registry.methods().begin(), registry.methods().end(), [](const auto& method) {
+        return method->descriptor().service()->full_name() == "vectron.auth.v1.AuthService";
+      });
+  return fmt::format(
+      R"({{"name":"Vectron","version":"{}","credentials":"{}","api":"/openapi.json","health":"/healthz","ready":"/readyz","metrics":"/metrics"}})",
+      Version(), has_users ? "required" : "off");
+}
+
+}  // namespace
+
 absl::Status AddPlainRoutes(std::function<std::vector<std::string>()> problems,
                             const Metrics& metrics, const rpc::RpcRegistry& registry,
                             const gateway::StaticFiles* console, rpc::HttpDispatcher& dispatcher) {
-  RETURN_IF_ERROR(dispatcher.AddPlain(
-      HttpVerb::kGet, "/", options::SCOPE_PUBLIC,
-      [console](const HttpRequest& request, const HttpResponder& responder) {
-        if (console != nullptr && gateway::StaticFiles::WantsPage(request)) {
-          return responder.Send(console->Answer(request));
-        }
-        responder.Send(Json(fmt::format(
-            R"({{"name":"Vectron","version":"{}","api":"/openapi.json","health":"/healthz","ready":"/readyz","metrics":"/metrics"}})",
-            Version())));
-      }));
+  RETURN_IF_ERROR(
+      dispatcher.AddPlain(HttpVerb::kGet, "/", options::SCOPE_PUBLIC,
+                          [console, what = WhatThisIs(registry)](const HttpRequest& request,
+                                                                 const HttpResponder& responder) {
+                            if (console != nullptr && gateway::StaticFiles::WantsPage(request)) {
+                              return responder.Send(console->Answer(request));
+                            }
+                            responder.Send(Json(what));
+                          }));
   RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/healthz", options::SCOPE_PUBLIC,
                                       [](HttpRequest, const HttpResponder& responder) {
                                         responder.Send(Json(R"({"status":"ok"})"));
