@@ -5,7 +5,7 @@ set -euo pipefail
 
 PACKAGES=(
   # tools
-  build-essential ccache cmake curl git mold ninja-build pkg-config python3
+  build-essential ccache cmake curl git mold ninja-build pkg-config python3 python3-yaml
   # protocols
   libboost1.81-dev libcurl4-openssl-dev libgrpc++-dev libprotobuf-dev libsimdjson-dev libssl-dev protobuf-compiler protobuf-compiler-grpc
   # storage and data structures

@@ -169,7 +169,8 @@ void HttpConnection::WaitReadable() {
       break;
     case State::kBody:
     case State::kChunks:
-      deadline_nanos_ = now + options.body_idle_timeout_ms * kNanosPerMs;
+      deadline_nanos_ = std::min(now + options.body_idle_timeout_ms * kNanosPerMs,
+                                 request_.start_nanos + options.body_timeout_ms * kNanosPerMs);
       break;
     default:
       break;  // draining has one deadline for all of it
@@ -468,8 +469,10 @@ void HttpConnection::Tick(int64_t now_nanos) {
   if (head_begun)
     return Refuse({408, DeadlineExceeded("the head of the request did not come in time")});
   if (state_ == State::kBody || state_ == State::kChunks) {
-    return Refuse({408, DeadlineExceeded("no byte of the body came for {} ms",
-                                         loop_.shared().options.body_idle_timeout_ms)});
+    const HttpServerOptions& options = loop_.shared().options;
+    return Refuse({408, DeadlineExceeded("the body did not come in time: at most {} ms between two "
+                                         "bytes and {} ms for all of it",
+                                         options.body_idle_timeout_ms, options.body_timeout_ms)});
   }
   Close();
 }

@@ -123,8 +123,9 @@ void HttpLoop::ArmTick() {
   if (tick_armed_) return;
   tick_armed_ = true;
   const HttpServerOptions& options = shared_->options;
-  const int64_t shortest = std::min({options.head_timeout_ms, options.body_idle_timeout_ms,
-                                     options.keep_alive_timeout_ms, options.write_idle_timeout_ms});
+  const int64_t shortest =
+      std::min({options.head_timeout_ms, options.body_idle_timeout_ms, options.body_timeout_ms,
+                options.keep_alive_timeout_ms, options.write_idle_timeout_ms});
   tick_.expires_after(std::chrono::milliseconds(std::clamp<int64_t>(shortest / 4, 5, 1'000)));
   tick_.async_wait([this](const error_code& error) {
     tick_armed_ = false;

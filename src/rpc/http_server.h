@@ -55,6 +55,7 @@ struct HttpServerOptions {
   size_t max_connections = kMaxHttpConnections;
   int64_t head_timeout_ms = kHttpHeadTimeoutMs;             // first byte of a head to its last
   int64_t body_idle_timeout_ms = kHttpBodyIdleTimeoutMs;    // between two bytes of a body
+  int64_t body_timeout_ms = 20 * kHttpBodyIdleTimeoutMs;    // end of a head to its body's last byte
   int64_t keep_alive_timeout_ms = kHttpKeepAliveTimeoutMs;  // between two requests
   int64_t write_idle_timeout_ms = kHttpBodyIdleTimeoutMs;  // a client that does not read its answer
   // Largest body of a request whose head has come; asked before a byte of the body is read.

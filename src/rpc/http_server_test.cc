@@ -327,6 +327,21 @@ TEST_F(HttpServerTest, EndsAHeadThatTricklesPastItsTime) {
   EXPECT_EQ(calls_, 0);
 }
 
+TEST_F(HttpServerTest, EndsABodyThatTricklesPastItsTime) {
+  HttpServerOptions options;
+  options.body_timeout_ms = 60;
+  Serve(options);
+  RawClient client(port());
+  client.Send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000000\r\n\r\n");
+  std::thread trickle([&client] {
+    while (client.Send("x")) std::this_thread::yield();
+  });
+  EXPECT_EQ(client.Receive().status, 408);
+  client.ShutdownSend();
+  trickle.join();
+  EXPECT_EQ(calls_, 0);
+}
+
 TEST_F(HttpServerTest, AsksForTheBodyWhenTheClientWaits) {
   Serve();
   RawClient client(port());

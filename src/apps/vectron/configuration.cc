@@ -29,6 +29,9 @@ std::vector<const CLI::Option*> OptionsOf(const CLI::App& role) {
 
 std::string NameOf(const CLI::Option& option) { return option.get_lnames().front(); }
 
+// May be given several times.
+bool IsList(const CLI::Option& option) { return option.get_expected_max() > 1; }
+
 std::string EnvironmentName(const std::string& option) {
   std::string name = "VECTRON_";
   for (const char c : option) {
@@ -92,18 +95,25 @@ absl::StatusOr<std::vector<std::string>> FromFile(const CLI::App& role, const st
                              path, line, name);
     }
     const auto options = OptionsOf(role);
-    const bool known = std::any_of(options.begin(), options.end(), [&](const CLI::Option* option) {
+    const auto known = std::find_if(options.begin(), options.end(), [&](const CLI::Option* option) {
       return NameOf(*option) == name;
     });
-    if (!known) {
+    if (known == options.end()) {
       return InvalidArgument("{}:{}: unknown option \"{}\"; {}", path, line, name,
                              Guess(role, name));
     }
-    const std::optional<std::string> text = TextOf(value);
-    if (!text.has_value()) {
-      return InvalidArgument("{}:{}: {}: wanted text, a number, true or false", path, line, name);
+    if (value.is_array() && !IsList(**known)) {
+      return InvalidArgument("{}:{}: {}: wanted one value, not a list", path, line, name);
     }
-    if (!text->empty()) out.push_back(fmt::format("--{}={}", name, *text));
+    toml::array one;
+    if (!value.is_array()) one.push_back(value);
+    for (const toml::node& item : value.is_array() ? *value.as_array() : one) {
+      const std::optional<std::string> text = TextOf(item);
+      if (!text.has_value()) {
+        return InvalidArgument("{}:{}: {}: wanted text, a number, true or false", path, line, name);
+      }
+      if (!text->empty()) out.push_back(fmt::format("--{}={}", name, *text));
+    }
   }
   return out;
 }
@@ -168,6 +178,7 @@ void AddConfiguration(CLI::App& app) {
   for (CLI::App* role : app.get_subcommands({})) {
     for (CLI::Option* option : role->get_options()) {
       if (option->get_lnames().empty() || option->get_lnames().front() == "help") continue;
+      if (IsList(*option)) continue;  // takes all that is given
       option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
     role->add_option(fmt::format("--{}", kConfigOption),

@@ -22,6 +22,7 @@ class ConfigurationTest : public ::testing::Test {
     role_.add_option("--http", http_, "Where")->capture_default_str();
     role_.add_option("--beat-ms", beat_ms_, "How often")->capture_default_str();
     role_.add_option("--api-key", key_, "Who");
+    role_.add_option("--proxy", proxies_, "Through whom");
     role_.add_flag("--search-only", search_only_, "Never votes");
     AddConfiguration(app_);
   }
@@ -47,6 +48,7 @@ class ConfigurationTest : public ::testing::Test {
   std::string http_ = "here:1";
   int beat_ms_ = 5;
   std::string key_;
+  std::vector<std::string> proxies_;
   bool search_only_ = false;
 };
 
@@ -64,6 +66,11 @@ TEST_F(ConfigurationTest, FlagsWinOverTheEnvironmentAndThatOverTheFile) {
   EXPECT_EQ(http_, "file:1");
 }
 
+TEST_F(ConfigurationTest, ListsAreTakenWhole) {
+  EXPECT_EQ(Parse({"worker", "--config", File("proxy = [\"a\", \"b\"]\n"), "--proxy", "c"}), "");
+  EXPECT_THAT(proxies_, ::testing::ElementsAre("a", "b", "c"));
+}
+
 TEST_F(ConfigurationTest, AnUnknownKeyIsAnErrorThatNamesTheNearest) {
   EXPECT_EQ(
       Parse({"worker", "--config", File("# a comment\nhttps = \"x\"\n")}),
@@ -78,7 +85,7 @@ TEST_F(ConfigurationTest, BadFilesAreRefusedWithTheirLine) {
   EXPECT_THAT(Parse({"worker", "--config", File("[worker]\nhttp = \"a\"\n")}),
               HasSubstr("role.toml:1: table [worker]"));
   EXPECT_THAT(Parse({"worker", "--config", File("http = [1]\n")}),
-              HasSubstr("role.toml:1: http: wanted"));
+              HasSubstr("role.toml:1: http: wanted one value"));
   EXPECT_THAT(Parse({"worker", "--config", dir_ / "none.toml"}),
               HasSubstr("none.toml: cannot be read"));
 }
@@ -87,7 +94,7 @@ TEST_F(ConfigurationTest, PrintsWhatHoldsAndMasksSecrets) {
   EXPECT_EQ(Parse({"worker", "--api-key", "abc", "--config", File("beat-ms = 7\n")}), "");
   EXPECT_EQ(PrintConfiguration(role_),
             "# vectron worker\nhttp = \"here:1\"\nbeat-ms = 7\napi-key = \"********\"\n# "
-            "search-only is unset\n");
+            "proxy is unset\n# search-only is unset\n");
 }
 
 TEST_F(ConfigurationTest, TheReferenceNamesEveryOption) {

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""What deploy/ says about the server is true: metric names exist, flags exist, files are well-formed."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+import urllib.request
+
+try:
+    import yaml
+except ImportError:  # Debian's package is for Debian's Python
+    if sys.executable == "/usr/bin/python3":
+        raise
+    os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+DEPLOY = os.path.join(ROOT, "deploy")
+BIN = os.environ.get("VECTRON_BIN_DIR", "")
+VECTRON = os.path.join(BIN, "vectron")
+METRIC = re.compile(r"\b((?:vectron|process)_[a-z_]+)\b")
+
+
+def read(*path):
+    with open(os.path.join(DEPLOY, *path), encoding="utf-8") as file:
+        return file.read()
+
+
+def flags_of(role):
+    run = subprocess.run([VECTRON, role, "--help"], capture_output=True, text=True, check=True)
+    return set(re.findall(r"--[a-z][a-z-]+", run.stdout))
+
+
+class Monitoring(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        """Names that a server gives out once it has taken a few calls."""
+        folder = tempfile.mkdtemp(prefix="vectron-deploy-")
+        cls.addClassCleanup(shutil.rmtree, folder, ignore_errors=True)
+        server = subprocess.Popen([VECTRON, "dev", "--data", os.path.join(folder, "data"), "--auth", "off", "--http", "127.0.0.1:0",
+                                   "--grpc", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            http = "http://" + json.loads(server.stdout.readline())["http"]
+            body = json.dumps({"name": "a", "dimension": 2}).encode()
+            urllib.request.urlopen(urllib.request.Request(http + "/v1/collections", data=body), timeout=30).read()
+            text = urllib.request.urlopen(http + "/metrics", timeout=30).read().decode()
+        finally:
+            server.terminate()
+            server.wait(60)
+            server.stdout.close()
+        cls.names = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if line and not line.startswith("#")}
+
+    def check(self, expressions):
+        self.assertTrue(expressions)
+        for expression in expressions:
+            for name in METRIC.findall(expression):
+                self.assertIn(name, self.names, expression)
+
+    def test_alert_rules(self):
+        rules = [rule for group in yaml.safe_load(read("monitoring", "alerts.yaml"))["groups"] for rule in group["rules"]]
+        self.check([rule["expr"] for rule in rules])
+        for rule in rules:
+            self.assertIn("what_to_do", rule["annotations"], rule["alert"])
+
+    def test_dashboard(self):
+        panels = json.loads(read("monitoring", "grafana-dashboard.json"))["panels"]
+        self.check([target["expr"] for panel in panels for target in panel["targets"]])
+        self.assertEqual(len({panel["id"] for panel in panels}), len(panels))
+
+
+class Containers(unittest.TestCase):
+    def test_compose_names_flags_that_exist(self):
+        services = yaml.safe_load(read("container", "compose.yaml"))["services"]
+        for name, service in services.items():
+            role, *flags = service["command"]
+            known = flags_of(role)
+            for flag in flags:
+                self.assertIn(flag.split("=")[0], known, name)
+            volumes = {volume.split(":")[0] for volume in service["volumes"]}
+            self.assertEqual(volumes, {name})
+
+    def test_containerfile(self):
+        text = read("container", "Containerfile")
+        self.assertRegex(text, r"(?m)^USER 10001$")
+        self.assertRegex(text, r"(?m)^HEALTHCHECK ")
+        self.assertIn("AS build", text)
+        for name in re.findall(r"VECTRON_([A-Z]+)=", text):
+            self.assertIn("--" + name.lower(), flags_of("dev"))
+
+    def test_runtime_packages_are_those_the_program_needs(self):
+        """Every shared library of the program comes from a package that the image installs, or from one they pull in."""
+        wanted = set(re.findall(r"\blib[a-z0-9+.-]+\b", read("container", "Containerfile").split("install")[-1].split("&& rm")[0]))
+        needed = subprocess.run(["objdump", "-p", VECTRON], capture_output=True, text=True, check=True).stdout
+        libraries = re.findall(r"NEEDED +(\S+)", needed)
+        base = re.compile(r"lib(c|m|gcc_s|stdc\+\+|absl_.*|z|pthread|dl|gpr|grpc|grpc\+\+_reflection|crypto|address_sorting|upb|cares|re2|[a-z]*san)\.so")
+        stems = {re.sub(r"[^a-z]", "", package.split(".")[0].rstrip("0123456789-")) for package in wanted}
+        for library in libraries:
+            if base.match(library) or library.startswith("ld-linux"):
+                continue
+            stem = re.sub(r"[^a-z]", "", library.split(".so")[0].rstrip("0123456789-."))
+            self.assertTrue(any(stem.startswith(known) or known.startswith(stem) for known in stems), library)
+
+
+class Configuration(unittest.TestCase):
+    def test_the_reference_is_what_the_program_says(self):
+        said = subprocess.run([VECTRON, "config", "reference"], capture_output=True, text=True, check=True).stdout
+        with open(os.path.join(ROOT, "docs", "configuration.md"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), said, "run `vectron config reference > docs/configuration.md`")
+
+
+class Chart(unittest.TestCase):
+    CHART = os.path.join(DEPLOY, "helm", "vectron")
+
+    def helm(self, *arguments):
+        helm = shutil.which("helm")
+        if helm is None:
+            self.skipTest("helm is not installed: the chart's templates are not rendered")
+        return subprocess.run([helm, *arguments], capture_output=True, text=True, check=False)
+
+    def test_flags_exist(self):
+        for role in ("placement", "worker", "gateway", "auth"):
+            text = read("helm", "vectron", "templates", role + ".yaml")
+            flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+            self.assertTrue(flags)
+            self.assertLessEqual(flags, flags_of(role))
+
+    def test_lint(self):
+        run = self.helm("lint", "--strict", self.CHART)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+
+    def test_template(self):
+        run = self.helm("template", "v", self.CHART, "--set", "worker.replicas=5,antiAffinity=hard")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        made = [part for part in yaml.safe_load_all(run.stdout) if part]
+        sets = {part["metadata"]["name"]: part["spec"] for part in made if part["kind"] == "StatefulSet"}
+        self.assertEqual(set(sets), {"v-placement", "v-worker", "v-gateway", "v-auth"})
+        self.assertEqual(sets["v-worker"]["replicas"], 5)
+        command = sets["v-placement"]["template"]["spec"]["containers"][0]["args"][0]
+        self.assertIn("3=v-placement-2.v-placement.default.svc:6001/v-placement-2.v-placement.default.svc:7001", command)
+        wrong = self.helm("template", "v", self.CHART, "--set", "placement.replicas=2")
+        self.assertNotEqual(wrong.returncode, 0)
+        self.assertIn("1, 3 or 5", wrong.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
