@@ -119,15 +119,14 @@ class PlacementRole : public Role {
     options.placement.heartbeat_interval_ms = options_.heartbeat_ms;
     options.placement.dead_after_ms = options_.dead_after_ms;
     options.seed = SeedFromSystem();
-    ASSIGN_OR_RETURN(node_, placement::PlacementNode::Open(options, {.files = files_.get(),
-                                                                     .clock = &clock_,
-                                                                     .timer = &timer_,
-                                                                     .host = &consensus_->host(),
-                                                                     .executor = &control_,
-                                                                     .snapshot_transport =
-                                                                         &consensus_->snapshots(),
-                                                                     .snapshot_registry =
-                                                                         &consensus_->registry()}));
+    ASSIGN_OR_RETURN(node_, placement::PlacementNode::Open(
+                                options, {.files = files_.get(),
+                                          .clock = &clock_,
+                                          .timer = &timer_,
+                                          .host = &consensus_->host(),
+                                          .executor = &control_,
+                                          .snapshot_transport = &consensus_->snapshots(),
+                                          .snapshot_registry = &consensus_->registry()}));
     return absl::OkStatus();
   }
 
