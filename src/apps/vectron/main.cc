@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
-#include <functional>
 #include <string>
 #include <thread>
 
@@ -17,6 +17,7 @@
 #include "apps/vectron/access_flags.h"
 #include "apps/vectron/auth_role.h"
 #include "apps/vectron/cluster_commands.h"
+#include "apps/vectron/configuration.h"
 #include "apps/vectron/dev.h"
 #include "apps/vectron/operator_flags.h"
 #include "apps/vectron/plain_routes.h"
@@ -144,9 +145,40 @@ int RunRole(const absl::StatusOr<RoleStarter>& starter) {
   return 0;
 }
 
+// `vectron config check|print ROLE [options]` and `vectron config reference`.
+constexpr char kConfigUsage[] =
+    "say `config check ROLE --config FILE`, `config print ROLE [options]` or `config reference`";
+
+void Parse(CLI::App& app, std::vector<std::string> args) {
+  std::reverse(args.begin(), args.end());  // as CLI11 takes them
+  app.parse(std::move(args));
+}
+
+int RunConfig(CLI::App& app, const std::vector<std::string>& args) {
+  if (args.size() == 2 && args[1] == "reference") {
+    std::fputs(ConfigurationReference(app).c_str(), stdout);
+    return 0;
+  }
+  if (args.size() < 3 || (args[1] != "check" && args[1] != "print")) {
+    return Fail(kExitUsage, kConfigUsage);
+  }
+  const auto all = WithConfiguration(app, {args.begin() + 2, args.end()});
+  if (!all.ok()) return Fail(kExitUsage, MessageOf(all.status()));
+  try {
+    Parse(app, *all);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  const CLI::App& role = *app.get_subcommands().front();
+  std::fputs(args[1] == "print" ? PrintConfiguration(role).c_str() : "the configuration is right\n",
+             stdout);
+  return 0;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app{"Vectron, a vector database"};
   app.name("vectron");
+  app.footer("Options also come from a TOML file and the environment: `vectron config reference`.");
   app.set_version_flag("--version", fmt::format("vectron {}", Version()));
   app.require_subcommand(0, 1);
   DevFlags flags;
@@ -178,8 +210,13 @@ int Main(int argc, char** argv) {
   const ClusterCommands cluster(app);
   const AuthCommand auth(app);
   const RerankerCommand reranker(app);
+  AddConfiguration(app);
+  const std::vector<std::string> args(argv + 1, argv + argc);
+  if (!args.empty() && args.front() == "config") return RunConfig(app, args);
+  const auto all = WithConfiguration(app, args);
+  if (!all.ok()) return Fail(kExitUsage, MessageOf(all.status()));
   try {
-    app.parse(argc, argv);
+    Parse(app, *all);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
