@@ -23,11 +23,11 @@ after(async () => {
   await server?.stop();
 });
 
-async function signIn(page, { email, password }) {
+async function signIn(page, { email, password }, place = 'Overview') {
   await page.getByLabel('E-mail').fill(email);
   await page.getByLabel('Password', { exact: true }).fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+  await page.getByRole('heading', { level: 1, name: place }).waitFor();
 }
 
 async function signUp(page, { email, password }, secret) {
@@ -123,7 +123,7 @@ test('another user sees what is theirs, and not the cluster', async () => {
   await page.getByRole('button', { name: 'Change password' }).click();
   await page.getByText('Your password is changed').waitFor();
   await page.getByRole('button', { name: 'Sign out' }).first().click();
-  await signIn(page, { ...user, password: 'Changed-Staple-3' });
+  await signIn(page, { ...user, password: 'Changed-Staple-3' }, 'Profile'); // back to where one was
   await close();
 });
 

@@ -36,9 +36,9 @@ test('the overview shows the true figures, in light and dark, and is light on it
     await page.getByText('300', { exact: true }).first().waitFor();
     await page.getByRole('link', { name: 'docs' }).waitFor();
     await page.getByText('Over time').or(page.getByRole('heading', { name: 'Requests' })).first().waitFor();
+    const { shifts, longest } = await page.evaluate(() => ({ shifts: window.shifts, longest: window.longest }));
     await assertAccessible(page, `the overview in ${scheme}`);
     await shoot(page, `overview-${scheme}`);
-    const { shifts, longest } = await page.evaluate(() => ({ shifts: window.shifts, longest: window.longest }));
     console.log(`overview in ${scheme}: layout shift ${shifts.toFixed(3)}, longest task ${Math.round(longest)} ms`);
     assert.ok(shifts < 0.1, `layout shift ${shifts}`);
     // A busy machine stretches tasks: asserted only where it is quiet.
@@ -75,7 +75,7 @@ test('the worker shows its shards, and says why it cannot be drained alone', asy
 
 test('placement shows the shards and plans before it moves', async () => {
   const { page, close } = await openPage(`${front.url}#/placement`, { allow: /status of (4|5)/ });
-  await page.getByRole('button', { name: 'Shards of docs' }).click();
+  await page.getByRole('button', { name: '1 shards of docs' }).click();
   await page.getByText('worker-1').first().waitFor();
   await page.getByRole('button', { name: /^Plan/ }).click();
   await page.getByText('there is nothing to move').waitFor();

@@ -2,7 +2,7 @@
 // of the routes. Part of every build, so that the types are never behind the protos.
 //
 // The JSON mapping: lowerCamelCase keys, 64-bit integers as strings, enums as names, bytes as base64 text. An answer has
-// all its fields (a message that is not set is null); of a request every field may be left out.
+// all its fields (a message that is not set is null) but the optional ones; of a request every field may be left out.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -106,7 +106,8 @@ function messageText(type, isInput) {
     else if (field.repeated) text = `${text}[]`;
     else if (!isInput && (found.type instanceof protobuf.Type || field.options?.proto3_optional)) text += ' | null';
     out += comment(field.comment, '  ');
-    out += `  ${keyOf(field)}${isInput ? '?' : ''}: ${text};\n`;
+    const mayLack = isInput || (field.options?.proto3_optional && !field.repeated);
+    out += `  ${keyOf(field)}${mayLack ? '?' : ''}: ${text};\n`;
   }
   return `${out}}\n`;
 }

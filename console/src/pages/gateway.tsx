@@ -35,7 +35,7 @@ function Figures({ stats }: { stats: GatewayStats }) {
     { label: 'Requests', value: format.shortCount(stats.totalRequests), note: `${format.significant(stats.requestsPerSecond)} /s in the last minute` },
     { label: 'Average response', value: format.millis(stats.averageResponseTime), note: 'since the start' },
   ];
-  if (stats.p50Ms !== null && stats.p99Ms !== null) {
+  if (typeof stats.p50Ms === 'number' && typeof stats.p99Ms === 'number') {
     facts.push({ label: 'p50', value: format.millis(stats.p50Ms), note: 'last minute' });
     facts.push({ label: 'p99', value: format.millis(stats.p99Ms), note: 'last minute' });
   }
@@ -68,6 +68,9 @@ function Figures({ stats }: { stats: GatewayStats }) {
     </>
   );
 }
+
+// Of an endpoint that nobody asked no time was measured.
+const timeOf = (row: EndpointStats, ms: number) => (row.count === 0 ? '–' : format.millis(ms));
 
 type Order = 'count' | 'avg_latency_ms' | 'p99_ms' | 'error_count';
 
@@ -124,9 +127,9 @@ function Endpoints({ endpoints }: { endpoints: EndpointStats[] }) {
               <td>{row.method}</td>
               <td className="mono wrap-anywhere">{row.path}</td>
               <td className={css.right}>{format.count(row.count)}</td>
-              <td className={css.right}>{format.millis(row.avg_latency_ms)}</td>
-              <td className={css.right}>{format.millis(row.p50_ms)}</td>
-              <td className={css.right}>{format.millis(row.p99_ms)}</td>
+              <td className={css.right}>{timeOf(row, row.avg_latency_ms)}</td>
+              <td className={css.right}>{timeOf(row, row.p50_ms)}</td>
+              <td className={css.right}>{timeOf(row, row.p99_ms)}</td>
               <td className={css.right}>{format.count(row.error_count)}</td>
             </tr>
           ))}

@@ -62,7 +62,7 @@ function Figures({ isAdmin }: { isAdmin: boolean }) {
   const figures = stats.data?.stats;
   if (figures) {
     facts.push({ label: 'Requests', value: `${format.significant(figures.requestsPerSecond)} /s`, note: 'last minute' });
-    if (figures.p99Ms !== null) facts.push({ label: 'Latency p99', value: format.millis(figures.p99Ms), note: 'last minute' });
+    if (typeof figures.p99Ms === 'number') facts.push({ label: 'Latency p99', value: format.millis(figures.p99Ms), note: 'last minute' });
     facts.push({ label: 'Server errors', value: `${format.significant(figures.serverErrorRate)} %`, note: 'last minute' });
   }
   if (metrics) facts.push({ label: 'Storage', value: format.bytes(metrics.storage_used), note: 'all replicas' });
@@ -73,7 +73,7 @@ function Figures({ isAdmin }: { isAdmin: boolean }) {
   return <Panel flush><Loading rows={2} height={24} /></Panel>;
 }
 
-const pick = (points: SeriesPoint[], key: Exclude<keyof SeriesPoint, 'timestamp'>) => points.map((point) => point[key]);
+const pick = (points: SeriesPoint[], key: Exclude<keyof SeriesPoint, 'timestamp'>) => points.map((point) => point[key] ?? null);
 const perSecond = (value: number) => `${format.significant(value)} /s`;
 const percents = (value: number) => `${format.significant(value)} %`;
 

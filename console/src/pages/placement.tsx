@@ -184,7 +184,7 @@ function Rows(props: { collection: Collection; owned: boolean; open: boolean; on
         <td className={css.right}>{collection.replication_factor}</td>
         <td className="num">{collection.created_at > 0 ? format.dateTime(collection.created_at) : '–'}</td>
         <td>
-          <Button size="compact-xs" variant="default" aria-expanded={open} onClick={props.onToggle} aria-label={`Shards of ${collection.name}`}>
+          <Button size="compact-xs" variant="default" aria-expanded={open} onClick={props.onToggle} aria-label={`${collection.shard_count} shards of ${collection.name}`}>
             {collection.shard_count} {open ? '▴' : '▾'}
           </Button>
         </td>

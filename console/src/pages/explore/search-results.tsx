@@ -22,8 +22,12 @@ interface Props {
   onSimilar: (id: string) => void;
 }
 
+// A search may bring 16,384 results: they are drawn part by part.
+const drawnAtOnce = 100;
+
 export function SearchResults(props: Props) {
   const { response, tookMs, distance } = props;
+  const [drawn, setDrawn] = useState(drawnAtOnce);
   const results = response.results;
   const scoreWords = response.reranked ? 'score, higher is better' : `${distance} distance, lower is closer`;
   return (
@@ -49,10 +53,17 @@ export function SearchResults(props: Props) {
           <Empty title="Nothing was found">No point passes the filter, or all are farther than the farthest score.</Empty>
         ) : (
           <ol className={css.results}>
-            {results.map((result, at) => (
+            {results.slice(0, drawn).map((result, at) => (
               <Result key={result.id} {...props} result={result} at={at} />
             ))}
           </ol>
+        )}
+        {results.length > drawn && (
+          <div className={ui.panelBody}>
+            <Button size="xs" variant="default" onClick={() => setDrawn(drawn + drawnAtOnce)}>
+              Show more
+            </Button>
+          </div>
         )}
       </Panel>
       {response.explain && <Explain shards={response.explain.shards} />}

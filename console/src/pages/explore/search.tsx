@@ -122,7 +122,7 @@ export function Search(props: Props) {
           </Panel>
         )}
         {search.data && !search.error && (
-          <SearchResults {...search.data} collection={collection} distance={props.distance} onOpen={props.onOpen} onSimilar={props.onSimilar} />
+          <SearchResults key={search.data.response.queryId} {...search.data} collection={collection} distance={props.distance} onOpen={props.onOpen} onSimilar={props.onSimilar} />
         )}
         {!search.data && !search.error && (
           <Panel flush>
