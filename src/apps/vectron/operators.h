@@ -56,7 +56,7 @@ class Operators {
   // Null when there is no console.
   const gateway::StaticFiles* console() const { return console_.get(); }
 
-  // Adds ManagementService; as the last service of the registry, whose calls are counted from now on.
+  // Adds ManagementService, and counts the calls of all services of the registry.
   absl::Status Register(rpc::RpcRegistry& registry);
   // Lets the console answer what no route knows.
   void AddConsole(rpc::HttpDispatcher& dispatcher) const;

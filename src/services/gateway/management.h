@@ -91,7 +91,7 @@ class Management {
 
   // Adds ManagementService and its handlers.
   absl::Status Register(rpc::RpcRegistry& registry);
-  // Once, when every service has been registered and before the servers start: counts calls from now on.
+  // Once, before the servers start: counts the calls of all services of the registry.
   void Watch(rpc::RpcRegistry& registry);
   // Takes a sample at every interval from now on. `endpoint` is the gateway's address, for people.
   void Start(std::string endpoint);

@@ -83,21 +83,30 @@ std::optional<double> CallTotals::QuantileMs(double q) const {
 }
 
 void CallStatistics::Watch(rpc::RpcRegistry& registry) {
-  CHECK(counters_.empty());
-  for (const auto& method : registry.methods()) {
-    auto counters = std::make_unique<Counters>();
-    counters->method = method.get();
-    counters->kind = KindOf(*method);
-    by_method_.emplace(method.get(), counters.get());
-    counters_.push_back(std::move(counters));
-  }
+  CHECK(registry_ == nullptr);
+  registry_ = &registry;
   registry.AddObserver(
       [this](rpc::CallContext& context, absl::StatusCode code) { Count(context, code); });
 }
 
+const CallStatistics::Table& CallStatistics::table() const {
+  CHECK(registry_ != nullptr);
+  absl::call_once(once_, [this] {
+    for (const auto& method : registry_->methods()) {
+      auto counters = std::make_unique<Counters>();
+      counters->method = method.get();
+      counters->kind = KindOf(*method);
+      table_.by_method.emplace(method.get(), counters.get());
+      table_.counters.push_back(std::move(counters));
+    }
+  });
+  return table_;
+}
+
 void CallStatistics::Count(const rpc::CallContext& context, absl::StatusCode code) {
-  const auto found = by_method_.find(context.method);  // of a plain route null, and so not found
-  if (found == by_method_.end()) return;
+  const auto& by_method = table().by_method;
+  const auto found = by_method.find(context.method);  // of a plain route null, and so not found
+  if (found == by_method.end()) return;
   Counters& counters = *found->second;
   const int64_t nanos = std::max<int64_t>(clock_.MonotonicNanos() - context.start_nanos, 0);
   counters.nanos.fetch_add(static_cast<uint64_t>(nanos), std::memory_order_relaxed);
@@ -121,7 +130,7 @@ CallTotals CallStatistics::Read(const Counters& counters) {
 
 std::vector<CallStatistics::Endpoint> CallStatistics::Endpoints() const {
   std::vector<Endpoint> endpoints;
-  for (const auto& counters : counters_) {
+  for (const auto& counters : table().counters) {
     endpoints.push_back({.method = counters->method, .totals = Read(*counters)});
   }
   return endpoints;
@@ -129,7 +138,7 @@ std::vector<CallStatistics::Endpoint> CallStatistics::Endpoints() const {
 
 CallStatistics::Kinds CallStatistics::Totals() const {
   Kinds kinds;
-  for (const auto& counters : counters_) {
+  for (const auto& counters : table().counters) {
     kinds.by_kind[static_cast<size_t>(counters->kind)].Add(Read(*counters));
   }
   return kinds;

@@ -12,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/base/call_once.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "base/clock.h"
@@ -58,8 +59,8 @@ class CallStatistics {
   CallStatistics(const CallStatistics&) = delete;
   CallStatistics& operator=(const CallStatistics&) = delete;
 
-  // Counts the calls of all RPCs that the registry has by now; once, before its servers start.
-  // It outlives the servers.
+  // Counts the calls of all RPCs that the registry has when the first one ends; once, before its
+  // servers start. It outlives the servers.
   void Watch(rpc::RpcRegistry& registry);
 
   struct Endpoint {
@@ -85,12 +86,19 @@ class CallStatistics {
     std::atomic<uint64_t> nanos{0};
     std::array<std::atomic<uint64_t>, kLatencyBuckets> buckets{};
   };
+  struct Table {
+    std::vector<std::unique_ptr<Counters>> counters;  // in the registry's order
+    absl::flat_hash_map<const rpc::RpcMethod*, Counters*> by_method;
+  };
   static CallTotals Read(const Counters& counters);
   void Count(const rpc::CallContext& context, absl::StatusCode code);
+  // Made at the first use, when the registry is complete.
+  const Table& table() const;
 
   const Clock& clock_;
-  std::vector<std::unique_ptr<Counters>> counters_;  // fixed by Watch, as is the next
-  absl::flat_hash_map<const rpc::RpcMethod*, Counters*> by_method_;
+  const rpc::RpcRegistry* registry_ = nullptr;  // set by Watch
+  mutable absl::once_flag once_;
+  mutable Table table_;  // fixed by table()
 };
 
 // The calls of the last minute, from samples taken now and then. Thread-compatible.

@@ -47,8 +47,8 @@ class CallStatisticsTest : public testing::Test {
  protected:
   CallStatisticsTest() : registry_(metrics_, clock_, {}), statistics_(clock_) {
     EXPECT_TRUE(registry_.AddService("vectron.v1.VectronService").ok());
-    EXPECT_TRUE(registry_.AddService("vectron.management.v1.ManagementService").ok());
     statistics_.Watch(registry_);
+    EXPECT_TRUE(registry_.AddService("vectron.management.v1.ManagementService").ok());
   }
   void Call(const std::string& name, int64_t millis, absl::StatusCode code) {
     rpc::CallContext context;
