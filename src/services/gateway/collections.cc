@@ -47,9 +47,12 @@ v1::GetCollectionStatusResponse DescribeCollection(const rpc::CollectionRecord& 
 
 void Gateway::CreateCollection(const rpc::CallContext& context,
                                const v1::CreateCollectionRequest& request, rpc::RpcDone done) {
-  absl::StatusOr<CollectionSchema> schema =
-      SchemaFromProto(request, deps_.default_shard_count, deps_.default_replication_factor);
+  absl::StatusOr<CollectionSchema> schema = SchemaFromProto(request, 1, 1);
   if (!schema.ok()) return done(schema.status());
+  if (request.shard_count() == 0) schema->shard_count = deps_.default_shard_count;
+  if (request.replication_factor() == 0) {
+    schema->replication_factor = deps_.default_replication_factor;
+  }
   deps_.placement->CreateCollection(*std::move(schema), context.tenant, std::move(done));
 }
 
