@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t kNanosPerMilli = 1'000'000;
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
-constexpr int kMaxHintsInARow = 3;  // replicas that name each other in turn know nothing
+constexpr int kMaxHintsFollowed = 3;  // replicas that name each other in turn know nothing
 
 // Another replica, or the same one later, may answer better. A replica whose data is lost speaks
 // only for itself.
@@ -81,12 +81,11 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
     }
     const auto hint = rpc::LeaderHint(status);
     if (hint.has_value() && part_.to == RouteTo::kLeader && *hint != tried &&
-        hints_in_a_row_ < kMaxHintsInARow && router_.retries_.Take()) {
-      ++hints_in_a_row_;
+        hints_followed_ < kMaxHintsFollowed && router_.retries_.Take()) {
+      ++hints_followed_;
       router_.Learn(shard().group, *hint);
       return Start();
     }
-    hints_in_a_row_ = 0;
     if (tried == router_.LeaderOf(shard())) router_.Learn(shard().group, WorkerId{});
     TryNext(tried, status);
   }
@@ -161,6 +160,7 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
         static_cast<int64_t>(router_.Draw() % static_cast<uint64_t>(pause_nanos / 2));
     if (at >= limit_nanos_) return Finish(status);
     pause_ms_ = std::min(2 * pause_ms_, kRouteMaxPauseMs);
+    hints_followed_ = 0;
     router_.deps_.timer->At(at, [self = shared_from_this(), then] { then(*self); });
   }
 
@@ -172,7 +172,7 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
   int64_t limit_nanos_ = 0;  // set by the first pause
   int64_t pause_ms_ = kRouteFirstPauseMs;
   size_t tried_in_round_ = 0;  // of shard().replicas
-  int hints_in_a_row_ = 0;
+  int hints_followed_ = 0;     // since the last pause
   int refreshes_ = 0;
 };
 
