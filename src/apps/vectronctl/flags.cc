@@ -9,6 +9,7 @@
 #include "apps/vectronctl/client.h"
 #include "apps/vectronctl/collections.h"
 #include "apps/vectronctl/import.h"
+#include "apps/vectronctl/mcp.h"
 #include "apps/vectronctl/points.h"
 #include "apps/vectronctl/terminal.h"
 #include "base/status.h"
@@ -31,6 +32,7 @@ struct Flags {
   PointsOptions points;
   ExportOptions export_to;
   BenchOptions bench;
+  McpOptions mcp;
   std::function<int()> run;  // of the command that was given
   std::unique_ptr<Client> client;
 
@@ -246,6 +248,14 @@ void AddBenchCommand(CLI::App& app, Flags& flags) {
   });
 }
 
+void AddMcpCommand(CLI::App& app, Flags& flags) {
+  CLI::App* mcp = app.add_subcommand("mcp",
+                                     "Let an assistant use the server: Model Context Protocol on "
+                                     "standard input and output");
+  mcp->add_flag("--read-only", flags.mcp.read_only, "Without the tools that write");
+  mcp->callback([&flags] { flags.run = [&flags] { return RunMcp(flags.Connect(), flags.mcp); }; });
+}
+
 }  // namespace
 
 int RunCommandLine(int argc, char** argv) {
@@ -267,6 +277,7 @@ int RunCommandLine(int argc, char** argv) {
   AddSearchCommand(app, flags);
   AddPointCommands(app, flags);
   AddBenchCommand(app, flags);
+  AddMcpCommand(app, flags);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
