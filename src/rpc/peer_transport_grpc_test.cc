@@ -261,7 +261,7 @@ TEST_F(PeerTransportTest, RefusesCallsWithoutTheSecret) {
 TEST_F(PeerTransportTest, BoundsWhatWaitsForANodeThatNeverAnswers) {
   PeerTransportOptions options = Options(1);
   options.max_queue_bytes = 10'000;
-  options.stuck_write_ms = 600'000;
+  options.stuck_write_ms = 100;
   Node& one = Start(1, options);
   {
     const absl::MutexLock lock(&mutex_);
@@ -269,6 +269,7 @@ TEST_F(PeerTransportTest, BoundsWhatWaitsForANodeThatNeverAnswers) {
   }
   for (int i = 0; i < 100; ++i) one.transport->Send(2, {Message(1, std::string(1'000, 'x'))});
   EXPECT_GE(one.transport->stats().messages_dropped, 80U);
+  EXPECT_TRUE(Eventually([&] { return one.inbox.unreachable(2) > 0; }));  // and is told in the end
 }
 
 TEST_F(PeerTransportTest, FetchesFilesAndGoesOnAfterAnInterruption) {

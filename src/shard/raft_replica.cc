@@ -186,15 +186,16 @@ void RaftReplica::GiveWayWhenFull(uint64_t host_tick) {
 // nothing is, because this node is cut off, its callers are told after a while that the outcome is
 // open.
 void RaftReplica::FailLostProposals() {
-  if (leads_ || proposals_.empty()) {
+  if (leads_ || (proposals_.empty() && !change_)) {
     lost_leadership_tick_ = 0;
     return;
   }
   if (lost_leadership_tick_ == 0) lost_leadership_tick_ = ticks_;
   if (ticks_ - lost_leadership_tick_ < options_.election_ticks / 2) return;
   const absl::Status lost = Unavailable(
-      "group {}: leadership moved; the write may or may not be applied", start_.group.value);
+      "group {}: leadership moved; what was proposed may or may not happen", start_.group.value);
   for (Proposal& proposal : std::exchange(proposals_, {})) proposal.done(lost);
+  if (change_) std::exchange(change_, std::nullopt)->done(lost);
 }
 
 bool RaftReplica::Step(PeerMessage message, Outbox& out) {
