@@ -32,7 +32,7 @@ class Collections(ServerTest):
             "name": name, "dimension": 8, "distance": "dot", "shardCount": 3, "replicationFactor": 1,
             "hnsw": {"m": 8, "efConstruct": 64, "efSearch": 90}, "storage": "VECTOR_STORAGE_F16",
             "payloadIndexes": [{"field": "tags[]", "type": "KEYWORD"}], "defaultConsistency": "EVENTUAL",
-            "vectorsInMemory": True})
+            "rerank": None, "vectorsInMemory": True})
         self.assertEqual([shard["shardId"] for shard in status["shards"]], [0, 1, 2])
 
     def test_an_empty_distance_is_euclidean(self):
