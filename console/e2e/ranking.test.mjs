@@ -23,7 +23,7 @@ test('feedback on a reranked result is stored, learned from and listed', async (
   const { page, misdeeds, close } = await openPage(`${front.url}#/explore?collection=docs&tab=search&like=doc-0003`);
   await page.getByText('searched by', { exact: true }).waitFor();
   await page.getByLabel('Query text').fill('document on video');
-  await page.getByLabel('Reranking').selectOption('rule');
+  await page.getByLabel('Reranking').selectOption('learned');
   await page.getByRole('button', { name: 'Search', exact: true }).click();
   await page.getByText(/score, higher is better/).waitFor();
   await shoot(page, 'reranked');
@@ -42,7 +42,7 @@ test('feedback on a reranked result is stored, learned from and listed', async (
   await close();
 });
 
-test('a person may promote a model and take it back', async () => {
+test('a person may promote what was learned and take it back', async () => {
   const { page, misdeeds, close } = await openPage(`${front.url}#/ranking?collection=docs`);
   await page.getByRole('button', { name: 'Promote' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Promote' }).click();

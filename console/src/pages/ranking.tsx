@@ -133,7 +133,7 @@ function Decisions({ collection, model }: { collection: string; model: ModelStat
   const [asked, setAsked] = useState<(typeof acts)[number] | null>(null);
   const control = useControl(collection, () => setAsked(null));
   const possible = acts.filter((act) => {
-    if (act.action === 'MODEL_PROMOTE') return model.state !== 'learned';
+    if (act.action === 'MODEL_PROMOTE') return model.state !== 'learned' && model.events !== '0';
     if (act.action === 'MODEL_ROLLBACK') return model.state !== 'rule';
     if (act.action === 'MODEL_RESUME') return model.held;
     return model.events !== '0';
