@@ -159,7 +159,7 @@ void RaftReplica::Tick(uint64_t host_tick, Outbox& out) {
   FailLostProposals();
   GiveWayWhenFull(host_tick);
   if (ticks_ % options_.heartbeat_ticks == 0) RefreshView(/*with_progress=*/true);
-  if (!change_ && ticks_ % kSnapshotPatienceTicks == 0) GiveUpSnapshots();
+  if (ticks_ % kSnapshotPatienceTicks == 0) GiveUpSnapshots();
   GoQuietIfIdle(out);
 }
 

@@ -2,16 +2,23 @@
 
 // What a simulated node is made of: its disk and its executor.
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <queue>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/executor.h"
+#include "shard/raft_host.h"
 #include "storage/memory_kv.h"
 
 namespace vectron::sim {
@@ -81,6 +88,73 @@ class LaterExecutor : public Executor {
   }
   const std::function<void(std::function<void()>)> later_;
   std::deque<std::function<void()>> tasks_;
+};
+
+// Replicas 1 of nodes 1 to `nodes`.
+inline consensus::Membership Founders(uint64_t nodes) {
+  consensus::Membership members;
+  for (uint64_t id = 1; id <= nodes; ++id) {
+    members.voters.push_back(shard::ReplicaId::Make({id}, 1).value);
+  }
+  return members;
+}
+
+inline bool Has(const std::vector<uint64_t>& ids, shard::ReplicaId replica) {
+  return std::find(ids.begin(), ids.end(), replica.value) != ids.end();
+}
+
+// What waits for log entries to be applied.
+class Waiting {
+ public:
+  void Add(uint64_t index, std::function<void()> then) { waiting_.emplace(index, std::move(then)); }
+  void Answer(uint64_t applied) {
+    while (!waiting_.empty() && waiting_.begin()->first <= applied) {
+      const std::function<void()> then = std::move(waiting_.begin()->second);
+      waiting_.erase(waiting_.begin());
+      then();
+    }
+  }
+
+ private:
+  std::multimap<uint64_t, std::function<void()>> waiting_;
+};
+
+// For people: how the group looks from a node.
+inline std::string DescribeView(uint64_t node, const shard::GroupView& view, uint64_t applied) {
+  std::string text = fmt::format(
+      "\n  node {}: replica {:x}, leader {:x}, term {}, commit {}, applied {}{}{}, members", node,
+      view.replica.value, view.leader.value, view.term, view.committed_index, applied,
+      view.quiet ? ", quiet" : "", view.lacks_state ? ", lacks its state" : "");
+  for (const uint64_t id : view.membership.voters) text += fmt::format(" {:x}", id);
+  for (const uint64_t id : view.membership.learners) text += fmt::format(" ({:x})", id);
+  return text;
+}
+
+// What happens when, in simulated milliseconds; at one time in the order of asking.
+class Events {
+ public:
+  void At(int64_t ms, std::function<void()> run) { events_.push({ms, ++order_, std::move(run)}); }
+  // Runs what comes next up to `end` and sets `now`; false when there is nothing.
+  bool RunNext(int64_t end, int64_t& now) {
+    if (events_.empty() || events_.top().at > end) return false;
+    const Event event = events_.top();
+    events_.pop();
+    now = event.at;
+    event.run();
+    return true;
+  }
+
+ private:
+  struct Event {
+    int64_t at;
+    uint64_t order;
+    std::function<void()> run;
+    bool operator>(const Event& other) const {
+      return at != other.at ? at > other.at : order > other.order;
+    }
+  };
+  uint64_t order_ = 0;
+  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
 };
 
 }  // namespace vectron::sim

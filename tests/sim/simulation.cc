@@ -53,8 +53,8 @@ class Node : public shard::Applier, public shard::SnapshotHandler, public consen
   void FlushState();
   // Calls `then` once the entry is applied, in this life.
   void WaitApplied(uint64_t index, std::function<void()> then) {
-    waiting_.emplace(index, std::move(then));
-    AnswerWaiting();
+    waiting_.Add(index, std::move(then));
+    waiting_.Answer(state_.applied);
   }
 
   void Apply(std::vector<shard::Entry> entries) override;
@@ -86,15 +86,7 @@ class Node : public shard::Applier, public shard::SnapshotHandler, public consen
   shard::Replicator* replicator_ = nullptr;
   Registers state_;
   std::map<std::string, Registers> fetched_;
-  std::multimap<uint64_t, std::function<void()>> waiting_;
-
-  void AnswerWaiting() {
-    while (!waiting_.empty() && waiting_.begin()->first <= state_.applied) {
-      const std::function<void()> then = std::move(waiting_.begin()->second);
-      waiting_.erase(waiting_.begin());
-      then();
-    }
-  }
+  Waiting waiting_;
 };
 
 // The clock, the network, the clients and the judge.
@@ -107,24 +99,9 @@ class World {
 
  private:
   friend class Node;
-  struct Event {
-    int64_t at;
-    uint64_t order;
-    std::function<void()> run;
-    bool operator>(const Event& other) const {
-      return at != other.at ? at > other.at : order > other.order;
-    }
-  };
-
-  void After(int64_t ms, std::function<void()> run) {
-    events_.push({now_ + ms, ++order_, std::move(run)});
-  }
+  void After(int64_t ms, std::function<void()> run) { events_.At(now_ + ms, std::move(run)); }
   void RunUntil(int64_t end) {
-    while (!events_.empty() && events_.top().at <= end && report_.violation.empty()) {
-      Event event = events_.top();
-      events_.pop();
-      now_ = event.at;
-      event.run();
+    while (report_.violation.empty() && events_.RunNext(end, now_)) {
     }
     now_ = std::max(now_, end);
   }
@@ -136,12 +113,6 @@ class World {
     return low + static_cast<int64_t>(random_.Below(static_cast<uint64_t>(high - low + 1)));
   }
   Node& node(uint64_t id) { return *nodes_[id - 1]; }
-  consensus::Membership FirstMembers() const {
-    consensus::Membership members;
-    for (uint64_t id = 1; id <= options_.nodes; ++id)
-      members.voters.push_back(ReplicaId::Make({id}, 1).value);
-    return members;
-  }
 
   void Deliver(uint64_t from, uint64_t to, PeerMessage message);
   void TickLoop(uint64_t id, uint64_t incarnation);
@@ -157,16 +128,17 @@ class World {
   }
   void Cut(uint64_t from, uint64_t to, bool both);
   void ChangeMembers();
+  void ReplaceRemoved(Node& leader, Node& target);
   void CheckApplied(const Node& node, const shard::Entry& entry);
   void CheckLeaders();
   void CheckHealed();
+  std::string Describe() const;
   Node* Leader();
 
   const SimulationOptions options_;
   Random random_;
   int64_t now_ = 0;
-  uint64_t order_ = 0;
-  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+  Events events_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::set<std::pair<uint64_t, uint64_t>> cuts_;  // (from, to)
   bool faulty_ = true;
@@ -228,11 +200,11 @@ void Node::Start() {
 absl::Status Node::Join() {
   state_ = flushed_;
   fetched_.clear();
-  waiting_.clear();
+  waiting_ = Waiting();
   shard::RaftGroupStart start;
   start.group = kGroup;
   start.replica = replica();
-  start.members = world_.FirstMembers();
+  start.members = Founders(world_.options_.nodes);
   start.applied_index = state_.applied;
   start.applier = this;
   start.snapshots = this;
@@ -293,7 +265,7 @@ void Node::Apply(std::vector<shard::Entry> entries) {
     state_.Apply(entry);
     world_.CheckApplied(*this, entry);
   }
-  AnswerWaiting();
+  waiting_.Answer(state_.applied);
 }
 
 absl::StatusOr<shard::SnapshotHandler::Offer> Node::MakeOffer(uint64_t min_index) {
@@ -450,29 +422,45 @@ void World::ChangeMembers() {
   const consensus::Membership members = leader->host().View(kGroup).membership;
   const uint64_t id = 1 + random_.Below(nodes_.size());
   Node& target = node(id);
-  const uint64_t replica = target.replica().value;
-  const auto has = [replica](const std::vector<uint64_t>& ids) {
-    return std::find(ids.begin(), ids.end(), replica) != ids.end();
-  };
-  const bool member = has(members.learners) || has(members.voters);
+  const ReplicaId replica = target.replica();
+  const bool member = Has(members.learners, replica) || Has(members.voters, replica);
   if (!member && target.joined && target.alive()) {
     // Removed: what is left of the replica goes, and the node is free for another.
-    target.joined = false;
-    target.BeginAnew();
+    ReplaceRemoved(*leader, target);
     return;
   }
   consensus::ChangeKind kind = consensus::ChangeKind::kAddLearner;
-  if (has(members.learners)) {
+  if (Has(members.learners, replica)) {
     kind = random_.OneIn(4) ? consensus::ChangeKind::kRemove : consensus::ChangeKind::kAddVoter;
-  } else if (has(members.voters)) {
+  } else if (Has(members.voters, replica)) {
     if (members.voters.size() <= 3 || id == leader->id()) return;
     kind = random_.OneIn(2) ? consensus::ChangeKind::kRemove : consensus::ChangeKind::kAddLearner;
   }
   target.joined = true;
-  leader->host().ChangeMembership(kGroup, {replica}, kind, [this](const absl::Status& status) {
+  leader->host().ChangeMembership(kGroup, replica, kind, [this](const absl::Status& status) {
     if (status.ok()) ++report_.membership_changes;
   });
   leader->Pump();
+}
+
+// Puts another replica in the place of one that was removed. Only a leader that has applied all
+// that is committed knows: a new one may not have seen yet that the replica was added.
+void World::ReplaceRemoved(Node& leader, Node& target) {
+  const uint64_t life = leader.incarnation();
+  const ReplicaId replica = target.replica();
+  const auto replace = [this, life, replica, &leader, &target] {
+    if (leader.incarnation() != life || !target.alive() || &leader == &target) return;
+    const consensus::Membership members = leader.host().View(kGroup).membership;
+    if (Has(members.voters, replica) || Has(members.learners, replica)) return;
+    if (target.replica() != replica) return;
+    target.joined = false;
+    target.BeginAnew();
+  };
+  leader.replicator().ReadBarrier([this, life, replace, &leader](absl::StatusOr<uint64_t> index) {
+    if (!index.ok() || leader.incarnation() != life) return;
+    leader.WaitApplied(*index, [this, replace] { After(1, replace); });
+  });
+  leader.Pump();
 }
 
 void World::Fault() {
@@ -543,6 +531,15 @@ void World::CheckLeaders() {
   }
 }
 
+std::string World::Describe() const {
+  std::string text;
+  for (const auto& node : nodes_) {
+    if (!node->alive()) continue;
+    text += DescribeView(node->id(), node->host().View(kGroup), node->state().applied);
+  }
+  return text;
+}
+
 void World::CheckHealed() {
   Node* const leader = Leader();
   if (leader == nullptr) {
@@ -585,7 +582,7 @@ SimulationReport World::Run() {
   const uint64_t before = report_.acked;
   RunUntil(options_.fault_ms + options_.heal_ms);
   if (report_.violation.empty() && report_.acked == before)
-    Violation("no write was acknowledged after everything healed");
+    Violation("no write was acknowledged after everything healed" + Describe());
   if (report_.violation.empty()) CheckHealed();
   for (const auto& node : nodes_) {
     if (node->alive()) node->Crash();
