@@ -211,7 +211,8 @@ TEST_F(PlacementNodes, BringANodeThatWasAwayForLongUpToDateByASnapshot) {
 
 TEST_F(PlacementNodes, RefuseAnotherClustersFolderAndWrongOptions) {
   Register("a");
-  Kill(1);
+  ASSERT_TRUE(Eventually([&] { return members_.at(1).node->view().workers == 1; }));
+  Kill(1);  // saves its state, which names the cluster
   PlacementNodeOptions options = Options(1);
   options.cluster_id = "another";
   EXPECT_EQ(TryStart(1, options).code(), absl::StatusCode::kFailedPrecondition);

@@ -132,7 +132,9 @@ bool ShardSteps::MayLeave(const ReplicaRecord& voter) const {
   }
   const size_t others = voters_.size() - 1;
   if (others < wanted_) return false;
-  if (Bad(voter)) return others_good > others / 2;
+  // A worker may be dead to placement alone: what its leader still finds in sync is a good copy.
+  const bool is_copy = load_->in_sync.contains(voter.id) && !input_.load.failed.contains(voter.id);
+  if (Bad(voter) && !is_copy) return others_good > others / 2;
   return others_good == others;
 }
 

@@ -22,7 +22,8 @@ const pb::ReplicaDescriptor* Wanted(const pb::ReplicaAssignment& wanted, uint64_
   return nullptr;
 }
 
-// Whether the voters but `leaving` can go on without it: a majority of them has caught up.
+// Whether the voters but `leaving` can go on without it. One that has caught up goes only when all
+// that stay have caught up, too; one that has not, when a majority of them has.
 bool CanSpare(const shard::GroupView& view, uint64_t leaving) {
   size_t staying = 0;
   size_t in_sync = 0;
@@ -31,6 +32,7 @@ bool CanSpare(const shard::GroupView& view, uint64_t leaving) {
     ++staying;
     if (IsInSync(view, voter)) ++in_sync;
   }
+  if (IsInSync(view, leaving)) return staying > 0 && in_sync == staying;
   return staying > 0 && in_sync > staying / 2;
 }
 

@@ -98,6 +98,18 @@ TEST(Membership, TakesOutNobodyWhoIsNeededForAMajority) {
   EXPECT_EQ(NextStep(wanted, view), (MembershipStep{Kind::kRemove, 3}));
 }
 
+TEST(Membership, KeepsACopyThatIsInSyncWhileAnotherIsNot) {
+  pb::ReplicaAssignment wanted;
+  for (const uint64_t id : {1, 2, 4}) Want(wanted, id, pb::REPLICA_ROLE_VOTER);
+  Want(wanted, 3, pb::REPLICA_ROLE_VOTER, /*leaving=*/true);
+  shard::GroupView view = View({1, 2, 3, 4});
+  ProgressOf(view, 2).recent_active = false;
+  EXPECT_EQ(NextStep(wanted, view), std::nullopt);
+  ProgressOf(view, 3).recent_active =
+      false;  // 3 is of no use: 1 and 4 are a majority of those that stay
+  EXPECT_EQ(NextStep(wanted, view), (MembershipStep{Kind::kRemove, 3}));
+}
+
 // Whatever is wanted and whatever there is: the steps end, and end where placement wants it when
 // all replicas are well. A leader that hands over is followed by the replica it named.
 TEST(Membership, SettlesFromEveryState) {
