@@ -34,11 +34,21 @@ grpc::ChannelArguments Arguments() {
   return arguments;
 }
 
+// When its last user goes, gRPC 1.51 takes itself down while a thread of its callback API may still
+// poll, which crashes. So it is held until the process ends.
+void HoldGrpc() {
+  [[maybe_unused]] static const bool held = [] {
+    grpc_init();
+    return true;
+  }();
+}
+
 }  // namespace
 
 ChannelPool::ChannelPool(std::string address, ChannelOptions options, const Clock& clock)
     : address_(std::move(address)), options_(std::move(options)), clock_(clock) {
   CHECK_GT(options_.connections, size_t{0});
+  HoldGrpc();
   for (size_t i = 0; i < options_.connections; ++i) {
     channels_.push_back(
         grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), Arguments()));
@@ -51,8 +61,7 @@ void ChannelPool::Close() {
   const absl::MutexLock lock(&mutex_);
   closed_ = true;
   for (grpc::ClientContext* const context : calls_) context->TryCancel();
-  mutex_.Await(absl::Condition(
-      +[](absl::flat_hash_set<grpc::ClientContext*>* calls) { return calls->empty(); }, &calls_));
+  mutex_.Await(absl::Condition(this, &ChannelPool::Quiet));
 }
 
 std::shared_ptr<grpc::Channel> ChannelPool::Next() {
@@ -71,10 +80,16 @@ void ChannelPool::Begin(grpc::ClientContext& context, int64_t deadline_nanos) {
   if (closed_) context.TryCancel();
 }
 
-void ChannelPool::End(grpc::ClientContext& context) {
+void ChannelPool::Ending(grpc::ClientContext& context) {
   in_flight_.fetch_sub(1, std::memory_order_relaxed);
   const absl::MutexLock lock(&mutex_);
   CHECK_EQ(calls_.erase(&context), size_t{1});
+  ending_ += 1;
+}
+
+void ChannelPool::End() {
+  const absl::MutexLock lock(&mutex_);
+  ending_ -= 1;
 }
 
 }  // namespace vectron::rpc

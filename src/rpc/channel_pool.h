@@ -53,8 +53,10 @@ class ChannelPool {
   // Sets deadline (monotonic; 0: kMaxCallMs from now) and metadata, and counts the call as under
   // way until End.
   void Begin(grpc::ClientContext& context, int64_t deadline_nanos);
-  // The last thing a callback does with the pool.
-  void End(grpc::ClientContext& context);
+  // A callback ends in two steps, and lets go of the channel, with its context and stub, in
+  // between: gRPC 1.51 crashes when the last channel goes in one of its own threads.
+  void Ending(grpc::ClientContext& context);  // is not cancelled any more
+  void End();                                 // the last thing a callback does with the pool
 
  private:
   const std::string address_;
@@ -67,6 +69,9 @@ class ChannelPool {
   absl::Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);
+  size_t ending_ ABSL_GUARDED_BY(mutex_) = 0;  // between the two steps
+
+  bool Quiet() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return calls_.empty() && ending_ == 0; }
 };
 
 }  // namespace vectron::rpc

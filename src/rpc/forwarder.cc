@@ -49,12 +49,16 @@ class ForwardedCall {
 
  private:
   void End(const grpc::Status& status) {
-    const std::unique_ptr<ForwardedCall> self(this);
+    std::unique_ptr<ForwardedCall> self(this);
     absl::Status result = FromGrpc(status);
     if (result.ok()) result = ParseMessage(response_bytes_, response_);
     response_.DiscardUnknownFields();
-    channels_.End(context_);
-    done_(std::move(result));
+    const RpcDone done = std::move(done_);
+    ChannelPool& channels = channels_;
+    channels.Ending(context_);
+    self.reset();
+    channels.End();
+    done(std::move(result));
   }
 
   ChannelPool& channels_;

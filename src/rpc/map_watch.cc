@@ -81,9 +81,12 @@ class Core::Reader final : public grpc::ClientReadReactor<pb::ClusterMap> {
     StartRead(&map_);
   }
   void OnDone(const grpc::Status&) override {
-    const std::unique_ptr<Reader> self(this);
+    std::unique_ptr<Reader> self(this);
     core_->OnEnd();
-    channels_.End(context_);
+    ChannelPool& channels = channels_;
+    channels.Ending(context_);
+    self.reset();
+    channels.End();
   }
 
  private:

@@ -44,11 +44,14 @@ class UnaryClientCall {
 
  private:
   void End(const grpc::Status& status) {
-    const std::unique_ptr<UnaryClientCall> self(this);
+    std::unique_ptr<UnaryClientCall> self(this);
     const absl::Status result = FromGrpc(status);
     done_(result.ok() ? result : Annotate(channels_.address(), result), response_);
     done_ = nullptr;
-    channels_.End(context_);
+    ChannelPool& channels = channels_;
+    channels.Ending(context_);
+    self.reset();
+    channels.End();
   }
   // What gRPC itself says of a connection that fails names nobody.
   static absl::Status Annotate(const std::string& address, const absl::Status& status) {

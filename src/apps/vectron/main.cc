@@ -233,4 +233,10 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace vectron
 
-int main(int argc, char** argv) { return vectron::Main(argc, argv); }
+// All that has to be closed is closed when Main returns. The libraries' own ends are passed over:
+// threads of gRPC still run.
+int main(int argc, char** argv) {
+  const int code = vectron::Main(argc, argv);
+  std::fflush(nullptr);
+  ::_exit(code);
+}
