@@ -90,11 +90,18 @@ class ShardReplicas : public testing::Test {
   }
   // What a strong read on one node says; retried while it is Unavailable.
   bool Has(uint64_t at, const std::string& id, float x) {
+    return Has(at, id, x, Consistency::kStrong);
+  }
+  // Until the node itself holds the point: a copy on its way is in place then.
+  bool Receives(uint64_t at, const std::string& id, float x) {
+    return Eventually([&] { return Has(at, id, x, Consistency::kEventual); });
+  }
+  bool Has(uint64_t at, const std::string& id, float x, Consistency consistency) {
     std::optional<PointRecord> record;
     return Eventually([&] {
              auto got = Answer<absl::StatusOr<std::optional<PointRecord>>>(
                  [&](std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) {
-                   replica(at).Get(id, {.consistency = Consistency::kStrong}, std::move(done));
+                   replica(at).Get(id, {.consistency = consistency}, std::move(done));
                  });
              if (!got.ok()) return false;
              record = *std::move(got);
@@ -165,6 +172,7 @@ TEST_F(ShardReplicas, JoinByACopyWhenTheLogBeginsLater) {
   };
   ASSERT_TRUE(change(consensus::ChangeKind::kAddLearner));
   Write("q", 100);
+  EXPECT_TRUE(Receives(4, "q", 100));
   EXPECT_TRUE(Has(4, "p0", 0));
   EXPECT_TRUE(Has(4, "q", 100));
   ASSERT_TRUE(change(consensus::ChangeKind::kAddVoter));
