@@ -96,6 +96,12 @@ class GroupHosts : public testing::Test {
           members_.at(id).replicators.at(group.value)->Propose(command, std::move(done));
         });
   }
+  absl::StatusOr<uint64_t> ReadBarrier(uint64_t id) {
+    return Answer<absl::StatusOr<uint64_t>>(
+        [&](std::function<void(absl::StatusOr<uint64_t>)> done) {
+          members_.at(id).replicators.at(kGroup.value)->ReadBarrier(std::move(done));
+        });
+  }
   // Through whoever leads, until it is taken.
   void Write(const std::string& command, uint64_t without = 0) {
     EXPECT_TRUE(Eventually([&] { return Propose(AwaitLeader(without), command).ok(); }));
@@ -154,13 +160,8 @@ TEST_F(GroupHosts, HandOverLeadershipBeforeTheyEnd) {
 TEST_F(GroupHosts, AnswerOnceDetached) {
   StartAll();
   const uint64_t leader = AwaitLeader();
-  Replicator* const replicator = members_.at(leader).replicators.at(kGroup.value);
   host(leader).Detach(kGroup);
-  const auto answer =
-      Answer<absl::StatusOr<uint64_t>>([&](std::function<void(absl::StatusOr<uint64_t>)> done) {
-        replicator->ReadBarrier(std::move(done));
-      });
-  EXPECT_TRUE(absl::IsUnavailable(answer.status()));
+  EXPECT_TRUE(absl::IsUnavailable(ReadBarrier(leader).status()));
 }
 
 TEST_F(GroupHosts, ReplayWhatTheStoredStateHoldsBeforeTheyAttach) {
@@ -220,8 +221,11 @@ TEST_F(GroupHosts, WithAFullDiskHoldUpNobodyAndCatchUpOnceThereIsRoom) {
   }
   EXPECT_NE(AwaitLeader(), 2U);
   EXPECT_LT(members_.at(2).node->logs->BytesFrom(kGroup, 1).value(), 100'000U);
+  // A read does not wait for a replica that stays behind.
+  EXPECT_TRUE(absl::IsUnavailable(ReadBarrier(2).status()));
   full = false;
   EXPECT_TRUE(AllHave(written));
+  EXPECT_TRUE(Eventually([&] { return ReadBarrier(2).ok(); }));
   members_.at(2).node->Stop();  // it asks `full` no more
 }
 

@@ -157,6 +157,7 @@ void RaftReplica::Tick(uint64_t host_tick, Outbox& out) {
     it = reads_.erase(it);
   }
   FailLostProposals();
+  FailLateReads();
   GiveWayWhenFull(host_tick);
   if (ticks_ % options_.heartbeat_ticks == 0) RefreshView(/*with_progress=*/true);
   if (ticks_ % kSnapshotPatienceTicks == 0) GiveUpSnapshots();
@@ -196,6 +197,16 @@ void RaftReplica::FailLostProposals() {
       "group {}: leadership moved; what was proposed may or may not happen", start_.group.value);
   for (Proposal& proposal : std::exchange(proposals_, {})) proposal.done(lost);
   if (change_) std::exchange(change_, std::nullopt)->done(lost);
+}
+
+void RaftReplica::FailLateReads() {
+  std::erase_if(late_reads_, [this](auto& waiting) {
+    auto& [index, read] = waiting;
+    if (ticks_ - read.since_tick < kReadPatienceTicks) return false;
+    read.done(Unavailable("group {}: this replica is at {}, the read wants {}; ask another one",
+                          start_.group.value, handed_, index));
+    return true;
+  });
 }
 
 bool RaftReplica::Step(PeerMessage message, Outbox& out) {
@@ -473,12 +484,12 @@ void RaftReplica::AnswerReads(std::vector<PendingReady::Read>& reads) {
     const auto found = reads_.find(read.context);
     if (found == reads_.end()) continue;  // asked again meanwhile
     for (ProposeCallback& done : found->second.callbacks) {
-      late_reads_.emplace(read.index, std::move(done));
+      late_reads_.emplace(read.index, LateRead{std::move(done), ticks_});
     }
     reads_.erase(found);
   }
   while (!late_reads_.empty() && late_reads_.begin()->first <= handed_) {
-    ProposeCallback done = std::move(late_reads_.begin()->second);
+    ProposeCallback done = std::move(late_reads_.begin()->second.done);
     const uint64_t index = late_reads_.begin()->first;
     late_reads_.erase(late_reads_.begin());
     done(index);
@@ -497,7 +508,7 @@ void RaftReplica::FailAll(const absl::Status& status) {
   for (auto& [context, round] : std::exchange(reads_, {})) {
     for (ProposeCallback& done : round.callbacks) done(status);
   }
-  for (auto& [index, done] : std::exchange(late_reads_, {})) done(status);
+  for (auto& [index, read] : std::exchange(late_reads_, {})) read.done(status);
   if (change_) std::exchange(change_, std::nullopt)->done(status);
 }
 

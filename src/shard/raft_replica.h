@@ -24,6 +24,9 @@ namespace vectron::shard {
 // message or the news of its failure may be lost. A receiver that is still fetching ignores the new
 // offer.
 inline constexpr uint64_t kSnapshotPatienceTicks = 250;
+// How long a read waits for this replica to catch up with what the leader had committed (20 ms
+// ticks: 5 s); then another replica should be asked.
+inline constexpr uint64_t kReadPatienceTicks = 250;
 
 using ProposeCallback = std::function<void(absl::StatusOr<uint64_t>)>;
 
@@ -142,6 +145,10 @@ class RaftReplica {
     std::vector<ProposeCallback> callbacks;
     uint64_t asked_tick = 0;
   };
+  struct LateRead {
+    ProposeCallback done;
+    uint64_t since_tick = 0;
+  };
   struct Change {
     uint64_t index = 0;
     uint64_t term = 0;
@@ -170,6 +177,7 @@ class RaftReplica {
   void TakeQuiet(const PeerMessage& message, Outbox& out);
   PeerMessage OwnMessage(ReplicaId to, uint32_t type) const;
   void FailLostProposals();
+  void FailLateReads();
   bool EnoughRoom(const GroupView& view) const;
   absl::Status ApplyMemberships(consensus::Scratch& scratch, PendingReady& pending);
   void Address(const consensus::OutMessage& message, Outbox& out);
@@ -193,7 +201,7 @@ class RaftReplica {
   std::deque<Proposal> proposals_;  // by index
   std::vector<ProposeCallback> queued_reads_;
   std::map<std::string, ReadRound> reads_;  // asked, by context
-  std::multimap<uint64_t, ProposeCallback>
+  std::multimap<uint64_t, LateRead>
       late_reads_;  // answered with an index not yet handed to the applier
   std::optional<Change> change_;
   std::map<uint64_t, SentOffer> offers_;  // the newest, by replica

@@ -21,9 +21,12 @@ absl::StatusOr<consensus::SnapshotDescriptor> RaftReplica::MakeSnapshot(uint64_t
                                                                         ReplicaId to) {
   if (start_.snapshots == nullptr) return absl::UnavailableError("no snapshots are made here");
   if (lacks_state_) return absl::UnavailableError("this replica lacks its own state");
+  // A replica does not take over a snapshot of a time when it was not a member.
+  const std::optional<uint64_t> since = log_->state().MemberSince(to);
+  if (!since) return Unavailable("replica {} is no member", to.value);
   // Below these the log cannot say term or membership any more.
-  min_index =
-      std::max({min_index, log_->first_index() - 1, log_->state().memberships.front().index});
+  min_index = std::max(
+      {min_index, *since, log_->first_index() - 1, log_->state().memberships.front().index});
   ASSIGN_OR_RETURN(SnapshotHandler::Offer offer, start_.snapshots->MakeOffer(min_index));
   const absl::StatusOr<uint64_t> term = log_->Term(offer.index);
   if (!term.ok()) return Unavailable("the log no longer knows entry {}", offer.index);

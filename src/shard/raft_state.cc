@@ -1,5 +1,7 @@
 #include "shard/raft_state.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/crc32c.h"
@@ -52,6 +54,20 @@ const consensus::Membership* RaftState::MembershipAsOf(uint64_t applied) const {
     if (at.index <= applied) found = &at.membership;
   }
   return found;
+}
+
+std::optional<uint64_t> RaftState::MemberSince(ReplicaId member) const {
+  std::optional<uint64_t> since;
+  for (const MembershipAt& at : memberships) {
+    const consensus::Membership& members = at.membership;
+    bool has = false;
+    for (const auto* ids :
+         {&members.voters, &members.learners, &members.outgoing_voters, &members.next_learners}) {
+      has = has || std::find(ids->begin(), ids->end(), member.value) != ids->end();
+    }
+    since = has ? since.value_or(at.index) : std::optional<uint64_t>();
+  }
+  return since;
 }
 
 void RaftState::PruneBelow(uint64_t applied) {

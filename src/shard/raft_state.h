@@ -50,6 +50,8 @@ struct RaftState {
   // begins later.
   const consensus::Membership* MembershipAsOf(uint64_t applied) const;
   const consensus::Membership& current() const { return memberships.back().membership; }
+  // Index from which on every known membership has `member`; nullopt when the current one has not.
+  std::optional<uint64_t> MemberSince(ReplicaId member) const;
   // Forgets changes that are older than what a restart can need.
   void PruneBelow(uint64_t applied);
 };

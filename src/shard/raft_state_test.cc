@@ -45,5 +45,18 @@ TEST(RaftState, KnowsTheMembershipAtAnAppliedIndex) {
   EXPECT_EQ(state.MembershipAsOf(7), nullptr);
 }
 
+TEST(RaftState, KnowsSinceWhenAReplicaIsAMember) {
+  RaftState state = Example();
+  EXPECT_EQ(state.MemberSince({1}), 0U);
+  EXPECT_EQ(state.MemberSince({4}), 8U);
+  EXPECT_EQ(state.MemberSince({5}), std::nullopt);
+  state.memberships.push_back({9, {.voters = {1, 2}, .outgoing_voters = {1, 2, 3}}});
+  EXPECT_EQ(state.MemberSince({3}), 0U);
+  EXPECT_EQ(state.MemberSince({4}), std::nullopt);  // removed
+  state.memberships.push_back({12, {.voters = {1, 2}, .learners = {4}}});
+  EXPECT_EQ(state.MemberSince({3}), std::nullopt);
+  EXPECT_EQ(state.MemberSince({4}), 12U);  // since it came back
+}
+
 }  // namespace
 }  // namespace vectron::shard

@@ -24,7 +24,7 @@ UpsertWrite Point(const std::string& id, float x) {
   return {.points = OnePoint(id, {x, 1, 0, 0}), .request_id = ""};
 }
 
-// Nodes 1 to 3 hold the founders of one shard, 4 may join; real stores, indexes and logs.
+// Nodes 1 to 3 hold the founders of one shard, 4 and 5 may join; real stores, indexes and logs.
 class ShardReplicas : public testing::Test {
  protected:
   struct Member {
@@ -32,7 +32,7 @@ class ShardReplicas : public testing::Test {
     std::unique_ptr<ShardReplica> replica;
   };
   void SetUp() override {
-    for (uint64_t id = 1; id <= 4; ++id) {
+    for (uint64_t id = 1; id <= 5; ++id) {
       members_[id].node = std::make_unique<HostNode>(network_, id, dir_ / std::to_string(id));
     }
   }
@@ -64,6 +64,25 @@ class ShardReplicas : public testing::Test {
   }
   void StartAll() {
     for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(Open(id).ok());
+  }
+  // Twenty points, p0 to p19, that no log holds any more.
+  void StartAllAndCutTheLogs() {
+    for (auto& [id, member] : members_) member.node->group_log_bytes = 1;  // cut once flushed
+    StartAll();
+    for (int i = 0; i < 20; ++i) Write("p" + std::to_string(i), static_cast<float>(i));
+    for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(replica(id).FlushAll().ok());
+    for (uint64_t id = 1; id <= 3; ++id) {
+      EXPECT_TRUE(Eventually([&] { return node(id).logs->Extent(kGroup).first_index > 1; }));
+    }
+  }
+  bool Change(uint64_t id, consensus::ChangeKind kind) {
+    return Eventually([&] {
+      return Answer<absl::Status>([&](std::function<void(absl::Status)> done) {
+               node(AwaitLeader())
+                   .host->ChangeMembership(kGroup, node(id).replica(), kind, std::move(done));
+             })
+          .ok();
+    });
   }
   void Stop(uint64_t id) {
     members_.at(id).replica.reset();
@@ -149,33 +168,13 @@ TEST_F(ShardReplicas, StartAgainFromTheirStoresWhenAllStopped) {
 }
 
 TEST_F(ShardReplicas, JoinByACopyWhenTheLogBeginsLater) {
-  for (uint64_t id = 1; id <= 4; ++id)
-    node(id).group_log_bytes = 1;  // cut as soon as it is flushed
-  StartAll();
-  for (int i = 0; i < 20; ++i) Write("p" + std::to_string(i), static_cast<float>(i));
-  for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(replica(id).FlushAll().ok());
-  EXPECT_TRUE(Eventually([&] {
-    for (uint64_t id = 1; id <= 3; ++id) {
-      if (node(id).logs->Extent(kGroup).first_index <= 1) return false;
-    }
-    return true;
-  }));
+  StartAllAndCutTheLogs();
   ASSERT_TRUE(Open(4).ok());
-  const auto change = [&](consensus::ChangeKind kind) {
-    return Eventually([&] {
-      return Answer<absl::Status>([&](std::function<void(absl::Status)> done) {
-               node(AwaitLeader())
-                   .host->ChangeMembership(kGroup, node(4).replica(), kind, std::move(done));
-             })
-          .ok();
-    });
-  };
-  ASSERT_TRUE(change(consensus::ChangeKind::kAddLearner));
+  ASSERT_TRUE(Change(4, consensus::ChangeKind::kAddLearner));
   Write("q", 100);
-  EXPECT_TRUE(Receives(4, "q", 100));
   EXPECT_TRUE(Has(4, "p0", 0));
   EXPECT_TRUE(Has(4, "q", 100));
-  ASSERT_TRUE(change(consensus::ChangeKind::kAddVoter));
+  ASSERT_TRUE(Change(4, consensus::ChangeKind::kAddVoter));
   const auto found = Search(4, 7);
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_EQ(found->hits.at(0).id, "p7");
@@ -184,13 +183,20 @@ TEST_F(ShardReplicas, JoinByACopyWhenTheLogBeginsLater) {
   EXPECT_TRUE(Has(4, "p3", 3));
 }
 
+// The copy that was made for the first is of a time when the second was no member.
+TEST_F(ShardReplicas, JoinOneAfterAnotherByCopies) {
+  StartAllAndCutTheLogs();
+  for (uint64_t id = 4; id <= 5; ++id) {
+    ASSERT_TRUE(Open(id).ok());
+    ASSERT_TRUE(Change(id, consensus::ChangeKind::kAddLearner));
+    EXPECT_TRUE(Receives(id, "p3", 3)) << "node " << id;
+    EXPECT_TRUE(Has(id, "p3", 3)) << "node " << id;
+  }
+}
+
 // Data that is damaged, or that a crash left in the middle of a swap, is brought from the others.
 TEST_F(ShardReplicas, AreMadeAnewFromTheOthersWhenTheirDataIsLost) {
-  for (uint64_t id = 1; id <= 3; ++id) node(id).group_log_bytes = 1;
-  StartAll();
-  for (int i = 0; i < 20; ++i) Write("p" + std::to_string(i), static_cast<float>(i));
-  for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(replica(id).FlushAll().ok());
-  EXPECT_TRUE(Eventually([&] { return node(2).logs->Extent(kGroup).first_index > 1; }));
+  StartAllAndCutTheLogs();
   Stop(2);
   for (const auto& file : std::filesystem::directory_iterator(FolderOf(2) + "/data/store")) {
     if (file.path().extension() == ".sst") std::ofstream(file.path(), std::ios::trunc) << "garbage";
