@@ -50,13 +50,38 @@ function(vectron_test name)
     ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tools/tsan.supp:ignore_noninstrumented_modules=1:halt_on_error=1;ASAN_OPTIONS=detect_stack_use_after_return=1;UBSAN_OPTIONS=print_stacktrace=1;VECTRON_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
 endfunction()
 
-# One precompiled header for all: the standard headers everyone uses and absl's status.
+# One precompiled header for all: the standard headers everyone uses and absl's status. Compiled once for libraries (-fPIC) and once
+# for programs (-fPIE); the thread sanitizer's targets differ in a macro that absl looks at, so there each has its own.
+set(VECTRON_PCH_HEADERS
+  <algorithm> <array> <atomic> <chrono> <cstdint> <cstring> <functional> <limits> <map> <memory> <optional> <span>
+  <string> <string_view> <unordered_map> <utility> <variant> <vector> <absl/status/status.h> <absl/status/statusor.h>
+  <absl/strings/str_cat.h> <absl/synchronization/mutex.h> <absl/container/flat_hash_map.h>)
+
 function(vectron_pch target)
   if(NOT VECTRON_PCH)
     return()
   endif()
-  target_precompile_headers(${target} PRIVATE
-    <algorithm> <array> <atomic> <chrono> <cstdint> <cstring> <functional> <limits> <map> <memory> <optional> <span>
-    <string> <string_view> <unordered_map> <utility> <variant> <vector> <absl/status/status.h> <absl/status/statusor.h>
-    <absl/strings/str_cat.h> <absl/synchronization/mutex.h> <absl/container/flat_hash_map.h>)
+  if(VECTRON_SANITIZE STREQUAL "thread")
+    target_precompile_headers(${target} PRIVATE ${VECTRON_PCH_HEADERS})
+    return()
+  endif()
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "EXECUTABLE")
+    set(owner vectron_pch_program)
+  else()
+    set(owner vectron_pch_library)
+  endif()
+  if(NOT TARGET ${owner})
+    set(source ${CMAKE_BINARY_DIR}/${owner}.cc)
+    if(type STREQUAL "EXECUTABLE")
+      file(CONFIGURE OUTPUT ${source} CONTENT "int main() {}\n")
+      add_executable(${owner} ${source})
+    else()
+      file(CONFIGURE OUTPUT ${source} CONTENT "\n")
+      add_library(${owner} OBJECT ${source})
+    endif()
+    target_link_libraries(${owner} PRIVATE vectron_warnings)
+    target_precompile_headers(${owner} PRIVATE ${VECTRON_PCH_HEADERS})
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${owner})
 endfunction()
