@@ -281,12 +281,12 @@ func (CredentialKind) EnumDescriptor() ([]byte, []int) {
 
 type UserProfile struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
-	Id                 string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`                                 // "user-<uuid>"
-	Email              string                 `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`                           // lower case
-	CreatedAt          int64                  `protobuf:"varint,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"` // seconds since the Unix epoch
-	Plan               Plan                   `protobuf:"varint,4,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"`
-	SubscriptionStatus SubscriptionStatus     `protobuf:"varint,5,opt,name=subscription_status,json=subscriptionStatus,proto3,enum=vectron.auth.v1.SubscriptionStatus" json:"subscription_status,omitempty"`
-	Role               Role                   `protobuf:"varint,16,opt,name=role,proto3,enum=vectron.auth.v1.Role" json:"role,omitempty"`
+	Id                 string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`                                                                                                    // "user-<uuid>"
+	Email              string                 `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`                                                                                              // lower case
+	CreatedAt          int64                  `protobuf:"varint,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`                                                                    // seconds since the Unix epoch
+	Plan               Plan                   `protobuf:"varint,4,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"`                                                                     // what was chosen or paid for
+	SubscriptionStatus SubscriptionStatus     `protobuf:"varint,5,opt,name=subscription_status,json=subscriptionStatus,proto3,enum=vectron.auth.v1.SubscriptionStatus" json:"subscription_status,omitempty"` // of the plan
+	Role               Role                   `protobuf:"varint,16,opt,name=role,proto3,enum=vectron.auth.v1.Role" json:"role,omitempty"`                                                                    // administrators may use management and the accounts of others
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -365,11 +365,11 @@ func (x *UserProfile) GetRole() Role {
 
 type APIKey struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
-	KeyPrefix string                 `protobuf:"bytes,1,opt,name=key_prefix,json=keyPrefix,proto3" json:"key_prefix,omitempty"` // first 13 characters of the key; its id
-	UserId    string                 `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	CreatedAt int64                  `protobuf:"varint,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"` // seconds since the Unix epoch
-	Name      string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
-	Scope     KeyScope               `protobuf:"varint,16,opt,name=scope,proto3,enum=vectron.auth.v1.KeyScope" json:"scope,omitempty"`
+	KeyPrefix string                 `protobuf:"bytes,1,opt,name=key_prefix,json=keyPrefix,proto3" json:"key_prefix,omitempty"`        // first 13 characters of the key; its id
+	UserId    string                 `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`                 // its owner
+	CreatedAt int64                  `protobuf:"varint,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`       // seconds since the Unix epoch
+	Name      string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`                                   // as it was given
+	Scope     KeyScope               `protobuf:"varint,16,opt,name=scope,proto3,enum=vectron.auth.v1.KeyScope" json:"scope,omitempty"` // what it may do
 	// Names, or patterns with '*' for any bytes; empty: every collection of the user.
 	Collections   []string `protobuf:"bytes,17,rep,name=collections,proto3" json:"collections,omitempty"`
 	ExpiresAt     int64    `protobuf:"varint,18,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"` // seconds since the Unix epoch; 0: never
@@ -458,7 +458,7 @@ func (x *APIKey) GetExpiresAt() int64 {
 
 type RegisterUserRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Email         string                 `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	Email         string                 `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`       // kept in lower case; taken once
 	Password      string                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"` // 8-128 bytes, three of: upper, lower, digit, other
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -510,7 +510,7 @@ func (x *RegisterUserRequest) GetPassword() string {
 
 type RegisterUserResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          *UserProfile           `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          *UserProfile           `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // the new one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -554,8 +554,8 @@ func (x *RegisterUserResponse) GetUser() *UserProfile {
 
 type LoginRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Email         string                 `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
-	Password      string                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	Email         string                 `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`       // in any case of letters
+	Password      string                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"` // as it was set
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -606,8 +606,8 @@ func (x *LoginRequest) GetPassword() string {
 
 type LoginResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	JwtToken      string                 `protobuf:"bytes,1,opt,name=jwt_token,json=jwtToken,proto3" json:"jwt_token,omitempty"`
-	User          *UserProfile           `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	JwtToken      string                 `protobuf:"bytes,1,opt,name=jwt_token,json=jwtToken,proto3" json:"jwt_token,omitempty"` // for `authorization: Bearer`; good for a day
+	User          *UserProfile           `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`                         // whose it is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -694,7 +694,7 @@ func (*GetUserProfileRequest) Descriptor() ([]byte, []int) {
 
 type GetUserProfileResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          *UserProfile           `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          *UserProfile           `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // the caller
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -738,7 +738,7 @@ func (x *GetUserProfileResponse) GetUser() *UserProfile {
 
 type UpdateUserProfileRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Plan          Plan                   `protobuf:"varint,1,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"`
+	Plan          Plan                   `protobuf:"varint,1,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"` // the new one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -782,8 +782,8 @@ func (x *UpdateUserProfileRequest) GetPlan() Plan {
 
 type UpdateUserProfileResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          *UserProfile           `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	JwtToken      string                 `protobuf:"bytes,2,opt,name=jwt_token,json=jwtToken,proto3" json:"jwt_token,omitempty"`
+	User          *UserProfile           `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`                         // as it is now
+	JwtToken      string                 `protobuf:"bytes,2,opt,name=jwt_token,json=jwtToken,proto3" json:"jwt_token,omitempty"` // a new token that names the new plan
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -834,10 +834,10 @@ func (x *UpdateUserProfileResponse) GetJwtToken() string {
 
 type CreateAPIKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // 1-50 letters, digits, space, '_', '-'
-	Scope         KeyScope               `protobuf:"varint,16,opt,name=scope,proto3,enum=vectron.auth.v1.KeyScope" json:"scope,omitempty"`
-	Collections   []string               `protobuf:"bytes,17,rep,name=collections,proto3" json:"collections,omitempty"`               // at most 64 names or patterns
-	ExpiresAt     int64                  `protobuf:"varint,18,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"` // seconds since the Unix epoch, in the future; 0: never
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`                                   // 1-50 letters, digits, space, '_', '-'
+	Scope         KeyScope               `protobuf:"varint,16,opt,name=scope,proto3,enum=vectron.auth.v1.KeyScope" json:"scope,omitempty"` // what the key may do
+	Collections   []string               `protobuf:"bytes,17,rep,name=collections,proto3" json:"collections,omitempty"`                    // at most 64 names or patterns
+	ExpiresAt     int64                  `protobuf:"varint,18,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`      // seconds since the Unix epoch, in the future; 0: never
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -902,8 +902,8 @@ func (x *CreateAPIKeyRequest) GetExpiresAt() int64 {
 
 type CreateAPIKeyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	FullKey       string                 `protobuf:"bytes,1,opt,name=full_key,json=fullKey,proto3" json:"full_key,omitempty"`
-	KeyInfo       *APIKey                `protobuf:"bytes,2,opt,name=key_info,json=keyInfo,proto3" json:"key_info,omitempty"`
+	FullKey       string                 `protobuf:"bytes,1,opt,name=full_key,json=fullKey,proto3" json:"full_key,omitempty"` // the secret; only a hash of it is kept
+	KeyInfo       *APIKey                `protobuf:"bytes,2,opt,name=key_info,json=keyInfo,proto3" json:"key_info,omitempty"` // as it is listed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -990,7 +990,7 @@ func (*ListAPIKeysRequest) Descriptor() ([]byte, []int) {
 
 type ListAPIKeysResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Keys          []*APIKey              `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	Keys          []*APIKey              `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"` // of the caller
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1034,7 +1034,7 @@ func (x *ListAPIKeysResponse) GetKeys() []*APIKey {
 
 type DeleteAPIKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	KeyPrefix     string                 `protobuf:"bytes,1,opt,name=key_prefix,json=keyPrefix,proto3" json:"key_prefix,omitempty"`
+	KeyPrefix     string                 `protobuf:"bytes,1,opt,name=key_prefix,json=keyPrefix,proto3" json:"key_prefix,omitempty"` // of the key
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1078,7 +1078,7 @@ func (x *DeleteAPIKeyRequest) GetKeyPrefix() string {
 
 type DeleteAPIKeyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
+	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"` // always true; a failure is an error
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1122,7 +1122,7 @@ func (x *DeleteAPIKeyResponse) GetSuccess() bool {
 
 type ValidateAPIKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	FullKey       string                 `protobuf:"bytes,1,opt,name=full_key,json=fullKey,proto3" json:"full_key,omitempty"`
+	FullKey       string                 `protobuf:"bytes,1,opt,name=full_key,json=fullKey,proto3" json:"full_key,omitempty"` // what is to be checked
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1166,10 +1166,10 @@ func (x *ValidateAPIKeyRequest) GetFullKey() string {
 
 type ValidateAPIKeyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Valid         bool                   `protobuf:"varint,1,opt,name=valid,proto3" json:"valid,omitempty"`
-	UserId        string                 `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	Plan          string                 `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"`
-	ApiKeyId      string                 `protobuf:"bytes,4,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	Valid         bool                   `protobuf:"varint,1,opt,name=valid,proto3" json:"valid,omitempty"`                        // it is good now; what follows is empty otherwise
+	UserId        string                 `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`         // its owner
+	Plan          string                 `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"`                           // of the owner, such as "FREE"
+	ApiKeyId      string                 `protobuf:"bytes,4,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"` // its prefix
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1234,7 +1234,7 @@ func (x *ValidateAPIKeyResponse) GetApiKeyId() string {
 
 type CreateSDKJWTRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	ApiKeyId      string                 `protobuf:"bytes,1,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	ApiKeyId      string                 `protobuf:"bytes,1,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"` // prefix of a key of the caller
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1278,7 +1278,7 @@ func (x *CreateSDKJWTRequest) GetApiKeyId() string {
 
 type CreateSDKJWTResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	SdkJwt        string                 `protobuf:"bytes,1,opt,name=sdk_jwt,json=sdkJwt,proto3" json:"sdk_jwt,omitempty"`
+	SdkJwt        string                 `protobuf:"bytes,1,opt,name=sdk_jwt,json=sdkJwt,proto3" json:"sdk_jwt,omitempty"` // good for 7 days, and as long as its key
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1322,7 +1322,7 @@ func (x *CreateSDKJWTResponse) GetSdkJwt() string {
 
 type GetAuthDetailsForSDKRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	ApiKeyId      string                 `protobuf:"bytes,1,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	ApiKeyId      string                 `protobuf:"bytes,1,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"` // prefix of a key
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1366,9 +1366,9 @@ func (x *GetAuthDetailsForSDKRequest) GetApiKeyId() string {
 
 type GetAuthDetailsForSDKResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	Plan          Plan                   `protobuf:"varint,2,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"`
-	Success       bool                   `protobuf:"varint,3,opt,name=success,proto3" json:"success,omitempty"`
+	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`          // the key's owner
+	Plan          Plan                   `protobuf:"varint,2,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"` // of the owner
+	Success       bool                   `protobuf:"varint,3,opt,name=success,proto3" json:"success,omitempty"`                     // there is such a key
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1426,7 +1426,7 @@ func (x *GetAuthDetailsForSDKResponse) GetSuccess() bool {
 
 type DeleteUserRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Password      string                 `protobuf:"bytes,1,opt,name=password,proto3" json:"password,omitempty"`
+	Password      string                 `protobuf:"bytes,1,opt,name=password,proto3" json:"password,omitempty"` // the caller's, to be sure
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1470,7 +1470,7 @@ func (x *DeleteUserRequest) GetPassword() string {
 
 type DeleteUserResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
+	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"` // always true; a failure is an error
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1550,7 +1550,7 @@ func (*RefreshTokenRequest) Descriptor() ([]byte, []int) {
 
 type RefreshTokenResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	JwtToken      string                 `protobuf:"bytes,1,opt,name=jwt_token,json=jwtToken,proto3" json:"jwt_token,omitempty"`
+	JwtToken      string                 `protobuf:"bytes,1,opt,name=jwt_token,json=jwtToken,proto3" json:"jwt_token,omitempty"`     // in place of the one that the call carries
 	ExpiresAt     int64                  `protobuf:"varint,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"` // seconds since the Unix epoch
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1638,7 +1638,7 @@ func (*LogoutRequest) Descriptor() ([]byte, []int) {
 
 type LogoutResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
+	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"` // always true; a failure is an error
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1682,8 +1682,8 @@ func (x *LogoutResponse) GetSuccess() bool {
 
 type ChangePasswordRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	OldPassword   string                 `protobuf:"bytes,1,opt,name=old_password,json=oldPassword,proto3" json:"old_password,omitempty"`
-	NewPassword   string                 `protobuf:"bytes,2,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
+	OldPassword   string                 `protobuf:"bytes,1,opt,name=old_password,json=oldPassword,proto3" json:"old_password,omitempty"` // the present one
+	NewPassword   string                 `protobuf:"bytes,2,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"` // 8-128 bytes, three of: upper, lower, digit, other
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1883,10 +1883,10 @@ func (x *ListUsersResponse) GetNextAfterId() string {
 // What is unspecified stays as it is.
 type UpdateUserRequest struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
-	UserId             string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	Plan               Plan                   `protobuf:"varint,2,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"`
-	SubscriptionStatus SubscriptionStatus     `protobuf:"varint,3,opt,name=subscription_status,json=subscriptionStatus,proto3,enum=vectron.auth.v1.SubscriptionStatus" json:"subscription_status,omitempty"`
-	Role               Role                   `protobuf:"varint,4,opt,name=role,proto3,enum=vectron.auth.v1.Role" json:"role,omitempty"`
+	UserId             string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`                                                                              // whom to change
+	Plan               Plan                   `protobuf:"varint,2,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"`                                                                     // the new one
+	SubscriptionStatus SubscriptionStatus     `protobuf:"varint,3,opt,name=subscription_status,json=subscriptionStatus,proto3,enum=vectron.auth.v1.SubscriptionStatus" json:"subscription_status,omitempty"` // the new one
+	Role               Role                   `protobuf:"varint,4,opt,name=role,proto3,enum=vectron.auth.v1.Role" json:"role,omitempty"`                                                                     // the new one
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -1951,7 +1951,7 @@ func (x *UpdateUserRequest) GetRole() Role {
 
 type UpdateUserResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          *UserProfile           `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          *UserProfile           `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // as it is now
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2031,7 +2031,7 @@ func (*RotateSigningKeyRequest) Descriptor() ([]byte, []int) {
 
 type RotateSigningKeyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	KeyId         string                 `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	KeyId         string                 `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"` // of the new key
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2075,9 +2075,9 @@ func (x *RotateSigningKeyResponse) GetKeyId() string {
 
 type SetSubscriptionRequest struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
-	UserId             string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	Plan               Plan                   `protobuf:"varint,2,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"`
-	SubscriptionStatus SubscriptionStatus     `protobuf:"varint,3,opt,name=subscription_status,json=subscriptionStatus,proto3,enum=vectron.auth.v1.SubscriptionStatus" json:"subscription_status,omitempty"`
+	UserId             string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`                                                                              // whose it is
+	Plan               Plan                   `protobuf:"varint,2,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"`                                                                     // the new one
+	SubscriptionStatus SubscriptionStatus     `protobuf:"varint,3,opt,name=subscription_status,json=subscriptionStatus,proto3,enum=vectron.auth.v1.SubscriptionStatus" json:"subscription_status,omitempty"` // the new one
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -2135,7 +2135,7 @@ func (x *SetSubscriptionRequest) GetSubscriptionStatus() SubscriptionStatus {
 
 type SetSubscriptionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          *UserProfile           `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          *UserProfile           `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // as it is now
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2223,17 +2223,17 @@ func (x *VerifyCredentialRequest) GetCredential() string {
 
 type VerifyCredentialResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	Role          Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=vectron.auth.v1.Role" json:"role,omitempty"`
-	Plan          Plan                   `protobuf:"varint,3,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"`
-	Kind          CredentialKind         `protobuf:"varint,4,opt,name=kind,proto3,enum=vectron.auth.v1.CredentialKind" json:"kind,omitempty"`
-	Scope         KeyScope               `protobuf:"varint,5,opt,name=scope,proto3,enum=vectron.auth.v1.KeyScope" json:"scope,omitempty"`
-	Collections   []string               `protobuf:"bytes,6,rep,name=collections,proto3" json:"collections,omitempty"`
-	KeyPrefix     string                 `protobuf:"bytes,7,opt,name=key_prefix,json=keyPrefix,proto3" json:"key_prefix,omitempty"`
-	TokenId       string                 `protobuf:"bytes,8,opt,name=token_id,json=tokenId,proto3" json:"token_id,omitempty"`
-	IssuedAt      int64                  `protobuf:"varint,9,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`       // seconds since the Unix epoch; 0: unknown
-	ExpiresAt     int64                  `protobuf:"varint,10,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`   // seconds since the Unix epoch; 0: never
-	GoodForMs     int64                  `protobuf:"varint,11,opt,name=good_for_ms,json=goodForMs,proto3" json:"good_for_ms,omitempty"` // how long the answer may be used
+	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`                    // its owner
+	Role          Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=vectron.auth.v1.Role" json:"role,omitempty"`           // of the owner
+	Plan          Plan                   `protobuf:"varint,3,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"`           // of the owner
+	Kind          CredentialKind         `protobuf:"varint,4,opt,name=kind,proto3,enum=vectron.auth.v1.CredentialKind" json:"kind,omitempty"` // what the credential is
+	Scope         KeyScope               `protobuf:"varint,5,opt,name=scope,proto3,enum=vectron.auth.v1.KeyScope" json:"scope,omitempty"`     // what a key or its token may do
+	Collections   []string               `protobuf:"bytes,6,rep,name=collections,proto3" json:"collections,omitempty"`                        // that it may use; empty: all of its owner
+	KeyPrefix     string                 `protobuf:"bytes,7,opt,name=key_prefix,json=keyPrefix,proto3" json:"key_prefix,omitempty"`           // of a key, or of a token's key
+	TokenId       string                 `protobuf:"bytes,8,opt,name=token_id,json=tokenId,proto3" json:"token_id,omitempty"`                 // of a token
+	IssuedAt      int64                  `protobuf:"varint,9,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`             // seconds since the Unix epoch; 0: unknown
+	ExpiresAt     int64                  `protobuf:"varint,10,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`         // seconds since the Unix epoch; 0: never
+	GoodForMs     int64                  `protobuf:"varint,11,opt,name=good_for_ms,json=goodForMs,proto3" json:"good_for_ms,omitempty"`       // how long the answer may be used
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -84,9 +84,9 @@ func (ModelAction) EnumDescriptor() ([]byte, []int) {
 
 type Candidate struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Score         float32                `protobuf:"fixed32,2,opt,name=score,proto3" json:"score,omitempty"` // distance, lower is closer
-	Vector        []float32              `protobuf:"fixed32,3,rep,packed,name=vector,proto3" json:"vector,omitempty"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`                                                                                       // of the point
+	Score         float32                `protobuf:"fixed32,2,opt,name=score,proto3" json:"score,omitempty"`                                                                               // distance, lower is closer
+	Vector        []float32              `protobuf:"fixed32,3,rep,packed,name=vector,proto3" json:"vector,omitempty"`                                                                      // of the point
 	Metadata      map[string]string      `protobuf:"bytes,4,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // text; lists joined by a space
 	Payload       string                 `protobuf:"bytes,16,opt,name=payload,proto3" json:"payload,omitempty"`                                                                            // the typed payload as one JSON object; when set, metadata is not read
 	unknownFields protoimpl.UnknownFields
@@ -164,10 +164,10 @@ func (x *Candidate) GetPayload() string {
 // from), explore ("false": do not explore), explain ("true"), budget_ms.
 type RerankRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Query         string                 `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
-	Candidates    []*Candidate           `protobuf:"bytes,2,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	TopN          int32                  `protobuf:"varint,3,opt,name=top_n,json=topN,proto3" json:"top_n,omitempty"` // >= 1, capped by the number of candidates
-	Options       map[string]string      `protobuf:"bytes,4,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Query         string                 `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`                                                                               // text of the search
+	Candidates    []*Candidate           `protobuf:"bytes,2,rep,name=candidates,proto3" json:"candidates,omitempty"`                                                                     // by rising distance
+	TopN          int32                  `protobuf:"varint,3,opt,name=top_n,json=topN,proto3" json:"top_n,omitempty"`                                                                    // >= 1, capped by the number of candidates
+	Options       map[string]string      `protobuf:"bytes,4,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // see above
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -232,10 +232,10 @@ func (x *RerankRequest) GetOptions() map[string]string {
 
 type ScoredCandidate struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	RerankScore   float32                `protobuf:"fixed32,2,opt,name=rerank_score,json=rerankScore,proto3" json:"rerank_score,omitempty"` // [0,1], higher is better
-	OriginalScore float32                `protobuf:"fixed32,3,opt,name=original_score,json=originalScore,proto3" json:"original_score,omitempty"`
-	Explanation   string                 `protobuf:"bytes,4,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`                                              // of the point
+	RerankScore   float32                `protobuf:"fixed32,2,opt,name=rerank_score,json=rerankScore,proto3" json:"rerank_score,omitempty"`       // [0,1], higher is better
+	OriginalScore float32                `protobuf:"fixed32,3,opt,name=original_score,json=originalScore,proto3" json:"original_score,omitempty"` // its distance
+	Explanation   string                 `protobuf:"bytes,4,opt,name=explanation,proto3" json:"explanation,omitempty"`                            // the parts of its score, when asked for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -300,13 +300,13 @@ func (x *ScoredCandidate) GetExplanation() string {
 
 type RerankResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Results       []*ScoredCandidate     `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
-	StrategyUsed  string                 `protobuf:"bytes,2,opt,name=strategy_used,json=strategyUsed,proto3" json:"strategy_used,omitempty"`
-	FromCache     bool                   `protobuf:"varint,3,opt,name=from_cache,json=fromCache,proto3" json:"from_cache,omitempty"`
-	LatencyMs     int64                  `protobuf:"varint,4,opt,name=latency_ms,json=latencyMs,proto3" json:"latency_ms,omitempty"`
-	Reason        string                 `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`         // why another strategy than the wanted one ordered the list; empty: it did not
-	Explored      bool                   `protobuf:"varint,17,opt,name=explored,proto3" json:"explored,omitempty"`    // neighbours were swapped to learn from clicks
-	Impression    []byte                 `protobuf:"bytes,18,opt,name=impression,proto3" json:"impression,omitempty"` // what was shown, to be given back with feedback; empty: not learned from
+	Results       []*ScoredCandidate     `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`                               // best first
+	StrategyUsed  string                 `protobuf:"bytes,2,opt,name=strategy_used,json=strategyUsed,proto3" json:"strategy_used,omitempty"` // what ordered them
+	FromCache     bool                   `protobuf:"varint,3,opt,name=from_cache,json=fromCache,proto3" json:"from_cache,omitempty"`         // the order was remembered from an equal request
+	LatencyMs     int64                  `protobuf:"varint,4,opt,name=latency_ms,json=latencyMs,proto3" json:"latency_ms,omitempty"`         // milliseconds it took
+	Reason        string                 `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`                                // why another strategy than the wanted one ordered the list; empty: it did not
+	Explored      bool                   `protobuf:"varint,17,opt,name=explored,proto3" json:"explored,omitempty"`                           // neighbours were swapped to learn from clicks
+	Impression    []byte                 `protobuf:"bytes,18,opt,name=impression,proto3" json:"impression,omitempty"`                        // what was shown, to be given back with feedback; empty: not learned from
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -428,9 +428,9 @@ func (*GetStrategyRequest) Descriptor() ([]byte, []int) {
 
 type GetStrategyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	StrategyName  string                 `protobuf:"bytes,1,opt,name=strategy_name,json=strategyName,proto3" json:"strategy_name,omitempty"`
-	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	Config        map[string]string      `protobuf:"bytes,3,rep,name=config,proto3" json:"config,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	StrategyName  string                 `protobuf:"bytes,1,opt,name=strategy_name,json=strategyName,proto3" json:"strategy_name,omitempty"`                                           // of the server's choice
+	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`                                                                         // of the strategy
+	Config        map[string]string      `protobuf:"bytes,3,rep,name=config,proto3" json:"config,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // its settings as text
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -488,8 +488,8 @@ func (x *GetStrategyResponse) GetConfig() map[string]string {
 
 type InvalidateCacheRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Query         string                 `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
-	CandidateIds  []string               `protobuf:"bytes,2,rep,name=candidate_ids,json=candidateIds,proto3" json:"candidate_ids,omitempty"`
+	Query         string                 `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`                                   // orders for this text; empty: for any
+	CandidateIds  []string               `protobuf:"bytes,2,rep,name=candidate_ids,json=candidateIds,proto3" json:"candidate_ids,omitempty"` // orders that hold one of these; none: any
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -540,7 +540,7 @@ func (x *InvalidateCacheRequest) GetCandidateIds() []string {
 
 type InvalidateCacheResponse struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
-	EntriesCleared int32                  `protobuf:"varint,1,opt,name=entries_cleared,json=entriesCleared,proto3" json:"entries_cleared,omitempty"`
+	EntriesCleared int32                  `protobuf:"varint,1,opt,name=entries_cleared,json=entriesCleared,proto3" json:"entries_cleared,omitempty"` // how many were forgotten
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -585,9 +585,9 @@ func (x *InvalidateCacheResponse) GetEntriesCleared() int32 {
 // Feedback on one shown answer.
 type LearnItem struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Clicked       bool                   `protobuf:"varint,2,opt,name=clicked,proto3" json:"clicked,omitempty"`
-	Grade         uint32                 `protobuf:"varint,3,opt,name=grade,proto3" json:"grade,omitempty"` // 1-5, 0: not given
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`            // of the point
+	Clicked       bool                   `protobuf:"varint,2,opt,name=clicked,proto3" json:"clicked,omitempty"` // the user opened it
+	Grade         uint32                 `protobuf:"varint,3,opt,name=grade,proto3" json:"grade,omitempty"`     // 1-5, 0: not given
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -645,14 +645,14 @@ func (x *LearnItem) GetGrade() uint32 {
 
 type LearnRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // rising per source
-	Tenant        string                 `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	Collection    string                 `protobuf:"bytes,3,opt,name=collection,proto3" json:"collection,omitempty"`
-	QueryId       string                 `protobuf:"bytes,4,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`                 // rising per source
+	Tenant        string                 `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"`                  // owner of the collection
+	Collection    string                 `protobuf:"bytes,3,opt,name=collection,proto3" json:"collection,omitempty"`          // its name
+	QueryId       string                 `protobuf:"bytes,4,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"` // of the answer
 	EndUser       string                 `protobuf:"bytes,5,opt,name=end_user,json=endUser,proto3" json:"end_user,omitempty"` // whose feedback it is; what one end user can change is capped
-	UnixMs        int64                  `protobuf:"varint,6,opt,name=unix_ms,json=unixMs,proto3" json:"unix_ms,omitempty"`
-	Impression    []byte                 `protobuf:"bytes,7,opt,name=impression,proto3" json:"impression,omitempty"` // of the answer, as RerankResponse gave it
-	Items         []*LearnItem           `protobuf:"bytes,8,rep,name=items,proto3" json:"items,omitempty"`
+	UnixMs        int64                  `protobuf:"varint,6,opt,name=unix_ms,json=unixMs,proto3" json:"unix_ms,omitempty"`   // when it came, milliseconds since the Unix epoch
+	Impression    []byte                 `protobuf:"bytes,7,opt,name=impression,proto3" json:"impression,omitempty"`          // of the answer, as RerankResponse gave it
+	Items         []*LearnItem           `protobuf:"bytes,8,rep,name=items,proto3" json:"items,omitempty"`                    // what was made of the results
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -849,8 +849,8 @@ func (x *LearnFeedbackResponse) GetDurableThrough() uint64 {
 
 type GetModelRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	Collection    string                 `protobuf:"bytes,2,opt,name=collection,proto3" json:"collection,omitempty"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`         // owner of the collection
+	Collection    string                 `protobuf:"bytes,2,opt,name=collection,proto3" json:"collection,omitempty"` // its name
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -902,9 +902,9 @@ func (x *GetModelRequest) GetCollection() string {
 // A forgetful mean with its standard error.
 type Evidence struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sessions      float64                `protobuf:"fixed64,1,opt,name=sessions,proto3" json:"sessions,omitempty"`
-	Mean          float64                `protobuf:"fixed64,2,opt,name=mean,proto3" json:"mean,omitempty"`
-	StandardError float64                `protobuf:"fixed64,3,opt,name=standard_error,json=standardError,proto3" json:"standard_error,omitempty"`
+	Sessions      float64                `protobuf:"fixed64,1,opt,name=sessions,proto3" json:"sessions,omitempty"`                                // that it rests on, old ones counting less
+	Mean          float64                `protobuf:"fixed64,2,opt,name=mean,proto3" json:"mean,omitempty"`                                        // of what is measured
+	StandardError float64                `protobuf:"fixed64,3,opt,name=standard_error,json=standardError,proto3" json:"standard_error,omitempty"` // of the mean
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -962,10 +962,10 @@ func (x *Evidence) GetStandardError() float64 {
 
 type ModelVersion struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	Events        uint64                 `protobuf:"varint,2,opt,name=events,proto3" json:"events,omitempty"`
-	SavedUnixMs   int64                  `protobuf:"varint,3,opt,name=saved_unix_ms,json=savedUnixMs,proto3" json:"saved_unix_ms,omitempty"`
-	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`                              // its number
+	Events        uint64                 `protobuf:"varint,2,opt,name=events,proto3" json:"events,omitempty"`                                // learned from until then
+	SavedUnixMs   int64                  `protobuf:"varint,3,opt,name=saved_unix_ms,json=savedUnixMs,proto3" json:"saved_unix_ms,omitempty"` // milliseconds since the Unix epoch
+	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`                                   // of the model then
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1030,8 +1030,8 @@ func (x *ModelVersion) GetState() string {
 
 type NamedWeight struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Value         float64                `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`     // of the feature
+	Value         float64                `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"` // its weight
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1082,18 +1082,18 @@ func (x *NamedWeight) GetValue() float64 {
 
 type ModelStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`                               // "rule", "canary", "learned"
-	Held          bool                   `protobuf:"varint,3,opt,name=held,proto3" json:"held,omitempty"`                                // taken back twice in 7 days: stays with the rule until promoted by hand
-	Events        uint64                 `protobuf:"varint,4,opt,name=events,proto3" json:"events,omitempty"`                            // learned from
-	Shadow        *Evidence              `protobuf:"bytes,5,opt,name=shadow,proto3" json:"shadow,omitempty"`                             // explored pairs on which model and rule disagree: clicks in the model's favour
-	Live          *Evidence              `protobuf:"bytes,6,opt,name=live,proto3" json:"live,omitempty"`                                 // interleaved searches: +1 the model's result was clicked more, -1 the rule's
-	Guard         *Evidence              `protobuf:"bytes,7,opt,name=guard,proto3" json:"guard,omitempty"`                               // log-likelihood of clicks, model less rule
-	SnipsModel    float64                `protobuf:"fixed64,8,opt,name=snips_model,json=snipsModel,proto3" json:"snips_model,omitempty"` // off-policy click rate of the model's order of explored pairs; shown, decides nothing
-	SnipsRule     float64                `protobuf:"fixed64,9,opt,name=snips_rule,json=snipsRule,proto3" json:"snips_rule,omitempty"`
-	Canaries      uint64                 `protobuf:"varint,10,opt,name=canaries,proto3" json:"canaries,omitempty"`
-	Promotions    uint64                 `protobuf:"varint,11,opt,name=promotions,proto3" json:"promotions,omitempty"`
-	Rollbacks     uint64                 `protobuf:"varint,12,opt,name=rollbacks,proto3" json:"rollbacks,omitempty"`
+	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`                                   // its name
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`                                             // "rule", "canary", "learned"
+	Held          bool                   `protobuf:"varint,3,opt,name=held,proto3" json:"held,omitempty"`                                              // taken back twice in 7 days: stays with the rule until promoted by hand
+	Events        uint64                 `protobuf:"varint,4,opt,name=events,proto3" json:"events,omitempty"`                                          // learned from
+	Shadow        *Evidence              `protobuf:"bytes,5,opt,name=shadow,proto3" json:"shadow,omitempty"`                                           // explored pairs on which model and rule disagree: clicks in the model's favour
+	Live          *Evidence              `protobuf:"bytes,6,opt,name=live,proto3" json:"live,omitempty"`                                               // interleaved searches: +1 the model's result was clicked more, -1 the rule's
+	Guard         *Evidence              `protobuf:"bytes,7,opt,name=guard,proto3" json:"guard,omitempty"`                                             // log-likelihood of clicks, model less rule
+	SnipsModel    float64                `protobuf:"fixed64,8,opt,name=snips_model,json=snipsModel,proto3" json:"snips_model,omitempty"`               // off-policy click rate of the model's order of explored pairs; shown, decides nothing
+	SnipsRule     float64                `protobuf:"fixed64,9,opt,name=snips_rule,json=snipsRule,proto3" json:"snips_rule,omitempty"`                  // likewise of the rule's order
+	Canaries      uint64                 `protobuf:"varint,10,opt,name=canaries,proto3" json:"canaries,omitempty"`                                     // how often it was tried on some searches
+	Promotions    uint64                 `protobuf:"varint,11,opt,name=promotions,proto3" json:"promotions,omitempty"`                                 // how often it was put in charge
+	Rollbacks     uint64                 `protobuf:"varint,12,opt,name=rollbacks,proto3" json:"rollbacks,omitempty"`                                   // how often it was taken back
 	Versions      []*ModelVersion        `protobuf:"bytes,13,rep,name=versions,proto3" json:"versions,omitempty"`                                      // saved, newest first
 	Weights       []*NamedWeight         `protobuf:"bytes,14,rep,name=weights,proto3" json:"weights,omitempty"`                                        // of the dense features
 	PositionBias  []float64              `protobuf:"fixed64,15,rep,packed,name=position_bias,json=positionBias,proto3" json:"position_bias,omitempty"` // chance of being looked at, per place, as learned
@@ -1246,10 +1246,10 @@ func (x *ModelStatus) GetLastChange() string {
 
 type ControlModelRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	Collection    string                 `protobuf:"bytes,2,opt,name=collection,proto3" json:"collection,omitempty"`
-	Action        ModelAction            `protobuf:"varint,3,opt,name=action,proto3,enum=vectron.reranker.v1.ModelAction" json:"action,omitempty"`
-	Version       uint64                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"` // of MODEL_RESTORE
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`                                       // owner of the collection
+	Collection    string                 `protobuf:"bytes,2,opt,name=collection,proto3" json:"collection,omitempty"`                               // its name
+	Action        ModelAction            `protobuf:"varint,3,opt,name=action,proto3,enum=vectron.reranker.v1.ModelAction" json:"action,omitempty"` // what to do
+	Version       uint64                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`                                    // of MODEL_RESTORE
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -303,17 +303,17 @@ func (x *PayloadIndex) GetType() PayloadType {
 
 type CreateCollectionRequest struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
-	Name               string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`                                                      // [A-Za-z0-9][A-Za-z0-9_-]{0,127}
-	Dimension          int32                  `protobuf:"varint,2,opt,name=dimension,proto3" json:"dimension,omitempty"`                                           // 1-65535
-	Distance           string                 `protobuf:"bytes,3,opt,name=distance,proto3" json:"distance,omitempty"`                                              // "cosine", "euclidean" (also when empty), "dot"
-	ShardCount         uint32                 `protobuf:"varint,16,opt,name=shard_count,json=shardCount,proto3" json:"shard_count,omitempty"`                      // 0: chosen by the cluster
-	ReplicationFactor  uint32                 `protobuf:"varint,17,opt,name=replication_factor,json=replicationFactor,proto3" json:"replication_factor,omitempty"` // 0: chosen by the cluster
-	Hnsw               *HnswOptions           `protobuf:"bytes,18,opt,name=hnsw,proto3" json:"hnsw,omitempty"`
-	Storage            VectorStorage          `protobuf:"varint,19,opt,name=storage,proto3,enum=vectron.v1.VectorStorage" json:"storage,omitempty"`
-	PayloadIndexes     []*PayloadIndex        `protobuf:"bytes,20,rep,name=payload_indexes,json=payloadIndexes,proto3" json:"payload_indexes,omitempty"`
-	DefaultConsistency Consistency            `protobuf:"varint,21,opt,name=default_consistency,json=defaultConsistency,proto3,enum=vectron.v1.Consistency" json:"default_consistency,omitempty"`
-	VectorsInMemory    bool                   `protobuf:"varint,22,opt,name=vectors_in_memory,json=vectorsInMemory,proto3" json:"vectors_in_memory,omitempty"` // keep full-precision vectors in memory instead of mapping them from disk
-	Rerank             *RerankOptions         `protobuf:"bytes,23,opt,name=rerank,proto3" json:"rerank,omitempty"`                                             // for searches with a query text that do not say themselves
+	Name               string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`                                                                                     // [A-Za-z0-9][A-Za-z0-9_-]{0,127}
+	Dimension          int32                  `protobuf:"varint,2,opt,name=dimension,proto3" json:"dimension,omitempty"`                                                                          // 1-65535
+	Distance           string                 `protobuf:"bytes,3,opt,name=distance,proto3" json:"distance,omitempty"`                                                                             // "cosine", "euclidean" (also when empty), "dot"
+	ShardCount         uint32                 `protobuf:"varint,16,opt,name=shard_count,json=shardCount,proto3" json:"shard_count,omitempty"`                                                     // 0: chosen by the cluster
+	ReplicationFactor  uint32                 `protobuf:"varint,17,opt,name=replication_factor,json=replicationFactor,proto3" json:"replication_factor,omitempty"`                                // 0: chosen by the cluster
+	Hnsw               *HnswOptions           `protobuf:"bytes,18,opt,name=hnsw,proto3" json:"hnsw,omitempty"`                                                                                    // of the graph; unset: the defaults
+	Storage            VectorStorage          `protobuf:"varint,19,opt,name=storage,proto3,enum=vectron.v1.VectorStorage" json:"storage,omitempty"`                                               // of the vectors on disk
+	PayloadIndexes     []*PayloadIndex        `protobuf:"bytes,20,rep,name=payload_indexes,json=payloadIndexes,proto3" json:"payload_indexes,omitempty"`                                          // fields that filters test fast; at most 64
+	DefaultConsistency Consistency            `protobuf:"varint,21,opt,name=default_consistency,json=defaultConsistency,proto3,enum=vectron.v1.Consistency" json:"default_consistency,omitempty"` // of reads that do not say themselves
+	VectorsInMemory    bool                   `protobuf:"varint,22,opt,name=vectors_in_memory,json=vectorsInMemory,proto3" json:"vectors_in_memory,omitempty"`                                    // keep full-precision vectors in memory instead of mapping them from disk
+	Rerank             *RerankOptions         `protobuf:"bytes,23,opt,name=rerank,proto3" json:"rerank,omitempty"`                                                                                // for searches with a query text that do not say themselves
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -427,7 +427,7 @@ func (x *CreateCollectionRequest) GetRerank() *RerankOptions {
 
 type CreateCollectionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
+	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"` // always true; a failure is an error
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -471,7 +471,7 @@ func (x *CreateCollectionResponse) GetSuccess() bool {
 
 type DeleteCollectionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // of the collection
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -515,7 +515,7 @@ func (x *DeleteCollectionRequest) GetName() string {
 
 type DeleteCollectionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
+	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"` // always true; a failure is an error
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -636,11 +636,11 @@ func (x *Point) GetVersion() uint64 {
 
 type UpsertRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
-	Collection     string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
-	Points         []*Point               `protobuf:"bytes,2,rep,name=points,proto3" json:"points,omitempty"`                         // at most 100,000 and 64 MiB
-	RequestId      string                 `protobuf:"bytes,16,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"` // a retry with the same id applies once; at most 128 bytes
-	ReturnVersions bool                   `protobuf:"varint,17,opt,name=return_versions,json=returnVersions,proto3" json:"return_versions,omitempty"`
-	InsertOnly     bool                   `protobuf:"varint,18,opt,name=insert_only,json=insertOnly,proto3" json:"insert_only,omitempty"` // ALREADY_EXISTS, and nothing of that shard is written, when a point exists
+	Collection     string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`                                 // its name
+	Points         []*Point               `protobuf:"bytes,2,rep,name=points,proto3" json:"points,omitempty"`                                         // at most 100,000 and 64 MiB
+	RequestId      string                 `protobuf:"bytes,16,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`                 // a retry with the same id applies once; at most 128 bytes
+	ReturnVersions bool                   `protobuf:"varint,17,opt,name=return_versions,json=returnVersions,proto3" json:"return_versions,omitempty"` // answer with `versions`
+	InsertOnly     bool                   `protobuf:"varint,18,opt,name=insert_only,json=insertOnly,proto3" json:"insert_only,omitempty"`             // ALREADY_EXISTS, and nothing of that shard is written, when a point exists
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -765,9 +765,9 @@ func (x *UpsertResponse) GetVersions() []uint64 {
 // A condition on the payload of a point; exactly one of the tests match .. filter is set.
 type Condition struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Field         string                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"` // path `a.b[].c`; not used by has_id and filter
-	Match         *structpb.Value        `protobuf:"bytes,2,opt,name=match,proto3" json:"match,omitempty"` // a string, number or bool; a list: any of them
-	Range         *Range                 `protobuf:"bytes,3,opt,name=range,proto3" json:"range,omitempty"`
+	Field         string                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`                           // path `a.b[].c`; not used by has_id and filter
+	Match         *structpb.Value        `protobuf:"bytes,2,opt,name=match,proto3" json:"match,omitempty"`                           // a string, number or bool; a list: any of them
+	Range         *Range                 `protobuf:"bytes,3,opt,name=range,proto3" json:"range,omitempty"`                           // the value lies within
 	Exists        *bool                  `protobuf:"varint,4,opt,name=exists,proto3,oneof" json:"exists,omitempty"`                  // the path yields a value, null included
 	IsEmpty       *bool                  `protobuf:"varint,5,opt,name=is_empty,json=isEmpty,proto3,oneof" json:"is_empty,omitempty"` // the path yields none, or only null, "", [] or {}
 	HasId         []string               `protobuf:"bytes,6,rep,name=has_id,json=hasId,proto3" json:"has_id,omitempty"`              // the point's id is one of these
@@ -858,10 +858,10 @@ func (x *Condition) GetFilter() *Filter {
 // Bounds, all of which must hold: numbers, or RFC 3339 strings.
 type Range struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Gt            *structpb.Value        `protobuf:"bytes,1,opt,name=gt,proto3" json:"gt,omitempty"`
-	Gte           *structpb.Value        `protobuf:"bytes,2,opt,name=gte,proto3" json:"gte,omitempty"`
-	Lt            *structpb.Value        `protobuf:"bytes,3,opt,name=lt,proto3" json:"lt,omitempty"`
-	Lte           *structpb.Value        `protobuf:"bytes,4,opt,name=lte,proto3" json:"lte,omitempty"`
+	Gt            *structpb.Value        `protobuf:"bytes,1,opt,name=gt,proto3" json:"gt,omitempty"`   // greater than
+	Gte           *structpb.Value        `protobuf:"bytes,2,opt,name=gte,proto3" json:"gte,omitempty"` // greater than or equal to
+	Lt            *structpb.Value        `protobuf:"bytes,3,opt,name=lt,proto3" json:"lt,omitempty"`   // less than
+	Lte           *structpb.Value        `protobuf:"bytes,4,opt,name=lte,proto3" json:"lte,omitempty"` // less than or equal to
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -927,9 +927,9 @@ func (x *Range) GetLte() *structpb.Value {
 // Conditions joined: all of must, at least min_should of should, none of must_not. An empty filter matches all.
 type Filter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Must          []*Condition           `protobuf:"bytes,1,rep,name=must,proto3" json:"must,omitempty"`
-	Should        []*Condition           `protobuf:"bytes,2,rep,name=should,proto3" json:"should,omitempty"`
-	MustNot       []*Condition           `protobuf:"bytes,3,rep,name=must_not,json=mustNot,proto3" json:"must_not,omitempty"`
+	Must          []*Condition           `protobuf:"bytes,1,rep,name=must,proto3" json:"must,omitempty"`                             // all of these hold
+	Should        []*Condition           `protobuf:"bytes,2,rep,name=should,proto3" json:"should,omitempty"`                         // at least min_should of these hold
+	MustNot       []*Condition           `protobuf:"bytes,3,rep,name=must_not,json=mustNot,proto3" json:"must_not,omitempty"`        // none of these holds
 	MinShould     uint32                 `protobuf:"varint,4,opt,name=min_should,json=minShould,proto3" json:"min_should,omitempty"` // 0: 1 when `should` is not empty
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1124,22 +1124,22 @@ func (x *RerankOptions) GetExplore() bool {
 
 type SearchRequest struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
-	Collection      string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
-	Vector          []float32              `protobuf:"fixed32,2,rep,packed,name=vector,proto3" json:"vector,omitempty"`
-	TopK            uint32                 `protobuf:"varint,3,opt,name=top_k,json=topK,proto3" json:"top_k,omitempty"`                // 1-16384, 0 means 10
-	Query           string                 `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`                           // text for reranking
-	TimeoutMs       uint32                 `protobuf:"varint,5,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"` // when set, shards that do not answer in time are named and the rest returned
-	IncludeVectors  bool                   `protobuf:"varint,6,opt,name=include_vectors,json=includeVectors,proto3" json:"include_vectors,omitempty"`
+	Collection      string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`                                         // its name
+	Vector          []float32              `protobuf:"fixed32,2,rep,packed,name=vector,proto3" json:"vector,omitempty"`                                        // as many finite components as the collection's dimension
+	TopK            uint32                 `protobuf:"varint,3,opt,name=top_k,json=topK,proto3" json:"top_k,omitempty"`                                        // 1-16384, 0 means 10
+	Query           string                 `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`                                                   // text for reranking
+	TimeoutMs       uint32                 `protobuf:"varint,5,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`                         // when set, shards that do not answer in time are named and the rest returned
+	IncludeVectors  bool                   `protobuf:"varint,6,opt,name=include_vectors,json=includeVectors,proto3" json:"include_vectors,omitempty"`          // return the vectors too
 	IncludeMetadata *bool                  `protobuf:"varint,7,opt,name=include_metadata,json=includeMetadata,proto3,oneof" json:"include_metadata,omitempty"` // unset means true
-	Filter          *Filter                `protobuf:"bytes,16,opt,name=filter,proto3" json:"filter,omitempty"`
-	Params          *SearchParams          `protobuf:"bytes,17,opt,name=params,proto3" json:"params,omitempty"`
-	Offset          uint32                 `protobuf:"varint,18,opt,name=offset,proto3" json:"offset,omitempty"`                                              // skip this many results; offset + top_k <= 16384
-	ScoreThreshold  *float32               `protobuf:"fixed32,19,opt,name=score_threshold,json=scoreThreshold,proto3,oneof" json:"score_threshold,omitempty"` // only results at most this far
-	Consistency     Consistency            `protobuf:"varint,20,opt,name=consistency,proto3,enum=vectron.v1.Consistency" json:"consistency,omitempty"`
-	MaxStalenessMs  uint32                 `protobuf:"varint,21,opt,name=max_staleness_ms,json=maxStalenessMs,proto3" json:"max_staleness_ms,omitempty"` // for BOUNDED
-	Explain         bool                   `protobuf:"varint,22,opt,name=explain,proto3" json:"explain,omitempty"`
-	Rerank          *RerankOptions         `protobuf:"bytes,23,opt,name=rerank,proto3" json:"rerank,omitempty"`
-	PayloadFields   []string               `protobuf:"bytes,24,rep,name=payload_fields,json=payloadFields,proto3" json:"payload_fields,omitempty"` // top-level payload keys to return; empty: all
+	Filter          *Filter                `protobuf:"bytes,16,opt,name=filter,proto3" json:"filter,omitempty"`                                                // only points that pass; unset: all
+	Params          *SearchParams          `protobuf:"bytes,17,opt,name=params,proto3" json:"params,omitempty"`                                                // how the index is searched; unset: the collection's choice
+	Offset          uint32                 `protobuf:"varint,18,opt,name=offset,proto3" json:"offset,omitempty"`                                               // skip this many results; offset + top_k <= 16384
+	ScoreThreshold  *float32               `protobuf:"fixed32,19,opt,name=score_threshold,json=scoreThreshold,proto3,oneof" json:"score_threshold,omitempty"`  // only results at most this far
+	Consistency     Consistency            `protobuf:"varint,20,opt,name=consistency,proto3,enum=vectron.v1.Consistency" json:"consistency,omitempty"`         // how fresh the answer must be
+	MaxStalenessMs  uint32                 `protobuf:"varint,21,opt,name=max_staleness_ms,json=maxStalenessMs,proto3" json:"max_staleness_ms,omitempty"`       // for BOUNDED
+	Explain         bool                   `protobuf:"varint,22,opt,name=explain,proto3" json:"explain,omitempty"`                                             // answer with `explain`
+	Rerank          *RerankOptions         `protobuf:"bytes,23,opt,name=rerank,proto3" json:"rerank,omitempty"`                                                // how the nearest are ordered anew, when `query` is set
+	PayloadFields   []string               `protobuf:"bytes,24,rep,name=payload_fields,json=payloadFields,proto3" json:"payload_fields,omitempty"`             // top-level payload keys to return; empty: all
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -1288,12 +1288,12 @@ func (x *SearchRequest) GetPayloadFields() []string {
 
 type SearchResult struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Score         float32                `protobuf:"fixed32,2,opt,name=score,proto3" json:"score,omitempty"` // distance, lower is closer; in [0,1], higher is better when reranked
-	Payload       map[string]string      `protobuf:"bytes,3,rep,name=payload,proto3" json:"payload,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Vector        []float32              `protobuf:"fixed32,4,rep,packed,name=vector,proto3" json:"vector,omitempty"`
-	Fields        *structpb.Struct       `protobuf:"bytes,16,opt,name=fields,proto3" json:"fields,omitempty"`
-	Version       uint64                 `protobuf:"varint,17,opt,name=version,proto3" json:"version,omitempty"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`                                                                                     // of the point
+	Score         float32                `protobuf:"fixed32,2,opt,name=score,proto3" json:"score,omitempty"`                                                                             // distance, lower is closer; in [0,1], higher is better when reranked
+	Payload       map[string]string      `protobuf:"bytes,3,rep,name=payload,proto3" json:"payload,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // top-level values as text
+	Vector        []float32              `protobuf:"fixed32,4,rep,packed,name=vector,proto3" json:"vector,omitempty"`                                                                    // when asked for
+	Fields        *structpb.Struct       `protobuf:"bytes,16,opt,name=fields,proto3" json:"fields,omitempty"`                                                                            // the typed payload
+	Version       uint64                 `protobuf:"varint,17,opt,name=version,proto3" json:"version,omitempty"`                                                                         // log index of the point's last write
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1373,7 +1373,7 @@ func (x *SearchResult) GetVersion() uint64 {
 // What one shard did for a search.
 type ShardExplain struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
-	ShardId          uint32                 `protobuf:"varint,1,opt,name=shard_id,json=shardId,proto3" json:"shard_id,omitempty"`
+	ShardId          uint32                 `protobuf:"varint,1,opt,name=shard_id,json=shardId,proto3" json:"shard_id,omitempty"`                            // ordinal within the collection
 	Plan             string                 `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`                                                  // "flat", "graph", "graph_filtered", "graph_two_hop", "scan_matches"
 	Reason           string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`                                              // why that plan, in words
 	Points           uint64                 `protobuf:"varint,4,opt,name=points,proto3" json:"points,omitempty"`                                             // live points of the shard
@@ -1385,7 +1385,7 @@ type ShardExplain struct {
 	Tombstones       uint64                 `protobuf:"varint,10,opt,name=tombstones,proto3" json:"tombstones,omitempty"`                                    // deleted records met
 	Reranked         uint64                 `protobuf:"varint,11,opt,name=reranked,proto3" json:"reranked,omitempty"`                                        // candidates re-scored on full-precision vectors
 	RerankChanges    uint64                 `protobuf:"varint,12,opt,name=rerank_changes,json=rerankChanges,proto3" json:"rerank_changes,omitempty"`         // of the results returned, how many re-scoring brought in
-	TimeUs           uint64                 `protobuf:"varint,13,opt,name=time_us,json=timeUs,proto3" json:"time_us,omitempty"`
+	TimeUs           uint64                 `protobuf:"varint,13,opt,name=time_us,json=timeUs,proto3" json:"time_us,omitempty"`                              // microseconds the shard took
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1514,10 +1514,10 @@ func (x *ShardExplain) GetTimeUs() uint64 {
 // Why a result stands where it does.
 type RerankExplain struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`                                    // of the result
 	VectorRank    uint32                 `protobuf:"varint,2,opt,name=vector_rank,json=vectorRank,proto3" json:"vector_rank,omitempty"` // 1-based, by distance
-	Distance      float32                `protobuf:"fixed32,3,opt,name=distance,proto3" json:"distance,omitempty"`
-	Explanation   string                 `protobuf:"bytes,4,opt,name=explanation,proto3" json:"explanation,omitempty"` // the parts of its score
+	Distance      float32                `protobuf:"fixed32,3,opt,name=distance,proto3" json:"distance,omitempty"`                      // of the vectors
+	Explanation   string                 `protobuf:"bytes,4,opt,name=explanation,proto3" json:"explanation,omitempty"`                  // the parts of its score
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1582,7 +1582,7 @@ func (x *RerankExplain) GetExplanation() string {
 
 type SearchExplain struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Shards        []*ShardExplain        `protobuf:"bytes,1,rep,name=shards,proto3" json:"shards,omitempty"`
+	Shards        []*ShardExplain        `protobuf:"bytes,1,rep,name=shards,proto3" json:"shards,omitempty"` // one per shard that answered
 	Rerank        []*RerankExplain       `protobuf:"bytes,2,rep,name=rerank,proto3" json:"rerank,omitempty"` // per result, in its order; empty when not reranked
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1635,11 +1635,11 @@ func (x *SearchExplain) GetRerank() []*RerankExplain {
 // What ordered an answer that was to be reranked.
 type RerankInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Strategy      string                 `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"` // "none" (vector order), "rule", "learned", "interleaved", "llm"
-	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`     // why it is another one than asked for; empty: it is not
-	FromCache     bool                   `protobuf:"varint,3,opt,name=from_cache,json=fromCache,proto3" json:"from_cache,omitempty"`
-	Explored      bool                   `protobuf:"varint,4,opt,name=explored,proto3" json:"explored,omitempty"` // some neighbours were swapped to learn from clicks
-	TimeUs        uint64                 `protobuf:"varint,5,opt,name=time_us,json=timeUs,proto3" json:"time_us,omitempty"`
+	Strategy      string                 `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`                     // "none" (vector order), "rule", "learned", "interleaved", "llm"
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`                         // why it is another one than asked for; empty: it is not
+	FromCache     bool                   `protobuf:"varint,3,opt,name=from_cache,json=fromCache,proto3" json:"from_cache,omitempty"` // the order was remembered from an equal request
+	Explored      bool                   `protobuf:"varint,4,opt,name=explored,proto3" json:"explored,omitempty"`                    // some neighbours were swapped to learn from clicks
+	TimeUs        uint64                 `protobuf:"varint,5,opt,name=time_us,json=timeUs,proto3" json:"time_us,omitempty"`          // microseconds that reranking took
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1711,14 +1711,14 @@ func (x *RerankInfo) GetTimeUs() uint64 {
 
 type SearchResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Results       []*SearchResult        `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
-	QueryId       string                 `protobuf:"bytes,16,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"` // names this answer for feedback
-	Reranked      bool                   `protobuf:"varint,17,opt,name=reranked,proto3" json:"reranked,omitempty"`
-	Partial       bool                   `protobuf:"varint,18,opt,name=partial,proto3" json:"partial,omitempty"` // some shards did not answer within timeout_ms
-	MissingShards []uint32               `protobuf:"varint,19,rep,packed,name=missing_shards,json=missingShards,proto3" json:"missing_shards,omitempty"`
-	Last          bool                   `protobuf:"varint,20,opt,name=last,proto3" json:"last,omitempty"` // of a stream: this is the final message
-	Explain       *SearchExplain         `protobuf:"bytes,21,opt,name=explain,proto3" json:"explain,omitempty"`
-	Rerank        *RerankInfo            `protobuf:"bytes,22,opt,name=rerank,proto3" json:"rerank,omitempty"` // unset when no reranking was asked for
+	Results       []*SearchResult        `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`                                           // best first
+	QueryId       string                 `protobuf:"bytes,16,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"`                           // names this answer for feedback
+	Reranked      bool                   `protobuf:"varint,17,opt,name=reranked,proto3" json:"reranked,omitempty"`                                       // scores are those of the reranker
+	Partial       bool                   `protobuf:"varint,18,opt,name=partial,proto3" json:"partial,omitempty"`                                         // some shards did not answer within timeout_ms
+	MissingShards []uint32               `protobuf:"varint,19,rep,packed,name=missing_shards,json=missingShards,proto3" json:"missing_shards,omitempty"` // which did not answer, by their ordinals
+	Last          bool                   `protobuf:"varint,20,opt,name=last,proto3" json:"last,omitempty"`                                               // of a stream: this is the final message
+	Explain       *SearchExplain         `protobuf:"bytes,21,opt,name=explain,proto3" json:"explain,omitempty"`                                          // when asked for
+	Rerank        *RerankInfo            `protobuf:"bytes,22,opt,name=rerank,proto3" json:"rerank,omitempty"`                                            // unset when no reranking was asked for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1811,10 +1811,10 @@ func (x *SearchResponse) GetRerank() *RerankInfo {
 
 type GetRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
-	Collection     string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
-	Id             string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
-	Consistency    Consistency            `protobuf:"varint,16,opt,name=consistency,proto3,enum=vectron.v1.Consistency" json:"consistency,omitempty"`
-	MaxStalenessMs uint32                 `protobuf:"varint,17,opt,name=max_staleness_ms,json=maxStalenessMs,proto3" json:"max_staleness_ms,omitempty"`
+	Collection     string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`                                   // its name
+	Id             string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`                                                   // of the point
+	Consistency    Consistency            `protobuf:"varint,16,opt,name=consistency,proto3,enum=vectron.v1.Consistency" json:"consistency,omitempty"`   // how fresh the answer must be
+	MaxStalenessMs uint32                 `protobuf:"varint,17,opt,name=max_staleness_ms,json=maxStalenessMs,proto3" json:"max_staleness_ms,omitempty"` // for BOUNDED
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1879,7 +1879,7 @@ func (x *GetRequest) GetMaxStalenessMs() uint32 {
 
 type GetResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Point         *Point                 `protobuf:"bytes,1,opt,name=point,proto3" json:"point,omitempty"`
+	Point         *Point                 `protobuf:"bytes,1,opt,name=point,proto3" json:"point,omitempty"` // with its vector and payload
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1923,9 +1923,9 @@ func (x *GetResponse) GetPoint() *Point {
 
 type DeleteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
-	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
-	RequestId     string                 `protobuf:"bytes,16,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`                 // its name
+	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`                                 // of the point
+	RequestId     string                 `protobuf:"bytes,16,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"` // a retry with the same id applies once; at most 128 bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2027,14 +2027,14 @@ func (x *DeleteResponse) GetVersion() uint64 {
 
 type ScrollRequest struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
-	Collection      string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
-	AfterId         string                 `protobuf:"bytes,2,opt,name=after_id,json=afterId,proto3" json:"after_id,omitempty"` // the last page's next_after_id; empty: from the first point
-	Limit           uint32                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`                   // 1-10000, 0 means 100
-	Filter          *Filter                `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`                  // only points that pass
-	IncludeVectors  bool                   `protobuf:"varint,5,opt,name=include_vectors,json=includeVectors,proto3" json:"include_vectors,omitempty"`
+	Collection      string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`                                         // its name
+	AfterId         string                 `protobuf:"bytes,2,opt,name=after_id,json=afterId,proto3" json:"after_id,omitempty"`                                // the last page's next_after_id; empty: from the first point
+	Limit           uint32                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`                                                  // 1-10000, 0 means 100
+	Filter          *Filter                `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`                                                 // only points that pass
+	IncludeVectors  bool                   `protobuf:"varint,5,opt,name=include_vectors,json=includeVectors,proto3" json:"include_vectors,omitempty"`          // return the vectors too
 	IncludeMetadata *bool                  `protobuf:"varint,6,opt,name=include_metadata,json=includeMetadata,proto3,oneof" json:"include_metadata,omitempty"` // unset means true
-	Consistency     Consistency            `protobuf:"varint,7,opt,name=consistency,proto3,enum=vectron.v1.Consistency" json:"consistency,omitempty"`
-	MaxStalenessMs  uint32                 `protobuf:"varint,8,opt,name=max_staleness_ms,json=maxStalenessMs,proto3" json:"max_staleness_ms,omitempty"` // for BOUNDED
+	Consistency     Consistency            `protobuf:"varint,7,opt,name=consistency,proto3,enum=vectron.v1.Consistency" json:"consistency,omitempty"`          // how fresh the page must be
+	MaxStalenessMs  uint32                 `protobuf:"varint,8,opt,name=max_staleness_ms,json=maxStalenessMs,proto3" json:"max_staleness_ms,omitempty"`        // for BOUNDED
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -2215,7 +2215,7 @@ func (*ListCollectionsRequest) Descriptor() ([]byte, []int) {
 
 type ListCollectionsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Collections   []string               `protobuf:"bytes,1,rep,name=collections,proto3" json:"collections,omitempty"`
+	Collections   []string               `protobuf:"bytes,1,rep,name=collections,proto3" json:"collections,omitempty"` // names, sorted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2259,7 +2259,7 @@ func (x *ListCollectionsResponse) GetCollections() []string {
 
 type GetCollectionStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // of the collection
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2303,10 +2303,10 @@ func (x *GetCollectionStatusRequest) GetName() string {
 
 type ShardStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	ShardId       uint32                 `protobuf:"varint,1,opt,name=shard_id,json=shardId,proto3" json:"shard_id,omitempty"`
-	Replicas      []uint64               `protobuf:"varint,2,rep,packed,name=replicas,proto3" json:"replicas,omitempty"` // worker ids
-	LeaderId      uint64                 `protobuf:"varint,3,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
-	Ready         bool                   `protobuf:"varint,4,opt,name=ready,proto3" json:"ready,omitempty"`
+	ShardId       uint32                 `protobuf:"varint,1,opt,name=shard_id,json=shardId,proto3" json:"shard_id,omitempty"`    // ordinal within the collection
+	Replicas      []uint64               `protobuf:"varint,2,rep,packed,name=replicas,proto3" json:"replicas,omitempty"`          // worker ids
+	LeaderId      uint64                 `protobuf:"varint,3,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"` // worker id of the replica that orders writes; 0: none known
+	Ready         bool                   `protobuf:"varint,4,opt,name=ready,proto3" json:"ready,omitempty"`                       // takes reads and writes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2371,14 +2371,14 @@ func (x *ShardStatus) GetReady() bool {
 
 type GetCollectionStatusResponse struct {
 	state         protoimpl.MessageState   `protogen:"open.v1"`
-	Name          string                   `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Dimension     int32                    `protobuf:"varint,2,opt,name=dimension,proto3" json:"dimension,omitempty"`
-	Distance      string                   `protobuf:"bytes,3,opt,name=distance,proto3" json:"distance,omitempty"`
-	Shards        []*ShardStatus           `protobuf:"bytes,4,rep,name=shards,proto3" json:"shards,omitempty"`
-	PointCount    uint64                   `protobuf:"varint,16,opt,name=point_count,json=pointCount,proto3" json:"point_count,omitempty"`
+	Name          string                   `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`                                       // of the collection
+	Dimension     int32                    `protobuf:"varint,2,opt,name=dimension,proto3" json:"dimension,omitempty"`                            // components of its vectors
+	Distance      string                   `protobuf:"bytes,3,opt,name=distance,proto3" json:"distance,omitempty"`                               // "cosine", "euclidean" or "dot"
+	Shards        []*ShardStatus           `protobuf:"bytes,4,rep,name=shards,proto3" json:"shards,omitempty"`                                   // by their ordinals
+	PointCount    uint64                   `protobuf:"varint,16,opt,name=point_count,json=pointCount,proto3" json:"point_count,omitempty"`       // live points of all shards
 	IndexedCount  uint64                   `protobuf:"varint,17,opt,name=indexed_count,json=indexedCount,proto3" json:"indexed_count,omitempty"` // points linked into the graph; the others are scanned exactly
 	SizeBytes     uint64                   `protobuf:"varint,18,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`          // on disk
-	Options       *CreateCollectionRequest `protobuf:"bytes,19,opt,name=options,proto3" json:"options,omitempty"`
+	Options       *CreateCollectionRequest `protobuf:"bytes,19,opt,name=options,proto3" json:"options,omitempty"`                                // what it was created with, defaults filled in
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2471,7 +2471,7 @@ func (x *GetCollectionStatusResponse) GetOptions() *CreateCollectionRequest {
 
 type UpdateUserProfileRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Plan          authpb.Plan            `protobuf:"varint,1,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"`
+	Plan          authpb.Plan            `protobuf:"varint,1,opt,name=plan,proto3,enum=vectron.auth.v1.Plan" json:"plan,omitempty"` // the new one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2515,7 +2515,7 @@ func (x *UpdateUserProfileRequest) GetPlan() authpb.Plan {
 
 type UpdateUserProfileResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          *authpb.UserProfile    `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          *authpb.UserProfile    `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // as it is now
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2559,11 +2559,11 @@ func (x *UpdateUserProfileResponse) GetUser() *authpb.UserProfile {
 
 type FeedbackItem struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
-	ResultId       string                 `protobuf:"bytes,1,opt,name=result_id,json=resultId,proto3" json:"result_id,omitempty"`
+	ResultId       string                 `protobuf:"bytes,1,opt,name=result_id,json=resultId,proto3" json:"result_id,omitempty"`                    // id of the point
 	RelevanceScore int32                  `protobuf:"varint,2,opt,name=relevance_score,json=relevanceScore,proto3" json:"relevance_score,omitempty"` // 1-5, 0: not given
-	Clicked        bool                   `protobuf:"varint,3,opt,name=clicked,proto3" json:"clicked,omitempty"`
-	Position       int32                  `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
-	Comment        string                 `protobuf:"bytes,5,opt,name=comment,proto3" json:"comment,omitempty"`
+	Clicked        bool                   `protobuf:"varint,3,opt,name=clicked,proto3" json:"clicked,omitempty"`                                     // the user opened it
+	Position       int32                  `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`                                   // where it stood, from 1; 0: not given
+	Comment        string                 `protobuf:"bytes,5,opt,name=comment,proto3" json:"comment,omitempty"`                                      // free text
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2635,12 +2635,12 @@ func (x *FeedbackItem) GetComment() string {
 
 type SubmitFeedbackRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
-	Query         string                 `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
-	ResultIds     []string               `protobuf:"bytes,3,rep,name=result_ids,json=resultIds,proto3" json:"result_ids,omitempty"`
-	FeedbackItems []*FeedbackItem        `protobuf:"bytes,4,rep,name=feedback_items,json=feedbackItems,proto3" json:"feedback_items,omitempty"`
-	Context       map[string]string      `protobuf:"bytes,5,rep,name=context,proto3" json:"context,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	QueryId       string                 `protobuf:"bytes,16,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"` // of the answer it speaks of
+	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`                                                                     // its name
+	Query         string                 `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`                                                                               // text of the search
+	ResultIds     []string               `protobuf:"bytes,3,rep,name=result_ids,json=resultIds,proto3" json:"result_ids,omitempty"`                                                      // what was shown, in its order
+	FeedbackItems []*FeedbackItem        `protobuf:"bytes,4,rep,name=feedback_items,json=feedbackItems,proto3" json:"feedback_items,omitempty"`                                          // at least one
+	Context       map[string]string      `protobuf:"bytes,5,rep,name=context,proto3" json:"context,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // stored with it; "user_id" or "session_id" names the end user it comes from
+	QueryId       string                 `protobuf:"bytes,16,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"`                                                           // of the answer it speaks of
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2719,7 +2719,7 @@ func (x *SubmitFeedbackRequest) GetQueryId() string {
 
 type SubmitFeedbackResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
+	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`                                // always true; a failure is an error
 	FeedbackId    string                 `protobuf:"bytes,2,opt,name=feedback_id,json=feedbackId,proto3" json:"feedback_id,omitempty"`         // a UUID
 	LearnedItems  uint32                 `protobuf:"varint,16,opt,name=learned_items,json=learnedItems,proto3" json:"learned_items,omitempty"` // items that joined a result as it was shown; the others are stored alone
 	unknownFields protoimpl.UnknownFields
@@ -2779,7 +2779,7 @@ func (x *SubmitFeedbackResponse) GetLearnedItems() uint32 {
 
 type ListFeedbackRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
+	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`                       // its name
 	AfterNumber   uint64                 `protobuf:"varint,2,opt,name=after_number,json=afterNumber,proto3" json:"after_number,omitempty"` // the last page's next_after_number; 0: from the oldest
 	Limit         uint32                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`                                // 1-1000, 0 means 100
 	unknownFields protoimpl.UnknownFields
@@ -2839,15 +2839,15 @@ func (x *ListFeedbackRequest) GetLimit() uint32 {
 
 type FeedbackRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // rising with time
-	FeedbackId    string                 `protobuf:"bytes,2,opt,name=feedback_id,json=feedbackId,proto3" json:"feedback_id,omitempty"`
-	CreatedUnixMs int64                  `protobuf:"varint,3,opt,name=created_unix_ms,json=createdUnixMs,proto3" json:"created_unix_ms,omitempty"`
-	Collection    string                 `protobuf:"bytes,4,opt,name=collection,proto3" json:"collection,omitempty"`
-	Query         string                 `protobuf:"bytes,5,opt,name=query,proto3" json:"query,omitempty"`
-	ResultIds     []string               `protobuf:"bytes,6,rep,name=result_ids,json=resultIds,proto3" json:"result_ids,omitempty"`
-	FeedbackItems []*FeedbackItem        `protobuf:"bytes,7,rep,name=feedback_items,json=feedbackItems,proto3" json:"feedback_items,omitempty"`
-	Context       map[string]string      `protobuf:"bytes,8,rep,name=context,proto3" json:"context,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	QueryId       string                 `protobuf:"bytes,9,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`                                                                            // rising with time
+	FeedbackId    string                 `protobuf:"bytes,2,opt,name=feedback_id,json=feedbackId,proto3" json:"feedback_id,omitempty"`                                                   // as SubmitFeedback answered
+	CreatedUnixMs int64                  `protobuf:"varint,3,opt,name=created_unix_ms,json=createdUnixMs,proto3" json:"created_unix_ms,omitempty"`                                       // milliseconds since the Unix epoch
+	Collection    string                 `protobuf:"bytes,4,opt,name=collection,proto3" json:"collection,omitempty"`                                                                     // as it was submitted, here and below
+	Query         string                 `protobuf:"bytes,5,opt,name=query,proto3" json:"query,omitempty"`                                                                               // text of the search
+	ResultIds     []string               `protobuf:"bytes,6,rep,name=result_ids,json=resultIds,proto3" json:"result_ids,omitempty"`                                                      // what was shown, in its order
+	FeedbackItems []*FeedbackItem        `protobuf:"bytes,7,rep,name=feedback_items,json=feedbackItems,proto3" json:"feedback_items,omitempty"`                                          // what was made of the results
+	Context       map[string]string      `protobuf:"bytes,8,rep,name=context,proto3" json:"context,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // what else was said
+	QueryId       string                 `protobuf:"bytes,9,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"`                                                            // of the answer it speaks of
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2947,7 +2947,7 @@ func (x *FeedbackRecord) GetQueryId() string {
 
 type ListFeedbackResponse struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
-	Records         []*FeedbackRecord      `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
+	Records         []*FeedbackRecord      `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`                                           // oldest first
 	NextAfterNumber uint64                 `protobuf:"varint,2,opt,name=next_after_number,json=nextAfterNumber,proto3" json:"next_after_number,omitempty"` // where to go on; 0: that was the last page
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -2999,7 +2999,7 @@ func (x *ListFeedbackResponse) GetNextAfterNumber() uint64 {
 
 type GetRankingRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
+	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"` // its name
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3043,9 +3043,9 @@ func (x *GetRankingRequest) GetCollection() string {
 
 type ControlRankingRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
-	Action        rerankerpb.ModelAction `protobuf:"varint,2,opt,name=action,proto3,enum=vectron.reranker.v1.ModelAction" json:"action,omitempty"`
-	Version       uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"` // of MODEL_RESTORE
+	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`                               // its name
+	Action        rerankerpb.ModelAction `protobuf:"varint,2,opt,name=action,proto3,enum=vectron.reranker.v1.ModelAction" json:"action,omitempty"` // what to do
+	Version       uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`                                    // of MODEL_RESTORE
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
