@@ -8,9 +8,18 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 BUILD=${VECTRON_SDK_BUILD:-$ROOT/build/sdk-tests}
 export VECTRON_BINARY=${VECTRON_BINARY:-$ROOT/build/release/bin/vectron}
 export PYTHONDONTWRITEBYTECODE=1
+# For tests of TLS, and of a cluster with a worker killed.
+export VECTRON_CERTIFICATES=$BUILD/certificates-${1:-} VECTRON_CLUSTER_TOOL=$ROOT/tools/cluster.py
 
+# What cannot be installed here cannot be tested: said, and told apart from success and failure (ctest: SKIP_RETURN_CODE).
+skip() { printf 'sdk tests: NOT TESTED: %s\n' "$*" >&2; exit 77; }
 die() { printf 'sdk tests: %s\n' "$*" >&2; exit 1; }
 [ -x "$VECTRON_BINARY" ] || die "no server at $VECTRON_BINARY: ./dev build release vectron, or set VECTRON_BINARY"
+
+# certificates: makes those of VECTRON_CERTIFICATES.
+certificates() {
+  "$ROOT/tests/sdk/make_certificates.sh" "$VECTRON_CERTIFICATES" || die "openssl could not make certificates"
+}
 
 # copy_tree FROM TO: TO becomes a copy of FROM's files that git tracks (or would); what a build left in TO stays.
 copy_tree() {
@@ -20,7 +29,8 @@ copy_tree() {
 
 run_python() {
   local venv work=$BUILD/python
-  venv=$("$ROOT/tools/setup-languages.sh" python)
+  certificates
+  venv=$("$ROOT/tools/setup-languages.sh" python) || skip "the Python packages cannot be installed"
   rm -rf "$work/src"
   copy_tree sdk/python "$work"
   python3 "$ROOT/sdk/python/generate.py" --out "$work/src"
@@ -40,7 +50,7 @@ run_python() {
 # The assistants' protocol of `vectronctl mcp`, through its official client.
 run_mcp() {
   local venv
-  venv=$("$ROOT/tools/setup-languages.sh" python)
+  venv=$("$ROOT/tools/setup-languages.sh" python) || skip "the Python packages cannot be installed"
   export VECTRONCTL_BINARY=${VECTRONCTL_BINARY:-$(dirname "$VECTRON_BINARY")/vectronctl}
   [ -x "$VECTRONCTL_BINARY" ] || die "no vectronctl at $VECTRONCTL_BINARY: ./dev build release vectronctl"
   "$venv/bin/python" -m pytest -q -p no:cacheprovider -c "$ROOT/sdk/python/pyproject.toml" --rootdir "$ROOT/tests/sdk/mcp" \
@@ -49,7 +59,9 @@ run_mcp() {
 
 run_typescript() {
   local places modules work=$BUILD/typescript
+  certificates
   mapfile -t places < <("$ROOT/tools/setup-languages.sh" typescript)
+  [ ${#places[@]} = 2 ] || skip "the Node packages cannot be installed"
   modules=${places[0]}
   export PATH=${places[1]}:$PATH VECTRON_PROTOS=$ROOT/proto
   rm -rf "$work/src" "$work/test"
@@ -61,15 +73,17 @@ run_typescript() {
   mkdir -p "$work/installed/node_modules/@vectron"
   ln -s "$work" "$work/installed/node_modules/@vectron/client"
   cp "$ROOT/examples/typescript/quickstart.mjs" "$work/installed/"
-  (cd "$work" && node --test --test-reporter=spec test/)
+  (cd "$work" && node --test --test-reporter=spec test/*.test.mjs)
 }
 
 run_go() {
   local go work=$BUILD/go
-  go=$("$ROOT/tools/setup-languages.sh" go)
+  certificates
+  go=$("$ROOT/tools/setup-languages.sh" go) || skip "Go cannot be installed"
   export PATH=$go:$PATH GOFLAGS=-mod=mod VECTRON_EXAMPLE=$work/bin/quickstart
   rm -rf "$work"
   copy_tree sdk/go "$work"
+  (cd "$work" && go mod download) || skip "the Go modules cannot be fetched"
   mkdir -p "$work/internal/quickstart"
   cp "$ROOT/examples/go/quickstart.go" "$work/internal/quickstart/main.go"
   [ -z "$(cd "$work" && gofmt -l . | grep -v '\.pb\.go$')" ] || die "gofmt -w is wanted in sdk/go or examples/go"
@@ -85,6 +99,7 @@ run_go() {
 
 run_cpp() {
   local work=$BUILD/cpp
+  certificates
   mkdir -p "$work"
   cmake -S "$ROOT/sdk/cpp" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DVECTRON_CLIENT_BUILD_TESTS=ON \
     -DCMAKE_INSTALL_PREFIX="$work/installed" >"$work/configure.log" || { tail -20 "$work/configure.log"; die "cmake failed"; }

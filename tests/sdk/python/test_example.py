@@ -4,8 +4,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 EXAMPLE = os.path.join(os.path.dirname(__file__), "..", "..", "..", "examples", "python", "quickstart.py")
 
 
@@ -14,6 +12,4 @@ def test_the_quickstart_runs(client, address):
     lines = done.stdout.splitlines()
     assert lines[0].startswith("apple ") and "'price': 1.2" in lines[0], done.stderr
     assert lines[-1] == "final ['kiwi']"
-    if "UnimplementedError" in done.stderr:
-        pytest.skip("NOT TESTED to its end: this server has no feedback yet")
     assert done.returncode == 0, done.stderr

@@ -225,25 +225,54 @@ def test_feedback_is_stored(client, name):
     client.create_collection(name, 1)
     client.upsert(name, [Point("a", [1])])
     results = client.search(name, [1], query="hello")
-    try:
-        id = client.submit_feedback(
-            name, [FeedbackItem("a", relevance_score=5, clicked=True, position=1)], query="hello", query_id=results.query_id
-        )
-    except vectron.UnimplementedError as error:
-        pytest.skip(f"NOT TESTED, this server has no feedback yet: {error}")
-    assert len(id) == 36
+    item = FeedbackItem("a", relevance_score=5, clicked=True, position=1)
+    ids = [client.submit_feedback(name, [item], query="hello", query_id=results.query_id) for _ in range(2)]
+    assert len(ids[0]) == 36
+    page = client.list_feedback(name, limit=1)
+    assert page.next_after_number
+    rest = client.list_feedback(name, after_number=page.next_after_number)
+    assert [record.feedback_id for record in page.records + rest.records] == ids and rest.next_after_number == 0
+    assert (rest.records[0].items, rest.records[0].query_id) == ([item], results.query_id)
     with pytest.raises(vectron.InvalidArgumentError):
         client.submit_feedback(name, [])
 
 
-def test_admin_routes_answer(client):
-    try:
-        health = client.admin.health()
-    except (vectron.NotFoundError, vectron.UnimplementedError) as error:
-        pytest.skip(f"NOT TESTED, this server has no management routes yet: {error}")
+def test_ranking_is_seen_and_controlled(client, name):
+    client.create_collection(name, 1)
+    assert client.get_ranking(name)["state"] == "rule"
+    with pytest.raises(vectron.FailedPreconditionError):
+        client.control_ranking(name, "promote")
+    with pytest.raises(vectron.InvalidArgumentError, match="promote, rollback"):
+        client.control_ranking(name, "improve")
+
+
+def test_admin_routes_answer(client, name):
+    client.create_collection(name, 1)
+    health = client.admin.health()
     assert health["overall_status"] in ("healthy", "degraded", "critical")
-    assert isinstance(client.admin.collections(), list) and isinstance(client.admin.alerts(), list)
-    assert client.admin.workers() and client.admin.stats()
+    assert name in [found["name"] for found in client.admin.collections()]
+    assert isinstance(client.admin.alerts(status="active"), list) and client.admin.stats()
+    worker = client.admin.workers()[0]["worker_id"]
+    assert client.admin.rebalance(dry_run=True) == {"started": False, "moves": []}
+    assert client.admin.time_series(window_seconds=60)["stepSeconds"]
+    assert client.admin.slow_queries(name, limit=5)["queries"] == []
+    with pytest.raises(vectron.FailedPreconditionError):  # nowhere to go
+        client.admin.drain_worker(worker)
+    with pytest.raises(vectron.FailedPreconditionError):
+        client.admin.remove_worker(worker)
+    with pytest.raises(vectron.NotFoundError, match="absent"):
+        client.admin.resolve_alert("absent")
+
+
+def test_frames_are_written(client, name):
+    pandas = pytest.importorskip("pandas", reason="NOT TESTED: pandas is not installed")
+    client.create_collection(name, 2)
+    frame = pandas.DataFrame({"id": ["a", "b"], "vector": [[1, 2], [3, 4]], "kind": ["x", None]})
+    assert int(client.upsert_frame(name, frame, batch_size=1)) == 2
+    assert (client.get(name, "a").payload, client.get(name, "b").payload) == ({"kind": "x"}, {})
+    arrow = pytest.importorskip("pyarrow", reason="NOT TESTED: pyarrow is not installed")
+    assert int(client.upsert_frame(name, arrow.table({"key": ["c"], "x": [5], "y": [6]}), id="key", vector=["x", "y"])) == 1
+    assert client.get(name, "c").vector.tolist() == [5.0, 6.0]
 
 
 def test_users_and_keys(server_with_users):
@@ -270,7 +299,50 @@ def test_users_and_keys(server_with_users):
             with pytest.raises(vectron.PermissionDeniedError):
                 sdk.create_api_key("not allowed")
         client.delete_api_key(key.key_prefix)
+        assert not client.validate_api_key(key.full_key).valid
         client.logout()
+
+
+def test_a_credential_that_expires_says_so(server_with_users):
+    address, data = server_with_users
+    secret = (data / "bootstrap.secret").read_text().strip()
+    with VectronClient(address) as client:
+        client.register_user("ada@example.org", "Passw0rd!", bootstrap_secret=secret)
+        client.login("ada@example.org", "Passw0rd!")
+        key = client.create_api_key("short", expires_at=int(time.time()) + 2)
+        with VectronClient(address, key.full_key) as keyed:
+            ends = time.monotonic() + 30
+            with pytest.raises(vectron.AuthenticationError, match="expired.*need a new login"):
+                while time.monotonic() < ends:
+                    keyed.list_collections()
+
+
+def test_accounts_and_what_administrators_do(server_with_users):
+    address, data = server_with_users
+    secret = (data / "bootstrap.secret").read_text().strip()
+    with VectronClient(address) as admin, VectronClient(address) as client:
+        admin.register_user("root@example.org", "Passw0rd!", bootstrap_secret=secret)
+        admin.login("root@example.org", "Passw0rd!")
+        user = client.register_user("ada@example.org", "Passw0rd!")
+        assert client.login("ada@example.org", "Passw0rd!") == user and client.get_user_profile() == user
+        users, more = admin.list_users()
+        assert {found.email for found in users} == {"root@example.org", "ada@example.org"} and more == ""
+        first, more = admin.list_users(limit=1)
+        assert len(first) == 1 and admin.list_users(after_id=more)[0][0].id != first[0].id
+        with pytest.raises(vectron.PermissionDeniedError):
+            client.list_users()
+        assert admin.update_user_profile("paid").plan == "PAID" and admin.get_user_profile().plan == "PAID"
+        with pytest.raises(vectron.PermissionDeniedError):
+            client.update_user_profile("paid")
+        changed = admin.update_user(user.id, plan="free", subscription_status="past_due", role="admin")
+        assert (changed.plan, changed.subscription_status, changed.role) == ("FREE", "PAST_DUE", "admin")
+        assert admin.rotate_signing_key()
+        assert client.refresh_token()
+        client.change_password("Passw0rd!", "Passw0rd!!")
+        with pytest.raises(vectron.AuthenticationError):
+            client.login("ada@example.org", "Passw0rd!")
+        client.delete_user("Passw0rd!!")
+        assert [found.email for found in admin.list_users()[0]] == ["root@example.org"]
 
 
 async def test_asyncio_does_the_same(address, name):

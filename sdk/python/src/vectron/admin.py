@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -49,7 +50,29 @@ class Admin:
     def resolve_alert(self, id: str) -> dict[str, Any]:
         return self._call("POST", f"/v1/alerts/{urllib.parse.quote(id, safe='')}/resolve")
 
-    def _call(self, verb: str, path: str) -> dict[str, Any]:
+    def drain_worker(self, worker_id: str, *, cancel: bool = False) -> dict[str, Any]:
+        """Moves all shards off a worker; cancel: stops that. `shardsLeft` says how many are to go."""
+        return self._call("POST", f"/v1/admin/workers/{urllib.parse.quote(worker_id, safe='')}/drain", {"cancel": cancel})
+
+    def remove_worker(self, worker_id: str) -> dict[str, Any]:
+        """Forgets a worker that holds no shards."""
+        return self._call("DELETE", f"/v1/admin/workers/{urllib.parse.quote(worker_id, safe='')}")
+
+    def rebalance(self, *, dry_run: bool = False) -> dict[str, Any]:
+        """Spreads shards evenly; the `moves`. dry_run: only says them."""
+        return self._call("POST", "/v1/admin/rebalance", {"dryRun": dry_run})
+
+    def time_series(self, *, window_seconds: int = 3_600, until: float = 0, max_points: int = 0) -> dict[str, Any]:
+        """Figures over time: `points`, oldest first, `stepSeconds` apart. until: milliseconds since the Unix epoch; 0: now."""
+        query = urllib.parse.urlencode({"windowSeconds": window_seconds, "until": until, "maxPoints": max_points})
+        return self._call("GET", f"/v1/admin/series?{query}")
+
+    def slow_queries(self, collection: str = "", *, limit: int = 0) -> dict[str, Any]:
+        """Searches that took longer than `thresholdMs`, newest first, as `queries`."""
+        query = urllib.parse.urlencode({"collection": collection, "limit": limit})
+        return self._call("GET", f"/v1/admin/slow-queries?{query}")
+
+    def _call(self, verb: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         options = self._connection.options
         if not options.http_url:
             raise InvalidArgumentError(
@@ -58,8 +81,8 @@ class Admin:
         request = urllib.request.Request(
             options.http_url.rstrip("/") + path,
             method=verb,
-            data=b"" if verb == "POST" else None,
-            headers=dict(self._connection.metadata(())),
+            data=json.dumps(body or {}).encode() if verb == "POST" else None,
+            headers={"content-type": "application/json", **dict(self._connection.metadata(()))},
         )
         try:
             with urllib.request.urlopen(request, timeout=options.timeout_seconds, context=self._tls()) as response:
@@ -82,4 +105,11 @@ class Admin:
         if not (options.http_url or "").startswith("https"):
             return None
         roots = options.tls_root_certificates
-        return ssl.create_default_context(cadata=roots.decode() if roots else None)
+        context = ssl.create_default_context(cadata=roots.decode() if roots else None)
+        if options.tls_client_certificate is not None and options.tls_client_key is not None:
+            # The standard library takes them from a file only; it is nobody else's to read, and gone at once.
+            with tempfile.NamedTemporaryFile() as file:
+                file.write(options.tls_client_certificate + b"\n" + options.tls_client_key)
+                file.flush()
+                context.load_cert_chain(file.name)
+        return context

@@ -15,6 +15,7 @@ from google.protobuf import json_format
 
 from vectron import auth_pb2 as auth
 from vectron import filters, wire
+from vectron import reranker_pb2 as reranker
 from vectron import vectron_pb2 as pb
 from vectron.errors import InvalidArgumentError
 from vectron.options import NAMED_WRITE, OTHER_WRITE, READ
@@ -23,6 +24,8 @@ from vectron.types import (
     CollectionOptions,
     CollectionStatus,
     FeedbackItem,
+    FeedbackPage,
+    FeedbackRecord,
     KeyCheck,
     Page,
     Point,
@@ -261,6 +264,48 @@ def submit_feedback(
     )
 
 
+def list_feedback(collection: str, after_number: int, limit: int) -> Call[FeedbackPage]:
+    def parse(raw: bytes) -> FeedbackPage:
+        response = pb.ListFeedbackResponse.FromString(raw)
+        records = [
+            FeedbackRecord(
+                record.number,
+                record.feedback_id,
+                record.created_unix_ms,
+                [
+                    FeedbackItem(item.result_id, item.relevance_score, item.clicked, item.position, item.comment)
+                    for item in record.feedback_items
+                ],
+                record.query,
+                record.query_id,
+                list(record.result_ids),
+                dict(record.context),
+            )
+            for record in response.records
+        ]
+        return FeedbackPage(records, response.next_after_number)
+
+    request = pb.ListFeedbackRequest(collection=collection, after_number=after_number, limit=limit)
+    return Call(VECTRON + "ListFeedback", request.SerializeToString(), parse, READ)
+
+
+def _model_status(raw: bytes) -> dict[str, Any]:
+    status: dict[str, Any] = json_format.MessageToDict(reranker.ModelStatus.FromString(raw), preserving_proto_field_name=True)
+    return status
+
+
+def get_ranking(collection: str) -> Call[dict[str, Any]]:
+    request = pb.GetRankingRequest(collection=collection)
+    return Call(VECTRON + "GetRanking", request.SerializeToString(), _model_status, READ)
+
+
+def control_ranking(collection: str, action: str, version: int) -> Call[dict[str, Any]]:
+    request = pb.ControlRankingRequest(
+        collection=collection, action=_enum(reranker.ModelAction, action, "action", "MODEL_"), version=version
+    )
+    return Call(VECTRON + "ControlRanking", request.SerializeToString(), _model_status, OTHER_WRITE)
+
+
 # --- Users and keys ---
 
 
@@ -405,3 +450,7 @@ def create_sdk_jwt(api_key_id: str) -> Call[str]:
         lambda raw: auth.CreateSDKJWTResponse.FromString(raw).sdk_jwt,
         OTHER_WRITE,
     )
+
+
+def rotate_signing_key() -> Call[str]:
+    return Call(AUTH + "RotateSigningKey", b"", lambda raw: auth.RotateSigningKeyResponse.FromString(raw).key_id, OTHER_WRITE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, TypeVar
@@ -16,30 +16,23 @@ from vectron import batch, calls
 from vectron.admin import Admin
 from vectron.calls import Call
 from vectron.errors import VectronError, from_rpc_error
-from vectron.filters import Filter
+from vectron.methods import Methods
 from vectron.options import ClientOptions
 from vectron.transport import Connection, Credential
 from vectron.types import (
-    ApiKey,
-    CollectionOptions,
-    CollectionStatus,
-    FeedbackItem,
-    KeyCheck,
-    Page,
     Payloads,
     Point,
     ProgressCallback,
     SearchOptions,
     SearchResults,
     UpsertReport,
-    User,
 )
 from vectron.wire import Vector
 
 T = TypeVar("T")
 
 
-class VectronClient:
+class VectronClient(Methods):
     """A connection to a Vectron gateway. Thread-safe; one client serves a whole program. Use it in a `with`, or close() it.
 
     host: HOST:PORT of the gateway's gRPC port. api_key: an API key (vkey-...), a JWT, or a function that returns one.
@@ -86,63 +79,7 @@ class VectronClient:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    # --- Collections ---
-
-    def create_collection(
-        self,
-        name: str,
-        dimension: int,
-        distance: str = "euclidean",
-        *,
-        timeout: float | None = None,
-        **options: Unpack[CollectionOptions],
-    ) -> None:
-        """Makes an empty collection. distance: "euclidean", "cosine" or "dot". Errors: AlreadyExistsError."""
-        self._run(calls.create_collection(name, dimension, distance, options), timeout)
-
-    def delete_collection(self, name: str, *, timeout: float | None = None) -> None:
-        """Deletes a collection and its points. Errors: NotFoundError."""
-        self._run(calls.delete_collection(name), timeout)
-
-    def list_collections(self, *, timeout: float | None = None) -> list[str]:
-        """The names, sorted."""
-        return self._run(calls.list_collections(), timeout)
-
-    def get_collection_status(self, name: str, *, timeout: float | None = None) -> CollectionStatus:
-        """Schema, shards and sizes. Errors: NotFoundError."""
-        return self._run(calls.get_collection_status(name), timeout)
-
-    # --- Points ---
-
-    def upsert(
-        self,
-        collection: str,
-        points: Iterable[Point] | None = None,
-        *,
-        ids: Sequence[str] | None = None,
-        vectors: Any = None,
-        payloads: Payloads | None = None,
-        insert_only: bool = False,
-        request_id: str | None = None,
-        timeout: float | None = None,
-    ) -> int:
-        """Writes points, replacing those of the same id; the number written. What is too large for one request is split; the
-        parts are written in order, and an error says which part failed.
-
-        Either points, or ids with vectors (an n x d array or a sequence) and perhaps payloads.
-        insert_only: AlreadyExistsError where a point exists. request_id: to repeat this very write later; made up otherwise.
-        """
-        encoded = batch.rows(points, ids, vectors, payloads)
-        written = 0
-        for chunk in batch.chunks(collection, encoded, insert_only=insert_only, request_id=request_id):
-            try:
-                written += self._run(calls.upsert(chunk.request), timeout)
-            except VectronError as error:
-                if chunk.start:
-                    error.message = f"points from number {chunk.start} on (the {written} before are written): {error}"
-                    error.args = (error.message,)
-                raise
-        return written
+    # --- Batches and streams; the other calls are those of Methods. ---
 
     def upsert_batch(
         self,
@@ -198,76 +135,6 @@ class VectronClient:
     def _send(self, chunk: batch.Chunk, timeout: float | None) -> int:
         return self._run(calls.upsert(chunk.request), timeout)
 
-    def get(
-        self,
-        collection: str,
-        id: str,
-        *,
-        consistency: str | None = None,
-        max_staleness_ms: int = 0,
-        timeout: float | None = None,
-    ) -> Point:
-        """One point with its vector (float32 array) and payload. Errors: NotFoundError."""
-        return self._run(calls.get(collection, id, consistency, max_staleness_ms), timeout)
-
-    def delete(self, collection: str, id: str, *, request_id: str | None = None, timeout: float | None = None) -> None:
-        """Deletes one point; deleting what is not there succeeds."""
-        self._run(calls.delete(collection, id, request_id), timeout)
-
-    def scroll_page(
-        self,
-        collection: str,
-        *,
-        after_id: str = "",
-        limit: int = 100,
-        filter: Filter | None = None,
-        include_vectors: bool = False,
-        include_payload: bool = True,
-        timeout: float | None = None,
-    ) -> Page:
-        """One page of points by id; go on with after_id=page.next_after_id until that is empty. A page may hold fewer points
-        than the limit, even none, before the end."""
-        return self._run(calls.scroll(collection, after_id, limit, filter, include_vectors, include_payload), timeout)
-
-    def scroll(
-        self,
-        collection: str,
-        *,
-        filter: Filter | None = None,
-        include_vectors: bool = False,
-        include_payload: bool = True,
-        page_size: int = 1_000,
-    ) -> Iterator[Point]:
-        """All points that pass the filter, by id, page after page."""
-        after = ""
-        while True:
-            page = self.scroll_page(
-                collection,
-                after_id=after,
-                limit=page_size,
-                filter=filter,
-                include_vectors=include_vectors,
-                include_payload=include_payload,
-            )
-            yield from page.points
-            after = page.next_after_id
-            if not after:
-                return
-
-    # --- Search ---
-
-    def search(
-        self,
-        collection: str,
-        vector: Vector,
-        top_k: int = 10,
-        *,
-        timeout: float | None = None,
-        **options: Unpack[SearchOptions],
-    ) -> SearchResults:
-        """The nearest points, best first. vector: any sequence of numbers or a numpy array."""
-        return self._run(calls.search(collection, vector, top_k, options), timeout)
-
     def search_stream(
         self,
         collection: str,
@@ -280,105 +147,6 @@ class VectronClient:
         """Like search; each answer is the best so far, the final one has `last` set. If the server goes away in between, the
         search is asked again and better answers follow."""
         return self._stream(calls.search_stream(collection, vector, top_k, options), timeout)
-
-    def submit_feedback(
-        self,
-        collection: str,
-        items: Sequence[FeedbackItem],
-        *,
-        query: str = "",
-        query_id: str = "",
-        result_ids: Sequence[str] = (),
-        context: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> str:
-        """Tells what a user made of a search's results; query_id is that of the answer. Returns the feedback's id."""
-        return self._run(calls.submit_feedback(collection, items, query, query_id, result_ids, context or {}), timeout)
-
-    # --- Users and keys ---
-
-    def register_user(
-        self, email: str, password: str, *, bootstrap_secret: str | None = None, timeout: float | None = None
-    ) -> User:
-        """Makes a user. bootstrap_secret: of the first start; makes the first administrator."""
-        return self._run(calls.register_user(email, password, bootstrap_secret), timeout)
-
-    def login(self, email: str, password: str, *, timeout: float | None = None) -> User:
-        """Logs in; this client uses the token from then on."""
-        token, user = self._run(calls.login(email, password), timeout)
-        self._connection.credential = token
-        return user
-
-    def refresh_token(self, *, timeout: float | None = None) -> str:
-        """A new token for the login's; this client uses it from then on."""
-        token = self._run(calls.refresh_token(), timeout)
-        self._connection.credential = token
-        return token
-
-    def logout(self, *, timeout: float | None = None) -> None:
-        """Ends the login; its token is refused from then on."""
-        self._run(calls.logout(), timeout)
-        self._connection.credential = None
-
-    def change_password(self, old_password: str, new_password: str, *, timeout: float | None = None) -> None:
-        """Ends the other logins; this client goes on with a new token."""
-        self._connection.credential = self._run(calls.change_password(old_password, new_password), timeout)
-
-    def get_user_profile(self, *, timeout: float | None = None) -> User:
-        return self._run(calls.get_user_profile(), timeout)
-
-    def update_user_profile(self, plan: str, *, timeout: float | None = None) -> User:
-        """plan: "free" or "paid". The token that names the new plan is used from then on."""
-        token, user = self._run(calls.update_user_profile(plan), timeout)
-        if token:
-            self._connection.credential = token
-        return user
-
-    def delete_user(self, password: str, *, timeout: float | None = None) -> None:
-        """Deletes the caller's account."""
-        self._run(calls.delete_user(password), timeout)
-
-    def create_api_key(
-        self,
-        name: str,
-        *,
-        scope: str = "write",
-        collections: Sequence[str] = (),
-        expires_at: int = 0,
-        timeout: float | None = None,
-    ) -> ApiKey:
-        """A new key; its full_key is shown in this answer only. scope: "read", "write" or "admin". collections: names or
-        patterns with *; empty: all. expires_at: seconds since the Unix epoch; 0: never."""
-        return self._run(calls.create_api_key(name, scope, collections, expires_at), timeout)
-
-    def list_api_keys(self, *, timeout: float | None = None) -> list[ApiKey]:
-        return self._run(calls.list_api_keys(), timeout)
-
-    def delete_api_key(self, key_prefix: str, *, timeout: float | None = None) -> None:
-        self._run(calls.delete_api_key(key_prefix), timeout)
-
-    def validate_api_key(self, full_key: str, *, timeout: float | None = None) -> KeyCheck:
-        return self._run(calls.validate_api_key(full_key), timeout)
-
-    def create_sdk_jwt(self, api_key_id: str, *, timeout: float | None = None) -> str:
-        """A token of 7 days for the key with this prefix."""
-        return self._run(calls.create_sdk_jwt(api_key_id), timeout)
-
-    def list_users(self, *, after_id: str = "", limit: int = 100, timeout: float | None = None) -> tuple[list[User], str]:
-        """One page of users by id, and where to go on (empty: that was the last). For administrators."""
-        return self._run(calls.list_users(after_id, limit), timeout)
-
-    def update_user(
-        self,
-        user_id: str,
-        *,
-        plan: str | None = None,
-        subscription_status: str | None = None,
-        role: str | None = None,
-        timeout: float | None = None,
-    ) -> User:
-        """Changes what is given. For administrators."""
-        return self._run(calls.update_user(user_id, plan, subscription_status, role), timeout)
 
     @property
     def admin(self) -> Admin:

@@ -131,11 +131,10 @@ _BY_CODE["OUT_OF_RANGE"] = InvalidArgumentError
 _BY_CODE["UNKNOWN"] = InternalServerError
 
 
-def _advice(code: str, host: str) -> str:
+def _advice(code: str, host: str, message: str) -> str:
     """What to do about it, where the code alone tells; empty where the server's message does."""
     return {
-        "UNAVAILABLE": f" [cannot reach {host}, or it is busy: is the server running, and is this its gRPC address "
-        "(default port 8081)?]",
+        "UNAVAILABLE": _unreachable(host, message.lower()),
         "UNAUTHENTICATED": " [pass api_key=, or token= of a login; expired tokens need a new login]",
         "PERMISSION_DENIED": " [use a credential with more rights]",
         "DEADLINE_EXCEEDED": f" [no answer from {host} in time and the outcome is unknown: pass a longer timeout=, and repeat "
@@ -145,10 +144,25 @@ def _advice(code: str, host: str) -> str:
     }.get(code, "")
 
 
+def _unreachable(host: str, message: str) -> str:
+    if any(word in message for word in ("certificate", "handshake", "ssl", "hostname")):
+        return (
+            f" [TLS with {host} failed: do tls_root_certificates hold the authority that signed its certificate, is the host "
+            "one of the certificate's names (else tls_server_name=), does the server want a client's certificate "
+            "(tls_client_certificate= and tls_client_key=), and does this port speak TLS at all?]"
+        )
+    if any(word in message for word in ("socket closed", "reset", "broken pipe", "eof")):
+        return (
+            f" [{host} closed the connection: it was restarted, or wants TLS (use_tls=True), or with TLS a client's "
+            "certificate (tls_client_certificate= and tls_client_key=)]"
+        )
+    return f" [cannot reach {host}, or it is busy: is the server running, and is this its gRPC address (default port 8081)?]"
+
+
 def make_error(code: str, message: str, host: str, retry_after_seconds: float | None = None) -> VectronError:
     """The error of a status code, worded for the person who reads it."""
     kind = _BY_CODE.get(code, VectronError)
-    return kind((message or code) + _advice(code, host), retry_after_seconds=retry_after_seconds, code=code)
+    return kind((message or code) + _advice(code, host, message), retry_after_seconds=retry_after_seconds, code=code)
 
 
 def from_rpc_error(error: Any, host: str) -> VectronError:

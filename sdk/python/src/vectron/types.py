@@ -125,6 +125,28 @@ class FeedbackItem:
     comment: str = ""
 
 
+@dataclass
+class FeedbackRecord:
+    """Stored feedback on one answer."""
+
+    number: int  # rising with time
+    feedback_id: str
+    created_unix_ms: int
+    items: list[FeedbackItem]
+    query: str = ""
+    query_id: str = ""
+    result_ids: list[str] = field(default_factory=list)
+    context: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class FeedbackPage:
+    """One page of stored feedback."""
+
+    records: list[FeedbackRecord]
+    next_after_number: int  # 0: that was the last page
+
+
 class CollectionOptions(TypedDict, total=False):
     """Options of create_collection beyond name, dimension and distance."""
 
