@@ -19,6 +19,8 @@ find_package(tomlplusplus REQUIRED)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(ARGON2 REQUIRED IMPORTED_TARGET libargon2)
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)   # its own CMake config is broken
+# It asks for _FILE_OFFSET_BITS=64, which is so here anyway, and g++ refuses a precompiled header made without that macro.
+set_property(TARGET PkgConfig::HIREDIS PROPERTY INTERFACE_COMPILE_OPTIONS "")
 find_library(ROARING_LIBRARY roaring REQUIRED)   # Debian ships neither a CMake config nor a .pc file
 if(VECTRON_BUILD_TESTS)
   find_package(GTest REQUIRED)
