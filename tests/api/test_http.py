@@ -1,10 +1,13 @@
 """What the HTTP port does with requests that are malformed, cut short or for nothing that exists."""
 
 import json
+import os
 import re
 import socket
 
 from vectron_server import INVALID_ARGUMENT, NOT_FOUND, UNIMPLEMENTED, ServerTest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class Http(ServerTest):
@@ -96,6 +99,17 @@ class Http(ServerTest):
         self.assertEqual(samples['vectron_shards_ready{collection="%s"}' % name], 2)
         self.assertGreaterEqual(samples['vectron_rpc_calls_total{method="vectron.v1.VectronService.Upsert",protocol="http",code="OK"}'], 1)
         self.assertGreater(samples["process_resident_memory_bytes"], 1e6)
+
+    def test_metrics_are_documented(self):
+        with open(os.path.join(ROOT, "docs", "metrics.md"), encoding="utf-8") as file:
+            rows = re.findall(r"^\| `(\w+)` \| (\w+) \|.*\| (.*) \|$", file.read(), re.M)
+        self.assertTrue(rows)
+        documented = {name: (kind, about) for name, kind, about in rows}
+        self.ok(self.api.create(self.name(), 2))
+        text = self.api.call("GET", "/metrics").raw.decode()
+        kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M))
+        for name, about in re.findall(r"^# HELP (\w+) (.*)$", text, re.M):
+            self.assertEqual(documented.get(name), (kinds[name], about), name)
 
     def test_zero_values_and_wide_integers_follow_the_mapping(self):
         name = self.make(1)
