@@ -133,8 +133,8 @@ def render(files):
         "",
         "Every RPC over gRPC and HTTP/JSON, made from the comments of [proto/vectron](../proto/vectron) by `tools/api_reference.py`. Over HTTP, fields",
         "of the path are taken from it, those of a GET or DELETE from the query, others from the body; names of JSON are given where they are not the",
-        "field's in lower camel case. A running server describes its HTTP interface at `/openapi.json`. Rights: `public`, `user` (a login),",
-        "`read`, `write`, `admin`: see [security](security.md).",
+        "field's in lower camel case. A running server describes its HTTP interface at `/openapi.json` (OpenAPI 3.1; kept as [openapi.json](openapi.json)).",
+        "Rights: `public`, `user` (a login), `read`, `write`, `admin`: see [security](security.md).",
     ]
     for file in files:
         for service in file.items:

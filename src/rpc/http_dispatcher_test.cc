@@ -308,7 +308,7 @@ TEST(OpenApi, DescribesRoutesParametersAndSchemas) {
   ASSERT_TRUE(registry.AddService(kService).ok());
   const std::string json = OpenApiJson(registry, {.title = "Vectron", .version = "1.2.3"});
   EXPECT_TRUE(CheckJson(json, 32).ok()) << CheckJson(json, 32);
-  EXPECT_THAT(json, HasSubstr(R"("openapi":"3.0.3","info":{"title":"Vectron","version":"1.2.3"})"));
+  EXPECT_THAT(json, HasSubstr(R"("openapi":"3.1.0","info":{"title":"Vectron","version":"1.2.3"})"));
   EXPECT_THAT(json, HasSubstr(R"("/v1/collections/{collection}/points/{id}":{"get":{)"));
   EXPECT_THAT(json,
               HasSubstr(R"({"name":"id","in":"path","schema":{"type":"string"},"required":true})"));
@@ -323,6 +323,10 @@ TEST(OpenApi, DescribesRoutesParametersAndSchemas) {
           R"("items":{"type":"number","format":"float"}},"payload":{"type":"object","additionalProperties":true},)"
           R"("version":{"type":"string","format":"uint64"}}})"));
   EXPECT_THAT(json, HasSubstr(R"("vectron.v1.Filter":{)"));
+  EXPECT_THAT(
+      json,
+      HasSubstr(
+          R"("filter":{"anyOf":[{"$ref":"#/components/schemas/vectron.v1.Filter"},{"type":"null"}]})"));
   EXPECT_THAT(json, HasSubstr(R"("$ref":"#/components/schemas/Error")"));
 }
 

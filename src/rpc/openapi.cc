@@ -36,7 +36,7 @@ std::string Array(const std::vector<std::string>& items) {
   return fmt::format("[{}]", fmt::join(items, ","));
 }
 
-constexpr std::string_view kAnyValue = R"({"nullable":true,"description":"any JSON value"})";
+constexpr std::string_view kAnyValue = R"({"description":"any JSON value"})";
 constexpr std::string_view kAnyObject = R"({"type":"object","additionalProperties":true})";
 
 // A message that carries the typed payload: `payload` is shown as one object, `fields` not at all.
@@ -66,7 +66,7 @@ class Writer {
       path_members.emplace_back(path, Object(operations));
     const std::string schemas = Schemas();
     return Object(
-        {{"openapi", "\"3.0.3\""},
+        {{"openapi", "\"3.1.0\""},
          {"info", Object({{"title", Quoted(info_.title)}, {"version", Quoted(info_.version)}})},
          {"paths", Object(path_members)},
          {"components", Object({{"schemas", schemas}, {"securitySchemes", SecuritySchemes()}})}});
@@ -137,7 +137,7 @@ class Writer {
     if (field.is_repeated()) return Object({{"type", "\"array\""}, {"items", ValueSchema(field)}});
     std::string schema = ValueSchema(field);
     if (field.message_type() == nullptr || !schema.starts_with("{\"$ref\"")) return schema;
-    return Object({{"nullable", "true"}, {"allOf", Array({schema})}});
+    return Object({{"anyOf", Array({schema, R"({"type":"null"})"})}});
   }
 
   std::string MessageSchema(const Descriptor& message) {

@@ -14,7 +14,7 @@ struct OpenApiInfo {
   std::string version;
 };
 
-// An OpenAPI 3.0.3 document (JSON) of every RPC of the registry that has an HTTP route: paths,
+// An OpenAPI 3.1 document (JSON) of every RPC of the registry that has an HTTP route: paths,
 // parameters, schemas of all messages they reach, the error body. Messages with the typed payload
 // show `payload` as an object of any values and no `fields`.
 std::string OpenApiJson(const RpcRegistry& registry, const OpenApiInfo& info);

@@ -249,6 +249,29 @@ class Management(unittest.TestCase):
             self.assertIn(path, paths)
 
 
+class Interface(unittest.TestCase):
+    """The description in the repository is the one that a server gives. VECTRON_UPDATE=1 writes it anew."""
+
+    PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "openapi.json")
+
+    def test_the_checked_in_description_is_the_served_one(self):
+        folder = tempfile.mkdtemp(prefix="vectron-api-")
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        server = Server(os.path.join(folder, "data"), args=["--auth", "on"])
+        self.addCleanup(server.stop)
+        api = server.client()
+        served = api.call("GET", "/openapi.json").json
+        api.close()
+        self.assertTrue(served["openapi"].startswith("3.1."))
+        if os.environ.get("VECTRON_UPDATE"):
+            with open(self.PATH, "w", encoding="utf-8") as file:
+                file.write(json.dumps(served, indent=1, ensure_ascii=False) + "\n")
+        with open(self.PATH, encoding="utf-8") as file:
+            kept = json.load(file)
+        kept["info"]["version"] = served["info"]["version"]
+        self.assertEqual(kept, served, "run this test with VECTRON_UPDATE=1")
+
+
 class Rights(unittest.TestCase):
     """With credentials on: who sees what."""
 
