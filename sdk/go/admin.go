@@ -1,6 +1,7 @@
 package vectron
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -55,7 +57,58 @@ func (a Admin) ResolveAlert(ctx context.Context, id string) (map[string]any, err
 	return a.call(ctx, http.MethodPost, "/v1/alerts/"+url.PathEscape(id)+"/resolve")
 }
 
+// DrainWorker moves all shards off a worker; "shardsLeft" are to go.
+func (a Admin) DrainWorker(ctx context.Context, workerID string) (map[string]any, error) {
+	return a.send(ctx, http.MethodPost, "/v1/admin/workers/"+url.PathEscape(workerID)+"/drain", map[string]any{})
+}
+
+// CancelDrain stops moving shards off a worker; what has moved stays away.
+func (a Admin) CancelDrain(ctx context.Context, workerID string) (map[string]any, error) {
+	return a.send(ctx, http.MethodPost, "/v1/admin/workers/"+url.PathEscape(workerID)+"/drain", map[string]any{"cancel": true})
+}
+
+// RemoveWorker forgets a worker that holds no shards.
+func (a Admin) RemoveWorker(ctx context.Context, workerID string) (map[string]any, error) {
+	return a.call(ctx, http.MethodDelete, "/v1/admin/workers/"+url.PathEscape(workerID))
+}
+
+// Rebalance spreads shards evenly and returns the "moves".
+func (a Admin) Rebalance(ctx context.Context) (map[string]any, error) {
+	return a.send(ctx, http.MethodPost, "/v1/admin/rebalance", map[string]any{})
+}
+
+// PlanRebalance returns the "moves" that Rebalance would make.
+func (a Admin) PlanRebalance(ctx context.Context) (map[string]any, error) {
+	return a.send(ctx, http.MethodPost, "/v1/admin/rebalance", map[string]any{"dryRun": true})
+}
+
+// TimeSeries returns figures of the time until now, as "points", oldest first, "stepSeconds" apart.
+func (a Admin) TimeSeries(ctx context.Context, window time.Duration) (map[string]any, error) {
+	return a.call(ctx, http.MethodGet, fmt.Sprintf("/v1/admin/series?windowSeconds=%d", int64(window.Seconds())))
+}
+
+// SlowQueries returns searches that took longer than "thresholdMs", newest first, as "queries". collection empty: of all.
+func (a Admin) SlowQueries(ctx context.Context, collection string, limit int) (map[string]any, error) {
+	query := url.Values{"collection": {collection}, "limit": {strconv.Itoa(max(limit, 0))}}
+	return a.call(ctx, http.MethodGet, "/v1/admin/slow-queries?"+query.Encode())
+}
+
+// Ranking returns what feedback has taught of a collection: state, evidence, saved versions.
+func (a Admin) Ranking(ctx context.Context, collection string) (map[string]any, error) {
+	return a.call(ctx, http.MethodGet, "/v1/admin/collections/"+url.PathEscape(collection)+"/ranking")
+}
+
+// ControlRanking serves the model or takes it back. action: "promote", "rollback", "resume", "restore" (a saved version) or "reset".
+func (a Admin) ControlRanking(ctx context.Context, collection, action string, version uint64) (map[string]any, error) {
+	body := map[string]any{"action": "MODEL_" + strings.ToUpper(action), "version": version}
+	return a.send(ctx, http.MethodPost, "/v1/admin/collections/"+url.PathEscape(collection)+"/ranking", body)
+}
+
 func (a Admin) call(ctx context.Context, verb, path string) (map[string]any, error) {
+	return a.send(ctx, verb, path, nil)
+}
+
+func (a Admin) send(ctx context.Context, verb, path string, content map[string]any) (map[string]any, error) {
 	base := a.client.options.httpURL
 	if base == "" {
 		return nil, invalid("management calls go to the gateway's HTTP port: use WithHTTPURL(\"http://localhost:8080\")")
@@ -66,10 +119,19 @@ func (a Admin) call(ctx context.Context, verb, path string) (map[string]any, err
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, verb, base+path, nil)
+	var body io.Reader
+	if content != nil {
+		encoded, err := json.Marshal(content)
+		if err != nil {
+			return nil, invalid("the request is no JSON: %v", err)
+		}
+		body = bytes.NewReader(encoded)
+	}
+	request, err := http.NewRequestWithContext(ctx, verb, base+path, body)
 	if err != nil {
 		return nil, invalid("the HTTP URL %q is none: %v", base, err)
 	}
+	request.Header.Set("Content-Type", "application/json")
 	if outgoing, ok := metadata.FromOutgoingContext(withToken); ok {
 		for _, token := range outgoing.Get("authorization") {
 			request.Header.Set("Authorization", token)
@@ -83,11 +145,11 @@ func (a Admin) call(ctx context.Context, verb, path string) (map[string]any, err
 		return nil, newError(codes.Unavailable, err.Error(), base, 0)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	answer, err := io.ReadAll(response.Body)
 	if err != nil {
 		return nil, newError(codes.Unavailable, err.Error(), base, 0)
 	}
-	return decodeAnswer(response, body, base)
+	return decodeAnswer(response, answer, base)
 }
 
 func decodeAnswer(response *http.Response, body []byte, base string) (map[string]any, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -69,11 +70,26 @@ func (e *Error) Is(target error) bool {
 	return target == kinds[e.Code]
 }
 
+var (
+	aboutTLS    = regexp.MustCompile("(?i)certificate|x509|tls|handshake")
+	aboutClosed = regexp.MustCompile("(?i)reset|closed|broken pipe|EOF|preface")
+)
+
+func unreachable(host, message string) string {
+	switch {
+	case aboutTLS.MatchString(message):
+		return fmt.Sprintf(" [TLS with %s failed: do RootCAs of WithTLS's config hold the authority that signed its certificate, is the host one of the certificate's names (else ServerName), does the server want a client's certificate (Certificates), and does this port speak TLS at all?]", host)
+	case aboutClosed.MatchString(message):
+		return fmt.Sprintf(" [%s closed the connection: it was restarted, or wants TLS (WithTLS), or with TLS a client's certificate (Certificates of its config)]", host)
+	}
+	return fmt.Sprintf(" [cannot reach %s, or it is busy: is the server running, and is this its gRPC address (default port 8081)?]", host)
+}
+
 // advice is what to do about it, where the code alone tells.
-func advice(code codes.Code, host string) string {
+func advice(code codes.Code, host, message string) string {
 	switch code {
 	case codes.Unavailable:
-		return fmt.Sprintf(" [cannot reach %s, or it is busy: is the server running, and is this its gRPC address (default port 8081)?]", host)
+		return unreachable(host, message)
 	case codes.Unauthenticated:
 		return " [use WithAPIKey, or WithToken of a login; expired tokens need a new login]"
 	case codes.PermissionDenied:
@@ -92,7 +108,7 @@ func newError(code codes.Code, message, host string, retryAfter time.Duration) *
 	if message == "" {
 		message = code.String()
 	}
-	return &Error{Code: code, Message: message + advice(code, host), RetryAfter: retryAfter}
+	return &Error{Code: code, Message: message + advice(code, host, message), RetryAfter: retryAfter}
 }
 
 func invalid(format string, arguments ...any) *Error {

@@ -254,3 +254,29 @@ func (c *Client) SubmitFeedback(ctx context.Context, collection string, feedback
 	err := c.call(ctx, otherWrite, vectronService+"SubmitFeedback", request, response)
 	return response.FeedbackId, err
 }
+
+// FeedbackRecord is stored feedback on one answer.
+type FeedbackRecord struct {
+	Number     uint64 // rising with time
+	FeedbackID string
+	CreatedAt  time.Time
+	Feedback
+}
+
+// ListFeedback returns one page of a collection's feedback, oldest first, and where to go on (0: that was the last).
+func (c *Client) ListFeedback(ctx context.Context, collection string, afterNumber uint64, limit int) (records []FeedbackRecord, nextAfterNumber uint64, err error) {
+	request := &pb.ListFeedbackRequest{Collection: collection, AfterNumber: afterNumber, Limit: uint32(max(limit, 0))}
+	response := &pb.ListFeedbackResponse{}
+	if err := c.call(ctx, read, vectronService+"ListFeedback", request, response); err != nil {
+		return nil, 0, err
+	}
+	for _, record := range response.Records {
+		found := FeedbackRecord{Number: record.Number, FeedbackID: record.FeedbackId, CreatedAt: time.UnixMilli(record.CreatedUnixMs)}
+		found.Feedback = Feedback{QueryID: record.QueryId, Query: record.Query, ResultIDs: record.ResultIds, Context: record.Context}
+		for _, item := range record.FeedbackItems {
+			found.Items = append(found.Items, FeedbackItem{item.ResultId, int(item.RelevanceScore), item.Clicked, int(item.Position), item.Comment})
+		}
+		records = append(records, found)
+	}
+	return records, response.NextAfterNumber, nil
+}

@@ -1,7 +1,7 @@
 /** Management routes of the gateway's HTTP port, as the JSON they answer with. All but health need an administrator. */
 
 import { InvalidArgumentError } from "./errors.js";
-import { httpCall } from "./http.js";
+import { httpCall, type Fetch } from "./http.js";
 
 type JsonObject = Record<string, unknown>;
 
@@ -10,6 +10,7 @@ export class Admin {
     private readonly url: string | undefined,
     private readonly token: () => Promise<string | undefined>,
     private readonly timeoutMs: number,
+    private readonly send: Fetch | undefined,
   ) {}
 
   /** overall_status, services, alerts and metrics; a user who is no administrator sees the overall status only. */
@@ -32,14 +33,49 @@ export class Admin {
   resolveAlert(id: string): Promise<JsonObject> {
     return this.call("POST", `/v1/alerts/${encodeURIComponent(id)}/resolve`);
   }
+  /** Moves all shards off a worker; cancel: stops that. `shardsLeft` says how many are to go. */
+  drainWorker(workerId: string, options: { cancel?: boolean } = {}): Promise<JsonObject> {
+    return this.call("POST", `/v1/admin/workers/${encodeURIComponent(workerId)}/drain`, { cancel: options.cancel ?? false });
+  }
+  /** Forgets a worker that holds no shards. */
+  removeWorker(workerId: string): Promise<JsonObject> {
+    return this.call("DELETE", `/v1/admin/workers/${encodeURIComponent(workerId)}`);
+  }
+  /** Spreads shards evenly; the `moves`. dryRun: only says them. */
+  rebalance(options: { dryRun?: boolean } = {}): Promise<JsonObject> {
+    return this.call("POST", "/v1/admin/rebalance", { dryRun: options.dryRun ?? false });
+  }
+  /** Figures over time: `points`, oldest first, `stepSeconds` apart. until: milliseconds since the Unix epoch; 0: now. */
+  timeSeries(options: { windowSeconds?: number; until?: number; maxPoints?: number } = {}): Promise<JsonObject> {
+    const { windowSeconds = 3_600, until = 0, maxPoints = 0 } = options;
+    return this.call("GET", `/v1/admin/series?windowSeconds=${windowSeconds}&until=${until}&maxPoints=${maxPoints}`);
+  }
+  /** Searches that took longer than `thresholdMs`, newest first, as `queries`. */
+  slowQueries(options: { collection?: string; limit?: number } = {}): Promise<JsonObject> {
+    const { collection = "", limit = 0 } = options;
+    return this.call("GET", `/v1/admin/slow-queries?collection=${encodeURIComponent(collection)}&limit=${limit}`);
+  }
+  /** What feedback has taught of a collection: state, evidence, saved versions. */
+  ranking(collection: string): Promise<JsonObject> {
+    return this.call("GET", `/v1/admin/collections/${encodeURIComponent(collection)}/ranking`);
+  }
+  /** Serves the model or takes it back; version: of "restore". Answers with what holds then. */
+  controlRanking(
+    collection: string,
+    action: "promote" | "rollback" | "resume" | "restore" | "reset",
+    options: { version?: number } = {},
+  ): Promise<JsonObject> {
+    const body = { action: `MODEL_${action.toUpperCase()}`, version: String(options.version ?? 0) };
+    return this.call("POST", `/v1/admin/collections/${encodeURIComponent(collection)}/ranking`, body);
+  }
 
-  private async call(verb: string, path: string): Promise<JsonObject> {
+  private async call(verb: string, path: string, body?: JsonObject): Promise<JsonObject> {
     if (!this.url) {
       throw new InvalidArgumentError(
         'management calls go to the gateway\'s HTTP port: give the client the option httpUrl: "http://localhost:8080"',
       );
     }
     const attempt = { timeoutMs: this.timeoutMs, signal: undefined, token: await this.token() };
-    return (await httpCall(this.url, verb, path, undefined, attempt)) as JsonObject;
+    return (await httpCall(this.url.replace(/\/+$/, ""), verb, path, body, attempt, {}, undefined, this.send)) as JsonObject;
   }
 }

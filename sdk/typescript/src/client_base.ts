@@ -4,12 +4,14 @@ import { Admin } from "./admin.js";
 import { runBatch, splitPoints } from "./batch.js";
 import { CancelledError, InvalidArgumentError, VectronError } from "./errors.js";
 import { filterJson } from "./filters.js";
+import type { Fetch } from "./http.js";
 import { toFloats, type Vector } from "./payload.js";
 import { DEFAULT_RETRY, pauseMs, type Kind, type RetryPolicy } from "./retry.js";
 import type { Attempt, SearchRequest, Transport } from "./transport.js";
 import type {
-  ApiKey, BatchOptions, CallOptions, CollectionStatus, CreateCollectionOptions, Distance, FeedbackItem, FeedbackOptions, Page, Point,
-  ScrollOptions, SearchOptions, SearchResults, StoredPoint, UpsertOptions, UpsertReport, User,
+  ApiKey, BatchOptions, CallOptions, CollectionStatus, CreateCollectionOptions, Distance, FeedbackItem, FeedbackOptions, FeedbackPage,
+  KeyCheck, Page, Point, ScrollOptions, SearchOptions, SearchResults, StoredPoint, UpsertOptions, UpsertReport, User, UserChange,
+  UserPage,
 } from "./types.js";
 
 /** An API key, a JWT, or a function that returns one for each call (for tokens that are renewed). */
@@ -35,6 +37,7 @@ export class BaseClient {
     private readonly transport: Transport,
     credential: Credential,
     private readonly options: BaseOptions,
+    private readonly adminFetch?: Fetch,
   ) {
     this.credential = credential;
     this.retry = { ...DEFAULT_RETRY, ...options.retry };
@@ -171,6 +174,15 @@ export class BaseClient {
     );
   }
 
+  /** One page of stored feedback, oldest first; go on with afterNumber until nextAfterNumber is 0. */
+  listFeedback(
+    collection: string,
+    options: CallOptions & { afterNumber?: bigint; limit?: number } = {},
+  ): Promise<FeedbackPage> {
+    const { afterNumber = 0n, limit = 100 } = options;
+    return this.run("read", options, (attempt) => this.transport.listFeedback(collection, afterNumber, limit, attempt));
+  }
+
   // --- Users and keys ---
 
   /** Makes a user. bootstrapSecret: of the first start; makes the first administrator. */
@@ -190,8 +202,42 @@ export class BaseClient {
     await this.run("other write", options, (attempt) => this.transport.logout(attempt));
     this.credential = undefined;
   }
+  /** A new token for the login's; this client uses it from then on. */
+  async refreshToken(options: CallOptions = {}): Promise<string> {
+    const token = await this.run("other write", options, (attempt) => this.transport.refreshToken(attempt));
+    this.credential = token;
+    return token;
+  }
+  /** Ends the other logins; this client goes on with a new token. */
+  async changePassword(oldPassword: string, newPassword: string, options: CallOptions = {}): Promise<void> {
+    this.credential = await this.run("other write", options, (attempt) =>
+      this.transport.changePassword(oldPassword, newPassword, attempt),
+    );
+  }
   getUserProfile(options: CallOptions = {}): Promise<User> {
     return this.run("read", options, (attempt) => this.transport.getUserProfile(attempt));
+  }
+  /** The token that names the new plan is used from then on. Only administrators may: PermissionDeniedError. */
+  async updateUserProfile(plan: "free" | "paid", options: CallOptions = {}): Promise<User> {
+    const { token, user } = await this.run("other write", options, (attempt) => this.transport.updateUserProfile(plan, attempt));
+    if (token) this.credential = token;
+    return user;
+  }
+  /** Deletes the caller's account. */
+  deleteUser(password: string, options: CallOptions = {}): Promise<void> {
+    return this.run("other write", options, (attempt) => this.transport.deleteUser(password, attempt));
+  }
+  /** One page of users by id; go on with afterId until nextAfterId is empty. For administrators. */
+  listUsers(options: CallOptions & { afterId?: string; limit?: number } = {}): Promise<UserPage> {
+    return this.run("read", options, (attempt) => this.transport.listUsers(options.afterId ?? "", options.limit ?? 100, attempt));
+  }
+  /** Changes what is given. For administrators. */
+  updateUser(userId: string, change: UserChange, options: CallOptions = {}): Promise<User> {
+    return this.run("other write", options, (attempt) => this.transport.updateUser(userId, change, attempt));
+  }
+  /** Signs tokens with a new key from now on; those signed before stay good until they expire. The key's id. For administrators. */
+  rotateSigningKey(options: CallOptions = {}): Promise<string> {
+    return this.run("other write", options, (attempt) => this.transport.rotateSigningKey(attempt));
   }
   /** A new key; its fullKey is shown in this answer only. */
   createApiKey(
@@ -209,6 +255,9 @@ export class BaseClient {
   deleteApiKey(keyPrefix: string, options: CallOptions = {}): Promise<void> {
     return this.run("other write", options, (attempt) => this.transport.deleteApiKey(keyPrefix, attempt));
   }
+  validateApiKey(fullKey: string, options: CallOptions = {}): Promise<KeyCheck> {
+    return this.run("read", options, (attempt) => this.transport.validateApiKey(fullKey, attempt));
+  }
   /** A token of 7 days for the key with this prefix. */
   createSdkJwt(apiKeyId: string, options: CallOptions = {}): Promise<string> {
     return this.run("other write", options, (attempt) => this.transport.createSdkJwt(apiKeyId, attempt));
@@ -216,7 +265,7 @@ export class BaseClient {
 
   /** Health, workers, collections and alerts, over the gateway's HTTP port (option httpUrl). */
   get admin(): Admin {
-    return new Admin(this.options.httpUrl, () => this.token(), this.options.timeoutMs ?? 30_000);
+    return new Admin(this.options.httpUrl, () => this.token(), this.options.timeoutMs ?? 30_000, this.adminFetch);
   }
 
   // --- How a call is made ---

@@ -76,11 +76,21 @@ const CLASSES: Partial<Record<Code, new (message: string, code: Code, retryAfter
   UNKNOWN: InternalServerError,
 };
 
+function unreachable(host: string, message: string): string {
+  if (/certificate|altnames|handshake|ssl|eproto/i.test(message)) {
+    return ` [TLS with ${host} failed: do tlsRootCertificates hold the authority that signed its certificate, is the host one of the certificate's names (else tlsServerName), does the server want a client's certificate (tlsClientCertificate and tlsClientKey), and does this port speak TLS at all?]`;
+  }
+  if (/reset|closed|hang up|dropped|epipe|failed to connect/i.test(message)) {
+    return ` [${host} closed the connection: was it restarted, does it want TLS (useTls: true), or with TLS a client's certificate (tlsClientCertificate and tlsClientKey)?]`;
+  }
+  return ` [cannot reach ${host}, or it is busy: is the server running, and is this its address (gRPC 8081, HTTP 8080)?]`;
+}
+
 /** What to do about it, where the code alone tells. */
-function advice(code: Code, host: string): string {
+function advice(code: Code, host: string, message: string): string {
   switch (code) {
     case "UNAVAILABLE":
-      return ` [cannot reach ${host}, or it is busy: is the server running, and is this its address (gRPC 8081, HTTP 8080)?]`;
+      return unreachable(host, message);
     case "UNAUTHENTICATED":
       return " [pass an API key or the token of a login; expired tokens need a new login]";
     case "PERMISSION_DENIED":
@@ -99,5 +109,5 @@ function advice(code: Code, host: string): string {
 /** The error of a status code, worded for the person who reads it. */
 export function makeError(code: Code, message: string, host: string, retryAfterMs?: number): VectronError {
   const kind = CLASSES[code] ?? VectronError;
-  return new kind((message || code) + advice(code, host), code, retryAfterMs);
+  return new kind((message || code) + advice(code, host, message), code, retryAfterMs);
 }

@@ -9,7 +9,9 @@ import * as pb from "./gen/vectron/vectron.js";
 import { floatBytes, type Payload } from "./payload.js";
 import { retryAfterMs } from "./retry_info.js";
 import type { Attempt, CreateRequest, FeedbackRequest, KeyRequest, ScrollRequest, SearchRequest, Transport, UpsertRequest } from "./transport.js";
-import type { ApiKey, CollectionStatus, Page, SearchResults, StoredPoint, User } from "./types.js";
+import type {
+  ApiKey, CollectionStatus, FeedbackPage, KeyCheck, Page, SearchResults, StoredPoint, User, UserChange, UserPage,
+} from "./types.js";
 
 /** What the server takes in one message. */
 const MAX_MESSAGE_BYTES = 80 * 1024 * 1024;
@@ -218,6 +220,12 @@ export class GrpcTransport implements Transport {
     return pb.SubmitFeedbackResponse.decode(answer).feedbackId;
   }
 
+  async listFeedback(collection: string, afterNumber: bigint, limit: number, attempt: Attempt): Promise<FeedbackPage> {
+    const answer = await this.unary(VECTRON + "ListFeedback", pb.ListFeedbackRequest.encode({ collection, afterNumber, limit }), attempt);
+    const { records, nextAfterNumber } = pb.ListFeedbackResponse.decode(answer);
+    return { records: records.map(({ feedbackItems: items, collection: _, ...rest }) => ({ ...rest, items })), nextAfterNumber };
+  }
+
   async registerUser(email: string, password: string, bootstrapSecret: string | undefined, attempt: Attempt): Promise<User> {
     const extra: Record<string, string> = bootstrapSecret ? { "x-vectron-bootstrap": bootstrapSecret } : {};
     const answer = await this.unary(AUTH + "RegisterUser", auth.RegisterUserRequest.encode({ email, password }), attempt, extra);
@@ -230,6 +238,40 @@ export class GrpcTransport implements Transport {
   }
   async logout(attempt: Attempt): Promise<void> {
     await this.unary(AUTH + "Logout", new BinaryWriter(), attempt);
+  }
+  async refreshToken(attempt: Attempt): Promise<string> {
+    return auth.RefreshTokenResponse.decode(await this.unary(AUTH + "RefreshToken", new BinaryWriter(), attempt)).jwtToken;
+  }
+  async changePassword(oldPassword: string, newPassword: string, attempt: Attempt): Promise<string> {
+    const request = auth.ChangePasswordRequest.encode({ oldPassword, newPassword });
+    return auth.ChangePasswordResponse.decode(await this.unary(AUTH + "ChangePassword", request, attempt)).jwtToken;
+  }
+  async updateUserProfile(plan: string, attempt: Attempt): Promise<{ token: string; user: User }> {
+    const request = auth.UpdateUserProfileRequest.encode({ plan: numberOf(auth.Plan, plan, "plan") });
+    const response = auth.UpdateUserProfileResponse.decode(await this.unary(AUTH + "UpdateUserProfile", request, attempt));
+    return { token: response.jwtToken, user: user(response.user!) };
+  }
+  async deleteUser(password: string, attempt: Attempt): Promise<void> {
+    await this.unary(AUTH + "DeleteUser", auth.DeleteUserRequest.encode({ password }), attempt);
+  }
+  async listUsers(afterId: string, limit: number, attempt: Attempt): Promise<UserPage> {
+    const answer = await this.unary(AUTH + "ListUsers", auth.ListUsersRequest.encode({ afterId, limit }), attempt);
+    const { users, nextAfterId } = auth.ListUsersResponse.decode(answer);
+    return { users: users.map(user), nextAfterId };
+  }
+  async updateUser(userId: string, change: UserChange, attempt: Attempt): Promise<User> {
+    const { plan, subscriptionStatus, role } = change;
+    const request = auth.UpdateUserRequest.encode({
+      userId,
+      plan: plan === undefined ? 0 : numberOf(auth.Plan, plan, "plan"),
+      subscriptionStatus:
+        subscriptionStatus === undefined ? 0 : numberOf(auth.SubscriptionStatus, subscriptionStatus, "subscriptionStatus"),
+      role: role === undefined ? 0 : numberOf(auth.Role, role, "role", "ROLE_"),
+    });
+    return user(auth.UpdateUserResponse.decode(await this.unary(AUTH + "UpdateUser", request, attempt)).user!);
+  }
+  async rotateSigningKey(attempt: Attempt): Promise<string> {
+    return auth.RotateSigningKeyResponse.decode(await this.unary(AUTH + "RotateSigningKey", new BinaryWriter(), attempt)).keyId;
   }
   async getUserProfile(attempt: Attempt): Promise<User> {
     const answer = await this.unary(AUTH + "GetUserProfile", new BinaryWriter(), attempt);
@@ -247,6 +289,10 @@ export class GrpcTransport implements Transport {
   }
   async deleteApiKey(keyPrefix: string, attempt: Attempt): Promise<void> {
     await this.unary(AUTH + "DeleteAPIKey", auth.DeleteAPIKeyRequest.encode({ keyPrefix }), attempt);
+  }
+  async validateApiKey(fullKey: string, attempt: Attempt): Promise<KeyCheck> {
+    const answer = await this.unary(AUTH + "ValidateAPIKey", auth.ValidateAPIKeyRequest.encode({ fullKey }), attempt);
+    return auth.ValidateAPIKeyResponse.decode(answer);
   }
   async createSdkJwt(apiKeyId: string, attempt: Attempt): Promise<string> {
     const answer = await this.unary(AUTH + "CreateSDKJWT", auth.CreateSDKJWTRequest.encode({ apiKeyId }), attempt);

@@ -1,7 +1,16 @@
-/** One HTTP/JSON call by fetch. */
+/** One HTTP/JSON call by fetch, or by what does the same. */
 
 import { CODES, makeError, type VectronError } from "./errors.js";
 import type { Attempt } from "./transport.js";
+
+export interface HttpRequest {
+  method: string;
+  headers: Record<string, string>;
+  body: string | null;
+  signal: AbortSignal;
+}
+/** As the global fetch, for what is used here. */
+export type Fetch = (url: string, request: HttpRequest) => Promise<Response>;
 
 /** The JSON of the answer. Errors: VectronErrors. */
 export async function httpCall(
@@ -12,6 +21,7 @@ export async function httpCall(
   attempt: Attempt,
   headers: Record<string, string> = {},
   cancel?: AbortSignal,
+  send: Fetch = fetch,
 ): Promise<unknown> {
   const timeout = AbortSignal.timeout(Math.ceil(attempt.timeoutMs));
   const controller = new AbortController();
@@ -19,7 +29,7 @@ export async function httpCall(
   const signals = [timeout, attempt.signal, cancel].filter((signal) => signal !== undefined);
   for (const signal of signals) signal.addEventListener("abort", stop);
   try {
-    const response = await fetch(url + path, {
+    const response = await send(url + path, {
       method: verb,
       headers: {
         ...(body === undefined ? {} : { "content-type": "application/json" }),

@@ -4,7 +4,9 @@ import { InvalidArgumentError } from "./errors.js";
 import { httpCall } from "./http.js";
 import type { Payload } from "./payload.js";
 import type { Attempt, CreateRequest, FeedbackRequest, KeyRequest, ScrollRequest, SearchRequest, Transport, UpsertRequest } from "./transport.js";
-import type { ApiKey, CollectionStatus, Page, SearchResults, StoredPoint, User } from "./types.js";
+import type {
+  ApiKey, CollectionStatus, FeedbackItem, FeedbackPage, FeedbackRecord, KeyCheck, Page, SearchResults, StoredPoint, User, UserChange, UserPage,
+} from "./types.js";
 
 interface JsonPoint {
   id: string;
@@ -175,6 +177,25 @@ export class HttpTransport implements Transport {
     const json = (await this.call("POST", "/v1/feedback", { ...rest, feedbackItems: items }, attempt)) as { feedbackId: string };
     return json.feedbackId;
   }
+  async listFeedback(collection: string, afterNumber: bigint, limit: number, attempt: Attempt): Promise<FeedbackPage> {
+    const query = `collection=${encodeURIComponent(collection)}&afterNumber=${afterNumber}&limit=${limit}`;
+    const json = (await this.call("GET", `/v1/feedback?${query}`, undefined, attempt)) as {
+      records: (Omit<FeedbackRecord, "items" | "number" | "createdUnixMs"> & {
+        number: string;
+        createdUnixMs: string;
+        feedbackItems: FeedbackItem[];
+        collection: string;
+      })[];
+      nextAfterNumber: string;
+    };
+    const records = json.records.map(({ feedbackItems: items, collection: _, number, createdUnixMs, ...rest }) => ({
+      ...rest,
+      items,
+      number: BigInt(number),
+      createdUnixMs: BigInt(createdUnixMs),
+    }));
+    return { records, nextAfterNumber: BigInt(json.nextAfterNumber) };
+  }
   async registerUser(email: string, password: string, bootstrapSecret: string | undefined, attempt: Attempt): Promise<User> {
     const headers: Record<string, string> = bootstrapSecret ? { "x-vectron-bootstrap": bootstrapSecret } : {};
     const json = (await this.call("POST", "/v1/users/register", { email, password }, attempt, headers)) as { user: JsonUser };
@@ -186,6 +207,39 @@ export class HttpTransport implements Transport {
   }
   async logout(attempt: Attempt): Promise<void> {
     await this.call("POST", "/v1/auth/logout", {}, attempt);
+  }
+  async refreshToken(attempt: Attempt): Promise<string> {
+    return ((await this.call("POST", "/v1/auth/refresh", {}, attempt)) as { jwtToken: string }).jwtToken;
+  }
+  async changePassword(oldPassword: string, newPassword: string, attempt: Attempt): Promise<string> {
+    const json = await this.call("POST", "/v1/user/password", { oldPassword, newPassword }, attempt);
+    return (json as { jwtToken: string }).jwtToken;
+  }
+  async updateUserProfile(plan: string, attempt: Attempt): Promise<{ token: string; user: User }> {
+    const json = await this.call("PUT", "/v1/user/profile", { plan: plan.toUpperCase() }, attempt);
+    const answer = json as { jwtToken: string; user: JsonUser };
+    return { token: answer.jwtToken, user: user(answer.user) };
+  }
+  async deleteUser(password: string, attempt: Attempt): Promise<void> {
+    await this.call("POST", "/v1/user/delete", { password }, attempt);
+  }
+  async listUsers(afterId: string, limit: number, attempt: Attempt): Promise<UserPage> {
+    const path = `/v1/admin/users?afterId=${encodeURIComponent(afterId)}&limit=${limit}`;
+    const json = (await this.call("GET", path, undefined, attempt)) as { users: JsonUser[]; nextAfterId: string };
+    return { users: json.users.map(user), nextAfterId: json.nextAfterId };
+  }
+  async updateUser(userId: string, change: UserChange, attempt: Attempt): Promise<User> {
+    const { plan, subscriptionStatus, role } = change;
+    const body = {
+      plan: plan?.toUpperCase(),
+      subscriptionStatus: subscriptionStatus?.toUpperCase(),
+      role: role && `ROLE_${role.toUpperCase()}`,
+    };
+    const json = await this.call("PUT", `/v1/admin/users/${encodeURIComponent(userId)}`, body, attempt);
+    return user((json as { user: JsonUser }).user);
+  }
+  async rotateSigningKey(attempt: Attempt): Promise<string> {
+    return ((await this.call("POST", "/v1/admin/signing-keys/rotate", {}, attempt)) as { keyId: string }).keyId;
   }
   async getUserProfile(attempt: Attempt): Promise<User> {
     return user(((await this.call("GET", "/v1/user/profile", undefined, attempt)) as { user: JsonUser }).user);
@@ -200,6 +254,9 @@ export class HttpTransport implements Transport {
   }
   async deleteApiKey(keyPrefix: string, attempt: Attempt): Promise<void> {
     await this.call("DELETE", `/v1/keys/${encodeURIComponent(keyPrefix)}`, undefined, attempt);
+  }
+  async validateApiKey(fullKey: string, attempt: Attempt): Promise<KeyCheck> {
+    return (await this.call("POST", "/v1/keys/validate", { fullKey }, attempt)) as KeyCheck;
   }
   async createSdkJwt(apiKeyId: string, attempt: Attempt): Promise<string> {
     return ((await this.call("POST", "/v1/sdk-jwt", { apiKeyId }, attempt)) as { sdkJwt: string }).sdkJwt;

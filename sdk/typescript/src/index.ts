@@ -11,8 +11,9 @@
  */
 
 import { BaseClient, type BaseOptions, type Credential } from "./client_base.js";
-import { GrpcTransport, type GrpcOptions } from "./grpc_transport.js";
 import { InvalidArgumentError } from "./errors.js";
+import { GrpcTransport, type GrpcOptions } from "./grpc_transport.js";
+import { httpsFetch } from "./node_https.js";
 
 export * from "./common.js";
 export type { GrpcOptions };
@@ -22,7 +23,9 @@ export type ClientOptions = BaseOptions & GrpcOptions;
 export class VectronClient extends BaseClient {
   /** host: HOST:PORT of the gateway's gRPC port. credential: an API key, a JWT, or a function that returns one. */
   constructor(host: string, credential?: Credential, options: ClientOptions = {}) {
-    super(new GrpcTransport(host, options), credential, options);
+    const tls = { ca: options.tlsRootCertificates, cert: options.tlsClientCertificate, key: options.tlsClientKey };
+    const own = options.httpUrl?.startsWith("https:") && (tls.ca || tls.cert);
+    super(new GrpcTransport(host, options), credential, options, own ? httpsFetch(tls) : undefined);
   }
 }
 

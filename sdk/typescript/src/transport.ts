@@ -3,8 +3,8 @@
 import type { FilterJson } from "./filters.js";
 import type { Payload } from "./payload.js";
 import type {
-  ApiKey, CollectionStatus, CreateCollectionOptions, FeedbackItem, FeedbackOptions, Page, SearchOptions, SearchResults, StoredPoint,
-  User,
+  ApiKey, CollectionStatus, CreateCollectionOptions, FeedbackItem, FeedbackOptions, FeedbackPage, KeyCheck, Page, SearchOptions,
+  SearchResults, StoredPoint, User, UserChange, UserPage,
 } from "./types.js";
 
 /** Of one attempt. */
@@ -61,13 +61,22 @@ export interface Transport {
   delete(collection: string, id: string, requestId: string, attempt: Attempt): Promise<void>;
   scroll(request: ScrollRequest, attempt: Attempt): Promise<Page>;
   submitFeedback(request: FeedbackRequest, attempt: Attempt): Promise<string>;
+  listFeedback(collection: string, afterNumber: bigint, limit: number, attempt: Attempt): Promise<FeedbackPage>;
   registerUser(email: string, password: string, bootstrapSecret: string | undefined, attempt: Attempt): Promise<User>;
   login(email: string, password: string, attempt: Attempt): Promise<{ token: string; user: User }>;
   logout(attempt: Attempt): Promise<void>;
+  refreshToken(attempt: Attempt): Promise<string>;
+  changePassword(oldPassword: string, newPassword: string, attempt: Attempt): Promise<string>;
   getUserProfile(attempt: Attempt): Promise<User>;
+  updateUserProfile(plan: string, attempt: Attempt): Promise<{ token: string; user: User }>;
+  deleteUser(password: string, attempt: Attempt): Promise<void>;
+  listUsers(afterId: string, limit: number, attempt: Attempt): Promise<UserPage>;
+  updateUser(userId: string, change: UserChange, attempt: Attempt): Promise<User>;
+  rotateSigningKey(attempt: Attempt): Promise<string>;
   createApiKey(request: KeyRequest, attempt: Attempt): Promise<ApiKey>;
   listApiKeys(attempt: Attempt): Promise<ApiKey[]>;
   deleteApiKey(keyPrefix: string, attempt: Attempt): Promise<void>;
+  validateApiKey(fullKey: string, attempt: Attempt): Promise<KeyCheck>;
   createSdkJwt(apiKeyId: string, attempt: Attempt): Promise<string>;
   close(): void;
 }

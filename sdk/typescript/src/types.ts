@@ -81,6 +81,44 @@ export interface FeedbackItem {
   comment?: string;
 }
 
+/** Whose key it is, when it is good. */
+export interface KeyCheck {
+  valid: boolean;
+  userId: string;
+  plan: string;
+  apiKeyId: string;
+}
+/** Stored feedback on one answer. */
+export interface FeedbackRecord {
+  /** Rising with time. */
+  number: bigint;
+  feedbackId: string;
+  /** Milliseconds since the Unix epoch. */
+  createdUnixMs: bigint;
+  query: string;
+  queryId: string;
+  resultIds: string[];
+  items: FeedbackItem[];
+  context: Record<string, string>;
+}
+export interface FeedbackPage {
+  records: FeedbackRecord[];
+  /** 0: that was the last page. */
+  nextAfterNumber: bigint;
+}
+/** One page of users. */
+export interface UserPage {
+  users: User[];
+  /** Empty: that was the last page. */
+  nextAfterId: string;
+}
+/** What is not given stays as it is. */
+export interface UserChange {
+  plan?: "free" | "paid";
+  subscriptionStatus?: "active" | "canceled" | "past_due";
+  role?: "user" | "admin";
+}
+
 export type Distance = "euclidean" | "cosine" | "dot";
 export type Consistency = "strong" | "bounded" | "eventual";
 export type PayloadType = "keyword" | "integer" | "float" | "bool" | "datetime";
