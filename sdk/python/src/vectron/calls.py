@@ -156,26 +156,31 @@ def search(collection: str, vector: Vector, top_k: int, options: SearchOptions) 
         request.rerank.candidates = options.get("rerank_candidates", 0)
         request.rerank.budget_ms = options.get("rerank_budget_ms", 0)
     data = request.SerializeToString() + wire.bytes_field(2, packed)
-    return Call(VECTRON + "Search", data, parse_search, READ)
+    return Call(VECTRON + "Search", data, _parse_with_vectors if request.include_vectors else parse_search, READ)
 
 
 def search_stream(collection: str, vector: Vector, top_k: int, options: SearchOptions) -> Call[SearchResults]:
     call = search(collection, vector, top_k, options)
-    return Call(VECTRON + "SearchStream", call.request, parse_search, READ)
+    return Call(VECTRON + "SearchStream", call.request, call.parse, READ)
 
 
 def parse_search(raw: bytes) -> SearchResults:
+    """Without vectors: looking whether there are any takes as long as the rest."""
     response = pb.SearchResponse.FromString(raw)
-    results = SearchResults(
-        SearchResult(
-            result.id,
-            result.score,
-            _payload(result),
-            np.array(result.vector, dtype=np.float32) if result.vector else None,
-            result.version,
-        )
-        for result in response.results
-    )
+    return _about(response, [SearchResult(hit.id, hit.score, _payload(hit), None, hit.version) for hit in response.results])
+
+
+def _parse_with_vectors(raw: bytes) -> SearchResults:
+    response = pb.SearchResponse.FromString(raw)
+    hits = [
+        SearchResult(hit.id, hit.score, _payload(hit), np.array(hit.vector, dtype=np.float32), hit.version)
+        for hit in response.results
+    ]
+    return _about(response, hits)
+
+
+def _about(response: pb.SearchResponse, hits: list[SearchResult]) -> SearchResults:
+    results = SearchResults(hits)
     results.query_id = response.query_id
     results.reranked = response.reranked
     results.partial = response.partial
@@ -188,11 +193,12 @@ def parse_search(raw: bytes) -> SearchResults:
 
 def _payload(message: Any) -> dict[str, Any]:
     """Typed values win over the text form of the same key."""
+    text = message.payload
     if not message.HasField("fields"):
-        return dict(message.payload)
+        return dict(text) if text else {}
     payload = wire.decode_struct(message.fields)
-    if len(payload) < len(message.payload):
-        payload = {**message.payload, **payload}
+    if len(payload) < len(text):
+        payload = {**text, **payload}
     return payload
 
 

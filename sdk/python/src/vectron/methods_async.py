@@ -257,8 +257,8 @@ class AsyncMethods:
         return await self._run(calls.get_user_profile(), timeout)
 
     async def update_user_profile(self, plan: str, *, timeout: float | None = None) -> User:
-        """plan: "free" or "paid". The token that names the new plan is used from then on. Users who are no administrators may not
-        change theirs: PermissionDeniedError."""
+        """plan: "free" or "paid". The token that names the new plan is used from then on. PermissionDeniedError for users who
+        are no administrators."""
         token, user = await self._run(calls.update_user_profile(plan), timeout)
         if token:
             self._connection.credential = token
