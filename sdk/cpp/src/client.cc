@@ -3,7 +3,7 @@
 #include <atomic>
 #include <utility>
 
-#include "connection.h"
+#include "client_impl.h"
 #include "convert.h"
 #include "split.h"
 
@@ -11,45 +11,6 @@ namespace vectron {
 
 using internal::Connection;
 using internal::Kind;
-
-struct Client::Impl {
-  Impl(const std::string& host, ClientOptions options)
-      : connection(std::make_shared<Connection>(host, std::move(options))) {}
-  ~Impl() { connection->Close(); }
-
-  // One unary call of the public service.
-  template <typename Request, typename Response>
-  Response Call(Kind kind, const Request& request,
-                grpc::Status (v1::VectronService::StubInterface::*method)(grpc::ClientContext*,
-                                                                          const Request&,
-                                                                          Response*)) {
-    Response response;
-    connection->Run(kind, [&](grpc::ClientContext* context) {
-      response.Clear();
-      return (connection->vectron().*method)(context, request, &response);
-    });
-    return response;
-  }
-  // One unary call of the service of users and keys.
-  template <typename Request, typename Response>
-  Response CallAuth(Kind kind, const Request& request,
-                    grpc::Status (auth::v1::AuthService::StubInterface::*method)(
-                        grpc::ClientContext*, const Request&, Response*)) {
-    Response response;
-    connection->Run(kind, [&](grpc::ClientContext* context) {
-      response.Clear();
-      return (connection->auth().*method)(context, request, &response);
-    });
-    return response;
-  }
-
-  size_t Send(const v1::UpsertRequest& request) {
-    return static_cast<size_t>(
-        Call(Kind::kNamedWrite, request, &v1::VectronService::StubInterface::Upsert).upserted());
-  }
-
-  std::shared_ptr<Connection> connection;
-};
 
 Client::Client(const std::string& host, ClientOptions options)
     : impl_(std::make_shared<Impl>(host, std::move(options))) {}
@@ -295,73 +256,23 @@ std::string Client::SubmitFeedback(const std::string& collection, const Feedback
       .feedback_id();
 }
 
-namespace {
-
-User FromProto(const auth::v1::UserProfile& user) {
-  std::string role = user.role() == auth::v1::ROLE_ADMIN ? "admin" : "user";
-  return {user.id(), user.email(), user.created_at(), auth::v1::Plan_Name(user.plan()),
-          std::move(role)};
-}
-ApiKey FromProto(const auth::v1::APIKey& key) {
-  return {key.key_prefix(), key.name(), "", key.created_at(), key.expires_at()};
-}
-
-}  // namespace
-
-User Client::RegisterUser(const std::string& email, const std::string& password,
-                          const std::string& bootstrap_secret) {
-  auth::v1::RegisterUserRequest request;
-  request.set_email(email);
-  request.set_password(password);
-  auth::v1::RegisterUserResponse response;
-  impl_->connection->Run(Kind::kOtherWrite, [&](grpc::ClientContext* context) {
-    if (!bootstrap_secret.empty()) context->AddMetadata("x-vectron-bootstrap", bootstrap_secret);
-    return impl_->connection->auth().RegisterUser(context, request, &response);
-  });
-  return FromProto(response.user());
-}
-User Client::Login(const std::string& email, const std::string& password) {
-  auth::v1::LoginRequest request;
-  request.set_email(email);
-  request.set_password(password);
+FeedbackPage Client::ListFeedback(const std::string& collection, uint64_t after_number,
+                                  uint32_t limit) {
+  v1::ListFeedbackRequest request;
+  request.set_collection(collection);
+  request.set_after_number(after_number);
+  request.set_limit(limit);
   const auto response =
-      impl_->CallAuth(Kind::kOtherWrite, request, &auth::v1::AuthService::StubInterface::Login);
-  impl_->connection->SetLogin(response.jwt_token());
-  return FromProto(response.user());
+      impl_->Call(Kind::kRead, request, &v1::VectronService::StubInterface::ListFeedback);
+  FeedbackPage page;
+  for (const auto& record : response.records()) {
+    page.records.push_back(internal::FromProto(record));
+  }
+  page.next_after_number = response.next_after_number();
+  return page;
 }
-void Client::Logout() {
-  impl_->CallAuth(Kind::kOtherWrite, auth::v1::LogoutRequest(),
-                  &auth::v1::AuthService::StubInterface::Logout);
-  impl_->connection->SetLogin("");
-}
-ApiKey Client::CreateApiKey(const std::string& name) {
-  auth::v1::CreateAPIKeyRequest request;
-  request.set_name(name);
-  const auto response = impl_->CallAuth(Kind::kOtherWrite, request,
-                                        &auth::v1::AuthService::StubInterface::CreateAPIKey);
-  ApiKey key = FromProto(response.key_info());
-  key.full_key = response.full_key();
-  return key;
-}
-std::vector<ApiKey> Client::ListApiKeys() {
-  const auto response = impl_->CallAuth(Kind::kRead, auth::v1::ListAPIKeysRequest(),
-                                        &auth::v1::AuthService::StubInterface::ListAPIKeys);
-  std::vector<ApiKey> keys;
-  for (const auto& key : response.keys()) keys.push_back(FromProto(key));
-  return keys;
-}
-void Client::DeleteApiKey(const std::string& key_prefix) {
-  auth::v1::DeleteAPIKeyRequest request;
-  request.set_key_prefix(key_prefix);
-  impl_->CallAuth(Kind::kOtherWrite, request, &auth::v1::AuthService::StubInterface::DeleteAPIKey);
-}
-std::string Client::CreateSdkJwt(const std::string& key_prefix) {
-  auth::v1::CreateSDKJWTRequest request;
-  request.set_api_key_id(key_prefix);
-  return impl_
-      ->CallAuth(Kind::kOtherWrite, request, &auth::v1::AuthService::StubInterface::CreateSDKJWT)
-      .sdk_jwt();
-}
+
+Admin Client::admin() { return Admin(impl_->connection); }
 
 struct ClientPool::Impl {
   std::vector<std::unique_ptr<Client>> clients;

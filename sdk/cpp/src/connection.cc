@@ -24,6 +24,7 @@ Connection::Connection(std::string host, ClientOptions options)
   }
   const auto channel = Open(host_);
   vectron_ = v1::VectronService::NewStub(channel);
+  management_ = management::v1::ManagementService::NewStub(channel);
   auth_ = auth::v1::AuthService::NewStub(options_.auth_host.empty() ? channel
                                                                     : Open(options_.auth_host));
 }

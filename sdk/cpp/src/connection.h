@@ -19,6 +19,7 @@
 #include "errors.h"
 #include "retry.h"
 #include "vectron/auth.grpc.pb.h"
+#include "vectron/management.grpc.pb.h"
 #include "vectron/types.h"
 #include "vectron/vectron.grpc.pb.h"
 
@@ -39,6 +40,7 @@ class Connection {
   v1::VectronService::StubInterface& vectron() { return *vectron_; }
   v1::VectronService::Stub& vectron_async() { return *vectron_; }
   auth::v1::AuthService::StubInterface& auth() { return *auth_; }
+  management::v1::ManagementService::StubInterface& management() { return *management_; }
   // Wins over the options' credential from now on; empty: no longer.
   void SetLogin(std::string token);
 
@@ -84,6 +86,7 @@ class Connection {
   ClientOptions options_;
   std::unique_ptr<v1::VectronService::Stub> vectron_;
   std::unique_ptr<auth::v1::AuthService::Stub> auth_;
+  std::unique_ptr<management::v1::ManagementService::Stub> management_;
   std::atomic<bool> closed_ = false;
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;

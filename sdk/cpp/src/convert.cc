@@ -1,5 +1,7 @@
 #include "convert.h"
 
+#include <google/protobuf/util/json_util.h>
+
 #include <cmath>
 
 namespace vectron::internal {
@@ -177,6 +179,7 @@ v1::SearchRequest ToProto(const std::string& collection, std::span<const float> 
   request.set_consistency(ToProto(options.consistency));
   request.set_max_staleness_ms(static_cast<uint32_t>(options.max_staleness.count()));
   if (!options.rerank.empty()) request.mutable_rerank()->set_strategy(options.rerank);
+  request.set_explain(options.explain);
   for (const std::string& key : options.payload_fields) request.add_payload_fields(key);
   return request;
 }
@@ -196,6 +199,7 @@ SearchResults FromProto(const v1::SearchResponse& response) {
   results.partial = response.partial();
   results.missing_shards.assign(response.missing_shards().begin(), response.missing_shards().end());
   results.last = response.last();
+  if (response.has_explain()) results.explain = JsonOf(response.explain());
   return results;
 }
 
@@ -216,11 +220,28 @@ CollectionStatus FromProto(const v1::GetCollectionStatusResponse& response) {
   return status;
 }
 
+FeedbackRecord FromProto(const v1::FeedbackRecord& record) {
+  FeedbackRecord found;
+  found.number = record.number();
+  found.feedback_id = record.feedback_id();
+  found.created_unix_ms = record.created_unix_ms();
+  found.feedback.query_id = record.query_id();
+  found.feedback.query = record.query();
+  found.feedback.result_ids.assign(record.result_ids().begin(), record.result_ids().end());
+  found.feedback.context.insert(record.context().begin(), record.context().end());
+  for (const auto& item : record.feedback_items()) {
+    found.feedback.items.push_back({item.result_id(), item.relevance_score(), item.clicked(),
+                                    item.position(), item.comment()});
+  }
+  return found;
+}
+
 v1::SubmitFeedbackRequest ToProto(const std::string& collection, const Feedback& feedback) {
   v1::SubmitFeedbackRequest request;
   request.set_collection(collection);
   request.set_query(feedback.query);
   request.set_query_id(feedback.query_id);
+  for (const std::string& id : feedback.result_ids) request.add_result_ids(id);
   request.mutable_context()->insert(feedback.context.begin(), feedback.context.end());
   for (const FeedbackItem& item : feedback.items) {
     auto* out = request.add_feedback_items();
@@ -231,6 +252,20 @@ v1::SubmitFeedbackRequest ToProto(const std::string& collection, const Feedback&
     out->set_comment(item.comment);
   }
   return request;
+}
+
+Payload JsonOf(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  std::string text;
+  google::protobuf::Struct json;
+  if (!google::protobuf::util::MessageToJsonString(message, &text, options).ok() ||
+      !google::protobuf::util::JsonStringToMessage(text, &json).ok()) {
+    throw InternalServerError(Code::kInternal, "the answer cannot be shown as JSON");
+  }
+  Payload payload;
+  for (const auto& [key, value] : json.fields()) payload[key] = FromProto(value);
+  return payload;
 }
 
 }  // namespace vectron::internal

@@ -29,8 +29,12 @@ v1::SearchRequest ToProto(const std::string& collection, std::span<const float> 
                           const SearchOptions& options);
 SearchResults FromProto(const v1::SearchResponse& response);
 CollectionStatus FromProto(const v1::GetCollectionStatusResponse& response);
+FeedbackRecord FromProto(const v1::FeedbackRecord& record);
 v1::SubmitFeedbackRequest ToProto(const std::string& collection, const Feedback& feedback);
 
 v1::Filter ToProto(const Filter& filter);
+
+// As the HTTP interface shows it.
+Payload JsonOf(const google::protobuf::Message& message);
 
 }  // namespace vectron::internal

@@ -6,6 +6,7 @@
 #include <grpcpp/support/status.h>
 
 #include <algorithm>
+#include <initializer_list>
 
 namespace vectron::internal {
 namespace {
@@ -29,14 +30,36 @@ void ForEachBytesField(const std::string& message, F on_bytes) {
   }
 }
 
+bool SaysAnyOf(const std::string& message, std::initializer_list<const char*> words) {
+  return std::any_of(words.begin(), words.end(), [&message](const char* word) {
+    return message.find(word) != std::string::npos;
+  });
+}
+
+std::string Unreachable(const std::string& at, const std::string& message) {
+  if (SaysAnyOf(message, {"ertificate", "andshake", "ssl", "SSL", "ostname", "Peer name"})) {
+    return " [TLS with " + at +
+           " failed: does tls_root_certificates hold the authority that signed its certificate, is "
+           "the host one of the certificate's names (else tls_server_name), does the server want a "
+           "client's certificate (tls_client_certificate and tls_client_key), and does this port "
+           "speak TLS at all?]";
+  }
+  if (SaysAnyOf(message, {"ocket closed", "reset", "roken pipe", "empty address list"})) {
+    return " [" + at +
+           " closed the connection: it was restarted, or wants TLS (use_tls), or with TLS a "
+           "client's certificate (tls_client_certificate and tls_client_key)]";
+  }
+  return " [cannot reach " + at +
+         ", or it is busy: is the server running, and is this its gRPC address (default port "
+         "8081)?]";
+}
+
 // What to do about it, where the code alone tells.
-std::string Advice(Code code, std::string_view host) {
+std::string Advice(Code code, std::string_view host, const std::string& message) {
   const std::string at(host);
   switch (code) {
     case Code::kUnavailable:
-      return " [cannot reach " + at +
-             ", or it is busy: is the server running, and is this its gRPC address (default port "
-             "8081)?]";
+      return Unreachable(at, message);
     case Code::kUnauthenticated:
       return " [set ClientOptions::credential, or Login; expired tokens need a new login]";
     case Code::kPermissionDenied:
@@ -82,7 +105,7 @@ std::exception_ptr ToException(const Failure& failure, std::string_view host) {
   const std::string message =
       (failure.message.empty() ? "status " + std::to_string(static_cast<int>(code))
                                : failure.message) +
-      Advice(code, host);
+      Advice(code, host, failure.message);
   const auto make = [&]<typename E>(std::type_identity<E>) {
     return std::make_exception_ptr(E(code, message, failure.retry_after));
   };

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "vectron/admin.h"
 #include "vectron/errors.h"
 #include "vectron/filter.h"
 #include "vectron/types.h"
@@ -81,6 +82,11 @@ class Client {
   // Tells what a user made of a search's results; the feedback's id.
   std::string SubmitFeedback(const std::string& collection, const Feedback& feedback);
 
+  // One page of stored feedback, oldest first; go on with after_number = next_after_number until
+  // that is 0.
+  FeedbackPage ListFeedback(const std::string& collection, uint64_t after_number = 0,
+                            uint32_t limit = 100);
+
   // --- Without waiting: no thread is held while a call is under way. The arguments are copied. ---
   std::future<SearchResults> SearchAsync(const std::string& collection,
                                          std::span<const float> vector,
@@ -95,11 +101,28 @@ class Client {
   User RegisterUser(const std::string& email, const std::string& password,
                     const std::string& bootstrap_secret = "");
   User Login(const std::string& email, const std::string& password);  // used from then on
+  std::string RefreshToken();  // a new one for the login's; used from then on
   void Logout();
-  ApiKey CreateApiKey(const std::string& name);
+  // Ends the other logins; a new token is used from then on.
+  void ChangePassword(const std::string& old_password, const std::string& new_password);
+  User GetUserProfile();
+  // A token that names the plan is used from then on. PermissionDeniedError for users who are no
+  // administrators.
+  User UpdateUserProfile(Plan plan);
+  void DeleteUser(const std::string& password);  // the caller's account
+  ApiKey CreateApiKey(const std::string& name, const KeyOptions& options = {});
   std::vector<ApiKey> ListApiKeys();
   void DeleteApiKey(const std::string& key_prefix);
-  std::string CreateSdkJwt(const std::string& key_prefix);
+  KeyCheck ValidateApiKey(const std::string& full_key);
+  std::string CreateSdkJwt(const std::string& key_prefix);  // a token of 7 days
+
+  // --- For administrators ---
+  // One page of users by id; go on with after_id = next_after_id until that is empty.
+  UserPage ListUsers(const std::string& after_id = "", uint32_t limit = 100);
+  User UpdateUser(const std::string& user_id, const UserChange& change);
+  // Signs tokens with a new key from now on; the key's id.
+  std::string RotateSigningKey();
+  Admin admin();  // health, workers, collections, alerts, ranking
 
  private:
   struct Impl;

@@ -136,8 +136,9 @@ struct SearchOptions {
   std::vector<std::string> payload_fields;  // only these top-level keys; empty: all
   uint32_t offset = 0;
   std::optional<float> score_threshold;
-  uint32_t ef = 0;     // breadth of the graph search; 0: the collection's
-  bool exact = false;  // compare with every point
+  uint32_t ef = 0;       // breadth of the graph search; 0: the collection's
+  bool exact = false;    // compare with every point
+  bool explain = false;  // say what each shard did
   Consistency consistency = Consistency::kDefault;
   std::chrono::milliseconds max_staleness{0};  // for kBounded
   std::chrono::milliseconds shard_timeout{
@@ -160,6 +161,7 @@ struct SearchResults {
   bool partial = false;  // some shards did not answer within shard_timeout
   std::vector<uint32_t> missing_shards;
   bool last = false;  // of a stream: this is the final answer
+  std::optional<Payload> explain;
 };
 
 struct ScrollOptions {
@@ -186,14 +188,44 @@ struct Feedback {
   std::string query;
   std::vector<FeedbackItem> items;
   std::map<std::string, std::string> context;
+  std::vector<std::string> result_ids;  // what was shown
 };
+struct FeedbackRecord {
+  uint64_t number = 0;  // rising with time
+  std::string feedback_id;
+  int64_t created_unix_ms = 0;
+  Feedback feedback;
+};
+struct FeedbackPage {
+  std::vector<FeedbackRecord> records;  // oldest first
+  uint64_t next_after_number = 0;       // 0: that was the last page
+};
+
+enum class Plan { kFree = 1, kPaid };
+enum class SubscriptionStatus { kActive = 1, kCanceled, kPastDue };
+enum class Role { kUser = 1, kAdmin };
+// What an API key may do; each includes those before it.
+enum class KeyScope { kRead = 1, kWrite, kAdmin };
 
 struct User {
   std::string id;
   std::string email;
-  int64_t created_at = 0;  // seconds since the Unix epoch
-  std::string plan;
-  std::string role;
+  int64_t created_at = 0;           // seconds since the Unix epoch
+  std::string plan;                 // "FREE" or "PAID"
+  std::string role;                 // "user" or "admin"
+  std::string subscription_status;  // "ACTIVE", "CANCELED" or "PAST_DUE"
+
+  friend bool operator==(const User&, const User&) = default;
+};
+struct UserPage {
+  std::vector<User> users;
+  std::string next_after_id;  // empty: that was the last page
+};
+// What is not given stays as it is.
+struct UserChange {
+  std::optional<Plan> plan;
+  std::optional<SubscriptionStatus> subscription_status;
+  std::optional<Role> role;
 };
 struct ApiKey {
   std::string key_prefix;
@@ -201,6 +233,21 @@ struct ApiKey {
   std::string full_key;    // in the answer of CreateApiKey only
   int64_t created_at = 0;  // seconds since the Unix epoch
   int64_t expires_at = 0;  // 0: never
+  std::string user_id;
+  std::string scope;                     // "read", "write" or "admin"
+  std::vector<std::string> collections;  // empty: all of the user
+};
+struct KeyOptions {
+  KeyScope scope = KeyScope::kWrite;
+  std::vector<std::string> collections;  // names, or patterns with *; empty: all of the user
+  int64_t expires_at = 0;                // seconds since the Unix epoch; 0: never
+};
+// Whose key it is, when it is good.
+struct KeyCheck {
+  bool valid = false;
+  std::string user_id;
+  std::string plan;
+  std::string api_key_id;
 };
 
 }  // namespace vectron

@@ -1,0 +1,62 @@
+#pragma once
+
+// What operators see and do.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "vectron/value.h"
+
+namespace vectron {
+
+namespace internal {
+class Connection;
+}  // namespace internal
+
+enum class RankingAction { kPromote = 1, kRollback, kResume, kRestore, kReset };
+
+// Management calls, answered by the JSON of the gateway's HTTP interface: docs/api-reference.md
+// names the fields. All but Health need an administrator's credential. Made by Client::admin(),
+// which it may outlive; thread-safe.
+class Admin {
+ public:
+  // "overall_status", "services", "alerts" and "metrics"; a user who is no administrator sees the
+  // overall status only.
+  Payload Health();
+  Payload Stats();        // "stats" of the gateway, "endpoints"
+  Payload Workers();      // "workers"
+  Payload Collections();  // "collections" of everyone
+  // "alerts". status: "active", "resolved" or empty for all.
+  Payload Alerts(const std::string& status = "");
+  Payload ResolveAlert(const std::string& id);  // NotFoundError
+
+  // Moves all shards off a worker ("shardsLeft"), stops that, and forgets a worker without shards.
+  Payload DrainWorker(const std::string& worker_id);
+  Payload CancelDrain(const std::string& worker_id);
+  Payload RemoveWorker(const std::string& worker_id);
+  // Spreads shards evenly, or only says how: the "moves".
+  Payload Rebalance();
+  Payload PlanRebalance();
+
+  // "points" of the time until now, oldest first, "stepSeconds" apart.
+  Payload TimeSeries(std::chrono::seconds window = std::chrono::hours(1));
+  // "queries" that took longer than "thresholdMs", newest first. collection empty: of all.
+  Payload SlowQueries(const std::string& collection = "", uint32_t limit = 0);
+
+  // What feedback has taught of a collection: "state", evidence, saved "versions".
+  Payload Ranking(const std::string& collection);
+  // Answers with what holds then. version: of kRestore.
+  Payload ControlRanking(const std::string& collection, RankingAction action, uint64_t version = 0);
+
+ private:
+  friend class Client;
+  explicit Admin(std::shared_ptr<internal::Connection> connection)
+      : connection_(std::move(connection)) {}
+
+  std::shared_ptr<internal::Connection> connection_;
+};
+
+}  // namespace vectron
