@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Every client library offers every public RPC, and the names of the older clients."""
+import os
+import re
+import sys
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+import api_reference  # noqa: E402
+
+# Where the public methods of a language's client are, and what a declaration of one looks like.
+SOURCES = {
+    "python": (r"^    (?:async )?def ([a-z]\w*)\(", "python/src/vectron/methods_async.py", "python/src/vectron/client.py",
+               "python/src/vectron/admin.py"),
+    "python asyncio": (r"^    (?:async )?def ([a-z]\w*)\(", "python/src/vectron/methods_async.py", "python/src/vectron/aio.py",
+                       "python/src/vectron/admin.py"),
+    "typescript": (r"^  (?:async )?\*?([a-z]\w*)\(", "typescript/src/client_base.ts", "typescript/src/admin.ts"),
+    "go": (r"^func \(\w \*?(?:Client|Admin)\) ([A-Z]\w*)\(", "go/client.go", "go/points.go", "go/batch.go", "go/search.go", "go/auth.go",
+           "go/admin.go"),
+    "cpp": (r"^  (?:[\w:]+(?:<[\w:]+>)? )([A-Z]\w*)\(", "cpp/include/vectron/client.h", "cpp/include/vectron/admin.h"),
+}
+# RPCs whose methods are not called as they are. The second UpdateUserProfile is the first one's.
+NAMES = {
+    "VectronService.ScrollPoints": ("scroll",),
+    "VectronService.GetRanking": ("get_ranking", "ranking"),
+    "ManagementService.GetSystemHealth": ("health",),
+    "ManagementService.GetGatewayStats": ("stats",),
+    "ManagementService.ListWorkers": ("workers",),
+    "ManagementService.ListCollections": ("collections",),
+    "ManagementService.ListAlerts": ("alerts",),
+    "ManagementService.GetTimeSeries": ("time_series",),
+    "ManagementService.ListSlowQueries": ("slow_queries",),
+}
+OLDER = ("create_collection", "list_collections", "get_collection_status", "upsert", "upsert_batch", "search", "get", "delete")
+OLDER_ERRORS = ("AuthenticationError", "NotFoundError", "InvalidArgumentError", "AlreadyExistsError", "InternalServerError")
+
+
+def plain(name):
+    """create_sdk_jwt, createSdkJwt and CreateSDKJWT are one name."""
+    return name.replace("_", "").lower()
+
+
+def read(path):
+    with open(os.path.join(ROOT, "sdk", path), encoding="utf-8") as file:
+        return file.read()
+
+
+def surface(language):
+    pattern, *files = SOURCES[language]
+    return {plain(name) for path in files for name in re.findall(pattern, read(path), re.M)}
+
+
+def public_rpcs():
+    for name in api_reference.PUBLIC:
+        for service in api_reference.parse(os.path.join(ROOT, "proto", "vectron", name + ".proto")).items:
+            if service.kind == "service":
+                for rpc in api_reference.public(service):
+                    yield f"{service.name}.{rpc.name}"
+
+
+class Parity(unittest.TestCase):
+    def test_every_public_rpc_has_a_method(self):
+        rpcs = list(public_rpcs())
+        self.assertGreater(len(rpcs), 40)
+        for language in SOURCES:
+            offered = surface(language)
+            for rpc in rpcs:
+                names = NAMES.get(rpc, (rpc.partition(".")[2],))
+                with self.subTest(language=language, rpc=rpc):
+                    self.assertTrue(offered & {plain(name) for name in names}, f"sdk {language} offers none of {names}")
+
+    def test_the_names_of_the_older_clients(self):
+        for language in SOURCES:
+            missing = {plain(name) for name in OLDER} - surface(language)
+            self.assertFalse(missing, language)
+        for path, names in (
+            ("python/src/vectron/__init__.py", ("VectronClient", "VectronClientPool", *OLDER_ERRORS)),
+            ("typescript/src/index.ts", ("VectronClient", "VectronClientPool")),
+            ("typescript/src/errors.ts", OLDER_ERRORS),
+            ("go/client.go", ("VectronClient", "VectronClientPool")),
+            ("go/errors.go", [f"Err{name.removesuffix('Error')}" for name in OLDER_ERRORS]),
+            ("cpp/include/vectron/client.h", ("VectronClient", "VectronClientPool")),
+            ("cpp/include/vectron/errors.h", OLDER_ERRORS),
+        ):
+            for name in names:
+                self.assertRegex(read(path), rf"\b{name}\b", path)
+
+
+if __name__ == "__main__":
+    unittest.main()
