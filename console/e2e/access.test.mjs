@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { assertAccessible, assertBehaved } from './checks.mjs';
-import { closeBrowser, openPage, shoot, startFront, startVectron } from './harness.mjs';
+import { closeBrowser, openPage, shoot, startFront, startVectron, test } from './harness.mjs';
 
 const noLimits = ['--auth-login-per-minute', '0', '--auth-register-per-minute', '0', '--auth-key-per-minute', '0'];
 const admin = { email: 'admin@example.com', password: 'Correct-Horse-1' };
@@ -32,6 +32,8 @@ async function signIn(page, { email, password }, place = 'Overview') {
 
 async function signUp(page, { email, password }, secret) {
   await page.getByRole('link', { name: 'Create one' }).click();
+  // Both doors have fields of these names: what is typed into the one that goes is lost.
+  await page.getByRole('heading', { name: 'Create an account' }).waitFor();
   await page.getByLabel('E-mail').fill(email);
   await page.getByLabel('Password', { exact: true }).fill(password);
   if (secret) {

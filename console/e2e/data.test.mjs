@@ -1,8 +1,8 @@
 // Collections and points, against a real server that asks for no credentials, behind a path prefix.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { assertAccessible, assertBehaved, assertFits } from './checks.mjs';
-import { api, closeBrowser, fill, openPage, shoot, startFront, startVectron } from './harness.mjs';
+import { api, closeBrowser, fill, openPage, shoot, startFront, startVectron, test, visit } from './harness.mjs';
 
 let server;
 let front;
@@ -129,13 +129,27 @@ test('the map draws a sample and opens a point', async () => {
   await close();
 });
 
+const narrowPlaces = [
+  ['/', 'Overview'],
+  ['/collections', 'Collections'],
+  ['/collections/docs', 'docs'],
+  ['/explore?collection=docs', 'Explore'],
+  ['/explore?collection=docs&tab=search', 'Explore'],
+  ['/explore?collection=docs&tab=map', 'Explore'],
+  ['/ranking?collection=docs', 'Reranking'],
+  ['/health', 'System health'],
+  ['/gateway', 'Gateway'],
+  ['/workers', 'Workers'],
+  ['/placement', 'Placement'],
+  ['/api', 'API reference'],
+];
+
 test('every page fits a screen of 360 px, in light and dark', async () => {
   for (const scheme of ['light', 'dark']) {
     const { page, close } = await openPage(front.url, { width: 360, height: 740, scheme, allow: /status of (404|501)/ });
-    for (const place of ['/', '/collections', '/collections/docs', '/explore?collection=docs', '/explore?collection=docs&tab=search', '/explore?collection=docs&tab=map', '/health', '/api']) {
-      await page.goto(`${front.url}#${place}`);
-      await page.getByRole('heading', { level: 1 }).waitFor();
-      await page.getByRole('status', { name: 'Loading' }).first().waitFor({ state: 'detached' });
+    for (const [place, title] of narrowPlaces) {
+      await visit(page, front, place, title);
+      await page.waitForFunction(() => !document.querySelector('[role=status][aria-label=Loading]'));
       await assertFits(page, `${place} in ${scheme}`);
       await shoot(page, `narrow-${scheme}-${place.replace(/\W+/g, '_')}`);
     }

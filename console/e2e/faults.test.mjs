@@ -1,8 +1,8 @@
 // What the console shows when things go wrong or get large.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { assertAccessible, assertFits } from './checks.mjs';
-import { api, closeBrowser, fill, openPage, shoot, startFront, startVectron } from './harness.mjs';
+import { api, closeBrowser, fill, openPage, shoot, startFront, startVectron, test, visit } from './harness.mjs';
 
 let server;
 let front;
@@ -29,12 +29,12 @@ test('a server that goes away is said to be away, and comes back by itself', asy
   await page.getByRole('link', { name: 'docs' }).waitFor();
   const address = new URL(server.url).host;
   await server.kill();
-  await page.getByText('The server does not answer. What you see is from before').waitFor({ timeout: 30_000 });
+  await page.getByText('The server does not answer. What you see is from before').waitFor();
   // What was there stays on screen.
   await page.getByRole('link', { name: 'docs' }).waitFor();
   await shoot(page, 'server-away');
   server = await startVectron(['--auth', 'off'], server.data, address);
-  await page.locator('button[data-state=live]').waitFor({ timeout: 60_000 });
+  await page.locator('button[data-state=live]').waitFor();
   await close();
 });
 
@@ -44,13 +44,17 @@ test('a console opened while the server is away waits for it', async () => {
   await page.goto(`${front.url}#/`);
   await page.getByText('The server does not answer').waitFor();
   await page.unroute('**/v1/**');
-  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor({ timeout: 30_000 });
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
   await close();
 });
 
 test('a token that ends leads to the door, and back to where one was', async () => {
   const { page, close } = await openPage('about:blank', { allow: failedLoads });
   await page.route('**/v1/**', (route) => route.fulfill(json({ code: 16, message: 'the token has expired', details: [] }, 401)));
+  // What this server says of itself at /, to programs.
+  const isRoot = (url) => url.pathname === new URL(front.url).pathname;
+  await page.route(isRoot, (route) =>
+    route.request().headers().accept.includes('text/html') ? route.continue() : route.fulfill(json({ name: 'Vectron', credentials: 'required' })));
   await page.goto(front.url);
   await page.evaluate(() => sessionStorage.setItem('vectron.session', 'old'));
   await page.goto(`${front.url}?again#/collections`);
@@ -59,6 +63,7 @@ test('a token that ends leads to the door, and back to where one was', async () 
   await assertAccessible(page, 'the door');
   await shoot(page, 'sign-in');
   await page.unroute('**/v1/**');
+  await page.unroute(isRoot);
   await page.reload();
   await page.getByRole('heading', { level: 1, name: 'Collections' }).waitFor();
   await close();
@@ -139,8 +144,8 @@ test('a storm of a thousand alerts is paged', async () => {
 test('who lacks the right is told who has it', async () => {
   const { page, close } = await openPage('about:blank', { allow: failedLoads });
   await page.route('**/v1/admin/**', (route) => route.fulfill(json({ code: 7, message: 'only administrators', details: [] }, 403)));
-  for (const place of ['gateway', 'workers', 'placement']) {
-    await page.goto(`${front.url}#/${place}`);
+  for (const title of ['Gateway', 'Workers', 'Placement']) {
+    await visit(page, front, `/${title.toLowerCase()}`, title);
     await page.getByText('You do not have the right to see this').first().waitFor();
   }
   await shoot(page, 'no-permission');
@@ -153,8 +158,8 @@ test('a server without a part says so and shows no figures', async () => {
   await page.route('**/v1/admin/**', missing);
   await page.route('**/v1/alerts*', missing);
   await page.route('**/v1/system/**', missing);
-  for (const place of ['', 'gateway', 'workers', 'health', 'ranking']) {
-    await page.goto(`${front.url}#/${place}`);
+  for (const [place, title] of [['/', 'Overview'], ['/gateway', 'Gateway'], ['/workers', 'Workers'], ['/health', 'System health'], ['/ranking', 'Reranking']]) {
+    await visit(page, front, place, title);
     await page.getByText('This server does not offer it').first().waitFor();
   }
   await close();

@@ -5,6 +5,7 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, extname, join, normalize } from 'node:path';
 import { createInterface } from 'node:readline';
+import { test as declare } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
@@ -13,6 +14,7 @@ export const dist = process.env.VECTRON_CONSOLE_DIST ?? join(here, '..', 'dist')
 export const output = process.env.VECTRON_CONSOLE_OUTPUT ?? join(here, 'output');
 const program = process.env.VECTRON_BIN ?? join(here, '..', '..', 'build', 'release', 'bin', 'vectron');
 const readyMs = 60_000;
+const waitMs = 60_000; // for what a page has to show: generous, for machines that do other things too
 
 // Starts `vectron dev` on free ports with a data folder of its own.
 // Returns {url, data, stop(), kill()}; stop() waits for a clean end and removes the data.
@@ -90,9 +92,29 @@ function forward(request, response, url) {
 }
 
 let browser;
+const open = new Set(); // contexts of pages that were not closed
 export async function closeBrowser() {
   await browser?.close();
   browser = undefined;
+}
+
+// A test; when it fails, what its page shows is kept beside the other screenshots and said in the log.
+export function test(name, run) {
+  declare(name, async () => {
+    try {
+      await run();
+    } catch (error) {
+      for (const page of [...open].flatMap((context) => context.pages())) {
+        await shoot(page, `failed-${name.replace(/\W+/g, '-')}`).catch(() => {});
+        const text = await page.locator('body').innerText().catch(() => '');
+        console.log(`${page.url()} shows:\n${text.slice(0, 2000)}`);
+      }
+      throw error;
+    } finally {
+      for (const context of open) await context.close();
+      open.clear();
+    }
+  });
 }
 
 // A page, and a list that fills with what it must never do: errors in its console, requests to other hosts, broken
@@ -105,8 +127,9 @@ export async function openPage(url, { width = 1440, height = 900, scheme = 'ligh
   const context = await browser.newContext({
     viewport: { width, height }, colorScheme: scheme, reducedMotion: 'reduce',
   });
+  open.add(context);
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(waitMs);
   const misdeeds = [];
   page.on('console', (message) => {
     if (message.type() !== 'error' && message.type() !== 'warning') return;
@@ -121,13 +144,24 @@ export async function openPage(url, { width = 1440, height = 900, scheme = 'ligh
     if (protocol !== 'data:' && origin !== home) misdeeds.push(`request to another host: ${request.url()}`);
   });
   await page.goto(url);
-  return { page, misdeeds, close: () => context.close() };
+  const close = async () => {
+    open.delete(context);
+    await context.close();
+  };
+  return { page, misdeeds, close, browser };
+}
+
+// Goes to a place of the console and waits until its page is there: the one before stays on screen until then.
+export async function visit(page, front, place, title) {
+  await page.goto(`${front.url}#${place}`);
+  await page.getByRole('heading', { level: 1, name: title, exact: true }).waitFor();
 }
 
 export async function shoot(page, name) {
   mkdirSync(output, { recursive: true });
   // The whole page, but for a dialog, which covers only what is on the screen.
   const fullPage = (await page.getByRole('dialog').count()) === 0;
+  if (fullPage) await page.evaluate(() => window.scrollTo(0, 0));
   await page.screenshot({ path: join(output, `${name}.png`), fullPage });
 }
 

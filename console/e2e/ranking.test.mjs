@@ -1,8 +1,8 @@
 // Reranking and feedback, from a search to the decision over the model.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { assertAccessible, assertBehaved } from './checks.mjs';
-import { api, closeBrowser, fill, openPage, shoot, startFront, startVectron } from './harness.mjs';
+import { api, closeBrowser, fill, openPage, shoot, startFront, startVectron, test } from './harness.mjs';
 
 let server;
 let front;

@@ -161,12 +161,15 @@ function isSparse(self: UPlot, series: number): boolean {
   return values.filter((value) => value !== null && value !== undefined).length <= 2;
 }
 
+const exactClock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
 
 function labels(seconds: number[]): string[] {
+  const isFine = seconds.some((second) => second % 60 !== 0);
   return seconds.map((second) => {
     const date = new Date(second * 1000);
+    if (isFine) return exactClock.format(date);
     return date.getHours() === 0 && date.getMinutes() === 0 ? day.format(date) : clock.format(date);
   });
 }

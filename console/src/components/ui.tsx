@@ -65,6 +65,16 @@ export function Tiles({ facts }: { facts: Fact[] }) {
   );
 }
 
+// In the place of tiles whose figures are not here yet, of their size.
+export function TilesLoading({ labels }: { labels: string[] }) {
+  const facts = labels.map((label) => ({ label, value: <Skeleton height={20} width="70%" my={6} />, note: '\u00a0' }));
+  return (
+    <div role="status" aria-label="Loading">
+      <Tiles facts={facts} />
+    </div>
+  );
+}
+
 export function Facts({ facts }: { facts: Fact[] }) {
   return (
     <dl className={css.facts}>

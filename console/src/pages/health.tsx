@@ -83,8 +83,8 @@ function Services({ services }: { services: SystemHealth['services'] }) {
               {service.error && <div className="dim small wrap-anywhere">{service.error}</div>}
             </td>
             <td className={css.right}>{service.status === 'down' ? '–' : format.millis(service.response_time)}</td>
-            <td className="mono">{service.endpoint}</td>
-            <td className="num">{format.dateTime(service.last_check)}</td>
+            <td className="mono nowrap">{service.endpoint}</td>
+            <td className="num nowrap">{format.dateTime(service.last_check)}</td>
           </tr>
         ))}
       </Table>
@@ -180,7 +180,7 @@ function AlertRows({ alerts, nowMs }: { alerts: Alert[]; nowMs: number }) {
             <div className="dim small wrap-anywhere">{alert.message}</div>
           </td>
           <td className="wrap-anywhere">{alert.source}</td>
-          <td className="num" title={format.dateTime(alert.timestamp)}>
+          <td className="num nowrap" title={format.dateTime(alert.timestamp)}>
             {format.ago(alert.timestamp, nowMs)}
           </td>
           <td>

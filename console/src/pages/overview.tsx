@@ -8,8 +8,9 @@ import { collectionNames, gatewayStats, systemHealth, timeSeries } from '../api/
 import { useIsAdmin } from '../api/session-context';
 import { CollectionTable } from '../components/collection-table';
 import { TimeChart, type Line } from '../components/time-chart';
-import { css, Empty, Failure, Loading, Page, Panel, Tag, Tiles, type Fact } from '../components/ui';
+import { css, Empty, Failure, Page, Panel, Tag, Tiles, TilesLoading, type Fact } from '../components/ui';
 import * as format from '../lib/format';
+import { spanOf } from '../lib/span';
 import { healthTone, healthWords } from '../lib/words';
 
 const windows = [
@@ -70,8 +71,10 @@ function Figures({ isAdmin }: { isAdmin: boolean }) {
   const waiting = health.isPending || names.isPending || (isAdmin && stats.isPending);
   if (facts.length > 0 && !waiting) return <Tiles facts={facts} />;
   if (names.error) return <Panel flush><Failure error={names.error} onRetry={() => void names.refetch()} /></Panel>;
-  return <Panel flush><Loading rows={2} height={24} /></Panel>;
+  return <TilesLoading labels={isAdmin ? figureLabels : figureLabels.slice(0, 2)} />;
 }
+
+const figureLabels = ['State', 'Vectors', 'Collections', 'Workers', 'Requests', 'Latency p99', 'Server errors', 'Storage'];
 
 const pick = (points: SeriesPoint[], key: Exclude<keyof SeriesPoint, 'timestamp'>) => points.map((point) => point[key] ?? null);
 const perSecond = (value: number) => `${format.significant(value)} /s`;
@@ -110,8 +113,7 @@ function Charts() {
       </Panel>
     );
   }
-  const untilMs = charts.times.at(-1) ?? series.dataUpdatedAt;
-  const shared = { loading: series.isPending, times: charts.times, untilMs, fromMs: untilMs - seconds * 1000 };
+  const shared = { loading: series.isPending, times: charts.times, ...spanOf(charts.times, seconds * 1000, series.dataUpdatedAt) };
   return (
     <section aria-label="Over time" className={css.page} style={{ padding: 0, gap: 12 }}>
       <SegmentedControl

@@ -107,7 +107,7 @@ function Rows({ points, onOpen, onSimilar }: Pick<Props, 'onOpen' | 'onSimilar'>
     >
       {points.map((point) => (
         <tr key={point.id}>
-          <td style={{ maxWidth: 280 }}>
+          <td style={{ minWidth: 132, maxWidth: 280 }}>
             <button type="button" className={css.idButton} onClick={() => onOpen(point.id)}>
               {point.id}
             </button>
