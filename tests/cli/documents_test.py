@@ -1,58 +1,112 @@
 #!/usr/bin/env python3
-"""The commands of the documents work: every block after a line `<!-- run -->` is run as it stands, on a server of its own."""
+"""The commands of the documents work. A line before a block says how it is tested:
+
+<!-- run -->        it is run as it stands, on a server of its own, in a folder with vectors.npy and payload.jsonl
+<!-- start -->      it is run as it stands, but for the ports and the folder of data, and has to start a server
+<!-- verbs -->      every line is a verb of ./dev that exists: other tests run them
+
+Every block of commands in README and quick start has such a line; blocks of something else name their language.
+"""
 import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("VECTRON_BIN_DIR", "")
-BLOCK = re.compile(r"^<!-- run -->\n```[a-z]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"(?:^<!-- (run|start|verbs) -->\n)?^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+WHOLLY_TESTED = ("README.md", os.path.join("docs", "quick-start.md"))
+ROWS, DIMENSION = 40, 8
 
 
 def documents():
     listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return listed.stdout.split() if listed.returncode == 0 else ["README.md"]
+    return listed.stdout.split() if listed.returncode == 0 else list(WHOLLY_TESTED)
+
+
+def blocks_of(document):
+    """(how it is tested, "" for not at all; language; text) of each block."""
+    with open(os.path.join(ROOT, document), encoding="utf-8") as file:
+        return BLOCK.findall(file.read())
+
+
+def write_rows(folder):
+    """vectors.npy and payload.jsonl, as the examples name them."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({ROWS}, {DIMENSION}), }}"
+    header += " " * (-(len(header) + 11) % 64) + "\n"
+    with open(os.path.join(folder, "vectors.npy"), "wb") as file:
+        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+        for row in range(ROWS):
+            file.write(struct.pack(f"<{DIMENSION}f", *((row * 7 + column * column) % 11 + 1 for column in range(DIMENSION))))
+    with open(os.path.join(folder, "payload.jsonl"), "w", encoding="utf-8") as file:
+        file.writelines(json.dumps({"section": ("sound", "video", "mail")[row % 3]}) + "\n" for row in range(ROWS))
 
 
 class Documents(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="vectron-documents-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        write_rows(self.folder)
 
-    def serve(self, name):
-        """A fresh server; what `vectron dev` says when it is ready."""
-        server = subprocess.Popen([os.path.join(BIN, "vectron"), "dev", "--data", os.path.join(self.folder, name), "--auth", "off",
-                                   "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    def start(self, command):
+        """Runs what starts a server; what it says when it is ready."""
+        server = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.addCleanup(server.stdout.close)
         self.addCleanup(server.wait, 30)
         self.addCleanup(server.terminate)
         return json.loads(server.stdout.readline())
 
+    def serve(self, name):
+        return self.start([os.path.join(BIN, "vectron"), "dev", "--data", os.path.join(self.folder, name), "--auth", "off",
+                           "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"])
+
     def run_block(self, block, ready):
         script = block.replace("localhost:8080", ready["http"]).replace("localhost:8081", ready["grpc"])
         script = script.replace("build/release/bin", BIN)
-        run = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=ROOT, capture_output=True, text=True,
-                             timeout=120, check=False)
+        run = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, capture_output=True, text=True,
+                             timeout=120, check=False, env={**os.environ, "VECTRON_HOST": ready["grpc"]})
         self.assertEqual(run.returncode, 0, script + run.stdout + run.stderr)
         self.assertNotIn('"code":', run.stdout, script + run.stdout)
+        return run.stdout
 
-    def test_blocks(self):
-        found = 0
+    def test_blocks_that_are_run(self):
         for document in documents():
-            with open(os.path.join(ROOT, document), encoding="utf-8") as file:
-                blocks = BLOCK.findall(file.read())
+            blocks = [text for how, _, text in blocks_of(document) if how == "run"]
             if not blocks:
                 continue
-            ready = self.serve(str(found))
+            ready = self.serve(document.replace("/", "-"))
+            said = ""
             for block in blocks:
                 with self.subTest(document=document, block=block):
-                    self.run_block(block, ready)
-                found += 1
-        self.assertGreater(found, 0, "no document has a block to run")
+                    said += self.run_block(block, ready)
+            if document in WHOLLY_TESTED:  # the searches found something
+                self.assertIn('"results":[{', said.replace(" ", ""))
+
+    def test_blocks_that_start_a_server(self):
+        for document in documents():
+            for text in [text for how, _, text in blocks_of(document) if how == "start"]:
+                with self.subTest(document=document, block=text):
+                    self.assertEqual(text.count("\n"), 1)
+                    ready = self.start([*text.replace("build/release/bin", BIN).split(), "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"])
+                    self.assertTrue(ready["ready"])
+
+    def test_verbs_exist(self):
+        known = subprocess.run([os.path.join(ROOT, "dev"), "--help"], capture_output=True, text=True, check=True).stdout
+        for document in documents():
+            for line in [line for how, _, text in blocks_of(document) if how == "verbs" for line in text.splitlines()]:
+                self.assertRegex(line, r"^\./dev [a-z]+\b", document)
+                self.assertRegex(known, rf"(?m)^  {line.split()[1]} ", document)
+
+    def test_no_block_goes_untested(self):
+        for document in WHOLLY_TESTED:
+            found = blocks_of(document)
+            self.assertTrue(any(how == "run" for how, _, _ in found), document)
+            for how, language, text in found:
+                self.assertTrue(how or language not in ("", "sh", "bash", "console"), f"{document}: no line says how this is tested:\n{text}")
 
 
 if __name__ == "__main__":
