@@ -121,3 +121,17 @@ def test_a_bad_row_of_an_array_is_refused_by_its_id():
     rows[1, 1] = np.nan
     with pytest.raises(InvalidArgumentError, match="b: component 1"):
         wire.matrix_rows(rows, ["a", "b", "c"])
+
+
+def test_a_query_array_is_sent_as_it_is_and_checked():
+    row = np.arange(8, dtype=np.float32)
+    huge = np.full(4, 3e38, dtype=np.float32)
+    for vector in (row, row[::2], row[:1], huge, row.astype(">f4"), row.astype(np.float64)):
+        assert wire.vector_bytes(vector, "q") == vector.astype("<f4").tobytes()
+    row[3] = np.nan
+    for vector in (row, row.astype(np.float64)):
+        with pytest.raises(InvalidArgumentError, match="q: component 3 of the vector is nan"):
+            wire.vector_bytes(vector, "q")
+    for vector in (row[:0], row.reshape(2, 4)):
+        with pytest.raises(InvalidArgumentError, match="must be one-dimensional"):
+            wire.vector_bytes(vector, "q")

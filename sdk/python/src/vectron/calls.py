@@ -130,21 +130,29 @@ def _known(given: Mapping[str, Any], known: Any, call: str) -> None:
 
 
 def search(collection: str, vector: Vector, top_k: int, options: SearchOptions) -> Call[SearchResults]:
-    _known(options, SearchOptions, "search")
     packed = wire.vector_bytes(vector, "the query")
-    request = pb.SearchRequest(
-        collection=collection,
-        top_k=top_k,
-        query=options.get("query", ""),
-        timeout_ms=options.get("timeout_ms", 0),
-        include_vectors=options.get("include_vectors", False),
-        filter=filters.to_proto(options.get("filter")),
-        offset=options.get("offset", 0),
-        score_threshold=options.get("score_threshold"),
-        consistency=_consistency(options.get("consistency")),
-        max_staleness_ms=options.get("max_staleness_ms", 0),
-        explain=options.get("explain", False),
-        payload_fields=options.get("payload_fields"),
+    request = pb.SearchRequest(collection=collection, top_k=top_k)
+    if options:  # most searches have none, and each field that is set costs time
+        _set_options(request, options)
+    data = request.SerializeToString() + wire.bytes_field(2, packed)
+    return Call(VECTRON + "Search", data, _parse_with_vectors if request.include_vectors else parse_search, READ)
+
+
+def _set_options(request: pb.SearchRequest, options: SearchOptions) -> None:
+    _known(options, SearchOptions, "search")
+    request.MergeFrom(
+        pb.SearchRequest(
+            query=options.get("query", ""),
+            timeout_ms=options.get("timeout_ms", 0),
+            include_vectors=options.get("include_vectors", False),
+            filter=filters.to_proto(options.get("filter")),
+            offset=options.get("offset", 0),
+            score_threshold=options.get("score_threshold"),
+            consistency=_consistency(options.get("consistency")),
+            max_staleness_ms=options.get("max_staleness_ms", 0),
+            explain=options.get("explain", False),
+            payload_fields=options.get("payload_fields"),
+        )
     )
     if not options.get("include_payload", True):
         request.include_metadata = False
@@ -155,8 +163,6 @@ def search(collection: str, vector: Vector, top_k: int, options: SearchOptions) 
         request.rerank.strategy = options["rerank"]
         request.rerank.candidates = options.get("rerank_candidates", 0)
         request.rerank.budget_ms = options.get("rerank_budget_ms", 0)
-    data = request.SerializeToString() + wire.bytes_field(2, packed)
-    return Call(VECTRON + "Search", data, _parse_with_vectors if request.include_vectors else parse_search, READ)
 
 
 def search_stream(collection: str, vector: Vector, top_k: int, options: SearchOptions) -> Call[SearchResults]:
@@ -184,7 +190,8 @@ def _about(response: pb.SearchResponse, hits: list[SearchResult]) -> SearchResul
     results.query_id = response.query_id
     results.reranked = response.reranked
     results.partial = response.partial
-    results.missing_shards = list(response.missing_shards)
+    if response.partial:
+        results.missing_shards = list(response.missing_shards)
     results.last = response.last
     if response.HasField("explain"):
         results.explain = json_format.MessageToDict(response.explain, preserving_proto_field_name=True)
