@@ -95,13 +95,21 @@ class Cluster:
                 file.write(secrets.token_hex(32) + "\n")
         return path
 
+    def addresses(self, count):
+        """Gives an address at a time to the node of a name. Tests that give each node a network of its own have others."""
+        ports = iter(free_ports(count))
+        return lambda name: f"127.0.0.1:{next(ports)}"
+
+    def command(self, node):
+        """What to run for a node, by this program: it may have been built elsewhere since."""
+        return node["command"] if node["role"] == "etcd" else [self.binary, *node["command"][1:]]
+
     def plan(self, args):
         """Names, addresses and command lines of a new cluster's nodes."""
-        ports = iter(free_ports(2 * (args.placement + args.workers + args.gateways + 2)))
-        address = lambda: f"127.0.0.1:{next(ports)}"
+        address = self.addresses(2 * (args.placement + args.workers + args.gateways + 2))
         secret = ["--cluster-secret-file", self.secret_file()]
         threads = ["--threads", str(args.threads)]
-        peers = [(number, address(), address()) for number in range(1, args.placement + 1)]
+        peers = [(number, address(f"placement-{number}"), address(f"placement-{number}")) for number in range(1, args.placement + 1)]
         peer_list = ",".join(f"{number}={grpc}/{raft}" for number, grpc, raft in peers)
         placement = ",".join(grpc for _, grpc, _ in peers)
         for number, grpc, raft in peers:
@@ -109,18 +117,18 @@ class Cluster:
                 "--node", str(number), "--peers", peer_list, "--heartbeat-ms", str(args.heartbeat_ms),
                 "--dead-after-ms", str(args.dead_after_ms), *secret, *threads])
         for number in range(1, args.workers + 1):
-            grpc, raft = address(), address()
+            grpc, raft = address(f"worker-{number}"), address(f"worker-{number}")
             self.add(f"worker-{number}", "worker", grpc, raft=raft, flags=[
                 "--grpc", grpc, "--raft", raft, "--placement", placement, *secret, *threads])
         credentials = ["--auth", args.auth]
         if args.auth == "on":
-            grpc, http = address(), address()
-            users = self.add_etcd(address(), address()) if os.access(ETCD, os.X_OK) else []
+            grpc, http = address("auth-1"), address("auth-1")
+            users = self.add_etcd(address("etcd-1"), address("etcd-1")) if os.access(ETCD, os.X_OK) else []
             self.add("auth-1", "auth", grpc, http=http, flags=[
                 "--grpc", grpc, "--http", http, "--placement", placement, *users, *args.auth_flag, *secret, *threads])
             credentials += ["--auth-address", grpc]
         for number in range(1, args.gateways + 1):
-            grpc, http = address(), address()
+            grpc, http = address(f"gateway-{number}"), address(f"gateway-{number}")
             self.add(f"gateway-{number}", "gateway", grpc, http=http, flags=[
                 "--grpc", grpc, "--http", http, "--placement", placement, *credentials, *secret, *threads])
 
@@ -155,9 +163,8 @@ class Cluster:
         """Starts the process; wait_ready tells when it serves."""
         os.makedirs(os.path.dirname(node["log"]), exist_ok=True)
         node["out"] = os.path.join(os.path.dirname(node["log"]), "ready.json")
-        command = node["command"] if node["role"] == "etcd" else [self.binary, *node["command"][1:]]
         with open(node["out"], "wb") as out, open(node["log"], "ab") as log:
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, start_new_session=True)
+            child = subprocess.Popen(self.command(node), stdin=subprocess.DEVNULL, stdout=out, stderr=log, start_new_session=True)
         node["pid"] = child.pid
         self.save()
         return child
@@ -204,10 +211,10 @@ class Cluster:
     def describe(self, node):
         return {key: node[key] for key in ("name", "role", "pid", "id", "grpc", "raft", "http", "data", "log") if key in node}
 
-    def ready_line(self):
+    def ready(self):
         gateways = [node for node in self.nodes if node["role"] == "gateway"]
-        return json.dumps({"ready": True, "http": [node["http"] for node in gateways], "grpc": [node["grpc"] for node in gateways],
-                           "nodes": [self.describe(node) for node in self.nodes]})
+        return {"ready": True, "http": [node["http"] for node in gateways], "grpc": [node["grpc"] for node in gateways],
+                "nodes": [self.describe(node) for node in self.nodes]}
 
 
 def tail(path, lines=8):
@@ -235,7 +242,7 @@ def up(args):
         cluster.stop_all()
         raise
     if args.json:
-        print(cluster.ready_line(), flush=True)
+        print(json.dumps(cluster.ready()), flush=True)
     else:
         for node in cluster.nodes:
             addresses = [f"{key} {node[key]}" for key in ("http", "grpc") if key in node]

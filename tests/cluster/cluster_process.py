@@ -22,15 +22,19 @@ class ClusterProcess:
         self.data = tempfile.mkdtemp(prefix="vectron-cluster-")
         self.nodes = {}
         atexit.register(self.destroy)
-        ready = self._script("up", "--workers", str(workers), "--placement", str(placement), "--gateways", str(gateways),
-                             "--auth", "off", "--no-demo", "--threads", "2", *flags)
+        ready = self._up("--workers", str(workers), "--placement", str(placement), "--gateways", str(gateways),
+                         "--auth", "off", "--no-demo", "--threads", "2", "--binary", BINARY, *flags)
         self.http = ready["http"]
         self.grpc = ready["grpc"]
         for node in ready["nodes"]:
             self.nodes[node["name"]] = node
 
+    def _up(self, *flags):
+        """Starts all nodes; the script's description of them."""
+        return self._script("up", *flags)
+
     def _script(self, verb, *arguments):
-        command = [sys.executable, "-B", SCRIPT, verb, *arguments, "--data", self.data, "--binary", BINARY, "--json"]
+        command = [sys.executable, "-B", SCRIPT, verb, *arguments, "--data", self.data, "--json"]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=SECONDS, check=False)
         if done.returncode != 0:
             raise AssertionError(f"{' '.join(command)}: {done.stderr}\n{self.logs()}")
@@ -71,7 +75,7 @@ class ClusterProcess:
             time.sleep(0.01)
 
     def start(self, name):
-        self.nodes[name] = self._script("start", name)
+        self.nodes[name] = self._script("start", name, "--binary", BINARY)
 
     def logs(self, lines=15):
         texts = []

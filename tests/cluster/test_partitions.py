@@ -1,0 +1,127 @@
+"""Nodes in networks of their own that are cut from each other in one or both directions, killed, stopped and slowed down, while shards
+move; a history that must be linearizable per point, and no acknowledged write lost.
+
+VECTRON_CLUSTER_SECONDS (default 60) and VECTRON_SEED change how long and what; a failure prints both.
+"""
+import functools
+import time
+import unittest
+
+import namespaces
+from clients import Api
+from history import History
+
+AT_ONCE = 2  # faults; more leave nothing to look at
+
+
+class Nemesis:
+    """Makes faults, each for a while."""
+
+    def __init__(self, cluster, rng):
+        self.cluster = cluster
+        self.network = cluster.network
+        self.rng = rng
+        self.api = Api(cluster.http)
+        self.made = []
+        self.active = []  # (when it ends, the node it is about, how to end it)
+        self.draining = None
+
+    def run(self, end):
+        while time.monotonic() < end:
+            time.sleep(self.rng.uniform(0.2, 1.5))
+            self.end_those_of(time.monotonic())
+            if len(self.active) < AT_ONCE:
+                self.make_one()
+        self.end_those_of(float("inf"))
+        for name in list(self.cluster.children):
+            self.cluster.wait_ready(name)
+        self.drain(None)
+        return self.made
+
+    def end_those_of(self, moment):
+        over = [fault for fault in self.active if fault[0] <= moment]
+        self.active = [fault for fault in self.active if fault[0] > moment]
+        for _, _, end in over:
+            end()
+
+    def make_one(self):
+        kind = self.rng.choices(["kill", "pause", "one-way", "two-way", "deaf", "mute", "alone", "flaky", "slow", "drain"],
+                                [4, 3, 4, 3, 2, 2, 2, 2, 1, 1])[0]
+        busy = {name for _, name, _ in self.active}
+        name = self.rng.choice([name for name in self.cluster.names("worker") * 2 + self.cluster.names("placement") if name not in busy])
+        self.made.append(kind)
+        if kind == "drain":
+            self.drain(self.rng.choice([None, *self.cluster.names("worker")]))
+            return
+        end = {"kill": self.kill, "pause": self.pause, "slow": self.slow}.get(kind, functools.partial(self.cut, kind))(name)
+        self.active.append((time.monotonic() + self.rng.uniform(0.5, 6), name, end))
+
+    def kill(self, name):
+        self.cluster.kill(name)
+        return lambda: self.cluster.launch(name)
+
+    def pause(self, name):
+        self.cluster.pause(name)
+        return lambda: self.cluster.resume(name)
+
+    def slow(self, name):
+        self.network.throttle(name)
+        return lambda: self.network.free(name)
+
+    def cut(self, kind, name):
+        """One path of the node, or all, in one direction or both."""
+        others = [other for other in self.network.names if other != name]
+        if kind in ("one-way", "two-way", "flaky"):
+            others = [self.rng.choice(others)]
+        there = [(name, other) for other in others]
+        back = [(other, name) for other in others]
+        paths = {"one-way": there, "mute": there, "deaf": back}.get(kind, there + back)
+        if kind == "flaky":
+            for _ in range(5):
+                self.each(self.network.cut, paths)
+                time.sleep(self.rng.uniform(0.02, 0.2))
+                self.each(self.network.heal, paths)
+                time.sleep(self.rng.uniform(0.02, 0.2))
+        self.each(self.network.cut, paths)
+        return lambda: self.each(self.network.heal, paths)
+
+    @staticmethod
+    def each(change, paths):
+        for source, target in paths:
+            change(source, target)
+
+    def drain(self, name):
+        """Moves all off one worker, and lets the one before have shards again: leaderships and replicas move. It is best effort, as
+        placement may not be there to hear it."""
+        for worker, cancel in ((self.draining, True), (name, False)):
+            if worker is not None:
+                self.api.call("POST", f"/v1/admin/workers/{self.cluster.nodes[worker]['id']}/drain", {"cancel": cancel})
+        self.draining = name
+
+
+class Partitions(History, unittest.TestCase):
+    def test_points_are_registers_whatever_the_network_loses(self):
+        if namespaces.run(self):
+            return
+        cluster = namespaces.NamespacedCluster(workers=4, placement=3, gateways=1, flags=("--dead-after-ms", "5000"))
+        self.addCleanup(cluster.destroy)
+        self.check_cuts(cluster.network)
+        self.run_seed(cluster)
+        cluster.stop()
+
+    def make_faults(self, cluster, rng, end):
+        return Nemesis(cluster, rng).run(end)
+
+    def check_cuts(self, network):
+        """The faults are real: a cut loses what is sent one way, and nothing else."""
+        names = network.names
+        self.assertTrue(network.hears(names[1], names[2]))
+        network.cut(names[1], names[2])
+        self.assertFalse(network.hears(names[1], names[2]))
+        self.assertTrue(network.hears(names[2], names[1]))
+        network.heal(names[1], names[2])
+        self.assertTrue(network.hears(names[1], names[2]))
+
+
+if __name__ == "__main__":
+    unittest.main()
