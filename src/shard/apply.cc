@@ -155,6 +155,9 @@ absl::Status StateMachine::CheckApplicable(const Command& command) const {
   for (const std::string_view id : command.ids) {
     if (id.empty()) return DataLoss("a point without an id");
   }
+  if (command.kind == CommandKind::kPutKey || command.kind == CommandKind::kDeleteKey) {
+    return command.key.empty() ? DataLoss("an empty key") : absl::OkStatus();
+  }
   if (command.kind == CommandKind::kDelete) return absl::OkStatus();
   if (command.dimension != schema_.dimension) {
     return DataLoss("vectors of dimension {}, the collection has {}", command.dimension,
@@ -225,8 +228,16 @@ absl::StatusOr<WriteResult> StateMachine::ApplyCommand(const Command& command, u
     }
   }
   if (!command.request_id.empty()) requests_.Add(command.request_id, log_index, group_.batch);
-  return command.kind == CommandKind::kUpsert ? ApplyUpsert(command, log_index)
-                                              : ApplyDelete(command, log_index);
+  switch (command.kind) {
+    case CommandKind::kUpsert:
+      return ApplyUpsert(command, log_index);
+    case CommandKind::kDelete:
+      return ApplyDelete(command, log_index);
+    case CommandKind::kPutKey:
+    case CommandKind::kDeleteKey:
+      break;
+  }
+  return ApplyKey(command, log_index);
 }
 
 WriteResult StateMachine::ApplyUpsert(const Command& command, uint64_t log_index) {
@@ -252,6 +263,18 @@ WriteResult StateMachine::ApplyDelete(const Command& command, uint64_t log_index
   if (appending_->vectors->Remove(id).has_value()) {
     points_.fetch_sub(1, std::memory_order_relaxed);
     if (!group_.index_only) store_.Erase(group_.batch, id);
+  }
+  return {log_index, false};
+}
+
+// Keys are in the store alone.
+WriteResult StateMachine::ApplyKey(const Command& command, uint64_t log_index) {
+  if (group_.index_only) return {log_index, false};
+  std::string key = storage::RawKey(command.key);
+  if (command.kind == CommandKind::kPutKey) {
+    group_.batch.Put(storage::kMeta, std::move(key), std::string(command.value));
+  } else {
+    group_.batch.Delete(storage::kMeta, std::move(key));
   }
   return {log_index, false};
 }

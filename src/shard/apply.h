@@ -153,6 +153,8 @@ class StateMachine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(appender_);
   WriteResult ApplyDelete(const Command& command, uint64_t log_index)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(appender_);
+  WriteResult ApplyKey(const Command& command, uint64_t log_index)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(appender_);
   absl::StatusOr<WriteResult> ApplyCommand(const Command& command, uint64_t log_index)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(appender_);
   absl::Status EnsureRoom(uint64_t rows) ABSL_EXCLUSIVE_LOCKS_REQUIRED(appender_);

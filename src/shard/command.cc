@@ -13,14 +13,20 @@ namespace vectron::shard {
 namespace {
 
 constexpr uint8_t kMagic = 0xc3;
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;     // newest
 constexpr uint8_t kInsertOnly = 1;  // bit of the flags byte
 constexpr size_t kAlignment = alignof(float);
+
+// The version that knew a kind first: it says to an older process that it must be newer to apply
+// the entry.
+uint8_t VersionOf(CommandKind kind) {
+  return kind == CommandKind::kUpsert || kind == CommandKind::kDelete ? uint8_t{1} : uint8_t{2};
+}
 
 void PutHead(std::string& out, CommandKind kind, uint8_t flags, std::string_view request_id) {
   CHECK_LE(request_id.size(), kMaxRequestIdBytes);
   PutFixed(out, kMagic);
-  PutFixed(out, kVersion);
+  PutFixed(out, VersionOf(kind));
   PutFixed(out, static_cast<uint8_t>(kind));
   PutFixed(out, flags);
   PutLengthPrefixed(out, request_id);
@@ -80,6 +86,17 @@ absl::Status ReadUpsert(ByteReader& reader, size_t size, Command& command) {
   return ReadVectors(reader, size - reader.remaining(), command);
 }
 
+absl::Status ReadKey(ByteReader& reader, CommandKind kind, Command& command) {
+  if (!reader.ReadLengthPrefixed(command.key)) return CutShort("its key");
+  if (command.key.size() > kMaxPointIdBytes) {
+    return DataLoss("command: a key of {} bytes, limit {}", command.key.size(), kMaxPointIdBytes);
+  }
+  if (kind == CommandKind::kDeleteKey) return absl::OkStatus();
+  if (!reader.ReadLengthPrefixed(command.value)) return CutShort("its value");
+  if (command.value.size() <= kMaxPayloadBytes) return absl::OkStatus();
+  return DataLoss("command: a value of {} bytes, limit {}", command.value.size(), kMaxPayloadBytes);
+}
+
 }  // namespace
 
 std::string EncodeUpsert(const UpsertWrite& write) {
@@ -111,6 +128,18 @@ std::string EncodeDelete(const DeleteWrite& write) {
   return out;
 }
 
+std::string EncodeKey(const KeyWrite& write) {
+  CHECK(!write.key.empty());
+  CHECK_LE(write.key.size(), kMaxPointIdBytes);
+  std::string out;
+  PutHead(out, write.value.has_value() ? CommandKind::kPutKey : CommandKind::kDeleteKey, 0, "");
+  PutLengthPrefixed(out, write.key);
+  if (!write.value.has_value()) return out;
+  CHECK_LE(write.value->size(), kMaxPayloadBytes);
+  PutLengthPrefixed(out, *write.value);
+  return out;
+}
+
 absl::StatusOr<Command> DecodeCommand(std::string_view bytes) {
   ByteReader reader(bytes);
   uint8_t magic = 0;
@@ -130,18 +159,25 @@ absl::StatusOr<Command> DecodeCommand(std::string_view bytes) {
   if (command.request_id.size() > kMaxRequestIdBytes) return DataLoss("command: long request id");
   if ((flags & ~kInsertOnly) != 0) return DataLoss("command: flags {:#x}", flags);
   command.insert_only = (flags & kInsertOnly) != 0;
-  switch (static_cast<CommandKind>(kind)) {
+  command.kind = static_cast<CommandKind>(kind);
+  switch (command.kind) {
     case CommandKind::kUpsert:
       RETURN_IF_ERROR(ReadUpsert(reader, bytes.size(), command));
       break;
     case CommandKind::kDelete:
       RETURN_IF_ERROR(ReadStrings(reader, 1, kMaxPointIdBytes, command.ids));
       break;
+    case CommandKind::kPutKey:
+    case CommandKind::kDeleteKey:
+      RETURN_IF_ERROR(ReadKey(reader, command.kind, command));
+      break;
     default:
       return DataLoss("command: kind {}", kind);
   }
-  command.kind = static_cast<CommandKind>(kind);
-  if (version != kVersion || reader.remaining() != 0) {
+  if (version != VersionOf(command.kind)) {
+    return DataLoss("command: kind {} of version {}", kind, version);
+  }
+  if (reader.remaining() != 0) {
     return DataLoss("command: {} bytes too many", reader.remaining());
   }
   return command;

@@ -19,8 +19,9 @@ namespace vectron::shard {
 
 struct UpsertWrite;
 struct DeleteWrite;
+struct KeyWrite;
 
-enum class CommandKind : uint8_t { kUpsert = 1, kDelete = 2 };
+enum class CommandKind : uint8_t { kUpsert = 1, kDelete = 2, kPutKey = 3, kDeleteKey = 4 };
 
 // A command read in place: its views point into the bytes it was read from (the vectors into
 // `aligned` when those bytes were not aligned). Movable.
@@ -28,11 +29,13 @@ struct Command {
   CommandKind kind = CommandKind::kUpsert;
   bool insert_only = false;
   std::string_view request_id;             // "" for none
-  std::vector<std::string_view> ids;       // n; of kDelete: one
-  std::vector<std::string_view> payloads;  // n; of kDelete: none
+  std::vector<std::string_view> ids;       // n; of kDelete: one; of keys: none
+  std::vector<std::string_view> payloads;  // n; of kDelete and keys: none
   uint32_t dimension = 0;
   std::span<const float> vectors;  // n x dimension, row-major
   std::vector<float> aligned;
+  std::string_view key;    // of kPutKey and kDeleteKey
+  std::string_view value;  // of kPutKey
 
   std::span<const float> vector(size_t i) const {
     return vectors.subspan(i * dimension, dimension);
@@ -42,6 +45,7 @@ struct Command {
 // CHECKs the limits of base/limits.h, which the callers have tested.
 std::string EncodeUpsert(const UpsertWrite& write);
 std::string EncodeDelete(const DeleteWrite& write);
+std::string EncodeKey(const KeyWrite& write);
 
 // `bytes` outlives the command. Errors: DataLoss (not a command, cut short, longer than it says),
 // FailedPrecondition (made by a newer version).

@@ -66,11 +66,37 @@ TEST(Command, DeleteComesBackAsItWas) {
   EXPECT_EQ(command->ids[0], "p7");
 }
 
+TEST(Command, KeysComeBackAsTheyWere) {
+  Random random(20250102);
+  for (int round = 0; round < 500; ++round) {
+    KeyWrite write{.key = RandomText(random, 30) + "k", .value = std::nullopt};
+    if (random.OneIn(2)) write.value = RandomText(random, 300);
+    const std::string bytes = EncodeKey(write);
+    const auto command = DecodeCommand(bytes);
+    ASSERT_TRUE(command.ok()) << command.status();
+    EXPECT_EQ(command->kind,
+              write.value.has_value() ? CommandKind::kPutKey : CommandKind::kDeleteKey);
+    EXPECT_EQ(command->key, write.key);
+    EXPECT_EQ(command->value, write.value.value_or(""));
+  }
+}
+
+// So that a process which does not know keys says that it is too old, not that the log is damaged.
+TEST(Command, KindsSayWhichVersionKnewThemFirst) {
+  EXPECT_EQ(EncodeDelete({.id = "p", .request_id = ""})[1], 1);
+  std::string bytes = EncodeKey({.key = "k", .value = "v"});
+  EXPECT_EQ(bytes[1], 2);
+  bytes[1] = 1;
+  EXPECT_EQ(DecodeCommand(bytes).status().code(), absl::StatusCode::kDataLoss);
+}
+
 TEST(Command, EveryTruncationAndExtensionIsRefused) {
   Random random(7);
   for (int round = 0; round < 50; ++round) {
-    const std::string bytes = round == 0 ? EncodeDelete({.id = "p7", .request_id = "r"})
-                                         : EncodeUpsert(RandomUpsert(random));
+    std::string bytes = EncodeUpsert(RandomUpsert(random));
+    if (round == 0) bytes = EncodeDelete({.id = "p7", .request_id = "r"});
+    if (round == 1) bytes = EncodeKey({.key = "k", .value = "value"});
+    if (round == 2) bytes = EncodeKey({.key = "k", .value = std::nullopt});
     for (size_t size = 0; size < bytes.size(); ++size) {
       EXPECT_EQ(DecodeCommand(std::string_view(bytes).substr(0, size)).status().code(),
                 absl::StatusCode::kDataLoss)
@@ -94,7 +120,7 @@ TEST(Command, FlippedBitsNeverCrash) {
 
 TEST(Command, NewerVersionIsToldApart) {
   std::string bytes = EncodeDelete({.id = "p7", .request_id = ""});
-  bytes[1] = 2;
+  bytes[1] = 3;
   EXPECT_EQ(DecodeCommand(bytes).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 

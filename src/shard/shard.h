@@ -58,6 +58,11 @@ struct DeleteWrite {
   std::string id;
   std::string request_id;
 };
+// A key beside the points: as long as a point's id may be, its value as a payload. Checked.
+struct KeyWrite {
+  std::string key;
+  std::optional<std::string> value;  // nullopt: the key is deleted
+};
 struct WriteResult {
   uint64_t version = 0;   // log index; of the first application when the request id was seen before
   bool repeated = false;  // the request id was seen before: nothing was written again
@@ -102,6 +107,8 @@ class Shard {
   // DataLoss (quarantined). deadline: on the monotonic clock, 0 for the default of base/limits.h.
   virtual void Upsert(UpsertWrite write, int64_t deadline_nanos, WriteCallback done) = 0;
   virtual void Delete(DeleteWrite write, int64_t deadline_nanos, WriteCallback done) = 0;
+  // Errors as above; like Delete it does not wait for room in the index.
+  virtual void WriteKey(KeyWrite write, WriteCallback done) = 0;
 
   // Answers in the caller when no barrier is needed. Errors: InvalidArgument, Unavailable,
   // DataLoss.
@@ -114,6 +121,10 @@ class Shard {
   };
   virtual void Get(const std::string& id, const GetOptions& options,
                    std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) = 0;
+
+  // The value of a key, nullopt when there is none. Linearizable.
+  virtual void GetKey(const std::string& key,
+                      std::function<void(absl::StatusOr<std::optional<std::string>>)> done) = 0;
 
   // Points in id order from `after` (exclusive) on, at most `limit`; for export and checks.
   virtual absl::StatusOr<std::vector<PointRecord>> ScanPoints(const std::string& after,

@@ -50,10 +50,13 @@ class ShardImpl : public Shard, private Applier {
 
   void Upsert(UpsertWrite write, int64_t deadline_nanos, WriteCallback done) override;
   void Delete(DeleteWrite write, int64_t deadline_nanos, WriteCallback done) override;
+  void WriteKey(KeyWrite write, WriteCallback done) override;
   void Search(const SearchQuery& query,
               std::function<void(absl::StatusOr<SearchAnswer>)> done) override;
   void Get(const std::string& id, const GetOptions& options,
            std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) override;
+  void GetKey(const std::string& key,
+              std::function<void(absl::StatusOr<std::optional<std::string>>)> done) override;
   absl::StatusOr<std::vector<PointRecord>> ScanPoints(const std::string& after, size_t limit,
                                                       bool with_vectors) override;
   ShardStats stats() const override;
@@ -92,6 +95,8 @@ class ShardImpl : public Shard, private Applier {
 
   // --- writes (shard_write.cc) ---
   absl::Status WriteGate() const;
+  absl::Status RoomGate();
+  void ProposeSmall(std::string command, WriteCallback done);
   absl::Status CheckHalves(const PointBatch& points) const;
   void Propose(Write write);
   void OnProposed(uint64_t rows, const WriteCallback& done, absl::StatusOr<uint64_t> log_index);

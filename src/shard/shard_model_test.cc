@@ -2,6 +2,7 @@
 // checkpoints, restarts and crashes.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -20,6 +21,8 @@ namespace vectron::shard {
 namespace {
 
 constexpr uint64_t kIds = 60;
+// Like points' ids, like the store's own keys, and no text.
+constexpr std::array<const char*, 4> kKeys = {"p1", "applied", "key/p1", "\xff\x01"};
 
 CollectionSchema RandomSchema(Random& random) {
   CollectionSchema schema = TestSchema(3);
@@ -54,7 +57,7 @@ class ModelRun {
 
   void Step() {
     test_.log().answer_first = random_.OneIn(2);
-    switch (random_.Below(40)) {
+    switch (random_.Below(44)) {
       case 0:
         test_.CrashAndOpen();
         break;
@@ -97,6 +100,12 @@ class ModelRun {
       case 19:
       case 20:
         Get();
+        break;
+      case 40:
+      case 41:
+      case 42:
+      case 43:
+        WriteKey();
         break;
       default:
         Upsert();
@@ -177,6 +186,31 @@ class ModelRun {
     points_.erase(id);
   }
 
+  void WriteKey() {
+    KeyWrite write{.key = kKeys[random_.Below(kKeys.size())], .value = std::nullopt};
+    if (random_.OneIn(2)) write.value = std::to_string(log_index_);
+    const absl::StatusOr<WriteResult> result = test_.WriteKey(write);
+    ++log_index_;
+    ASSERT_TRUE(result.ok()) << result.status();
+    ASSERT_EQ(result->version, log_index_);
+    if (write.value.has_value()) {
+      keys_[write.key] = *write.value;
+    } else {
+      keys_.erase(write.key);
+    }
+    CompareKeys();
+  }
+
+  void CompareKeys() {
+    for (const std::string& key : std::vector<std::string>(kKeys.begin(), kKeys.end())) {
+      const auto got = test_.GetKey(key);
+      ASSERT_TRUE(got.ok()) << got.status();
+      ASSERT_EQ(got->has_value(), keys_.contains(key)) << key;
+      if (!got->has_value()) continue;
+      EXPECT_EQ(**got, keys_.at(key));
+    }
+  }
+
   void Get() {
     const std::string id = Id();
     const auto got = test_.Get(id);
@@ -249,6 +283,7 @@ class ModelRun {
   }
 
   void CompareAll() {
+    CompareKeys();
     SearchQuery query = Nearest(Vector(), 1'000);
     query.exact = true;
     query.include_vectors = true;
@@ -295,6 +330,7 @@ class ModelRun {
   RandomFilters filters_;
   TestShard test_;
   std::map<std::string, Point> points_;
+  std::map<std::string, std::string> keys_;
   std::map<std::string, uint64_t> requests_;
   std::vector<std::string> texts_;
   uint64_t log_index_ = 0;

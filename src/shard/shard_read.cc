@@ -5,6 +5,7 @@
 #include "model/validate.h"
 #include "shard/search.h"
 #include "shard/shard_impl.h"
+#include "storage/layout.h"
 
 namespace vectron::shard {
 
@@ -132,6 +133,23 @@ void ShardImpl::Get(const std::string& id, const GetOptions& options,
     }
     done(run(id, with_vector));
   });
+}
+
+void ShardImpl::GetKey(const std::string& key,
+                       std::function<void(absl::StatusOr<std::optional<std::string>>)> done) {
+  const absl::Status status = ReadGate();
+  if (!status.ok()) {
+    done(status);
+    return;
+  }
+  WithBarrier({Consistency::kStrong},
+              [this, key, done = std::move(done)](const absl::Status& ready) {
+                if (!ready.ok()) {
+                  done(ready);
+                  return;
+                }
+                done(kv_->Get(storage::kMeta, storage::RawKey(key)));
+              });
 }
 
 absl::StatusOr<std::vector<PointRecord>> ShardImpl::ScanPoints(const std::string& after,

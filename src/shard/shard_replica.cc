@@ -60,6 +60,17 @@ class ShardReplicaImpl : public ShardReplica, private Applier, private SnapshotS
     if (pin) return pin->Delete(std::move(write), deadline_nanos, std::move(done));
     done(NotHere());
   }
+  void WriteKey(KeyWrite write, WriteCallback done) override {
+    const Pin pin(*this);
+    if (pin) return pin->WriteKey(std::move(write), std::move(done));
+    done(NotHere());
+  }
+  void GetKey(const std::string& key,
+              std::function<void(absl::StatusOr<std::optional<std::string>>)> done) override {
+    const Pin pin(*this);
+    if (pin) return pin->GetKey(key, std::move(done));
+    done(NotHere());
+  }
   void Search(const SearchQuery& query,
               std::function<void(absl::StatusOr<SearchAnswer>)> done) override {
     const Pin pin(*this);

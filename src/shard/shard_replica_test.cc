@@ -107,6 +107,27 @@ class ShardReplicas : public testing::Test {
           .ok();
     }));
   }
+  void WriteKey(const std::string& key, const std::string& value) {
+    EXPECT_TRUE(Eventually([&] {
+      return Answer<absl::StatusOr<WriteResult>>(
+                 [&](std::function<void(absl::StatusOr<WriteResult>)> done) {
+                   replica(AwaitLeader()).WriteKey({.key = key, .value = value}, std::move(done));
+                 })
+          .ok();
+    }));
+  }
+  // Of a key that is there.
+  std::string GetKey(uint64_t at, const std::string& key) {
+    absl::StatusOr<std::optional<std::string>> got;
+    EXPECT_TRUE(Eventually([&] {
+      got = Answer<absl::StatusOr<std::optional<std::string>>>(
+          [&](std::function<void(absl::StatusOr<std::optional<std::string>>)> done) {
+            replica(at).GetKey(key, std::move(done));
+          });
+      return got.ok();
+    }));
+    return got->value_or("none");
+  }
   // What a strong read on one node says; retried while it is Unavailable.
   bool Has(uint64_t at, const std::string& id, float x) {
     return Has(at, id, x, Consistency::kStrong);
@@ -169,11 +190,13 @@ TEST_F(ShardReplicas, StartAgainFromTheirStoresWhenAllStopped) {
 
 TEST_F(ShardReplicas, JoinByACopyWhenTheLogBeginsLater) {
   StartAllAndCutTheLogs();
+  WriteKey("owner", "somebody");
   ASSERT_TRUE(Open(4).ok());
   ASSERT_TRUE(Change(4, consensus::ChangeKind::kAddLearner));
   Write("q", 100);
   EXPECT_TRUE(Has(4, "p0", 0));
   EXPECT_TRUE(Has(4, "q", 100));
+  EXPECT_EQ(GetKey(4, "owner"), "somebody");
   ASSERT_TRUE(Change(4, consensus::ChangeKind::kAddVoter));
   const auto found = Search(4, 7);
   ASSERT_TRUE(found.ok()) << found.status();

@@ -280,6 +280,23 @@ class TestShard {
     answered.WaitForNotification();
     return answer;
   }
+  absl::StatusOr<WriteResult> WriteKey(KeyWrite write) {
+    absl::StatusOr<WriteResult> answer = absl::InternalError("no answer");
+    absl::Notification answered;
+    shard_->WriteKey(std::move(write), [&](absl::StatusOr<WriteResult> result) {
+      answer = std::move(result);
+      answered.Notify();
+    });
+    answered.WaitForNotification();
+    return answer;
+  }
+  absl::StatusOr<std::optional<std::string>> GetKey(const std::string& key) {
+    absl::StatusOr<std::optional<std::string>> answer = absl::InternalError("no answer");
+    shard_->GetKey(key, [&](absl::StatusOr<std::optional<std::string>> result) {
+      answer = std::move(result);
+    });
+    return answer;
+  }
   absl::StatusOr<SearchAnswer> Search(const SearchQuery& query) {
     absl::StatusOr<SearchAnswer> answer = absl::InternalError("no answer");
     shard_->Search(query, [&](absl::StatusOr<SearchAnswer> result) { answer = std::move(result); });

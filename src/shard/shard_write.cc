@@ -36,6 +36,14 @@ absl::Status ShardImpl::WriteGate() const {
   return absl::OkStatus();
 }
 
+// Of what takes room on the disk.
+absl::Status ShardImpl::RoomGate() {
+  RETURN_IF_ERROR(WriteGate());
+  RETURN_IF_ERROR(disk_.Check());
+  if (!replicator_->nearly_full()) return absl::OkStatus();
+  return ResourceExhausted("a disk of the group is nearly full; deletes go on");
+}
+
 absl::Status ShardImpl::CheckHalves(const PointBatch& points) const {
   if (options_.schema.storage != VectorStorage::kF16) return absl::OkStatus();
   for (size_t i = 0; i < points.size(); ++i) {
@@ -56,11 +64,7 @@ absl::Status ShardImpl::CheckHalves(const PointBatch& points) const {
 }
 
 void ShardImpl::Upsert(UpsertWrite write, int64_t deadline_nanos, WriteCallback done) {
-  absl::Status status = WriteGate();
-  if (status.ok()) status = disk_.Check();
-  if (status.ok() && replicator_->nearly_full()) {
-    status = ResourceExhausted("a disk of the group is nearly full; deletes go on");
-  }
+  absl::Status status = RoomGate();
   if (status.ok() && write.points.dimension != options_.schema.dimension) {
     status =
         InvalidArgument("vectors have {} components, collection '{}' wants {}",
@@ -98,12 +102,26 @@ void ShardImpl::Delete(DeleteWrite write, int64_t /*deadline_nanos*/, WriteCallb
     done(status);
     return;
   }
+  ProposeSmall(EncodeDelete(write), std::move(done));
+}
+
+void ShardImpl::WriteKey(KeyWrite write, WriteCallback done) {
+  const absl::Status status = write.value.has_value() ? RoomGate() : WriteGate();
+  if (!status.ok()) {
+    done(status);
+    return;
+  }
+  ProposeSmall(EncodeKey(write), std::move(done));
+}
+
+// A command that adds nothing to the index, so nothing to what admission bounds.
+void ShardImpl::ProposeSmall(std::string command, WriteCallback done) {
   {
     const absl::MutexLock lock(&mutex_);
     writes_open_ += 1;
   }
   writes_.fetch_add(1, std::memory_order_relaxed);
-  Propose({EncodeDelete(write), 0, std::move(done)});
+  Propose({std::move(command), 0, std::move(done)});
 }
 
 void ShardImpl::Propose(Write write) {

@@ -52,6 +52,8 @@ absl::StatusOr<PointValue> DecodePointValue(std::string_view bytes) {
   return value;
 }
 
+std::string RawKey(std::string_view key) { return fmt::format("key/{}", key); }
+
 std::string EncodeNumber(uint64_t value) {
   std::string bytes;
   PutFixed(bytes, value);

@@ -11,6 +11,7 @@
 //              "schema"                      -> serialised CreateCollectionRequest
 //              "format"                      -> u64 version of this layout
 //              "points"                      -> u64 number of points
+//              "key/" key                    -> value: what WorkerService.Put wrote
 //   kRequests  'r' request id                -> u64 log index, answer of the first application
 //              'i' u64be log index           -> request id (the order in which they are forgotten)
 // Log store (one per node, write-ahead log on)
@@ -58,6 +59,9 @@ absl::StatusOr<PointValue> DecodePointValue(std::string_view bytes);
 std::string EncodeNumber(uint64_t value);
 // DataLoss unless 8 bytes.
 absl::StatusOr<uint64_t> DecodeNumber(std::string_view bytes);
+
+// Of a key of WorkerService.Put; no other key of kMeta begins so.
+std::string RawKey(std::string_view key);
 
 struct RequestValue {
   uint64_t index = 0;

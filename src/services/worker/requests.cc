@@ -178,6 +178,23 @@ void Worker::Get(rpc::ShardGet request, int64_t /*deadline_nanos*/,
                  absl::StatusOr<std::optional<PointRecord>> point) { done(std::move(point)); });
 }
 
+void Worker::WriteKey(const rpc::ShardTarget& target, shard::KeyWrite write, AckDone done) {
+  absl::StatusOr<Handle> found = Use(target);
+  if (!found.ok()) return done(found.status());
+  shard::Shard& shard = **found;
+  shard.WriteKey(std::move(write), AckWrite(*std::move(found), target.group, std::move(done)));
+}
+
+void Worker::GetKey(const rpc::ShardTarget& target, const std::string& key,
+                    std::function<void(absl::StatusOr<std::optional<std::string>>)> done) const {
+  absl::StatusOr<Handle> found = Use(target);
+  if (!found.ok()) return done(found.status());
+  shard::Shard& shard = **found;
+  shard.GetKey(key,
+               [shard = *std::move(found), done = std::move(done)](
+                   absl::StatusOr<std::optional<std::string>> value) { done(std::move(value)); });
+}
+
 void Worker::Search(rpc::ShardsSearch request, int64_t /*deadline_nanos*/,
                     std::function<void(rpc::ShardAnswer)> each) {
   CHECK(!request.targets.empty());

@@ -42,7 +42,7 @@ class WorkerService {
   void RegisterShards(rpc::RpcRegistry& registry);
   void RegisterVectors(rpc::RpcRegistry& registry);  // vectors.cc: single vectors and searches
   void RegisterSearches(rpc::RpcRegistry& registry);
-  void RegisterKeys(rpc::RpcRegistry& registry);     // vectors.cc: status and flush
+  void RegisterKeys(rpc::RpcRegistry& registry);     // keys.cc: keys, status and flush
   void RegisterStreams(rpc::RpcRegistry& registry);  // streams.cc
 
   const WorkerServiceDeps deps_;

@@ -315,6 +315,67 @@ TEST_F(ServiceTest, ServesTheContractsCalls) {
   EXPECT_THAT(told.status(), HasSubstr("12 points"));
 }
 
+// The status of one call of the contract's.
+template <typename Request, typename Response>
+grpc::Status CallOnce(v1::WorkerService::Stub& stub,
+                      grpc::Status (v1::WorkerService::Stub::*method)(grpc::ClientContext*,
+                                                                      const Request&, Response*),
+                      const Request& request, Response& response) {
+  grpc::ClientContext context;
+  return (stub.*method)(&context, request, &response);
+}
+
+TEST_F(ServiceTest, KeepsKeysBesideThePoints) {
+  MakeShards(1);
+  v1::PutRequest put;
+  put.set_shard_id(1);
+  put.mutable_kv()->set_key(std::string("\0k", 2));
+  put.mutable_kv()->set_value(std::string("\xff\0v", 3));
+  v1::PutResponse stored;
+  using Stub = v1::WorkerService::Stub;
+  ASSERT_TRUE(CallOnce(*stub_, &Stub::Put, put, stored).ok());
+  v1::GetRequest get;
+  get.set_shard_id(1);
+  get.set_key(put.kv().key());
+  v1::GetResponse got;
+  ASSERT_TRUE(CallOnce(*stub_, &Stub::Get, get, got).ok());
+  EXPECT_EQ(got.kv().key(), put.kv().key());
+  EXPECT_EQ(got.kv().value(), put.kv().value());
+  EXPECT_EQ(node_.worker().Stats({.group = GroupId{1}, .epoch = 1})->points, 0u);
+  v1::DeleteRequest remove;
+  remove.set_shard_id(1);
+  remove.set_key(put.kv().key());
+  v1::DeleteResponse removed;
+  EXPECT_TRUE(CallOnce(*stub_, &Stub::Delete, remove, removed).ok());
+  EXPECT_EQ(CallOnce(*stub_, &Stub::Get, get, got).error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_TRUE(CallOnce(*stub_, &Stub::Delete, remove, removed).ok());
+}
+
+TEST_F(ServiceTest, RefusesKeysThatAreTooLargeOrOfAnotherEpoch) {
+  MakeShards(1);
+  v1::PutRequest put;
+  put.set_shard_id(1);
+  put.mutable_kv()->set_key(std::string(kMaxPointIdBytes + 1, 'k'));
+  v1::PutResponse stored;
+  using Stub = v1::WorkerService::Stub;
+  const auto expect_refused = [&](grpc::StatusCode code, const std::string& message) {
+    const grpc::Status status = CallOnce(*stub_, &Stub::Put, put, stored);
+    EXPECT_EQ(status.error_code(), code);
+    EXPECT_THAT(status.error_message(), HasSubstr(message));
+  };
+  expect_refused(grpc::StatusCode::INVALID_ARGUMENT, "key: got 257 bytes");
+  put.mutable_kv()->clear_key();
+  expect_refused(grpc::StatusCode::INVALID_ARGUMENT, "key: got 0 bytes");
+  put.mutable_kv()->set_key(std::string(kMaxPointIdBytes, 'k'));
+  put.mutable_kv()->set_value(std::string(kMaxPayloadBytes + 1, 'v'));
+  expect_refused(grpc::StatusCode::INVALID_ARGUMENT, "kv.value: got 1048577 bytes");
+  put.mutable_kv()->mutable_value()->pop_back();
+  EXPECT_TRUE(CallOnce(*stub_, &Stub::Put, put, stored).ok());
+  ASSERT_TRUE(node_.worker().SetEpoch(GroupId{1}, 3).ok());
+  put.set_shard_epoch(2);
+  expect_refused(grpc::StatusCode::FAILED_PRECONDITION, "epoch");
+}
+
 TEST_F(ServiceTest, StreamsASnapshotAndTheUpdatesThatFollow) {
   MakeShards(1);
   std::vector<std::string> ids;

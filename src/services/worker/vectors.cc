@@ -104,12 +104,6 @@ class SearchBatch : public std::enable_shared_from_this<SearchBatch> {
   const RpcDone done_;
 };
 
-std::string StatusText(const absl::StatusOr<shard::ShardStats>& stats) {
-  if (!stats.ok()) return std::string(MessageOf(stats.status()));
-  return fmt::format("ready: {} points, {} indexed, applied index {}, {} bytes on disk",
-                     stats->points, stats->indexed, stats->applied_index, stats->disk_bytes);
-}
-
 }  // namespace
 
 absl::StatusOr<PointBatch> PointsOf(google::protobuf::RepeatedPtrField<v1::Vector>& vectors) {
@@ -213,28 +207,6 @@ void WorkerService::RegisterSearches(rpc::RpcRegistry& registry) {
         std::make_shared<SearchBatch>(deps_, context.deadline_nanos, request, response,
                                       std::move(done))
             ->Next();
-      });
-}
-
-void WorkerService::RegisterKeys(rpc::RpcRegistry& registry) {
-  registry.Unary<v1::StatusRequest, v1::StatusResponse>(
-      RpcName("Status"),
-      [this](CallContext&, v1::StatusRequest& request, v1::StatusResponse& response, RpcDone done) {
-        const absl::StatusOr<shard::ShardStats> stats =
-            deps_.worker->Stats(TargetOf(request.shard_id(), request.shard_epoch()));
-        if (absl::IsFailedPrecondition(stats.status())) return done(stats.status());
-        response.set_status(StatusText(stats));
-        done(absl::OkStatus());
-      });
-  registry.Unary<v1::FlushRequest, v1::FlushResponse>(
-      RpcName("Flush"),
-      [this](CallContext&, v1::FlushRequest& request, v1::FlushResponse& response, RpcDone done) {
-        const rpc::ShardTarget target = TargetOf(request.shard_id(), request.shard_epoch());
-        deps_.background_executor->Schedule([this, target, &response, done = std::move(done)] {
-          const absl::Status flushed = deps_.worker->Flush(target);
-          if (flushed.ok()) response.set_status("flushed");
-          done(flushed);
-        });
       });
 }
 

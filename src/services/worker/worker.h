@@ -99,6 +99,11 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
   // For the RPCs of the wire, whose callers may be anyone with the cluster's credential. Errors as
   // above and InvalidArgument.
   absl::Status CheckPoints(const rpc::ShardTarget& target, const PointBatch& points) const;
+  // Keys beside the points: checked, see shard::KeyWrite.
+  void WriteKey(const rpc::ShardTarget& target, shard::KeyWrite write,
+                std::function<void(absl::StatusOr<rpc::WriteAck>)> done);
+  void GetKey(const rpc::ShardTarget& target, const std::string& key,
+              std::function<void(absl::StatusOr<std::optional<std::string>>)> done) const;
   // The shards of a collection that are here, by ordinal. NotFound; FailedPrecondition (several
   // owners have one of this name).
   absl::StatusOr<std::vector<rpc::ShardTarget>> ShardsOf(const std::string& collection) const;
