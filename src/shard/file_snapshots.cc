@@ -84,7 +84,11 @@ class FileSnapshots : public SnapshotHandler {
       incoming = std::move(incoming_);
     }
     RETURN_IF_ERROR(state_.InstallFiles(incoming->dir(), index));
-    return deps_.files->RemoveTree(incoming->dir());
+    const absl::Status removed = deps_.files->RemoveTree(incoming->dir());
+    if (!removed.ok()) {  // the state is taken over all the same; the next start removes them
+      LogWarning("group {}: files left of a snapshot: {}", group_.value, MessageOf(removed));
+    }
+    return absl::OkStatus();
   }
 
  private:

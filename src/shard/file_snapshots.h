@@ -49,7 +49,7 @@ class SnapshotState {
                           std::function<void(absl::StatusOr<uint64_t>)> done) = 0;
   // Takes over the state in `dir`, which holds verified files of WriteFiles at `index`; may rename
   // the folder away. On the apply executor, in order with Apply; may block. After it the state is
-  // at `index`, durably. An error quarantines the group.
+  // at `index`, durably. After an error it may be any or none: another copy comes.
   virtual absl::Status InstallFiles(const std::string& dir, uint64_t index) = 0;
 };
 

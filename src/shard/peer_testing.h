@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/executor.h"
+#include "base/fault_file_system.h"
 #include "base/file.h"
 #include "base/temp_dir.h"
 #include "base/timer.h"
@@ -177,6 +178,7 @@ class HostNode {
   std::function<DiskRoom()> disk_room;
 
   const std::unique_ptr<FileSystem> files;
+  FaultFileSystem faulty_files{*files};
   SystemClock clock;
   SnapshotRegistry registry;
   storage::RocksResources resources;

@@ -55,7 +55,8 @@ class SnapshotHandler {
   virtual void Fetch(WorkerId from, const std::string& token,
                      std::function<void(absl::Status)> done) = 0;
   // Swaps in what Fetch brought. The applier's state is at `index` afterwards, durably. On the
-  // apply executor, in order with the applier's calls; may block. An error quarantines the group.
+  // apply executor, in order with the applier's calls; may block. After an error the state counts
+  // as lost: the applier gets no entries until another copy is installed.
   virtual absl::Status Install(const std::string& token, uint64_t index) = 0;
 };
 

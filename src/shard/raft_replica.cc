@@ -46,6 +46,8 @@ absl::StatusOr<std::unique_ptr<RaftReplica>> RaftReplica::Create(const RaftGroup
                                                                  const RaftHostDeps& deps,
                                                                  Hooks hooks) {
   std::unique_ptr<RaftReplica> replica(new RaftReplica(start, options, deps, std::move(hooks)));
+  // A log that is there from its beginning makes up for a lost state.
+  if (deps.logs->Extent(start.group).first_index <= 1) replica->lacks_state_ = false;
   RETURN_IF_ERROR(Annotate(replica->Start(), fmt::format("group {}", start.group.value)));
   return replica;
 }
@@ -65,7 +67,7 @@ absl::StatusOr<RaftState> RaftReplica::LoadState() {
                               start_.replica.value);
   }
   const uint64_t durable = std::max(start_.applied_index, start_.applier->stored_index());
-  if (state.installing && !start_.lacks_state && durable >= state.installing->at.index) {
+  if (state.installing && !lacks_state_ && durable >= state.installing->at.index) {
     RETURN_IF_ERROR(
         deps_.logs->Restart(start_.group, state.installing->at.index, state.installing->term));
     state.memberships = {state.installing->at};
@@ -79,9 +81,7 @@ absl::Status RaftReplica::Start() {
   const uint64_t first = deps_.logs->Extent(start_.group).first_index;
   uint64_t applied = std::max(start_.applied_index, start_.applier->stored_index());
   if (lacks_state_) {
-    // A log that is there from its beginning makes up for a lost state.
-    lacks_state_ = first > 1;
-    applied = lacks_state_ ? std::max(first - 1, state.memberships.front().index) : 0;
+    applied = std::max(first - 1, state.memberships.front().index);
   } else if (start_.applied_index + 1 < first) {
     return OutOfRange("the state is at {}, the log begins at {}", start_.applied_index, first);
   }
@@ -133,7 +133,7 @@ absl::Status RaftReplica::WriteState() {
 void RaftReplica::TickEngine(uint64_t host_tick) {
   if (lacks_state_) {
     // It must not lead, so it must not grow impatient.
-    if (!fetching_ && host_tick % options_.heartbeat_ticks == 0) {
+    if (!fetching_ && copy_pause_end_ == 0 && host_tick % options_.heartbeat_ticks == 0) {
       raft_->RequestSnapshot().IgnoreError();
     }
     return;
@@ -148,6 +148,7 @@ void RaftReplica::Tick(uint64_t host_tick, Outbox& out) {
   ++ticks_;
   ++idle_ticks_;
   TickEngine(host_tick);
+  if (copy_pause_end_ != 0 && ticks_ >= copy_pause_end_) EndCopyPause(out);
   for (auto it = reads_.begin(); it != reads_.end();) {
     if (ticks_ - it->second.asked_tick < options_.read_retry_ticks) {
       ++it;
@@ -227,6 +228,9 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
     case kSnapshotFailedMessage:
       raft_->ReportSnapshot(message.from, /*delivered=*/false).IgnoreError();
       return true;
+    case kSnapshotTakenMessage:
+      raft_->ReportSnapshot(message.from, /*delivered=*/true).IgnoreError();
+      return true;
     case consensus::kAppendMessage:
       if (hooks_.nodes->own_room() == DiskRoom::kFull) return false;
       break;
@@ -234,7 +238,7 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
       if (lacks_state_) return false;
       break;
     case consensus::kSnapshotMessage:
-      FetchSnapshot(std::move(message));
+      FetchSnapshot(std::move(message), out);
       return true;
     default:
       break;

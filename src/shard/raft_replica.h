@@ -24,6 +24,11 @@ namespace vectron::shard {
 // message or the news of its failure may be lost. A receiver that is still fetching ignores the new
 // offer.
 inline constexpr uint64_t kSnapshotPatienceTicks = 250;
+// How long a replica waits before it takes another copy after it could not take one over (20 ms
+// ticks: 0.5 s, doubled each time up to 64 s): a copy is expensive, and a full disk stays so for a
+// while.
+inline constexpr uint64_t kFirstCopyPauseTicks = 25;
+inline constexpr uint64_t kMaxCopyPauseTicks = 3'200;
 // How long a read waits for this replica to catch up with what the leader had committed (20 ms
 // ticks: 5 s); then another replica should be asked.
 inline constexpr uint64_t kReadPatienceTicks = 250;
@@ -36,6 +41,9 @@ inline constexpr uint32_t kSnapshotFailedMessage =
 inline constexpr uint32_t kQuietMessage = 1'001;  // a leader goes quiet: u64 term, u64 commit
 inline constexpr uint32_t kWakeMessage = 1'002;   // the receiver must not be quiet
 inline constexpr uint32_t kAliveMessage = 1'003;  // from host to host, group 0: peer_nodes.h
+// The sender has taken a snapshot over. The engine's own answer says nothing new to a leader that
+// had all of its log acknowledged before its state was lost; it would wait for news for ever.
+inline constexpr uint32_t kSnapshotTakenMessage = 1'004;
 
 // Messages of one turn, by node.
 using Outbox = std::map<WorkerId, std::vector<PeerMessage>>;
@@ -113,7 +121,9 @@ class RaftReplica {
   // After an error here or in FinishReady the group must be quarantined.
   absl::Status TakeReady(consensus::Scratch& scratch, PendingReady& pending, Outbox& out);
   // After the write. Appends what may be sent now. With a snapshot it begins the installation,
-  // which ends by Hooks::installed and FinishInstall; until then the replica takes no part.
+  // which ends by Hooks::installed and FinishInstall; until then the replica takes no part. When
+  // the state machine could not take it over, the replica goes on without state: it asks for
+  // another copy.
   absl::Status FinishReady(consensus::Scratch& scratch, PendingReady& pending, Outbox& out);
   absl::Status FinishInstall(const absl::Status& installed, consensus::Scratch& scratch,
                              Outbox& out);
@@ -167,6 +177,9 @@ class RaftReplica {
   absl::StatusOr<consensus::SnapshotDescriptor> MakeSnapshot(uint64_t min_index, ReplicaId to);
   bool WouldForget(const PeerMessage& snapshot) const;
   absl::Status BeginInstall(PendingReady pending);
+  absl::Status GoOnWithoutState(const absl::Status& why);
+  void EndCopyPause(Outbox& out);
+  void TellLeader(uint32_t type, Outbox& out) const;
   absl::Status Finish(consensus::Scratch& scratch, PendingReady& pending, Outbox& out);
   uint64_t HoldFor(const std::vector<consensus::PeerProgress>& progress) const;
   void Wake();
@@ -186,7 +199,7 @@ class RaftReplica {
   void SettleProposals(const std::vector<Entry>& committed);
   void AnswerReads(std::vector<PendingReady::Read>& reads);
   absl::Status HandToApplier(std::vector<Entry> committed);
-  void FetchSnapshot(PeerMessage message);
+  void FetchSnapshot(PeerMessage message, Outbox& out);
   absl::Status WriteState();
 
   const RaftGroupStart start_;
@@ -208,6 +221,8 @@ class RaftReplica {
   bool fetching_ = false;
   std::optional<PendingReady> installing_;  // whose snapshot the state machine takes over just now
   bool lacks_state_ = false;
+  uint64_t copy_pause_ticks_ = 0;  // the newest pause after a copy that was not taken over
+  uint64_t copy_pause_end_ = 0;    // 0: copies are taken
   bool quiet_ = false;
   bool leads_ = false;
   uint64_t idle_ticks_ = 0;            // since anything but heartbeats

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/crash_point.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "shard/raft_replica.h"
 
@@ -59,17 +60,19 @@ bool RaftReplica::WouldForget(const PeerMessage& snapshot) const {
   return lacks_state_ && snapshot.snapshot_index < log_->last_index();
 }
 
-void RaftReplica::FetchSnapshot(PeerMessage message) {
-  if (start_.snapshots == nullptr || fetching_ || installing_)
-    return;  // one at a time; the leader asks again
-  if (WouldForget(message)) return;
+void RaftReplica::FetchSnapshot(PeerMessage message, Outbox& out) {
+  // One at a time; the leader asks again.
+  if (start_.snapshots == nullptr || fetching_ || installing_ || copy_pause_end_ != 0) return;
+  const ReplicaId sender{message.from};
+  if (WouldForget(message)) {  // said at once, or the leader waits for news of it
+    out[sender.node()].push_back(OwnMessage(sender, kSnapshotFailedMessage));
+    return;
+  }
   fetching_ = true;
-  const WorkerId from = ReplicaId{message.from}.node();
   const std::string token = message.snapshot_token;
-  start_.snapshots->Fetch(
-      from, token, [hook = hooks_.fetched, message = std::move(message)](absl::Status status) {
-        hook(message, std::move(status));
-      });
+  start_.snapshots->Fetch(sender.node(), token,
+                          [hook = hooks_.fetched, message = std::move(message)](
+                              absl::Status status) { hook(message, std::move(status)); });
 }
 
 void RaftReplica::SnapshotFetched(const PeerMessage& message, const absl::Status& status,
@@ -106,7 +109,7 @@ absl::Status RaftReplica::BeginInstall(PendingReady pending) {
 absl::Status RaftReplica::FinishInstall(const absl::Status& installed, consensus::Scratch& scratch,
                                         Outbox& out) {
   PendingReady pending = *std::exchange(installing_, std::nullopt);
-  RETURN_IF_ERROR(Annotate(installed, "taking over a snapshot"));
+  if (!installed.ok()) return GoOnWithoutState(installed);
   CrashPoint("raft.snapshot.installed");
   const consensus::SnapshotDescriptor& snapshot = *pending.snapshot;
   RaftState& state = log_->state();
@@ -121,7 +124,42 @@ absl::Status RaftReplica::FinishInstall(const absl::Status& installed, consensus
   handed_ = applied_ = snapshot.index;
   handed_term_ = snapshot.term;
   lacks_state_ = false;
-  return Finish(scratch, pending, out);
+  copy_pause_ticks_ = 0;
+  RETURN_IF_ERROR(Finish(scratch, pending, out));
+  TellLeader(kSnapshotTakenMessage, out);
+  return absl::OkStatus();
+}
+
+// The state machine may have lost what it had, but not the log: it is as before the copy, so the
+// engine starts again from it, as after a crash at this point.
+absl::Status RaftReplica::GoOnWithoutState(const absl::Status& why) {
+  LogError("group {}: taking over a copy: {}; another is asked for", start_.group.value,
+           MessageOf(why));
+  FailAll(Unavailable("group {}: this replica waits for a copy", start_.group.value));
+  lacks_state_ = true;
+  copy_pause_ticks_ = std::clamp(copy_pause_ticks_ * 2, kFirstCopyPauseTicks, kMaxCopyPauseTicks);
+  copy_pause_end_ = ticks_ + copy_pause_ticks_;
+  std::unique_ptr<RaftLogView> old_log = std::move(log_);
+  std::unique_ptr<consensus::RaftGroup> old_raft = std::move(raft_);  // reads old_log to its end
+  const absl::Status started = Start();
+  if (!started.ok()) {  // quarantined, which wants an engine all the same
+    raft_ = std::move(old_raft);
+    log_ = std::move(old_log);
+  }
+  return Annotate(started, "starting again after a copy");
+}
+
+// A leader that offered a copy meanwhile waits for news of it.
+void RaftReplica::EndCopyPause(Outbox& out) {
+  copy_pause_end_ = 0;
+  TellLeader(kSnapshotFailedMessage, out);
+}
+
+void RaftReplica::TellLeader(uint32_t type, Outbox& out) const {
+  const auto status = raft_->status();
+  if (!status.ok() || status->leader == 0) return;
+  const ReplicaId leader{status->leader};
+  out[leader.node()].push_back(OwnMessage(leader, type));
 }
 
 // Last index before which the log is not wanted by a peer that is being helped or only a little

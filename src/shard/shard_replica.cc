@@ -168,6 +168,7 @@ class ShardReplicaImpl : public ShardReplica, private Applier, private SnapshotS
     WriteCopy(dir, std::move(done));
   }
   absl::Status InstallFiles(const std::string& dir, uint64_t index) override;
+  absl::StatusOr<std::unique_ptr<Shard>> SwapIn(const std::string& dir, uint64_t index);
 
   const ShardReplicaOptions options_;
   const ShardReplicaDeps deps_;
@@ -355,11 +356,36 @@ void ShardReplicaImpl::CloseShard() {
 }
 
 absl::Status ShardReplicaImpl::InstallFiles(const std::string& dir, uint64_t index) {
-  ReplicaRecord record{
-      .state = ReplicaState::kCopying, .replica = options_.replica, .snapshot_index = index};
-  RETURN_IF_ERROR(WriteReplicaRecord(files_, dir_, record));
+  RETURN_IF_ERROR(WriteReplicaRecord(
+      files_, dir_,
+      {.state = ReplicaState::kCopying, .replica = options_.replica, .snapshot_index = index}));
   CrashPoint("replica.copying");
   CloseShard();
+  absl::StatusOr<std::unique_ptr<Shard>> shard = SwapIn(dir, index);
+  if (!shard.ok()) {
+    {
+      const absl::MutexLock lock(&mutex_);
+      inner_ = nullptr;
+    }
+    // Room for the next copy. What cannot be removed now is when that comes, or at the next start.
+    for (const char* part : {"/data", "/old"}) files_.RemoveTree(dir_ + part).IgnoreError();
+    return shard.status();
+  }
+  {
+    const absl::MutexLock lock(&mutex_);
+    shard_ = *std::move(shard);
+    gate_ = Gate::kOpen;
+  }
+  absl::Status removed = files_.RemoveTree(dir_ + "/old");
+  if (removed.ok()) removed = files_.RemoveTree(dir_ + kDamaged);
+  if (!removed.ok()) LogWarning("{}: left after a copy: {}", dir_, MessageOf(removed));
+  return absl::OkStatus();
+}
+
+// Replaces data/ by a copy and opens it; the record says COPYING.
+absl::StatusOr<std::unique_ptr<Shard>> ShardReplicaImpl::SwapIn(const std::string& dir,
+                                                                uint64_t index) {
+  RETURN_IF_ERROR(files_.RemoveTree(dir_ + "/old"));
   ASSIGN_OR_RETURN(const bool had_data, files_.Exists(data_.dir));
   if (had_data) RETURN_IF_ERROR(files_.Rename(data_.dir, dir_ + "/old"));
   CrashPoint("replica.old_moved");
@@ -380,16 +406,11 @@ absl::Status ShardReplicaImpl::InstallFiles(const std::string& dir, uint64_t ind
     return DataLoss("{}: the copy is at {}, announced was {}", dir_,
                     (*shard)->stats().applied_index, index);
   }
-  record.state = ReplicaState::kReady;
-  RETURN_IF_ERROR(WriteReplicaRecord(files_, dir_, record));
+  RETURN_IF_ERROR(WriteReplicaRecord(
+      files_, dir_,
+      {.state = ReplicaState::kReady, .replica = options_.replica, .snapshot_index = index}));
   CrashPoint("replica.ready");
-  {
-    const absl::MutexLock lock(&mutex_);
-    shard_ = *std::move(shard);
-    gate_ = Gate::kOpen;
-  }
-  RETURN_IF_ERROR(files_.RemoveTree(dir_ + "/old"));
-  return files_.RemoveTree(dir_ + kDamaged);
+  return shard;
 }
 
 absl::Status ShardReplicaImpl::Remove() {

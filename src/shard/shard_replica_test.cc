@@ -49,7 +49,7 @@ class ShardReplicas : public testing::Test {
     options.replica = on.replica(serial);
     options.founders = Voters({1, 2, 3});
     ShardReplicaDeps deps;
-    deps.shard = {.files = on.files.get(),
+    deps.shard = {.files = &on.faulty_files,
                   .clock = &on.clock,
                   .apply_executor = &on.apply_pool,
                   .background_executor = &on.background_pool,
@@ -73,6 +73,12 @@ class ShardReplicas : public testing::Test {
     for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(replica(id).FlushAll().ok());
     for (uint64_t id = 1; id <= 3; ++id) {
       EXPECT_TRUE(Eventually([&] { return node(id).logs->Extent(kGroup).first_index > 1; }));
+    }
+  }
+  void DamageTheData(uint64_t id) {
+    for (const auto& file : std::filesystem::directory_iterator(FolderOf(id) + "/data/store")) {
+      if (file.path().extension() != ".sst") continue;
+      std::ofstream(file.path(), std::ios::trunc) << "garbage";
     }
   }
   bool Change(uint64_t id, consensus::ChangeKind kind) {
@@ -221,9 +227,7 @@ TEST_F(ShardReplicas, JoinOneAfterAnotherByCopies) {
 TEST_F(ShardReplicas, AreMadeAnewFromTheOthersWhenTheirDataIsLost) {
   StartAllAndCutTheLogs();
   Stop(2);
-  for (const auto& file : std::filesystem::directory_iterator(FolderOf(2) + "/data/store")) {
-    if (file.path().extension() == ".sst") std::ofstream(file.path(), std::ios::trunc) << "garbage";
-  }
+  DamageTheData(2);
   ASSERT_TRUE(Open(2).ok());
   EXPECT_FALSE(replica(2).has_state());
   EXPECT_TRUE(Has(2, "p5", 5));
@@ -239,6 +243,46 @@ TEST_F(ShardReplicas, AreMadeAnewFromTheOthersWhenTheirDataIsLost) {
   EXPECT_TRUE(Has(2, "q", 100));
   EXPECT_TRUE(Has(2, "p5", 5));
   EXPECT_EQ((*ReadReplicaRecord(*node(2).files, FolderOf(2)))->state, ReplicaState::kReady);
+}
+
+// At each step of the swap in turn, from the first to the last: the copy is asked for again, and
+// taken over once the disk does.
+TEST_F(ShardReplicas, AskForAnotherCopyWhenOneCannotBeTakenOver) {
+  StartAllAndCutTheLogs();
+  ASSERT_TRUE(Open(4).ok());
+  const auto fail_at = [&](uint64_t id, uint64_t rename) {
+    node(id).faulty_files.FailAt(
+        rename,
+        {.status = absl::ResourceExhaustedError("disk full"), .kinds = kFaultRename, .once = true});
+  };
+  const auto expect_copied = [&](uint64_t id) {
+    EXPECT_TRUE(Receives(id, "p5", 5));
+    EXPECT_EQ(node(id).faulty_files.failed_count(), 1u);
+    EXPECT_TRUE(Has(id, "p19", 19));
+    EXPECT_FALSE(replica(id).view().quarantined);
+    EXPECT_FALSE(std::filesystem::exists(FolderOf(id) + "/old"));
+  };
+  fail_at(4, 3);  // the old data is aside, the new is not in its place
+  ASSERT_TRUE(Change(4, consensus::ChangeKind::kAddLearner));
+  expect_copied(4);
+  for (const uint64_t rename : {1, 2, 3}) {
+    SCOPED_TRACE(rename);
+    Stop(2);
+    DamageTheData(2);
+    network_.CutOff(2);
+    ASSERT_TRUE(Open(2).ok());
+    fail_at(2, rename);
+    network_.Heal();
+    expect_copied(2);
+  }
+  Write("q", 100);
+  for (const uint64_t id : {2, 4}) {
+    EXPECT_TRUE(Has(id, "q", 100));
+    Stop(id);
+    ASSERT_TRUE(Open(id).ok());
+    EXPECT_TRUE(Has(id, "q", 100));
+    EXPECT_TRUE(Has(id, "p5", 5));
+  }
 }
 
 TEST_F(ShardReplicas, AreNotResurrectedOnceRemoved) {
