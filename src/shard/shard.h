@@ -116,7 +116,7 @@ class Shard {
                       std::function<void(absl::StatusOr<SearchAnswer>)> done) = 0;
   struct GetOptions {
     Consistency consistency = Consistency::kUnspecified;
-    uint32_t max_staleness_ms = 0;
+    uint32_t max_staleness_ms = 0;  // of kBounded; 0: as kStrong
     bool include_vector = true;
   };
   virtual void Get(const std::string& id, const GetOptions& options,

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -74,6 +75,11 @@ class ShardImpl : public Shard, private Applier {
     WriteCallback done;
   };
   using Resume = std::function<void(absl::Status)>;
+  // How fresh a read must be.
+  struct Freshness {
+    Consistency consistency = Consistency::kUnspecified;
+    uint32_t max_staleness_ms = 0;  // of kBounded; 0: as kStrong
+  };
   // Reads whose barrier is passed, on their way to the apply executor. Shared with its tasks, which
   // may come late: the shard runs at its end what they have not.
   struct ReadyReads {
@@ -114,8 +120,9 @@ class ShardImpl : public Shard, private Applier {
 
   // --- reads (shard_read.cc) ---
   absl::Status ReadGate() const;
-  bool NeedsBarrier(Consistency consistency) const;
-  void WithBarrier(Consistency consistency, Resume resume);
+  bool NeedsBarrier(const Freshness& wanted) const;
+  void NoteFresh(int64_t as_of_nanos);
+  void WithBarrier(const Freshness& wanted, Resume then);
 
   // --- background (shard_background.cc) ---
   void ScheduleBuild();
@@ -158,6 +165,10 @@ class ShardImpl : public Shard, private Applier {
   uint64_t barriers_asked_ ABSL_GUARDED_BY(mutex_) = 0;  // ReadBarrier calls without an answer
   absl::Status problem_ ABSL_GUARDED_BY(mutex_);         // not OK: quarantined
   uint64_t writes_open_ ABSL_GUARDED_BY(mutex_) = 0;     // taken, callback not called
+
+  // Every write acknowledged before this moment is applied here, as barriers have shown.
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::min();
+  std::atomic<int64_t> fresh_as_of_nanos_{kNever};
 
   const std::shared_ptr<ReadyReads> ready_reads_ = std::make_shared<ReadyReads>();
 

@@ -8,6 +8,11 @@
 #include "storage/layout.h"
 
 namespace vectron::shard {
+namespace {
+
+constexpr int64_t kNanosPerMilli = 1'000'000;
+
+}  // namespace
 
 absl::Status ShardImpl::ReadGate() const {
   if (closing_) return Unavailable("the shard is closing");
@@ -17,23 +22,42 @@ absl::Status ShardImpl::ReadGate() const {
 }
 
 // With one copy in a local log a write is acknowledged only after it is published here, so a read
-// needs no barrier to see it.
-bool ShardImpl::NeedsBarrier(Consistency consistency) const {
+// needs no barrier to see it. Nor does a bounded read when an earlier barrier of any read was asked
+// for within its bound: what is applied here has every write acknowledged before that moment, by
+// this node's own clock, however long messages travel and whoever leads meanwhile.
+bool ShardImpl::NeedsBarrier(const Freshness& wanted) const {
+  Consistency consistency = wanted.consistency;
   if (consistency == Consistency::kUnspecified) consistency = options_.schema.default_consistency;
   if (consistency == Consistency::kEventual) return false;
-  return options_.schema.replication_factor > 1 || replicator_->needs_read_barrier();
+  if (options_.schema.replication_factor == 1 && !replicator_->needs_read_barrier()) return false;
+  if (consistency != Consistency::kBounded || wanted.max_staleness_ms == 0) return true;
+  const int64_t fresh_as_of = fresh_as_of_nanos_.load(std::memory_order_acquire);
+  if (fresh_as_of == kNever) return true;
+  return deps_.clock->MonotonicNanos() - fresh_as_of > wanted.max_staleness_ms * kNanosPerMilli;
 }
 
-void ShardImpl::WithBarrier(Consistency consistency, Resume resume) {
-  if (!NeedsBarrier(consistency)) {
-    resume(absl::OkStatus());
+// Everything acknowledged before this moment is applied.
+void ShardImpl::NoteFresh(int64_t as_of_nanos) {
+  int64_t known = fresh_as_of_nanos_.load(std::memory_order_relaxed);
+  while (known < as_of_nanos &&
+         !fresh_as_of_nanos_.compare_exchange_weak(known, as_of_nanos, std::memory_order_acq_rel)) {
+  }
+}
+
+void ShardImpl::WithBarrier(const Freshness& wanted, Resume then) {
+  if (!NeedsBarrier(wanted)) {
+    then(absl::OkStatus());
     return;
   }
+  const int64_t asked_nanos = deps_.clock->MonotonicNanos();
+  Resume resume = [this, asked_nanos, then = std::move(then)](absl::Status status) {
+    if (status.ok()) NoteFresh(asked_nanos);
+    then(std::move(status));
+  };
   {
     const absl::MutexLock lock(&mutex_);
     ++barriers_asked_;
   }
-  // A bounded read takes the barrier of a strong one, which is within any bound.
   replicator_->ReadBarrier([this, resume = std::move(resume)](absl::StatusOr<uint64_t> index) {
     absl::Status gate = index.ok() ? ReadGate() : index.status();
     bool waits = false;
@@ -101,11 +125,12 @@ void ShardImpl::Search(const SearchQuery& query,
     if (searches_refused_) return Unavailable("the index is damaged and being made again");
     return SearchShard(*state_, options_.ordinal, *deps_.clock, wanted);
   };
-  if (!NeedsBarrier(query.consistency)) {
+  const Freshness wanted{query.consistency, query.max_staleness_ms};
+  if (!NeedsBarrier(wanted)) {
     done(run(query));  // without a copy of the query
     return;
   }
-  WithBarrier(query.consistency, [run, query, done = std::move(done)](const absl::Status& ready) {
+  WithBarrier(wanted, [run, query, done = std::move(done)](const absl::Status& ready) {
     done(ready.ok() ? run(query) : ready);
   });
 }
@@ -125,8 +150,9 @@ void ShardImpl::Get(const std::string& id, const GetOptions& options,
         state_->WaitPublished(record.has_value() ? record->version : state_->writing()));
     return record;
   };
-  WithBarrier(options.consistency, [run, id, with_vector = options.include_vector,
-                                    done = std::move(done)](const absl::Status& ready) {
+  const Freshness wanted{options.consistency, options.max_staleness_ms};
+  WithBarrier(wanted, [run, id, with_vector = options.include_vector,
+                       done = std::move(done)](const absl::Status& ready) {
     if (!ready.ok()) {
       done(ready);
       return;

@@ -65,6 +65,71 @@ TEST(Shard, AnswersInEitherOrderOfCommitAndApply) {
   EXPECT_EQ(test.Upsert({OnePoint("a", {1}), "", false})->version, 2u);
 }
 
+// A replica that no longer hears of its group answers bounded reads for as long as it knows that it
+// is within their bound.
+TEST(Shard, BoundedReadsNeedNoBarrierWithinTheirBound) {
+  CollectionSchema schema = TestSchema(2);
+  schema.replication_factor = 3;
+  TestShard test(schema);
+  ASSERT_TRUE(test.Open().ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("a", {1, 0}), ""}).ok());
+  const auto bounded = [&](uint32_t bound_ms) {
+    SearchQuery query = Nearest({1, 0});
+    query.consistency = Consistency::kBounded;
+    query.max_staleness_ms = bound_ms;
+    const absl::Status searched = test.Search(query).status();
+    const absl::Status got =
+        test.Get("a", {.consistency = Consistency::kBounded, .max_staleness_ms = bound_ms})
+            .status();
+    EXPECT_EQ(searched.code(), got.code());
+    return got;
+  };
+  test.log().refuse_reads = absl::UnavailableError("cut off");
+  EXPECT_TRUE(absl::IsUnavailable(bounded(1'000'000)));  // it never knew how fresh it was
+  test.log().refuse_reads = absl::OkStatus();
+  ASSERT_TRUE(test.Get("a", {.consistency = Consistency::kStrong}).ok());
+  test.log().refuse_reads = absl::UnavailableError("cut off");
+  test.clock().AdvanceMillis(400);
+  EXPECT_TRUE(bounded(400).ok());
+  EXPECT_TRUE(absl::IsUnavailable(bounded(399)));
+  EXPECT_TRUE(absl::IsUnavailable(bounded(0)));
+  EXPECT_TRUE(absl::IsUnavailable(test.Get("a").status()));
+  test.clock().AdvanceMillis(1);
+  EXPECT_TRUE(absl::IsUnavailable(bounded(400)));
+  test.log().refuse_reads = absl::OkStatus();
+  EXPECT_TRUE(bounded(400).ok());
+  test.log().refuse_reads = absl::UnavailableError("cut off");
+  EXPECT_TRUE(bounded(1).ok());  // its own barrier counts too
+}
+
+// What was committed when the barrier was asked for must be applied before it counts, and then it
+// counts from when it was asked for.
+TEST(Shard, BoundedReadsWaitForWhatIsCommitted) {
+  CollectionSchema schema = TestSchema(2);
+  schema.replication_factor = 3;
+  TestShard test(schema);
+  ASSERT_TRUE(test.Open().ok());
+  test.log().hold = true;
+  absl::StatusOr<WriteResult> written = absl::InternalError("no answer");
+  test.shard().Upsert({OnePoint("a", {1, 0}), ""}, 0,
+                      [&](absl::StatusOr<WriteResult> result) { written = std::move(result); });
+  const Shard::GetOptions bounded{.consistency = Consistency::kBounded, .max_staleness_ms = 100};
+  absl::StatusOr<std::optional<PointRecord>> got = absl::InternalError("no answer");
+  test.shard().Get("a", bounded,
+                   [&](absl::StatusOr<std::optional<PointRecord>> point) { got = point; });
+  EXPECT_TRUE(absl::IsInternal(got.status()));
+  test.clock().AdvanceMillis(90);
+  test.log().HandOver();
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_TRUE(got->has_value());
+  EXPECT_TRUE(written.ok());
+  test.log().refuse_reads = absl::UnavailableError("cut off");
+  test.clock().AdvanceMillis(10);
+  EXPECT_TRUE(test.Get("a", bounded).ok());
+  test.clock().AdvanceMillis(1);
+  EXPECT_TRUE(absl::IsUnavailable(test.Get("a", bounded).status()));
+}
+
 TEST(Shard, EntryThatCannotBeAppliedQuarantines) {
   TestShard test(TestSchema(1));
   ASSERT_TRUE(test.Open().ok());

@@ -37,6 +37,8 @@ class FakeLog : public Replicator {
   bool answer_first = false;
   // The error of proposals, when not OK.
   absl::Status refuse;
+  // The error of read barriers, when not OK.
+  absl::Status refuse_reads;
   // While set, committed entries are not handed over.
   bool hold = false;
 
@@ -81,7 +83,11 @@ class FakeLog : public Replicator {
     if (!entries.empty()) applier_->Apply(std::move(entries));
   }
   void ReadBarrier(std::function<void(absl::StatusOr<uint64_t>)> done) override {
-    done(committed_index());
+    if (!refuse_reads.ok()) {
+      done(refuse_reads);
+    } else {
+      done(committed_index());
+    }
   }
   absl::StatusOr<std::vector<Entry>> ReadEntries(uint64_t first, uint64_t last) const override {
     const absl::MutexLock lock(&mutex_);
@@ -302,9 +308,10 @@ class TestShard {
     shard_->Search(query, [&](absl::StatusOr<SearchAnswer> result) { answer = std::move(result); });
     return answer;
   }
-  absl::StatusOr<std::optional<PointRecord>> Get(const std::string& id) {
+  absl::StatusOr<std::optional<PointRecord>> Get(const std::string& id,
+                                                 const Shard::GetOptions& options = {}) {
     absl::StatusOr<std::optional<PointRecord>> answer = absl::InternalError("no answer");
-    shard_->Get(id, {}, [&](absl::StatusOr<std::optional<PointRecord>> result) {
+    shard_->Get(id, options, [&](absl::StatusOr<std::optional<PointRecord>> result) {
       answer = std::move(result);
     });
     return answer;
