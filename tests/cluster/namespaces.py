@@ -91,16 +91,17 @@ class Network:
         if self.cuts[source, target] == 0:
             self._tell(source, target, self._hardware(target))
 
-    def hears(self, source, target):
-        """Whether a datagram gets from one to the other."""
-        receive = ("import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 9)); s.settimeout(0.5); print(flush=True); "
-                   "s.recv(1)")
-        send = f"import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('{self.address(target)}', 9))"
-        with subprocess.Popen([*self.inside(target), sys.executable, "-c", receive], stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL) as receiver:
-            receiver.stdout.readline()
-            subprocess.run([*self.inside(source), sys.executable, "-c", send], check=True)
-            return receiver.wait() == 0
+    def listen(self, target):
+        """A process that prints the first datagram which gets to a node."""
+        program = ("import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 9)); s.settimeout(30); print(flush=True); "
+                   "print(s.recv(99).decode())")
+        listener = subprocess.Popen([*self.inside(target), sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        listener.stdout.readline()
+        return listener
+
+    def send(self, source, target, text):
+        program = f"import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'{text}', ('{self.address(target)}', 9))"
+        subprocess.run([*self.inside(source), sys.executable, "-c", program], check=True)
 
     @staticmethod
     def inside(name):

@@ -114,13 +114,16 @@ class Partitions(History, unittest.TestCase):
 
     def check_cuts(self, network):
         """The faults are real: a cut loses what is sent one way, and nothing else."""
-        names = network.names
-        self.assertTrue(network.hears(names[1], names[2]))
-        network.cut(names[1], names[2])
-        self.assertFalse(network.hears(names[1], names[2]))
-        self.assertTrue(network.hears(names[2], names[1]))
-        network.heal(names[1], names[2])
-        self.assertTrue(network.hears(names[1], names[2]))
+        here, there = network.names[1:3]
+        with network.listen(there) as first:
+            network.cut(here, there)
+            network.send(here, there, "lost")
+            with network.listen(here) as back:
+                network.send(there, here, "not lost")
+                self.assertEqual(back.stdout.read().strip(), "not lost")
+            network.heal(here, there)
+            network.send(here, there, "healed")
+            self.assertEqual(first.stdout.read().strip(), "healed")
 
 
 if __name__ == "__main__":
