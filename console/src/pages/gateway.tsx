@@ -176,7 +176,7 @@ function SlowRows({ queries }: { queries: SlowQuery[] }) {
         const slowest = query.shards.toSorted((a, b) => Number(b.timeUs) - Number(a.timeUs))[0];
         return (
           <tr key={query.queryId}>
-            <td className="num">{format.dateTime(query.timestamp)}</td>
+            <td className="num nowrap">{format.dateTime(query.timestamp)}</td>
             <td className="wrap-anywhere">{query.collection}</td>
             <td className={css.right}>{format.millis(query.durationMs)}</td>
             <td className={css.right}>{query.topK}</td>

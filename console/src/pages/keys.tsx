@@ -135,7 +135,7 @@ function KeyTable({ keys, onShow, nowMs }: { keys: APIKey[]; onShow: (shown: Sho
               <Tag tone={scopeTone[key.scope]}>{scopeWords[key.scope]}</Tag>
             </td>
             <td className="wrap-anywhere">{key.collections.length === 0 ? <span className="dim">all</span> : key.collections.join(', ')}</td>
-            <td className="num">{format.dateTime(Number(key.createdAt) * 1000)}</td>
+            <td className="num nowrap">{format.dateTime(Number(key.createdAt) * 1000)}</td>
             <td className="num">
               <Expiry seconds={Number(key.expiresAt)} nowMs={nowMs} />
             </td>

@@ -182,7 +182,7 @@ function Rows(props: { collection: Collection; owned: boolean; open: boolean; on
         <td className={css.right}>{format.bytes(collection.size_bytes)}</td>
         <td className={css.right}>{format.bytes(collection.memory_bytes)}</td>
         <td className={css.right}>{collection.replication_factor}</td>
-        <td className="num">{collection.created_at > 0 ? format.dateTime(collection.created_at) : '–'}</td>
+        <td className="num nowrap">{collection.created_at > 0 ? format.dateTime(collection.created_at) : '–'}</td>
         <td>
           <Button size="compact-xs" variant="default" aria-expanded={open} onClick={props.onToggle} aria-label={`${collection.shard_count} shards of ${collection.name}`}>
             {collection.shard_count} {open ? '▴' : '▾'}
@@ -225,7 +225,7 @@ function ShardRows({ collection }: { collection: Collection }) {
             <td>{shard.worker_ids.join(', ')}</td>
             <td className={css.right}>{format.count(shard.vector_count)}</td>
             <td className={css.right}>{format.bytes(shard.size_bytes)}</td>
-            <td className="num">{shard.last_updated > 0 ? format.dateTime(shard.last_updated) : '–'}</td>
+            <td className="num nowrap">{shard.last_updated > 0 ? format.dateTime(shard.last_updated) : '–'}</td>
           </tr>
         ))}
       </tbody>

@@ -256,7 +256,7 @@ function Versions({ collection, model }: { collection: string; model: ModelStatu
               <td className={css.right}>{each.version}</td>
               <td className={css.right}>{format.count(each.events)}</td>
               <td>{each.state}</td>
-              <td className="num">{format.dateTime(Number(each.savedUnixMs))}</td>
+              <td className="num nowrap">{format.dateTime(Number(each.savedUnixMs))}</td>
               <td>
                 <Button size="compact-sm" variant="default" onClick={() => setVersion(each.version)}>
                   Restore
@@ -333,7 +333,7 @@ function FeedbackRows({ records }: { records: ListFeedbackResponse['records'] })
     >
       {records.map((record) => (
         <tr key={record.feedbackId}>
-          <td className="num">{format.dateTime(Number(record.createdUnixMs))}</td>
+          <td className="num nowrap">{format.dateTime(Number(record.createdUnixMs))}</td>
           <td className="wrap-anywhere">{record.query || <span className="dim">none</span>}</td>
           <td className={css.right}>{record.resultIds.length}</td>
           <td className="wrap-anywhere">{record.feedbackItems.filter((item) => item.clicked).map((item) => item.resultId).join(', ')}</td>

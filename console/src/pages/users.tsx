@@ -125,7 +125,7 @@ function Rows({ users }: { users: UserProfile[] }) {
                 onChange={(event) => update.mutate({ user, subscriptionStatus: event.currentTarget.value as SubscriptionStatus })}
               />
             </td>
-            <td className="num">{format.dateTime(Number(user.createdAt) * 1000)}</td>
+            <td className="num nowrap">{format.dateTime(Number(user.createdAt) * 1000)}</td>
           </tr>
         ))}
       </Table>
