@@ -1,4 +1,5 @@
 # Debian packages: `cpack -G DEB` in a build folder makes vectron-server, vectron-cli and, when the console was built, vectron-console.
+# In a build folder of sdk/cpp it makes libvectron-dev.
 set(deploy ${CMAKE_SOURCE_DIR}/deploy)
 install(TARGETS vectron RUNTIME DESTINATION bin COMPONENT server)
 install(TARGETS vectronctl RUNTIME DESTINATION bin COMPONENT cli)
@@ -10,6 +11,8 @@ install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION share/doc/vectron-server R
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION share/doc/vectron-cli RENAME copyright COMPONENT cli)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/console/dist/ DESTINATION share/vectron/console COMPONENT console OPTIONAL)
 
+# What is packed is what was built before: cpack builds no tests and benchmarks.
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME vectron)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})

@@ -1,14 +1,76 @@
 #!/usr/bin/env python3
-"""The Debian packages: built, unpacked into a clean root, and what they hold is run from there."""
+"""The Debian packages: built, unpacked and run from there; then installed, started, removed and purged on a copy of this system."""
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import unittest
 
 BUILD = os.environ.get("VECTRON_BUILD_DIR", "")
+
+
+# On a copy of this system that lives in memory: dpkg's own way in and out. $1: an empty folder, $2: the packages.
+OUTSIDE = r"""
+mount -t tmpfs -o size=4g none "$1"
+mkdir "$1"/{upper,work,root}
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
+mount -t proc proc "$1/root/proc"
+mount -t tmpfs none "$1/root/run"
+mount --rbind /dev "$1/root/dev"
+mount --bind "$2" "$1/root/mnt"
+inside() { chroot "$1/root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive bash -euo pipefail -c "$2"; }
+left() { cd "$1/upper" && find . -type f -o -type l -o -type c | sort; }
+inside "$1" "$USE"
+left "$1" >"$2/left-with-data"
+inside "$1" "$LEAVE"
+left "$1" >"$2/left-without"
+"""
+USE = r"""
+dpkg -i /mnt/*.deb
+[ "$(stat -c %U:%G:%a /var/lib/vectron)" = vectron:vectron:750 ]
+[ "$(stat -c %G /etc/vectron)" = vectron ]
+! command -v systemd-analyze >/dev/null || systemd-analyze verify --man=no /usr/lib/systemd/system/vectron-*.service
+install -d -o vectron -g vectron -m 700 /var/lib/vectron/dev  # as the unit's StateDirectory= does
+exec 3< <(exec runuser -u vectron -- /usr/bin/vectron dev --config /etc/vectron/dev.toml --data /var/lib/vectron/dev \
+  --auth off --http 127.0.0.1:0 --grpc 127.0.0.1:0 2>/mnt/log)
+server=$!
+read -r -t 60 -u 3 ready
+host() { sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/" <<<"$ready"; }
+printf '{"id":"a","vector":[1,0]}\n{"id":"b","vector":[0,1]}\n' >/mnt/points.jsonl
+vectronctl --host "$(host grpc)" import docs /mnt/points.jsonl --create --dim 2 --resume /mnt/resume
+vectronctl --host "$(host grpc)" search docs --vector 0.1,0.9 -k 1 >/mnt/found
+[ ! -e /usr/share/vectron/console ] || curl -fsS -H "Accept: text/html" "http://$(host http)/" >/mnt/page
+kill -TERM $server
+cat <&3 >/dev/null
+installed=$(dpkg-query -W -f "\${Package}\n" "vectron-*" | tr "\n" " ")
+dpkg -r $installed
+[ ! -e /usr/bin/vectron ] && [ -e /etc/vectron/dev.toml ]
+dpkg -P $installed
+[ ! -e /etc/vectron ]
+getent passwd vectron >/dev/null  # whose data is still there
+"""
+LEAVE = r"""
+rm -r /var/lib/vectron/dev
+dpkg -i /mnt/*.deb
+dpkg -P $(dpkg-query -W -f "\${Package}\n" "vectron-*")
+[ ! -e /var/lib/vectron ] && ! getent passwd vectron >/dev/null && ! getent group vectron >/dev/null
+"""
+# What dpkg, the lists of users and the linker's cache keep for themselves.
+BOOKKEEPING = re.compile(r"\./(var/lib/dpkg/|var/log/|var/cache/|etc/(passwd|shadow|group|gshadow|subuid|subgid)-?$|etc/ld\.so\.cache$|etc/\.pwd\.lock$)")
+
+
+def can_have_a_copy_of_the_system():
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        return False
+    folder = tempfile.mkdtemp(prefix="vectron-copy-")
+    try:
+        script = 'mount -t tmpfs none "$1" && mkdir "$1"/{u,w,r} && mount -t overlay o -o "lowerdir=/,upperdir=$1/u,workdir=$1/w" "$1/r"'
+        return subprocess.run(["unshare", "-m", "bash", "-c", script, "-", folder], capture_output=True, check=False).returncode == 0
+    finally:
+        os.rmdir(folder)
 
 
 def run(*command, **options):
@@ -82,6 +144,28 @@ class Packages(unittest.TestCase):
             server.terminate()
             server.wait(60)
             server.stdout.close()
+
+    @unittest.skipUnless(can_have_a_copy_of_the_system(), "no right to mount a copy of this system")
+    def test_installed_started_removed_and_purged_nothing_stays_but_data(self):
+        folder, packages = os.path.join(self.folder, "copy"), os.path.join(self.folder, "packages")
+        os.mkdir(folder)
+        os.mkdir(packages)
+        for path in self.packages.values():
+            shutil.copy(path, packages)
+        run("unshare", "-m", "-p", "-f", "--kill-child", "bash", "-euo", "pipefail", "-c", OUTSIDE, "-", folder, packages,
+            env={**os.environ, "USE": USE, "LEAVE": LEAVE})
+
+        def said(name):
+            with open(os.path.join(packages, name), encoding="utf-8") as file:
+                return file.read()
+
+        self.assertRegex(said("found"), r"\bb\b")
+        if "vectron-console" in self.packages:
+            self.assertIn('<div id="root">', said("page"))
+        left = [path for path in said("left-with-data").split() if not BOOKKEEPING.match(path)]
+        self.assertTrue(left)
+        self.assertEqual([path for path in left if not path.startswith("./var/lib/vectron/dev/")], [])
+        self.assertEqual([path for path in said("left-without").split() if not BOOKKEEPING.match(path)], [])
 
 
 if __name__ == "__main__":

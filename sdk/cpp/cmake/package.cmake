@@ -1,0 +1,15 @@
+# `cpack -G DEB` in a build folder of the C++ client makes libvectron-dev: headers, library and what find_package(vectron) reads.
+install(FILES ${CMAKE_CURRENT_SOURCE_DIR}/../../LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libvectron-dev RENAME copyright OPTIONAL)
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME libvectron-dev)
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_VENDOR "Vectron")
+set(CPACK_PACKAGE_CONTACT "Vectron maintainers <maintainers@vectron.invalid>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "The C++ client library of Vectron, a distributed vector database")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES OFF)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
+# The library is linked statically, so what it needs is needed where it is linked.
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "libgrpc++-dev, libprotobuf-dev")
+include(CPack)
