@@ -163,7 +163,7 @@ void PlacementService::NoticeLeadership() {
     const absl::MutexLock lock(&mutex_);
     if (term == led_term_) return;
     led_term_ = term;
-    tracker_.Restart(deps_.clock->MonotonicNanos());
+    tracker_.Restart(term == 0 ? Tracker::kNotBegun : deps_.clock->MonotonicNanos());
     creations.swap(creations_);
     wishes_.clear();
     busy_.clear();

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "model/collection.h"
+#include "rpc/error_table.h"
 #include "services/placement/describe.h"
 #include "services/placement/service.h"
 #include "vectron/vectron.pb.h"
@@ -12,6 +13,10 @@ namespace vectron::placement {
 namespace {
 
 namespace pb = placementdriver::v1;
+
+// What a caller waits for when a new leader has not heard from its workers: heartbeats come every
+// few seconds, and those of a worker that looks for the leader sooner.
+constexpr int64_t kHearingRetryMs = 500;
 
 absl::Status NoSuchCollection(const std::string& name) {
   return NotFound("collection '{}' does not exist", name.substr(0, 200));
@@ -66,9 +71,13 @@ void PlacementService::BeginCreation(const pb::CreateCollectionRequest& request,
       const ClusterLoad load = LoadNow(state);
       ScheduleInput input = Input(state, load);
       input.seed = ++seed_;
+      const int64_t now = deps_.clock->MonotonicNanos();
       size_t eligible = 0;
+      size_t unheard = 0;
       for (const auto& [id, worker] : state.workers()) {
-        eligible += worker.eligible() && load.IsAlive(id) && !worker.profile.search_only ? 1 : 0;
+        if (!worker.eligible() || worker.profile.search_only) continue;
+        eligible += load.IsAlive(id) ? 1 : 0;
+        unheard += tracker_.MayStillBeHeard(id, now) ? 1 : 0;
       }
       const auto usual = static_cast<uint32_t>(
           std::clamp<size_t>(eligible, 1, options_.default_replication_factor));
@@ -87,6 +96,16 @@ void PlacementService::BeginCreation(const pb::CreateCollectionRequest& request,
         same_under_way = !existing->visible && existing->schema_bytes == command.schema_bytes;
         status = AlreadyExists("collection '{}' {}", key.name,
                                existing->visible ? "exists already" : "is being created");
+        return;
+      }
+      const uint32_t wanted = wire.replication_factor() == 0 ? options_.default_replication_factor
+                                                             : schema->replication_factor;
+      if (eligible < wanted && unheard > 0) {
+        status = rpc::WithRetryAfter(
+            Unavailable("collection '{}': this leader of placement is new and has yet to hear from "
+                        "{} workers",
+                        key.name, unheard),
+            kHearingRetryMs);
         return;
       }
       auto placed = PlaceNewShards(input, schema->shard_count, schema->replication_factor);

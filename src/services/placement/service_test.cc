@@ -157,6 +157,30 @@ TEST_F(PlacementServiceTest, RefusesACollectionThatNoWorkersCanHold) {
   EXPECT_EQ(Create("bad name", 1, 1).code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(PlacementServiceTest, ANewLeaderListensBeforeItRefusesACollection) {
+  const WorkerId a = fleet_->Join("a");
+  const WorkerId b = fleet_->Join("b");
+  fleet_->SetUp(b, false);
+  leadership_ = {};
+  service_->Tick();
+  clock_.AdvanceMillis(100'000);
+  leadership_ = {.is_leader = true, .term = 5, .node = {1}, .address = "one:6001"};
+  EXPECT_EQ(Create("docs", 1, 1).code(), absl::StatusCode::kUnavailable) << "before its first tick";
+  service_->Tick();
+  const auto refused = Create("docs", 1, 1);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(rpc::RetryAfterMillis(refused).has_value());
+  ASSERT_TRUE(fleet_->Beat(a).ok());
+  EXPECT_TRUE(Create("one", 1, 1).ok()) << "those it has heard from are enough";
+  EXPECT_EQ(Create("usual", 1, 0).code(), absl::StatusCode::kUnavailable)
+      << "the usual number of replicas is not made smaller for want of news";
+  EXPECT_EQ(Create("bad name", 1, 2).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Create("one", 1, 1).code(), absl::StatusCode::kAlreadyExists);
+  fleet_->Run(15'100);
+  EXPECT_EQ(Create("docs", 1, 2).code(), absl::StatusCode::kFailedPrecondition)
+      << "a worker that is silent for so long is not there";
+}
+
 TEST_F(PlacementServiceTest, TakesBackACreationThatGetsNoLeader) {
   const WorkerId a = fleet_->Join("a");
   Answer<pb::CreateCollectionResponse> answer;

@@ -40,8 +40,8 @@ std::string FaultOf(const pb::ReplicaReport& report, WorkerId worker, const Clus
 
 }  // namespace
 
-void Tracker::Restart(int64_t now_nanos) {
-  began_nanos_ = now_nanos;
+void Tracker::Restart(int64_t began_nanos) {
+  began_nanos_ = began_nanos;
   workers_.clear();
   rerankers_.clear();
   progress_.clear();
@@ -101,6 +101,10 @@ bool Tracker::IsHealthy(WorkerId worker, int64_t now_nanos) const {
 bool Tracker::IsHealthy(RerankerId reranker, int64_t now_nanos) const {
   const auto found = rerankers_.find(reranker);
   return found != rerankers_.end() && now_nanos - found->second.first <= healthy_nanos_;
+}
+
+bool Tracker::MayStillBeHeard(WorkerId worker, int64_t now_nanos) const {
+  return now_nanos - began_nanos_ <= healthy_nanos_ && !workers_.contains(worker);
 }
 
 int64_t Tracker::SilentMillis(WorkerId worker, int64_t now_nanos) const {

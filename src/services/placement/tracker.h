@@ -7,6 +7,7 @@
 // Thread-compatible. Time comes with the calls, monotonic.
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,8 +24,9 @@ class Tracker {
   // healthy_ms: how old a heartbeat may be for its sender to count as alive.
   explicit Tracker(int64_t healthy_ms) : healthy_nanos_(healthy_ms * 1'000'000) {}
 
-  // Leadership began: what was heard before is forgotten.
-  void Restart(int64_t now_nanos);
+  // Leadership began, or kNotBegun: it ended. What was heard before is forgotten.
+  static constexpr int64_t kNotBegun = std::numeric_limits<int64_t>::max() / 2;
+  void Restart(int64_t began_nanos);
 
   // What was wrong in the heartbeat's reports; they are dropped. For people.
   std::vector<std::string> Take(WorkerId worker, placementdriver::v1::HeartbeatRequest heartbeat,
@@ -35,6 +37,9 @@ class Tracker {
 
   bool IsHealthy(WorkerId worker, int64_t now_nanos) const;
   bool IsHealthy(RerankerId reranker, int64_t now_nanos) const;
+  // Whether leadership is so young that a healthy worker need not have been heard, and this one has
+  // not been.
+  bool MayStillBeHeard(WorkerId worker, int64_t now_nanos) const;
   // Since it was last heard of, or since leadership began.
   int64_t SilentMillis(WorkerId worker, int64_t now_nanos) const;
   int64_t SilentMillis(RerankerId reranker, int64_t now_nanos) const;
@@ -63,7 +68,7 @@ class Tracker {
   static void ShareCpu(const WorkerRecord& worker, const Heard& heard, ClusterLoad& load);
 
   const int64_t healthy_nanos_;
-  int64_t began_nanos_ = 0;
+  int64_t began_nanos_ = kNotBegun;
   std::map<WorkerId, Heard> workers_;
   std::map<RerankerId, std::pair<int64_t, int64_t>> rerankers_;  // monotonic, Unix ms
   std::map<ReplicaId, Progress> progress_;
