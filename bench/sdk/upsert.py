@@ -1,6 +1,8 @@
-"""How fast the Python client writes an array, against `vectronctl import` of the same vectors, in turns. Arguments: HOST:PORT
-of gRPC, and the program vectronctl. Each time into a new collection of a sparse graph: the less the server has to do, the more the
-client counts."""
+"""How fast the Python client writes an array, against `vectronctl import` of the same vectors, in turns.
+
+Arguments: HOST:PORT of gRPC, and the program vectronctl. Each time into a new collection of a sparse graph: the less the server
+has to do, the more the client counts.
+"""
 
 import os
 import statistics
