@@ -185,12 +185,7 @@ absl::Status Auth::UpdateUser(Context& context, const v1::UpdateUserRequest& req
       !v1::SubscriptionStatus_IsValid(request.subscription_status())) {
     return InvalidArgument("plan, role or subscription_status is no known value");
   }
-  ASSIGN_OR_RETURN(const UserPtr user,
-                   ChangeUser(request.user_id(), [&](store::v1::User& record) -> absl::Status {
-                     const bool last =
-                         record.role() == v1::ROLE_ADMIN && directory_.admin_count() <= 1;
-                     if (last && request.role() == v1::ROLE_USER)
-                       return FailedPrecondition("the last administrator has to stay one");
+  ASSIGN_OR_RETURN(const UserPtr user, ChangeUser(request.user_id(), [&](store::v1::User& record) {
                      if (request.plan() != v1::PLAN_UNSPECIFIED) record.set_plan(request.plan());
                      if (request.role() != v1::ROLE_UNSPECIFIED) record.set_role(request.role());
                      if (request.subscription_status() != v1::SUBSCRIPTION_STATUS_UNSPECIFIED)
@@ -234,9 +229,7 @@ void Auth::DeleteUser(Context& context, const std::string& password, Done done) 
     context.audit_target = caller->record.id();
     if (!CheckPasswordOf(caller, password).ok()) return PermissionDenied("the password is wrong");
     return ChangeUser(caller->record.id(),
-                      [this](store::v1::User& record) -> absl::Status {
-                        if (record.role() == v1::ROLE_ADMIN && directory_.admin_count() <= 1)
-                          return FailedPrecondition("the last administrator has to stay");
+                      [](store::v1::User& record) {
                         record.set_leaving(true);
                         record.set_session_epoch(record.session_epoch() + 1);
                         return absl::OkStatus();

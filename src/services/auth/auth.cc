@@ -133,7 +133,7 @@ absl::Status Auth::EnsureSigningKey() {
 
 absl::Status Auth::EnsureBootstrap() {
   const auto files = NewPosixFileSystem();
-  if (directory_.admin_count() > 0) return files->Remove(options_.bootstrap_file);
+  if (directory_.AdminBeside("") != nullptr) return files->Remove(options_.bootstrap_file);
   const BootstrapPtr wanted = directory_.bootstrap();
   ASSIGN_OR_RETURN(const bool exists, files->Exists(options_.bootstrap_file));
   if (wanted != nullptr) {
@@ -225,15 +225,24 @@ absl::StatusOr<UserPtr> Auth::ChangeUser(const std::string& user_id, const UserC
     if (user == nullptr) return NotFound("user '{}' does not exist", user_id);
     store::v1::User next = user->record;
     RETURN_IF_ERROR(change(next));
-    const absl::Status status =
-        Commit({.compares = {{UserKey(user_id), user->revision}},
-                .writes = {{.key = UserKey(user_id), .value = next.SerializeAsString()}}});
+    MetaTxn txn{.compares = {{UserKey(user_id), user->revision}},
+                .writes = {{.key = UserKey(user_id), .value = next.SerializeAsString()}}};
+    int64_t seen = user->revision;
+    if (IsAdmin(user->record) && !IsAdmin(next)) {
+      // Another one has to be there still when this one goes, also when instances let two go at the
+      // same time: then each waits for the record that the other changes.
+      const UserPtr other = directory_.AdminBeside(user_id);
+      if (other == nullptr) return FailedPrecondition("the last administrator has to stay one");
+      txn.compares.push_back({UserKey(other->record.id()), other->revision});
+      seen = std::max(seen, other->revision);
+    }
+    const absl::Status status = Commit(txn);
     if (status.ok()) {
       return std::make_shared<const Stored<store::v1::User>>(
           Stored<store::v1::User>{std::move(next), 0});
     }
     if (!absl::IsAborted(status)) return status;
-    directory_.WaitFor(user->revision + 1, kMirrorTimeoutMs);
+    directory_.WaitFor(seen + 1, kMirrorTimeoutMs);
   }
   return Aborted("user '{}' is being changed by others", user_id);
 }

@@ -117,8 +117,8 @@ class Auth {
   // Commits and waits until the mirror has it. Aborted, Unavailable.
   absl::Status Commit(const MetaTxn& txn);
   using UserChange = std::function<absl::Status(store::v1::User&)>;
-  // Changes a user's record whatever else happens to it meanwhile. NotFound, and what `change`
-  // says.
+  // Changes a user's record whatever else happens to it meanwhile. NotFound, FailedPrecondition (it
+  // would leave no administrator), and what `change` says.
   absl::StatusOr<UserPtr> ChangeUser(const std::string& user_id, const UserChange& change);
 
   // Runs `work` on a pool, or refuses: ResourceExhausted when `limit` calls wait, DeadlineExceeded.

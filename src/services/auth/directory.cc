@@ -33,6 +33,10 @@ std::shared_ptr<const Stored<T>> Parse(const MetaChange& change) {
 
 }  // namespace
 
+bool IsAdmin(const store::v1::User& user) {
+  return user.role() == v1::ROLE_ADMIN && !user.leaving();
+}
+
 std::string UserKey(std::string_view user_id) { return Key("user", user_id); }
 std::string EmailKey(std::string_view email) { return Key("email", email); }
 std::string ApiKeyKey(std::string_view prefix) { return Key("key", prefix); }
@@ -57,7 +61,7 @@ void Directory::OnSnapshot(std::vector<MetaEntry> entries, int64_t revision) {
   ended_.clear();
   signing_.clear();
   bootstrap_ = nullptr;
-  admins_ = 0;
+  admins_.clear();
   for (MetaEntry& entry : entries)
     Apply({std::move(entry.key), std::move(entry.value), entry.revision});
   revision_ = revision;
@@ -116,18 +120,15 @@ void Directory::Apply(const MetaChange& change) {
 }
 
 void Directory::ApplyUser(std::string_view id, const MetaChange& change) {
-  const auto is_admin = [](const UserPtr& user) {
-    return user->record.role() == v1::ROLE_ADMIN && !user->record.leaving();
-  };
   const auto found = users_.find(id);
   if (found != users_.end()) {
-    if (is_admin(found->second)) --admins_;
+    admins_.erase(found->first);
     users_.erase(found);
   }
   if (!change.value) return;
   UserPtr user = Parse<store::v1::User>(change);
   if (user == nullptr) return;
-  if (is_admin(user)) ++admins_;
+  if (IsAdmin(user->record)) admins_.emplace(id);
   users_.emplace(std::string(id), std::move(user));
 }
 
@@ -238,9 +239,12 @@ size_t Directory::user_count() const {
   return users_.size();
 }
 
-size_t Directory::admin_count() const {
+UserPtr Directory::AdminBeside(std::string_view user_id) const {
   const absl::ReaderMutexLock lock(&mutex_);
-  return admins_;
+  for (const std::string& id : admins_) {
+    if (id != user_id) return users_.find(id)->second;
+  }
+  return nullptr;
 }
 
 bool Directory::WaitLoaded(int64_t timeout_ms) const {

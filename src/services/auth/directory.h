@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,9 @@ using UserPtr = std::shared_ptr<const Stored<store::v1::User>>;
 using ApiKeyPtr = std::shared_ptr<const Stored<store::v1::ApiKey>>;
 using BootstrapPtr = std::shared_ptr<const Stored<store::v1::Bootstrap>>;
 
+// Whether it has the rights of an administrator.
+bool IsAdmin(const store::v1::User& user);
+
 class Directory : public MetaListener {
  public:
   // `secret`: from which the signing keys are derived. `clock` outlives it. `tells_at_once`: of the
@@ -64,7 +68,8 @@ class Directory : public MetaListener {
   // Ids of signing keys, oldest first, with the second they were made.
   std::vector<std::pair<std::string, int64_t>> SigningKeys() const;
   size_t user_count() const;
-  size_t admin_count() const;
+  // An administrator other than this user; null when there is none.
+  UserPtr AdminBeside(std::string_view user_id) const;
 
   // Counts the changes of anything a verdict depends on.
   uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
@@ -107,7 +112,7 @@ class Directory : public MetaListener {
   std::map<std::string, SigningKeyBytes> signing_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const KeyRing> ring_ ABSL_GUARDED_BY(mutex_);
   BootstrapPtr bootstrap_ ABSL_GUARDED_BY(mutex_);
-  size_t admins_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::set<std::string> admins_ ABSL_GUARDED_BY(mutex_);  // ids
 
   absl::Mutex beat_mutex_;
   uint64_t beat_ ABSL_GUARDED_BY(beat_mutex_) = 0;
