@@ -6,6 +6,8 @@
     ./dev cluster start NAME --data DIR   starts a node that died, with its data and its addresses
     ./dev cluster down --data DIR    stops it; the data stays
 
+With --tls every connection is encrypted, and the parts of the cluster know each other by certificates of a CA made for it in DIR/tls.
+
 With --json one line of JSON is printed for programs, and nothing else on standard output. Several clusters can be up side by side.
 """
 import argparse
@@ -18,6 +20,8 @@ import socket
 import subprocess
 import sys
 import time
+
+import certificates  # beside this file
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 START_SECONDS = 120
@@ -72,6 +76,10 @@ class Cluster:
     def path(self):
         return os.path.join(self.data, "cluster.json")
 
+    @property
+    def tls_folder(self):
+        return os.path.join(self.data, "tls")
+
     @classmethod
     def load(cls, data, binary):
         cluster = cls(data, binary)
@@ -106,8 +114,9 @@ class Cluster:
 
     def plan(self, args):
         """Names, addresses and command lines of a new cluster's nodes."""
-        address = self.addresses(2 * (args.placement + args.workers + args.gateways + 2))
-        secret = ["--cluster-secret-file", self.secret_file()]
+        address = self.addresses(2 * (args.placement + args.workers + args.gateways + args.rerankers + 2))
+        authority = certificates.Authority(self.tls_folder) if args.tls else None
+        secret = [] if authority else ["--cluster-secret-file", self.secret_file()]
         threads = ["--threads", str(args.threads)]
         peers = [(number, address(f"placement-{number}"), address(f"placement-{number}")) for number in range(1, args.placement + 1)]
         peer_list = ",".join(f"{number}={grpc}/{raft}" for number, grpc, raft in peers)
@@ -115,40 +124,61 @@ class Cluster:
         for number, grpc, raft in peers:
             self.add(f"placement-{number}", "placement", grpc, raft=raft, flags=[
                 "--node", str(number), "--peers", peer_list, "--heartbeat-ms", str(args.heartbeat_ms),
-                "--dead-after-ms", str(args.dead_after_ms), *secret, *threads])
+                "--dead-after-ms", str(args.dead_after_ms), *secret, *threads], authority=authority)
         for number in range(1, args.workers + 1):
             grpc, raft = address(f"worker-{number}"), address(f"worker-{number}")
             self.add(f"worker-{number}", "worker", grpc, raft=raft, flags=[
-                "--grpc", grpc, "--raft", raft, "--placement", placement, *secret, *threads])
+                "--grpc", grpc, "--raft", raft, "--placement", placement, *secret, *threads], authority=authority)
+        for number in range(1, args.rerankers + 1):
+            grpc = address(f"reranker-{number}")
+            self.add(f"reranker-{number}", "reranker", grpc, flags=["--grpc", grpc, "--placement", placement, *secret],
+                     authority=authority)
         credentials = ["--auth", args.auth]
         if args.auth == "on":
             grpc, http = address("auth-1"), address("auth-1")
-            users = self.add_etcd(address("etcd-1"), address("etcd-1")) if os.access(ETCD, os.X_OK) else []
+            users = self.add_etcd(address("etcd-1"), address("etcd-1"), authority) if os.access(ETCD, os.X_OK) else []
             self.add("auth-1", "auth", grpc, http=http, flags=[
-                "--grpc", grpc, "--http", http, "--placement", placement, *users, *args.auth_flag, *secret, *threads])
+                "--grpc", grpc, "--http", http, "--placement", placement, *users, *args.auth_flag, *secret, *threads],
+                     authority=authority)
             credentials += ["--auth-address", grpc]
         for number in range(1, args.gateways + 1):
             grpc, http = address(f"gateway-{number}"), address(f"gateway-{number}")
             self.add(f"gateway-{number}", "gateway", grpc, http=http, flags=[
-                "--grpc", grpc, "--http", http, "--placement", placement, *credentials, *secret, *threads])
+                "--grpc", grpc, "--http", http, "--placement", placement, *credentials, *secret, *threads],
+                     authority=authority)
 
-    def add_etcd(self, client, peer):
+    def add_etcd(self, client, peer, authority):
         """The store of the users; what the Auth service is told of it."""
         self.add("etcd-1", "etcd", client, flags=[])
         node = self.nodes[-1]
-        node["command"] = [ETCD, "--name", "etcd-1", "--data-dir", node["data"], "--listen-client-urls", f"http://{client}",
-                           "--advertise-client-urls", f"http://{client}", "--listen-peer-urls", f"http://{peer}",
-                           "--initial-advertise-peer-urls", f"http://{peer}", "--initial-cluster", f"etcd-1=http://{peer}",
-                           "--auto-compaction-retention", "1h", "--logger", "zap", "--log-level", "warn"]
-        return ["--etcd", client]
+        scheme, tls, told = "http", [], []
+        if authority:
+            scheme = "https"
+            certificate, key = authority.issue("etcd-1")
+            tls = ["--cert-file", certificate, "--key-file", key, "--trusted-ca-file", authority.ca, "--client-cert-auth",
+                   "--peer-cert-file", certificate, "--peer-key-file", key, "--peer-trusted-ca-file", authority.ca, "--peer-client-cert-auth"]
+            certificate, key = authority.issue("etcd-client")
+            told = ["--etcd-tls-ca", authority.ca, "--etcd-tls-cert", certificate, "--etcd-tls-key", key]
+        client_url, peer_url = f"{scheme}://{client}", f"{scheme}://{peer}"
+        node["command"] = [ETCD, "--name", "etcd-1", "--data-dir", node["data"], "--listen-client-urls", client_url,
+                           "--advertise-client-urls", client_url, "--listen-peer-urls", peer_url,
+                           "--initial-advertise-peer-urls", peer_url, "--initial-cluster", f"etcd-1={peer_url}",
+                           "--auto-compaction-retention", "1h", "--logger", "zap", "--log-level", "warn", *tls]
+        return ["--etcd", client, *told]
 
-    def add(self, name, role, grpc, *, flags, raft=None, http=None):
+    def add(self, name, role, grpc, *, flags, raft=None, http=None, authority=None):
+        """One node. authority: signs the certificate that it shows."""
         folder = os.path.join(self.data, name)
         node = {"name": name, "role": role, "pid": 0, "grpc": grpc, "data": os.path.join(folder, "data")}
         if raft:
             node["raft"] = raft
         if http:
             node["http"] = http
+        if authority:
+            certificate, key = authority.issue(name)
+            flags = [*flags, "--cluster-tls-cert", certificate, "--cluster-tls-key", key, "--cluster-tls-ca", authority.ca]
+            if http:
+                flags += ["--tls-cert", certificate, "--tls-key", key]
         node["command"] = [self.binary, role, "--data", node["data"], *flags]
         node["log"] = os.path.join(folder, "log")
         self.nodes.append(node)
@@ -196,7 +226,7 @@ class Cluster:
 
     def stop_all(self):
         """Gateways first, so that no client's request is cut off, placement last, so that workers can say goodbye."""
-        for role in ("gateway", "auth", "etcd", "worker", "placement"):
+        for role in ("gateway", "reranker", "auth", "etcd", "worker", "placement"):
             running = [node for node in self.nodes if node["role"] == role and is_alive(node)]
             for node in running:
                 os.kill(node["pid"], signal.SIGTERM)
@@ -213,7 +243,8 @@ class Cluster:
 
     def ready(self):
         gateways = [node for node in self.nodes if node["role"] == "gateway"]
-        return {"ready": True, "http": [node["http"] for node in gateways], "grpc": [node["grpc"] for node in gateways],
+        tls = {"ca": os.path.join(self.tls_folder, "ca.crt")} if os.path.isdir(self.tls_folder) else {}
+        return {"ready": True, **tls, "http": [node["http"] for node in gateways], "grpc": [node["grpc"] for node in gateways],
                 "nodes": [self.describe(node) for node in self.nodes]}
 
 
@@ -235,7 +266,7 @@ def up(args):
     else:
         cluster.plan(args)
         say(args, f"a new cluster in {cluster.data}: {args.placement} placement nodes, {args.workers} workers, "
-                  f"{args.gateways} gateways")
+                  f"{args.gateways} gateways{', TLS everywhere' if args.tls else ''}")
     try:
         cluster.start_all()
     except Failed:
@@ -287,6 +318,8 @@ def parse(arguments):
             verb.add_argument("--workers", type=int, default=3)
             verb.add_argument("--placement", type=int, default=3, choices=(1, 3, 5))
             verb.add_argument("--gateways", type=int, default=1)
+            verb.add_argument("--rerankers", type=int, default=0)
+            verb.add_argument("--tls", action="store_true", help="TLS on every port; each node shows a certificate of the cluster's own CA")
             verb.add_argument("--auth", choices=("on", "off"), default="off")
             verb.add_argument("--auth-flag", action="append", default=[], metavar="FLAG", help="one more flag of `vectron auth`; repeatable")
             verb.add_argument("--threads", type=int, default=0, help="of each process; 0: one per processor")
@@ -297,7 +330,9 @@ def parse(arguments):
                               help="kill a worker under load and look what becomes of it")
     args = parser.parse_args(arguments or ["up"])
     if args.verb == "up" and args.demo is None:
-        args.demo = not args.json
+        args.demo = not args.json and not args.tls
+    if args.verb == "up" and args.demo and args.tls:
+        parser.error("the demonstration speaks plain HTTP: --demo and --tls do not go together")
     return args
 
 

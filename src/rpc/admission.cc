@@ -26,7 +26,7 @@ Admission::Admission(const AdmissionOptions& options, const Clock& clock, Metric
                                   {{"why", "caller"}})),
       hopeless_(metrics.AddCounter("vectron_shed_total", "Calls refused to keep the server free.",
                                    {{"why", "deadline"}})) {
-  CHECK_GT(options_.max_in_flight_per_caller, 0u);
+  CHECK(options_.max_in_flight_per_caller > 0 && options_.max_managing_per_caller > 0);
 }
 
 Admission::Shard& Admission::ShardOf(const std::string& caller) {
@@ -57,11 +57,14 @@ absl::Status Admission::Enter(CallContext& context) {
   }
   context.admitted_as = context.identity != nullptr ? context.identity->user_id : context.client;
   if (context.admitted_as.empty()) return absl::OkStatus();  // in process, or credentials are off
+  const bool manages = context.rule->manages();
+  if (manages) context.admitted_as += " manages";
+  const size_t most = manages ? options_.max_managing_per_caller : options_.max_in_flight_per_caller;
   Shard& shard = ShardOf(context.admitted_as);
   {
     const absl::MutexLock lock(&shard.mutex);
     size_t& count = shard.in_flight[context.admitted_as];
-    if (count < options_.max_in_flight_per_caller) {
+    if (count < most) {
       ++count;
       return absl::OkStatus();
     }
@@ -69,7 +72,7 @@ absl::Status Admission::Enter(CallContext& context) {
   context.admitted_as.clear();
   crowded_.Increment();
   return WithRetryAfter(ResourceExhausted("{} calls of this caller are under way, the most allowed",
-                                          options_.max_in_flight_per_caller),
+                                          most),
                         kCrowdedRetryMs);
 }
 

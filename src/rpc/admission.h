@@ -24,6 +24,7 @@ struct AdmissionOptions {
   // Calls under way of one user, or of one address where there is no user. Well below the bound of
   // all calls (RpcRegistryOptions), so that the others always find room.
   size_t max_in_flight_per_caller = 512;
+  size_t max_managing_per_caller = 64;  // of the class "manage", counted apart
 };
 
 // Thread-safe. Added as middleware after the policy, and as observer.

@@ -34,6 +34,8 @@ class CallContext {
   // Address of the other end of the connection (which may be a proxy), "127.0.0.1:52100"; empty in
   // process.
   virtual std::string Peer() const { return {}; }
+  // The other end of the connection has shown a certificate that the CA of this port signed.
+  virtual bool PeerCertified() const { return false; }
 
   Protocol protocol = Protocol::kInProcess;
   const RpcMethod* method = nullptr;  // set by the registry before the first middleware; null for

@@ -14,7 +14,11 @@
 namespace vectron::rpc {
 namespace {
 
-grpc::ChannelArguments Arguments() {
+// A connection may take so long to come up; with TLS both ends compute for it.
+constexpr int kConnectMs = 500;
+constexpr int kTlsConnectMs = 2'000;
+
+grpc::ChannelArguments Arguments(int connect_ms) {
   grpc::ChannelArguments arguments;
   // Without this all channels to one address would share one connection.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -26,8 +30,7 @@ grpc::ChannelArguments Arguments() {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
-                   500);  // this long for a connection to come up
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, connect_ms);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 << 20);
@@ -49,9 +52,11 @@ ChannelPool::ChannelPool(std::string address, ChannelOptions options, const Cloc
     : address_(std::move(address)), options_(std::move(options)), clock_(clock) {
   CHECK_GT(options_.connections, size_t{0});
   HoldGrpc();
+  const bool tls = options_.credentials != nullptr;
+  const auto credentials = tls ? options_.credentials : grpc::InsecureChannelCredentials();
   for (size_t i = 0; i < options_.connections; ++i) {
-    channels_.push_back(
-        grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), Arguments()));
+    channels_.push_back(grpc::CreateCustomChannel(address_, credentials,
+                                                  Arguments(tls ? kTlsConnectMs : kConnectMs)));
   }
 }
 

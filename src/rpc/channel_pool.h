@@ -22,6 +22,7 @@
 
 namespace grpc {
 class Channel;
+class ChannelCredentials;
 class ClientContext;
 }  // namespace grpc
 
@@ -31,6 +32,8 @@ struct ChannelOptions {
   size_t connections = 2;
   // Sent with every call: the cluster's credential, or nothing.
   std::vector<std::pair<std::string, std::string>> metadata = {};
+  // What connections are made with, shared by all; null: plain.
+  std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr;
 };
 
 // Thread-safe.

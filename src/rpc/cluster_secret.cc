@@ -6,8 +6,18 @@
 
 #include "base/file.h"
 #include "base/status.h"
+#include "rpc/tls_grpc.h"
 
 namespace vectron::rpc {
+
+ChannelOptions ClusterChannel(const ClusterCredentials& credentials) {
+  ChannelOptions options;
+  if (!credentials.secret.empty()) {
+    options.metadata = {{kClusterSecretHeader, credentials.secret}};
+  }
+  if (credentials.tls.enabled()) options.credentials = GrpcChannelCredentials(credentials.tls);
+  return options;
+}
 
 absl::StatusOr<std::string> ReadSecretFile(const std::string& path) {
   ASSIGN_OR_RETURN(std::string text, NewPosixFileSystem()->ReadAll(path));

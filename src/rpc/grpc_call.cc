@@ -281,6 +281,11 @@ std::optional<std::string_view> GrpcCallContext::Header(std::string_view name) c
   return std::string_view(found->second.data(), found->second.size());
 }
 
+bool GrpcCallContext::PeerCertified() const {
+  const auto shown = server_context_.auth_context();
+  return shown != nullptr && shown->IsPeerAuthenticated();
+}
+
 std::string GrpcCallContext::Peer() const {
   // "ipv4:127.0.0.1:52100", "ipv6:%5B::1%5D:52100", "inproc:..."
   std::string peer = server_context_.peer();

@@ -25,6 +25,7 @@ class GrpcCallContext final : public CallContext {
   GrpcCallContext(grpc::CallbackServerContext& server_context, const Clock& clock);
   std::optional<std::string_view> Header(std::string_view name) const override;
   std::string Peer() const override;
+  bool PeerCertified() const override;
 
  private:
   const grpc::CallbackServerContext& server_context_;

@@ -21,11 +21,13 @@ grpc::Status ToGrpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
 }
 
-// Whether a call shows the cluster's secret, where one is asked for.
+// Whether a call shows the cluster's credential, where one is asked for.
 bool Authenticated(PeerCore& core, const grpc::CallbackServerContext& context) {
-  if (core.options.secret.empty()) return true;
+  const bool by_certificate = core.options.trust_certificates;
+  if (core.options.secret.empty() && !by_certificate) return true;
+  if (by_certificate && context.auth_context()->IsPeerAuthenticated()) return true;
   const auto found = context.client_metadata().find(kClusterSecretHeader);
-  const bool good = found != context.client_metadata().end() &&
+  const bool good = !core.options.secret.empty() && found != context.client_metadata().end() &&
                     SecretsEqual({found->second.data(), found->second.size()}, core.options.secret);
   if (!good) ++core.counters.unauthenticated;
   return good;
@@ -46,7 +48,7 @@ bool BelongsHere(PeerCore& core, const Message& message) {
 }
 
 const grpc::Status kNoSecret(grpc::StatusCode::UNAUTHENTICATED,
-                             "the cluster's secret is missing or wrong");
+                             "the cluster's credential is missing or wrong");
 const grpc::Status kWrongPlace(grpc::StatusCode::FAILED_PRECONDITION,
                                "another cluster, or another node");
 const grpc::Status kNotYet(grpc::StatusCode::UNAVAILABLE, "not serving yet");

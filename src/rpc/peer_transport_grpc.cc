@@ -19,11 +19,19 @@
 #include "rpc/peer_service.h"
 
 namespace vectron::rpc {
+namespace {
+
+constexpr int kTlsConnectMs = 2'000;
+
+}  // namespace
 
 std::shared_ptr<grpc::Channel> PeerCore::ChannelTo(const std::string& address) const {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(options.min_backoff_ms));
+  // It is also how long a connection may take to come up; with TLS both ends compute for it.
+  const bool tls = options.credentials != nullptr;
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
+                   tls ? kTlsConnectMs : static_cast<int>(options.min_backoff_ms));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, static_cast<int>(options.min_backoff_ms));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, static_cast<int>(options.max_backoff_ms));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
@@ -31,7 +39,8 @@ std::shared_ptr<grpc::Channel> PeerCore::ChannelTo(const std::string& address) c
   arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
   arguments.SetMaxReceiveMessageSize(static_cast<int>(kMaxGrpcMessageBytes));
   arguments.SetMaxSendMessageSize(-1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(
+      address, tls ? options.credentials : grpc::InsecureChannelCredentials(), arguments);
 }
 
 void PeerCore::Authenticate(grpc::ClientContext& context) const {

@@ -5,9 +5,10 @@
 // rate-limited by the giving side.
 //
 // Every frame names cluster, sender and receiver; those that do not fit are dropped and counted.
-// The cluster's secret travels in the metadata of each call; without it the call ends as
-// UNAUTHENTICATED. Calls are made again with growing pauses when they break; what waits for a node
-// is bounded, and past that dropped, which consensus allows for.
+// The cluster's secret travels in the metadata of each call; without it, and without a certificate
+// where those count, the call ends as UNAUTHENTICATED. Calls are made again with growing pauses
+// when they break; what waits for a node is bounded, and past that dropped, which consensus allows
+// for.
 
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +23,7 @@
 #include "consensus/peer_transport.h"
 
 namespace grpc {
+class ChannelCredentials;
 class Service;
 }  // namespace grpc
 
@@ -30,7 +32,12 @@ namespace vectron::rpc {
 struct PeerTransportOptions {
   std::string cluster_id;
   uint64_t node = 0;
-  std::string secret;                         // of the cluster; "" where none is asked for
+  std::string secret;  // of the cluster; "": none is shown; none is asked for either, unless
+                       // certificates are
+  // Connections are made with these, which show this node's certificate; null: plain.
+  std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr;
+  // A certificate of the port's CA does in place of the secret.
+  bool trust_certificates = false;
   size_t max_queue_bytes = size_t{64} << 20;  // waiting for one node
   size_t max_frame_bytes = size_t{4}
                            << 20;  // messages of a frame together; one message may pass it

@@ -10,7 +10,10 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/crc32c.h"
+#include "base/temp_dir.h"
 #include "rpc/grpc_server.h"
+#include "rpc/tls_grpc.h"
+#include "rpc/tls_testing.h"
 
 namespace vectron::rpc {
 namespace {
@@ -148,8 +151,8 @@ class PeerTransportTest : public testing::Test {
   void Serve(uint64_t id) {
     Node& node = nodes_[id];
     node.registry = std::make_unique<RpcRegistry>(metrics_, clock_, RpcRegistryOptions{});
-    auto server =
-        GrpcServer::Start({.extra_services = {node.transport->service()}}, *node.registry);
+    auto server = GrpcServer::Start({.tls = tls_, .extra_services = {node.transport->service()}},
+                                    *node.registry);
     ASSERT_TRUE(server.ok()) << server.status();
     node.server = *std::move(server);
     const absl::MutexLock lock(&mutex_);
@@ -192,6 +195,7 @@ class PeerTransportTest : public testing::Test {
   absl::Mutex mutex_;
   std::map<uint64_t, std::string> addresses_;
   std::map<uint64_t, Node> nodes_;
+  TlsFiles tls_;  // of nodes that start from now on
 };
 
 TEST_F(PeerTransportTest, BringsMessagesOfAllGroupsInOrder) {
@@ -243,6 +247,36 @@ TEST_F(PeerTransportTest, DropsFramesOfAnotherClusterAndForAnotherNode) {
   nodes_[3].transport->Send(4, {Message(1, "a")});
   EXPECT_TRUE(Eventually([&] { return two.transport->stats().wrong_node > 0; }));
   EXPECT_TRUE(two.inbox.received().empty());
+}
+
+TEST_F(PeerTransportTest, TakesACertificateInPlaceOfTheSecret) {
+  const TempDir dir;
+  const TestCertificate authority("authority");
+  authority.Write(dir / "ca", "");
+  for (const char* const name : {"1", "2"}) {
+    TestCertificate(name, &authority).Write(dir / name, dir / (name + std::string("-key")));
+  }
+  const auto options = [&](uint64_t id) {
+    const std::string name = std::to_string(id);
+    tls_ = {dir / name, dir / (name + "-key"), dir / "ca"};
+    PeerTransportOptions with = Options(id);
+    with.secret = "";
+    with.credentials = GrpcChannelCredentials(tls_);
+    with.trust_certificates = true;
+    return with;
+  };
+  Node& one = Start(1, options(1));
+  Node& two = Start(2, options(2));
+  one.transport->Send(2, {Message(1, "a")});
+  EXPECT_TRUE(Eventually([&] { return two.inbox.received().size() == 1; }));
+  two.files.files = {{"a", "b"}};
+  Files into;
+  into.sizes = {1};
+  EXPECT_EQ(Fetch(one, 2, "t", into), absl::OkStatus());
+  Node& plain = Start(3, Options(3));
+  plain.transport->Send(2, {Message(1, "b")});
+  EXPECT_TRUE(Eventually([&] { return plain.inbox.unreachable(2) > 0; }));
+  EXPECT_EQ(two.inbox.received().size(), 1U);
 }
 
 TEST_F(PeerTransportTest, RefusesCallsWithoutTheSecret) {

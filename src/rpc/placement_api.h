@@ -15,6 +15,19 @@
 
 namespace vectron::rpc {
 
+// A replica that is copied to a worker, or taken off one, or both.
+struct ReplicaMove {
+  enum class Stage : uint8_t {
+    kCopying,   // the new one is not part of the shard yet
+    kRemoving,  // the old one leaves
+  };
+  WorkerId from = {};  // 0: one is added
+  WorkerId to = {};    // 0: one is taken away
+  std::string reason = {};
+  Stage stage = Stage::kCopying;
+  int64_t since_unix_ms = 0;
+};
+
 struct ShardPlacement {
   GroupId group;
   ShardOrdinal ordinal;
@@ -25,6 +38,7 @@ struct ShardPlacement {
   // Replicas that had everything when last heard of, learners among them: whom reads that need not be fresh may ask. Empty:
   // any of `replicas`.
   std::vector<WorkerId> readers = {};
+  std::vector<ReplicaMove> moves = {};  // under way
 };
 
 // Immutable once handed out; a change makes a new one.

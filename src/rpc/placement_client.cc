@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "rpc/shard_moves.h"
 #include "vectron/vectron.pb.h"
 
 namespace vectron::rpc {
@@ -31,6 +32,7 @@ ShardPlacement ShardOf(const pb::MapShard& wire) {
     if (reads && !replica.leaving()) shard.readers.push_back(worker);
     if (replica.role() == pb::REPLICA_ROLE_VOTER) shard.replicas.push_back(worker);
   }
+  shard.moves = MovesOf(wire);
   return shard;
 }
 

@@ -93,7 +93,8 @@ Middleware PolicyMiddleware(PolicyOptions options) {
                                                                                RpcDone next) {
     CHECK(context.rule != nullptr);
     const options::Scope scope = context.rule->scope;
-    const bool cluster = ShowsClusterSecret(context, options->cluster_secret);
+    const bool cluster = ShowsClusterSecret(context, options->cluster_secret) ||
+                         (options->trust_certificates && context.PeerCertified());
     context.client = ClientAddress(context, options->proxies, cluster);
     if (scope == options::SCOPE_PUBLIC || (scope == options::SCOPE_INTERNAL && cluster))
       return next(absl::OkStatus());

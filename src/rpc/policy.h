@@ -45,7 +45,9 @@ struct PolicyOptions {
   // Null where no users come, on the ports of the cluster: then only public and internal routes can
   // be used.
   VerdictCache* verdicts = nullptr;
-  std::string cluster_secret = {};  // "": internal routes refuse everyone
+  std::string cluster_secret = {};  // "": nobody shows it
+  // Who comes with a certificate of the port's CA is of the cluster: set where that is its CA.
+  bool trust_certificates = false;
   TrustedProxies proxies = {};
 };
 

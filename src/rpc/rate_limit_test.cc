@@ -124,7 +124,8 @@ class AdmissionTest : public RateLimiterTest {
   }
 
   RpcRegistry registry_;
-  Admission admission_{{.max_in_flight_per_caller = 2}, clock_, metrics_};
+  Admission admission_{
+      {.max_in_flight_per_caller = 2, .max_managing_per_caller = 1}, clock_, metrics_};
 };
 
 TEST_F(AdmissionTest, BoundsTheCallsOfOneCallerOnly) {
@@ -142,6 +143,23 @@ TEST_F(AdmissionTest, BoundsTheCallsOfOneCallerOnly) {
   admission_.Leave(*a1, absl::StatusCode::kOk);
   const auto a4 = Call("a");
   EXPECT_TRUE(admission_.Enter(*a4).ok());
+}
+
+TEST_F(AdmissionTest, GivesManagementRoomOfItsOwn) {
+  const auto a1 = Call("a");
+  const auto a2 = Call("a");
+  EXPECT_TRUE(admission_.Enter(*a1).ok());
+  EXPECT_TRUE(admission_.Enter(*a2).ok());
+  FakeCallContext manages({"Health", options::SCOPE_READ, "manage", false});
+  manages.method = a1->method;
+  manages.identity = UserNamed("a");
+  EXPECT_TRUE(admission_.Enter(manages).ok());
+  FakeCallContext more({"Health", options::SCOPE_READ, "manage", false});
+  more.method = a1->method;
+  more.identity = UserNamed("a");
+  EXPECT_TRUE(absl::IsResourceExhausted(admission_.Enter(more)));
+  admission_.Leave(manages, absl::StatusCode::kOk);
+  EXPECT_TRUE(admission_.Enter(more).ok());
 }
 
 TEST_F(AdmissionTest, ShedsWhatCannotBeAnsweredInTimeAndProbesNowAndThen) {

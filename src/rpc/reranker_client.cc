@@ -134,6 +134,17 @@ void RerankerClient::ControlModel(wire::ControlModelRequest request,
       clock_.MonotonicNanos() + kControlPatienceNanos, std::move(done));
 }
 
+void RerankerClient::Check(std::function<void(absl::Status)> done) {
+  Forward<wire::GetStrategyResponse>(
+      channels_, wire::GetStrategyRequest(),
+      static_cast<UnaryClientCall<wire::RerankService, wire::GetStrategyRequest,
+                                  wire::GetStrategyResponse>::Method>(&Async::GetStrategy),
+      clock_.MonotonicNanos() + kAskPatienceNanos,
+      [done = std::move(done)](const absl::StatusOr<wire::GetStrategyResponse>& answer) {
+        done(answer.status());
+      });
+}
+
 struct FoundReranker::State {
   State(PlacementCaller& caller, ChannelOptions channels, const Clock& steady, Timer& wakes)
       : placement(caller), options(std::move(channels)), clock(steady), timer(wakes) {}
@@ -209,6 +220,14 @@ bool Known(const std::shared_ptr<RerankerClient>& client, const Done& done) {
 }
 
 }  // namespace
+
+void FoundReranker::Check(std::function<void(absl::Status, const std::string& address)> done) {
+  const std::shared_ptr<RerankerClient> client = state_->Client();
+  if (client == nullptr) return done(absl::OkStatus(), "");
+  client->Check([address = client->address(), done = std::move(done)](const absl::Status& status) {
+    done(status, address);
+  });
+}
 
 void FoundReranker::Rerank(RerankCall call, std::function<void(absl::StatusOr<RerankReply>)> done) {
   const std::shared_ptr<RerankerClient> client = state_->Client();

@@ -32,6 +32,8 @@ class RerankerClient : public RerankerApi {
   void ControlModel(reranker::v1::ControlModelRequest request,
                     std::function<void(absl::StatusOr<reranker::v1::ModelStatus>)> done) override;
 
+  // Asks the least there is to ask: whether it answers.
+  void Check(std::function<void(absl::Status)> done);
   const std::string& address() const { return channels_.address(); }
 
  private:
@@ -55,6 +57,9 @@ class FoundReranker : public RerankerApi {
                 std::function<void(absl::StatusOr<reranker::v1::ModelStatus>)> done) override;
   void ControlModel(reranker::v1::ControlModelRequest request,
                     std::function<void(absl::StatusOr<reranker::v1::ModelStatus>)> done) override;
+
+  // Whether the one that was found answers, and its address; an empty one: none is known.
+  void Check(std::function<void(absl::Status, const std::string& address)> done);
 
  private:
   struct State;

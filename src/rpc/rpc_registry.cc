@@ -77,7 +77,7 @@ RpcRegistry::RpcRegistry(Metrics& metrics, const Clock& clock, RpcRegistryOption
       clock_(clock),
       options_(options),
       in_flight_gauge_(metrics.AddGauge("vectron_rpc_in_flight", "Calls begun and not ended.")) {
-  CHECK_GT(options_.max_in_flight, 0u);
+  CHECK(options_.max_in_flight > 0 && options_.max_managing > 0);
 }
 
 RpcRegistry::~RpcRegistry() = default;
@@ -171,9 +171,11 @@ void RpcRegistry::Begin(const RpcMethod& method, CallContext& context, RpcDone a
   context.method = &method;
   context.rule = &method.rule();
   if (context.start_nanos == 0) context.start_nanos = clock_.MonotonicNanos();
-  const size_t before = in_flight_.fetch_add(1, std::memory_order_relaxed);
+  const bool manages = method.rule().manages();
+  const size_t before =
+      (manages ? managing_ : in_flight_).fetch_add(1, std::memory_order_relaxed);
   in_flight_gauge_.Add(1);
-  if (before >= options_.max_in_flight) {
+  if (before >= (manages ? options_.max_managing : options_.max_in_flight)) {
     admitted(WithRetryAfter(ResourceExhausted("{} calls are in flight, the most allowed", before),
                             kBusyRetryMs));
     return;
@@ -211,7 +213,9 @@ void RpcRegistry::RunMiddleware(size_t index, CallContext& context, RpcDone admi
 
 void RpcRegistry::End(CallContext& context, absl::StatusCode code) const {
   CHECK(context.method != nullptr);
-  const size_t before = in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  const bool manages = context.method->rule().manages();
+  const size_t before =
+      (manages ? managing_ : in_flight_).fetch_sub(1, std::memory_order_relaxed);
   CHECK_GT(before, 0u);
   in_flight_gauge_.Add(-1);
   const int64_t nanos = clock_.MonotonicNanos() - context.start_nanos;

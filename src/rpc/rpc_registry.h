@@ -168,9 +168,12 @@ class RpcMethod {
       ended_{};  // by protocol and code; made on first use
 };
 
+// Calls begun and not ended; past it RESOURCE_EXHAUSTED with a hint to try again.
 struct RpcRegistryOptions {
-  size_t max_in_flight =
-      4096;  // calls begun and not ended; past it RESOURCE_EXHAUSTED with a hint to try again
+  size_t max_in_flight = 4096;
+  // Of the class "manage", which have room of their own: who looks after a server that is flooded
+  // gets through.
+  size_t max_managing = 256;
 };
 
 class RpcRegistry {
@@ -251,6 +254,7 @@ class RpcRegistry {
     return services_;
   }
   const Clock& clock() const { return clock_; }
+  // Without those that manage.
   size_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
 
   // For the servers. Begin counts the call and runs the middlewares, then `admitted` with OK or the
@@ -282,6 +286,7 @@ class RpcRegistry {
   std::vector<CallObserver> observers_;
   CollectionGuard guard_;
   mutable std::atomic<size_t> in_flight_{0};
+  mutable std::atomic<size_t> managing_{0};
   Gauge& in_flight_gauge_;
 };
 

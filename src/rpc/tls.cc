@@ -27,7 +27,7 @@ std::string LastError() {
 
 std::string StampOf(const TlsFiles& files) {
   std::string stamp;
-  for (const std::string* path : {&files.certificate, &files.key, &files.client_ca}) {
+  for (const std::string* path : {&files.certificate, &files.key, &files.ca}) {
     struct stat info {};
     if (path->empty() || ::stat(path->c_str(), &info) != 0) {
       stamp += "-;";
@@ -64,11 +64,13 @@ absl::StatusOr<std::shared_ptr<SSL_CTX>> Make(const TlsFiles& files) {
     return InvalidArgument("TLS key {}: {}", files.key, LastError());
   if (SSL_CTX_check_private_key(context.get()) != 1)
     return InvalidArgument("TLS key {} does not belong to {}", files.key, files.certificate);
-  if (!files.client_ca.empty()) {
-    if (SSL_CTX_load_verify_locations(context.get(), files.client_ca.c_str(), nullptr) != 1)
-      return InvalidArgument("TLS client CA {}: {}", files.client_ca, LastError());
-    SSL_CTX_set_client_CA_list(context.get(), SSL_load_client_CA_file(files.client_ca.c_str()));
-    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  if (!files.ca.empty()) {
+    if (SSL_CTX_load_verify_locations(context.get(), files.ca.c_str(), nullptr) != 1)
+      return InvalidArgument("TLS CA {}: {}", files.ca, LastError());
+    SSL_CTX_set_client_CA_list(context.get(), SSL_load_client_CA_file(files.ca.c_str()));
+    SSL_CTX_set_verify(
+        context.get(),
+        SSL_VERIFY_PEER | (files.client_optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT), nullptr);
   }
   return context;
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// TLS on the server's ports (RFC 8446; 1.2 at least): certificates from files, read again when they
-// change, and optionally certificates of clients.
+// TLS (RFC 8446; 1.2 at least): certificates from files, read again when they change, and
+// optionally certificates of the other end. This is HTTP's part; gRPC's is in tls_grpc.h.
 
 #include <cstddef>
 #include <memory>
@@ -19,10 +19,12 @@ struct ssl_st;
 namespace vectron::rpc {
 
 struct TlsFiles {
-  std::string certificate;  // PEM, with its chain; "": no TLS
-  std::string key;          // PEM, of mode 0600
-  std::string client_ca;  // PEM: clients must show a certificate that one of these signed; "": none
-  bool enabled() const { return !certificate.empty(); }
+  std::string certificate = {};  // PEM, with its chain; "": none is shown, which servers must
+  std::string key = {};          // PEM, of mode 0600
+  std::string ca = {};  // PEM: the other end must show a certificate that one of these signed; "":
+                        // servers ask for none
+  bool client_optional = false;  // of a server with a CA: a client may come without a certificate
+  bool enabled() const { return !certificate.empty() || !ca.empty(); }
 };
 
 // What new connections are made with. Thread-safe.

@@ -4,15 +4,21 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include "absl/synchronization/notification.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "base/temp_dir.h"
+#include "rpc/channel_pool.h"
+#include "rpc/cluster_secret.h"
 #include "rpc/grpc_server.h"
 #include "rpc/http_client_testing.h"
 #include "rpc/http_server.h"
+#include "rpc/policy.h"
 #include "rpc/tls_testing.h"
+#include "rpc/unary_client_call.h"
+#include "vectron/placement.grpc.pb.h"
 #include "vectron/vectron.grpc.pb.h"
 
 namespace vectron::rpc {
@@ -23,7 +29,7 @@ using ::testing::StartsWith;
 
 class TlsTest : public testing::Test {
  protected:
-  TlsFiles Files() { return {.certificate = dir_ / "cert", .key = dir_ / "key", .client_ca = {}}; }
+  TlsFiles Files() { return {.certificate = dir_ / "cert", .key = dir_ / "key", .ca = {}}; }
   // Answers with the body it got, twice when asked for /twice.
   void Serve(const TlsFiles& files) {
     HttpServerOptions options;
@@ -112,7 +118,7 @@ TEST_F(TlsTest, WantsAClientCertificateOfTheNamedIssuer) {
   server.Write(dir_ / "cert", dir_ / "key");
   authority.Write(dir_ / "ca", "");
   TlsFiles files = Files();
-  files.client_ca = dir_ / "ca";
+  files.ca = dir_ / "ca";
   Serve(files);
   TlsClient known(server_->port(), server, &good);
   EXPECT_THAT(known.Ask(Post("/", "x")), StartsWith("HTTP/1.1 200"));
@@ -164,6 +170,84 @@ TEST_F(TlsTest, ServesGrpc) {
   };
   EXPECT_TRUE(call(grpc::CreateChannel(address, grpc::SslCredentials({pem, "", ""}))));
   EXPECT_FALSE(call(grpc::CreateChannel(address, grpc::InsecureChannelCredentials())));
+}
+
+// An internal port, and callers with different credentials of the cluster.
+class ClusterTlsTest : public testing::Test {
+ protected:
+  ClusterTlsTest() {
+    authority_.Write(dir_ / "ca", "");
+    stranger_.Write(dir_ / "stranger-ca", "");
+    own_.Write(dir_ / "cert", dir_ / "key");
+    TestCertificate("other part", &authority_).Write(dir_ / "part", dir_ / "part-key");
+    TestCertificate("a stranger", &stranger_).Write(dir_ / "stranger", dir_ / "stranger-key");
+  }
+  void Serve(bool client_optional) {
+    ASSERT_TRUE(registry_.AddService("vectron.placementdriver.v1.PlacementService").ok());
+    registry_.AddMiddleware(PolicyMiddleware({.trust_certificates = true}));
+    registry_.Unary<placementdriver::v1::ListCollectionsRequest,
+                    placementdriver::v1::ListCollectionsResponse>(
+        "vectron.placementdriver.v1.PlacementService.ListCollections",
+        [](CallContext&, placementdriver::v1::ListCollectionsRequest&,
+           placementdriver::v1::ListCollectionsResponse&,
+           const RpcDone& done) { done(absl::OkStatus()); });
+    GrpcServerOptions options;
+    options.tls = {dir_ / "cert", dir_ / "key", dir_ / "ca", client_optional};
+    auto server = GrpcServer::Start(std::move(options), registry_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  absl::StatusCode Call(const TlsFiles& tls) {
+    ChannelPool channels(server_->bound_address(), ClusterChannel({.tls = tls}), clock_);
+    using Request = placementdriver::v1::ListCollectionsRequest;
+    using Response = placementdriver::v1::ListCollectionsResponse;
+    using Unary = UnaryClientCall<placementdriver::v1::PlacementService, Request, Response>;
+    absl::StatusCode code = absl::StatusCode::kUnknown;
+    absl::Notification done;
+    Unary::Send(std::make_unique<Unary>(channels),
+                static_cast<Unary::Method>(&Unary::Async::ListCollections),
+                clock_.MonotonicNanos() + 20'000'000'000,
+                [&](const absl::Status& status, const Response&) {
+                  code = status.code();
+                  done.Notify();
+                });
+    done.WaitForNotification();
+    return code;
+  }
+  TlsFiles Part() { return {dir_ / "part", dir_ / "part-key", dir_ / "ca"}; }
+
+  TempDir dir_;
+  SystemClock clock_;
+  Metrics metrics_;
+  const TestCertificate authority_{"authority"};
+  const TestCertificate stranger_{"stranger's authority"};
+  const TestCertificate own_{"own", &authority_};
+  RpcRegistry registry_{metrics_, clock_, {}};
+  std::unique_ptr<GrpcServer> server_;
+};
+
+TEST_F(ClusterTlsTest, ServesWhoShowsACertificateOfItsAuthorityAlone) {
+  Serve(/*client_optional=*/false);
+  EXPECT_EQ(Call(Part()), absl::StatusCode::kOk);
+  EXPECT_EQ(Call({}), absl::StatusCode::kUnavailable) << "plain";
+  EXPECT_EQ(Call({.ca = dir_ / "ca"}), absl::StatusCode::kUnavailable) << "without a certificate";
+  EXPECT_EQ(Call({dir_ / "stranger", dir_ / "stranger-key", dir_ / "ca"}),
+            absl::StatusCode::kUnavailable)
+      << "of another authority";
+}
+
+TEST_F(ClusterTlsTest, TakesAVisitorWithoutACertificateForNobody) {
+  Serve(/*client_optional=*/true);
+  EXPECT_EQ(Call(Part()), absl::StatusCode::kOk);
+  EXPECT_EQ(Call({.ca = dir_ / "ca"}), absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(Call({dir_ / "stranger", dir_ / "stranger-key", dir_ / "ca"}),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST_F(ClusterTlsTest, SpeaksToNoServerOfAnotherAuthority) {
+  Serve(/*client_optional=*/true);
+  EXPECT_EQ(Call({dir_ / "part", dir_ / "part-key", dir_ / "stranger-ca"}),
+            absl::StatusCode::kUnavailable);
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ class Management(unittest.TestCase):
         self.assertEqual(health["overall_status"], "healthy", health)
         self.assertEqual([s["name"] for s in health["services"]][:3], ["gateway", "placement", "worker-1"])
         for service in health["services"]:
-            self.assertEqual(set(service), {"name", "status", "response_time", "endpoint", "last_check"})
+            self.assertEqual(set(service), {"name", "status", "response_time", "endpoint", "last_check", "last_success"})
             self.assertEqual(service["status"], "up")
         self.assertEqual(health["services"][0]["endpoint"], self.server.ready["http"])
         metrics = health["metrics"]

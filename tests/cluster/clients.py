@@ -2,6 +2,7 @@
 import http.client
 import json
 import random
+import ssl
 import threading
 import time
 
@@ -11,10 +12,12 @@ DIMENSION = 4
 
 
 class Api:
-    """One keep-alive connection to one of the gateways. Not for several threads."""
+    """One keep-alive connection to one of the gateways, over TLS when told whose certificates to trust. Not for several threads."""
 
-    def __init__(self, addresses, timeout=20):
+    def __init__(self, addresses, timeout=20, ca=None):
         self.addresses = addresses
+        self.tls = ssl.create_default_context(cafile=ca) if ca else None
+        self.credential = None  # sent with every call
         self.timeout = timeout
         self.connection = None
         self.turn = 0
@@ -26,13 +29,21 @@ class Api:
 
     __del__ = close
 
-    def call(self, method, path, body=None):
+    def _connect(self, address):
+        if self.tls:
+            return http.client.HTTPSConnection(address, timeout=self.timeout, context=self.tls)
+        return http.client.HTTPConnection(address, timeout=self.timeout)
+
+    def call(self, method, path, body=None, headers=None):
         """Status and decoded answer; status 0 when no answer came."""
         try:
             if self.connection is None:
                 self.turn += 1
-                self.connection = http.client.HTTPConnection(self.addresses[self.turn % len(self.addresses)], timeout=self.timeout)
-            self.connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
+                self.connection = self._connect(self.addresses[self.turn % len(self.addresses)])
+            headers = {"Content-Type": "application/json", **(headers or {})}
+            if self.credential:
+                headers["Authorization"] = f"Bearer {self.credential}"
+            self.connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = self.connection.getresponse()
             return answer.status, json.loads(answer.read() or b"{}")
         except (OSError, http.client.HTTPException, ValueError) as error:

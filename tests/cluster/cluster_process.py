@@ -26,6 +26,7 @@ class ClusterProcess:
                          "--auth", "off", "--no-demo", "--threads", "2", "--binary", BINARY, *flags)
         self.http = ready["http"]
         self.grpc = ready["grpc"]
+        self.ca = ready.get("ca")  # of --tls
         for node in ready["nodes"]:
             self.nodes[node["name"]] = node
 

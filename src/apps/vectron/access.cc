@@ -11,12 +11,15 @@
 #include "rpc/forwarder.h"
 #include "rpc/policy.h"
 #include "rpc/tenancy.h"
+#include "rpc/unary_client_call.h"
 #include "services/auth/embedded_meta_store.h"
 #include "services/auth/etcd_meta_store.h"
+#include "vectron/auth.grpc.pb.h"
 
 namespace vectron {
 namespace {
 
+constexpr int64_t kCheckPatienceNanos = 2'000'000'000;
 constexpr char kAuthService[] = "vectron.auth.v1.AuthService";
 constexpr char kGatewayProfile[] = "vectron.v1.VectronService.UpdateUserProfile";
 
@@ -74,10 +77,8 @@ absl::StatusOr<std::unique_ptr<Access>> Access::Open(AccessOptions options,
   if (access->options_.auth_address.empty()) {
     RETURN_IF_ERROR(access->OpenAuth());
   } else {
-    rpc::ChannelOptions channel;
-    channel.metadata = {{rpc::kClusterSecretHeader, access->options_.cluster_secret}};
-    access->channels_ = std::make_unique<rpc::ChannelPool>(access->options_.auth_address,
-                                                           std::move(channel), *deps.clock);
+    access->channels_ = std::make_unique<rpc::ChannelPool>(
+        access->options_.auth_address, rpc::ClusterChannel(access->options_.cluster), *deps.clock);
     access->remote_ = std::make_unique<rpc::RemoteVerifier>(*access->channels_, *deps.clock);
   }
   rpc::CredentialVerifier& verifier =
@@ -97,7 +98,8 @@ absl::Status Access::OpenAuth() {
                              *deps_.resources));
     ASSIGN_OR_RETURN(store_, auth::EmbeddedMetaStore::Open(std::move(kv), *deps_.clock));
   } else {
-    ASSIGN_OR_RETURN(store_, auth::EtcdMetaStore::Make({.endpoints = options_.etcd}));
+    ASSIGN_OR_RETURN(
+        store_, auth::EtcdMetaStore::Make({.endpoints = options_.etcd, .tls = options_.etcd_tls}));
   }
   auth::AuthOptions options;
   options.secret_file = options_.secret_file.empty() ? dir + "/auth.secret" : options_.secret_file;
@@ -151,7 +153,8 @@ absl::Status Access::Install(rpc::RpcRegistry& registry) {
     }
   }
   registry.AddMiddleware(rpc::PolicyMiddleware({.verdicts = verdicts_.get(),
-                                                .cluster_secret = options_.cluster_secret,
+                                                .cluster_secret = options_.cluster.secret,
+                                                .trust_certificates = options_.trust_certificates,
                                                 .proxies = proxies_}));
   registry.AddMiddleware(limiter_.AsMiddleware());
   registry.AddMiddleware(admission_.AsMiddleware());
@@ -163,6 +166,25 @@ absl::Status Access::Install(rpc::RpcRegistry& registry) {
 
 absl::Status Access::Health() const {
   return auth_ == nullptr ? absl::OkStatus() : auth_->Health();
+}
+
+std::string Access::service_address() const {
+  return auth_ != nullptr ? "in-process" : options_.auth_address;
+}
+
+void Access::CheckService(std::function<void(absl::Status)> done) {
+  if (auth_ != nullptr) return done(auth_->Health());
+  using Call =
+      rpc::UnaryClientCall<auth::v1::AuthService, auth::v1::GetAuthDetailsForSDKRequest,
+                           auth::v1::GetAuthDetailsForSDKResponse>;
+  auto call = std::make_unique<Call>(*channels_);
+  call->request.set_api_key_id("of nobody");  // answered from the same records as any other
+  Call::Send(std::move(call), &Call::Async::GetAuthDetailsForSDK,
+             deps_.clock->MonotonicNanos() + kCheckPatienceNanos,
+             [done = std::move(done)](const absl::Status& status,
+                                      const auth::v1::GetAuthDetailsForSDKResponse&) {
+               done(status);
+             });
 }
 
 void Access::Stop() {

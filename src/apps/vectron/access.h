@@ -22,6 +22,7 @@
 #include "rpc/audit_log.h"
 #include "rpc/channel_pool.h"
 #include "rpc/client_address.h"
+#include "rpc/cluster_secret.h"
 #include "rpc/placement_api.h"
 #include "rpc/rate_limit.h"
 #include "rpc/remote_verifier.h"
@@ -36,10 +37,13 @@ struct AccessOptions {
   // Holds audit/ and, where the Auth service is in this process, auth/, auth.secret and
   // bootstrap.secret. "" (only with auth_address): no audit log is kept.
   std::string data_dir;
-  std::string secret_file;        // of the Auth service; "": data_dir/auth.secret
-  std::vector<std::string> etcd;  // endpoints of the users' store; none: data_dir/auth
-  std::string auth_address;       // HOST:PORT of the Auth service; "": it is in this process
-  std::string cluster_secret;     // "": nobody may use internal RPCs, and none is shown
+  std::string secret_file;          // of the Auth service; "": data_dir/auth.secret
+  std::vector<std::string> etcd;    // endpoints of the users' store; none: data_dir/auth
+  rpc::TlsFiles etcd_tls;           // none: plain
+  std::string auth_address;         // HOST:PORT of the Auth service; "": it is in this process
+  rpc::ClusterCredentials cluster;  // shown to the Auth service, and taken for internal RPCs
+  // Certificates that callers show are of the cluster's CA: they do for internal RPCs.
+  bool trust_certificates = false;
   std::vector<std::string> trusted_proxies;  // addresses and networks
   rpc::RateLimits limits;
 };
@@ -71,8 +75,12 @@ class Access {
   // Collections can be deleted from now on; until then deletions of users wait.
   void PlacementReady() { placement_ready_ = true; }
   // Unavailable, with the reason, while nobody can be let in. Always OK where the Auth service is
-  // elsewhere: that is known call by call.
+  // elsewhere: that is known call by call, and CheckService asks it.
   absl::Status Health() const;
+  // Asks the Auth service, here or elsewhere, whether it can tell whose a credential is.
+  void CheckService(std::function<void(absl::Status)> done);
+  // Where it is: an address, or "in-process".
+  std::string service_address() const;
   const rpc::RateLimiter& limiter() const { return limiter_; }
   // Before what it borrows stops: nothing here calls placement any more. The servers have stopped.
   void Stop();

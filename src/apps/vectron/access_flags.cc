@@ -25,20 +25,54 @@ void AddAccessFlags(CLI::App& command, AccessFlags& flags) {
        "Requests per second of a user of the paid plan; 0: no limit");
   command.add_option("--trusted-proxy", flags.trusted_proxies,
                      "Address or network of a proxy whose X-Forwarded-For is believed; repeatable");
-  command.add_option("--cluster-secret-file", flags.cluster_secret_file,
-                     "File with the secret the parts of a cluster share");
+  AddClusterSecretFlag(command, flags.cluster);
+}
+
+void AddClusterSecretFlag(CLI::App& command, ClusterFlags& flags) {
+  command.add_option(
+      "--cluster-secret-file", flags.secret_file,
+      "File with the secret that all parts of the cluster share; 16 to 512 characters");
+}
+
+void AddClusterTlsFlags(CLI::App& command, ClusterFlags& flags) {
+  CLI::Option* const certificate = command.add_option(
+      "--cluster-tls-cert", flags.tls.certificate,
+      "Certificate (PEM, with its chain) that this part and the others of the cluster show each "
+      "other; read again when it changes");
+  CLI::Option* const key = command.add_option("--cluster-tls-key", flags.tls.key,
+                                              "Private key (PEM) of that certificate");
+  CLI::Option* const ca = command.add_option(
+      "--cluster-tls-ca", flags.tls.ca,
+      "CA (PEM) of the cluster: who shows a certificate signed by it is part of the cluster, and "
+      "nobody else reaches an internal port");
+  certificate->needs(key)->needs(ca);
+  key->needs(certificate);
+  ca->needs(certificate);
+}
+
+absl::StatusOr<rpc::ClusterCredentials> ToClusterCredentials(const ClusterFlags& flags) {
+  rpc::ClusterCredentials credentials{.secret = {}, .tls = flags.tls};
+  if (flags.secret_file.empty() && !flags.tls.enabled()) {
+    return InvalidArgument("--cluster-secret-file or --cluster-tls-cert is required");
+  }
+  if (!flags.secret_file.empty()) {
+    ASSIGN_OR_RETURN(credentials.secret, rpc::ReadSecretFile(flags.secret_file));
+  }
+  if (flags.tls.enabled()) RETURN_IF_ERROR(rpc::TlsContext::Load(flags.tls).status());
+  return credentials;
 }
 
 void AddTlsFlags(CLI::App& command, rpc::TlsFiles& files) {
-  CLI::Option* const certificate = command.add_option(
-      "--tls-cert", files.certificate,
-      "Certificate (PEM, with its chain) for TLS on every port; read again when it changes");
+  CLI::Option* const certificate =
+      command.add_option("--tls-cert", files.certificate,
+                         "Certificate (PEM, with its chain) for TLS on the ports of clients; read "
+                         "again when it changes");
   CLI::Option* const key =
       command.add_option("--tls-key", files.key, "Private key (PEM) of the certificate");
   certificate->needs(key);
   key->needs(certificate);
   command
-      .add_option("--tls-client-ca", files.client_ca,
+      .add_option("--tls-client-ca", files.ca,
                   "Clients must show a certificate signed by one of these (PEM)")
       ->needs(certificate);
 }
@@ -49,9 +83,6 @@ absl::StatusOr<AccessOptions> ToAccessOptions(const AccessFlags& flags, std::str
   options.limits = flags.limits;
   options.trusted_proxies = flags.trusted_proxies;
   RETURN_IF_ERROR(rpc::TrustedProxies::Parse(flags.trusted_proxies).status());
-  if (!flags.cluster_secret_file.empty()) {
-    ASSIGN_OR_RETURN(options.cluster_secret, rpc::ReadSecretFile(flags.cluster_secret_file));
-  }
   return options;
 }
 

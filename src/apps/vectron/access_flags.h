@@ -1,6 +1,6 @@
 #pragma once
 
-// The flags about credentials, limits and TLS, the same for every command that serves users.
+// The flags about credentials, limits and TLS, the same for every command that has them.
 
 #include <string>
 #include <vector>
@@ -15,10 +15,24 @@ class App;
 
 namespace vectron {
 
+// How this part and the others of the cluster know each other.
+struct ClusterFlags {
+  std::string secret_file;
+  rpc::TlsFiles tls;
+};
+
+// Adds --cluster-secret-file.
+void AddClusterSecretFlag(CLI::App& command, ClusterFlags& flags);
+// Adds --cluster-tls-cert, --cluster-tls-key, --cluster-tls-ca.
+void AddClusterTlsFlags(CLI::App& command, ClusterFlags& flags);
+// Reads the secret and tries the certificates. InvalidArgument: there is neither, or what is named
+// does not do; errors of reading.
+absl::StatusOr<rpc::ClusterCredentials> ToClusterCredentials(const ClusterFlags& flags);
+
 struct AccessFlags {
   rpc::RateLimits limits;
   std::vector<std::string> trusted_proxies;
-  std::string cluster_secret_file;
+  ClusterFlags cluster;
   rpc::TlsFiles tls;
 };
 
@@ -27,7 +41,7 @@ void AddAccessFlags(CLI::App& command, AccessFlags& flags);
 // Adds --tls-cert, --tls-key, --tls-client-ca.
 void AddTlsFlags(CLI::App& command, rpc::TlsFiles& files);
 
-// Reads the cluster's secret, too. InvalidArgument and errors of reading it.
+// Without the credentials of the cluster. InvalidArgument.
 absl::StatusOr<AccessOptions> ToAccessOptions(const AccessFlags& flags, std::string data_dir);
 
 }  // namespace vectron

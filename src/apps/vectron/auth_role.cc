@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "apps/vectron/access_flags.h"
+#include "apps/vectron/client_ports.h"
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/ticker.h"
@@ -14,9 +15,7 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "base/timer.h"
-#include "rpc/grpc_server.h"
 #include "rpc/http_dispatcher.h"
-#include "rpc/http_server.h"
 #include "rpc/placement_client.h"
 #include "rpc/rpc_registry.h"
 #include "rpc/worker_directory.h"
@@ -37,11 +36,12 @@ class AuthRole : public Role {
     ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.access.data_dir, *files_));
     if (!options_.placement.empty()) {
       placement_ = std::make_unique<rpc::PlacementClient>(
-          options_.placement, ClusterChannel(options_.access.cluster_secret),
+          options_.placement, channel_,
           rpc::PlacementClientDeps{.clock = &clock_, .timer = &timer_, .workers = &workers_});
     }
     AccessOptions access = options_.access;
     access.data_dir = folder_->path();
+    access.trust_certificates = access.cluster.tls.enabled();
     ASSIGN_OR_RETURN(access_, Access::Open(std::move(access), {.files = files_.get(),
                                                                .resources = &resources_,
                                                                .clock = &clock_,
@@ -50,20 +50,19 @@ class AuthRole : public Role {
     RETURN_IF_ERROR(access_->Install(registry_));
     RETURN_IF_ERROR(Listen());
     if (placement_ != nullptr) access_->PlacementReady();
-    LogInfo("vectron {} auth serves HTTP on {} and gRPC on {}", Version(), http_->bound_address(),
-            grpc_->bound_address());
+    LogInfo("vectron {} auth serves HTTP on {} and gRPC on {}", Version(), ports_->http_address(),
+            ports_->grpc_address());
     return absl::OkStatus();
   }
 
   std::string ReadyLine() const override {
     return fmt::format(R"({{"ready":true,"role":"auth","http":"{}","grpc":"{}","pid":{}}})",
-                       http_->bound_address(), grpc_->bound_address(), ::getpid());
+                       ports_->http_address(), ports_->grpc_address(), ::getpid());
   }
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
-    if (grpc_ != nullptr) grpc_->Stop(kStopGraceMs);
-    if (http_ != nullptr) http_->Stop(kStopGraceMs);
+    if (ports_ != nullptr) ports_->Stop(kStopGraceMs);
     if (access_ != nullptr) access_->Stop();
     placement_.reset();
     access_.reset();
@@ -77,26 +76,28 @@ class AuthRole : public Role {
     return {std::string(MessageOf(health))};
   }
 
+  // Gateways come to the gRPC port, which shows them the cluster's certificate and asks for theirs;
+  // users may come without one.
+  rpc::TlsFiles GrpcTls() const {
+    rpc::TlsFiles tls = options_.access.cluster.tls;
+    if (!tls.enabled()) return options_.tls;
+    tls.client_optional = true;
+    return tls;
+  }
+
   absl::Status Listen() {
     RETURN_IF_ERROR(dispatcher_.AddRpcs());
     RETURN_IF_ERROR(
         AddPlainRoutes([this] { return Problems(); }, metrics_, registry_, nullptr, dispatcher_));
-    rpc::HttpServerOptions http;
-    http.address = options_.http.host;
-    http.port = options_.http.port;
-    http.io_threads = threads_;
-    http.tls = options_.tls;
-    http.body_limit = [this](const rpc::HttpRequest& head) { return dispatcher_.BodyLimit(head); };
-    ASSIGN_OR_RETURN(http_, rpc::HttpServer::Start(
-                                std::move(http),
-                                [this](rpc::HttpRequest request, rpc::HttpResponder responder) {
-                                  dispatcher_.Handle(std::move(request), std::move(responder));
-                                },
-                                clock_, metrics_));
-    rpc::GrpcServerOptions grpc;
-    grpc.address = Printable(options_.grpc);
-    grpc.tls = options_.tls;
-    ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(grpc), registry_));
+    ASSIGN_OR_RETURN(ports_, ClientPorts::Start({.http = options_.http,
+                                                 .grpc = options_.grpc,
+                                                 .http_tls = options_.tls,
+                                                 .grpc_tls = GrpcTls(),
+                                                 .io_threads = threads_},
+                                                {.dispatcher = &dispatcher_,
+                                                 .registry = &registry_,
+                                                 .clock = &clock_,
+                                                 .metrics = &metrics_}));
     return absl::OkStatus();
   }
 
@@ -110,13 +111,13 @@ class AuthRole : public Role {
   std::unique_ptr<DataFolder> folder_;
   storage::RocksResources resources_;
   ThreadTimer timer_{clock_};
-  rpc::WorkerDirectory workers_{ClusterChannel(options_.access.cluster_secret), clock_};
+  const rpc::ChannelOptions channel_ = rpc::ClusterChannel(options_.access.cluster);
+  rpc::WorkerDirectory workers_{channel_, clock_};
   std::unique_ptr<rpc::PlacementClient> placement_;
   std::unique_ptr<Access> access_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
   rpc::HttpDispatcher dispatcher_{registry_};
-  std::unique_ptr<rpc::HttpServer> http_;
-  std::unique_ptr<rpc::GrpcServer> grpc_;
+  std::unique_ptr<ClientPorts> ports_;
 };
 
 }  // namespace
@@ -135,6 +136,7 @@ struct AuthCommand::Flags {
   std::string http = "127.0.0.1:8092";
   std::string grpc = "127.0.0.1:8091";
   std::string etcd;
+  rpc::TlsFiles etcd_tls;
   std::string placement;
   std::string secret_file;
   AccessFlags access;
@@ -156,6 +158,16 @@ AuthCommand::AuthCommand(CLI::App& app) : flags_(std::make_unique<Flags>()) {
   command.add_option("--etcd", flags.etcd,
                      "HOST:PORT of each etcd node, numeric, separated by commas; several instances "
                      "of this service may share one etcd");
+  CLI::Option* const etcd_ca =
+      command.add_option("--etcd-tls-ca", flags.etcd_tls.ca,
+                         "CA (PEM) that signed the certificates of etcd: it is spoken to over TLS");
+  CLI::Option* const etcd_certificate =
+      command.add_option("--etcd-tls-cert", flags.etcd_tls.certificate,
+                         "Certificate (PEM) shown to etcd, where it asks for one");
+  CLI::Option* const etcd_key = command.add_option("--etcd-tls-key", flags.etcd_tls.key,
+                                                   "Private key (PEM) of that certificate");
+  etcd_certificate->needs(etcd_ca)->needs(etcd_key);
+  etcd_key->needs(etcd_certificate);
   command.add_option("--auth-secret-file", flags.secret_file,
                      "The service's secret, the same for all instances; by default made in --data");
   command.add_option("--placement", flags.placement,
@@ -164,8 +176,8 @@ AuthCommand::AuthCommand(CLI::App& app) : flags_(std::make_unique<Flags>()) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   AddAccessFlags(command, flags.access);
-  command.get_option("--cluster-secret-file")->required();
   AddTlsFlags(command, flags.access.tls);
+  AddClusterTlsFlags(command, flags.access.cluster);
 }
 AuthCommand::~AuthCommand() = default;
 
@@ -176,7 +188,9 @@ absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> AuthComma
   ASSIGN_OR_RETURN(options.http, ParseHostPort(flags_->http));
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags_->grpc));
   ASSIGN_OR_RETURN(options.access, ToAccessOptions(flags_->access, flags_->data));
+  ASSIGN_OR_RETURN(options.access.cluster, ToClusterCredentials(flags_->access.cluster));
   options.access.secret_file = flags_->secret_file;
+  options.access.etcd_tls = flags_->etcd_tls;
   options.tls = flags_->access.tls;
   options.threads = flags_->threads;
   if (!flags_->etcd.empty()) {

@@ -5,7 +5,6 @@
 #include "apps/vectron/access_flags.h"
 #include "apps/vectron/operator_flags.h"
 #include "base/status.h"
-#include "rpc/cluster_secret.h"
 
 namespace vectron {
 namespace {
@@ -28,7 +27,7 @@ struct ClusterCommands::Flags {
   std::string grpc;
   std::string raft;
   std::string http = "127.0.0.1:8080";
-  std::string secret_file;
+  ClusterFlags cluster;  // of worker and placement
   std::string placement_nodes;
   std::string peers;
   std::string auth = "on";
@@ -41,12 +40,9 @@ struct ClusterCommands::Flags {
   int64_t dead_after_ms = 300'000;
   size_t threads = 0;
 
-  void AddSecret(CLI::App& command) {
-    command
-        .add_option(
-            "--cluster-secret-file", secret_file,
-            "File with the secret that all parts of the cluster share; 16 to 512 characters")
-        ->required();
+  void AddCluster(CLI::App& command) {
+    AddClusterSecretFlag(command, cluster);
+    AddClusterTlsFlags(command, cluster);
   }
   void AddThreads(CLI::App& command) {
     command.add_option("--threads", threads, "Threads for requests; 0: one per processor")
@@ -65,7 +61,7 @@ struct ClusterCommands::Flags {
     worker->add_option("--grpc", grpc, "HOST:PORT for gateways (127.0.0.1:9090); port 0 picks one");
     worker->add_option("--raft", raft, "HOST:PORT for other workers (127.0.0.1:9191)");
     AddPlacementNodes(*worker);
-    AddSecret(*worker);
+    AddCluster(*worker);
     AddThreads(*worker);
     worker->add_option("--advertise-grpc", labels.advertise_grpc,
                        "HOST:PORT by which gateways reach it, when that is another than --grpc");
@@ -89,7 +85,7 @@ struct ClusterCommands::Flags {
         ->required();
     placement->add_option("--grpc", grpc, "HOST:PORT to bind, when it is not the one in --peers");
     placement->add_option("--raft", raft, "The same for the second address");
-    AddSecret(*placement);
+    AddCluster(*placement);
     AddThreads(*placement);
     placement->add_option("--heartbeat-ms", heartbeat_ms, "Between two words of a worker")
         ->check(CLI::Range(100, 60'000))
@@ -122,6 +118,7 @@ struct ClusterCommands::Flags {
     AddThreads(*gateway);
     AddAccessFlags(*gateway, access);
     AddTlsFlags(*gateway, access.tls);
+    AddClusterTlsFlags(*gateway, access.cluster);
     AddOperatorFlags(*gateway, operators);
   }
 
@@ -133,7 +130,7 @@ struct ClusterCommands::Flags {
     ASSIGN_OR_RETURN(options.grpc, ParseHostPort(grpc.empty() ? "127.0.0.1:9090" : grpc));
     ASSIGN_OR_RETURN(options.raft, ParseHostPort(raft.empty() ? "127.0.0.1:9191" : raft));
     ASSIGN_OR_RETURN(options.placement, SplitAddresses(placement_nodes));
-    ASSIGN_OR_RETURN(options.cluster_secret, rpc::ReadSecretFile(secret_file));
+    ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(cluster));
     return Starter([options] { return StartWorker(options); });
   }
   absl::StatusOr<Starter> CheckPlacement() const {
@@ -146,7 +143,7 @@ struct ClusterCommands::Flags {
     ASSIGN_OR_RETURN(options.peers, ParsePeers(peers));
     ASSIGN_OR_RETURN(options.grpc, ParseOptional(grpc));
     ASSIGN_OR_RETURN(options.raft, ParseOptional(raft));
-    ASSIGN_OR_RETURN(options.cluster_secret, rpc::ReadSecretFile(secret_file));
+    ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(cluster));
     return Starter([options] { return StartPlacement(options); });
   }
   absl::StatusOr<Starter> CheckGateway() const {
@@ -155,10 +152,7 @@ struct ClusterCommands::Flags {
     ASSIGN_OR_RETURN(options.http, ParseHostPort(http));
     ASSIGN_OR_RETURN(options.grpc, ParseHostPort(grpc.empty() ? "127.0.0.1:8081" : grpc));
     ASSIGN_OR_RETURN(options.placement, SplitAddresses(placement_nodes));
-    if (access.cluster_secret_file.empty()) {
-      return InvalidArgument("--cluster-secret-file is required");
-    }
-    ASSIGN_OR_RETURN(options.cluster_secret, rpc::ReadSecretFile(access.cluster_secret_file));
+    ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(access.cluster));
     options.data_dir = data;
     options.operators = operators;
     options.tls = access.tls;
@@ -167,6 +161,7 @@ struct ClusterCommands::Flags {
       if (auth_address.empty()) return InvalidArgument("--auth on needs --auth-address");
       ASSIGN_OR_RETURN(options.access, ToAccessOptions(access, data));
       options.access.auth_address = auth_address;
+      options.access.cluster = options.cluster;
       return Starter([options] { return StartGateway(options); });
     }
     for (const auto& [flag, address] :

@@ -38,7 +38,11 @@ absl::StatusOr<std::unique_ptr<ConsensusNode>> ConsensusNode::Start(const Consen
   ASSIGN_OR_RETURN(node->logs_,
                    shard::LogStore::Open(options.log_dir, *deps.resources, kTailCacheBytes));
   node->transport_ = rpc::GrpcPeerTransport::Create(
-      {.cluster_id = options.cluster_id, .node = options.node, .secret = options.cluster_secret},
+      {.cluster_id = options.cluster_id,
+       .node = options.node,
+       .secret = options.cluster.secret,
+       .credentials = rpc::ClusterChannel(options.cluster).credentials,
+       .trust_certificates = options.cluster.tls.enabled()},
       {.resolve = deps.resolve,
        .clock = deps.clock,
        .timer = deps.timer,
@@ -59,6 +63,7 @@ absl::StatusOr<std::unique_ptr<ConsensusNode>> ConsensusNode::Start(const Consen
   node->transport_->SetReceiver(node->host_.get());
   rpc::GrpcServerOptions server;
   server.address = Printable(options.listen);
+  server.tls = options.cluster.tls;
   server.extra_services = {node->transport_->service()};
   ASSIGN_OR_RETURN(node->server_, rpc::GrpcServer::Start(std::move(server), node->no_rpcs_));
   return node;

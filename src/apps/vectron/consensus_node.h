@@ -29,7 +29,7 @@ struct ConsensusOptions {
   std::string log_dir;
   uint64_t node = 0;
   std::string cluster_id;
-  std::string cluster_secret;
+  rpc::ClusterCredentials cluster;
   HostPort listen;
   uint64_t seed = 0;  // of election time-outs
 };

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/vectron/client_ports.h"
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/local_operations.h"
 #include "apps/vectron/local_ranking.h"
@@ -19,9 +20,7 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "base/timer.h"
-#include "rpc/grpc_server.h"
 #include "rpc/http_dispatcher.h"
-#include "rpc/http_server.h"
 #include "rpc/rpc_registry.h"
 #include "services/gateway/gateway.h"
 #include "services/placement/local_catalog.h"
@@ -55,23 +54,22 @@ class DevServerImpl : public DevServer {
     }
     ticker_ = std::make_unique<Ticker>([this] { worker_->Tick(); });
     if (access_ != nullptr) access_->PlacementReady();
-    operators_->Start(*http_);
+    operators_->Start(*ports_);
     ranking_->Start();
     LogInfo("vectron {} serves HTTP on {} and gRPC on {}, data in {}", Version(), http_address(),
             grpc_address(), folder_->path());
     return absl::OkStatus();
   }
 
-  const std::string& http_address() const override { return http_->bound_address(); }
-  const std::string& grpc_address() const override { return grpc_->bound_address(); }
+  const std::string& http_address() const override { return ports_->http_address(); }
+  const std::string& grpc_address() const override { return ports_->grpc_address(); }
 
   void Stop() override {
     if (stopped_) return;
     stopped_ = true;
     const bool served = ticker_ != nullptr;
     if (served) LogInfo("stopping: requests under way may finish, then all shards are flushed");
-    if (grpc_ != nullptr) grpc_->Stop(kStopGraceMillis);
-    if (http_ != nullptr) http_->Stop(kStopGraceMillis);
+    if (ports_ != nullptr) ports_->Stop(kStopGraceMillis);
     ticker_.reset();
     if (access_ != nullptr) access_->Stop();
     if (operators_ != nullptr) operators_->Stop();
@@ -161,28 +159,9 @@ class DevServerImpl : public DevServer {
     deps.timer = &timer_;
     deps.metrics = &metrics_;
     deps.dir = folder_->path() + "/management";
-    if (options_.auth) AddAccess(deps);
+    if (options_.auth) AddAccess([this]() -> Access& { return *access_; }, "in-process", deps);
     ASSIGN_OR_RETURN(operators_, Operators::Make(options_.operators, std::move(deps)));
     return absl::OkStatus();
-  }
-
-  // Access is opened later, and before it is asked for.
-  void AddAccess(OperatorDeps& deps) {
-    deps.rate_limits = [this] {
-      const rpc::RateLimiter& limiter = access_->limiter();
-      const double rps = limiter.limits().free_per_second;
-      return gateway::RateLimitState{.enabled = rps > 0,
-                                     .requests_per_second = rps,
-                                     .active_users = limiter.active_users()};
-    };
-    deps.probes.push_back({.name = "auth",
-                           .endpoint = "in-process",
-                           .check = [this](const auto& done) {
-                             const absl::Status health = access_->Health();
-                             done({.state = health.ok() ? gateway::ServiceState::kUp
-                                                        : gateway::ServiceState::kDown,
-                                   .error = std::string(MessageOf(health))});
-                           }});
   }
 
   // What everyone may read: with credentials on, not the names of others' collections.
@@ -203,22 +182,15 @@ class DevServerImpl : public DevServer {
     dispatcher_.SetBodyLimit("vectron.v1.VectronService.Upsert", kMaxHttpBodyBytes);
     RETURN_IF_ERROR(AddPlainRoutes([this] { return PublicProblems(); }, metrics_, registry_,
                                    operators_->console(), dispatcher_));
-    rpc::HttpServerOptions http;
-    http.address = options_.http.host;
-    http.port = options_.http.port;
-    http.io_threads = threads_;
-    http.tls = options_.tls;
-    http.body_limit = [this](const rpc::HttpRequest& head) { return dispatcher_.BodyLimit(head); };
-    ASSIGN_OR_RETURN(http_, rpc::HttpServer::Start(
-                                std::move(http),
-                                [this](rpc::HttpRequest request, rpc::HttpResponder responder) {
-                                  dispatcher_.Handle(std::move(request), std::move(responder));
-                                },
-                                clock_, metrics_));
-    rpc::GrpcServerOptions grpc;
-    grpc.address = Printable(options_.grpc);
-    grpc.tls = options_.tls;
-    ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(grpc), registry_));
+    ASSIGN_OR_RETURN(ports_, ClientPorts::Start({.http = options_.http,
+                                                 .grpc = options_.grpc,
+                                                 .http_tls = options_.tls,
+                                                 .grpc_tls = options_.tls,
+                                                 .io_threads = threads_},
+                                                {.dispatcher = &dispatcher_,
+                                                 .registry = &registry_,
+                                                 .clock = &clock_,
+                                                 .metrics = &metrics_}));
     return absl::OkStatus();
   }
 
@@ -248,8 +220,7 @@ class DevServerImpl : public DevServer {
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
   Metrics::Source shard_metrics_;
   rpc::HttpDispatcher dispatcher_{registry_};
-  std::unique_ptr<rpc::HttpServer> http_;
-  std::unique_ptr<rpc::GrpcServer> grpc_;
+  std::unique_ptr<ClientPorts> ports_;
   std::unique_ptr<Ticker> ticker_;
 };
 

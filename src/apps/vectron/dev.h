@@ -10,19 +10,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apps/vectron/access.h"
+#include "apps/vectron/host_port.h"
 #include "apps/vectron/local_ranking.h"
 #include "apps/vectron/operators.h"
 #include "rpc/tls.h"
 
 namespace vectron {
-
-struct HostPort {
-  std::string host;  // numeric address
-  uint16_t port = 0;
-};
-// "127.0.0.1:8080", "[::1]:8080". InvalidArgument for anything but a numeric address and a port.
-absl::StatusOr<HostPort> ParseHostPort(const std::string& text);
-bool IsLoopback(const std::string& host);
 
 struct DevOptions {
   std::string data_dir;

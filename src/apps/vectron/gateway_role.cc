@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "apps/vectron/access.h"
+#include "apps/vectron/client_ports.h"
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/local_ranking.h"
 #include "apps/vectron/operators.h"
@@ -19,9 +20,7 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "base/timer.h"
-#include "rpc/grpc_server.h"
 #include "rpc/http_dispatcher.h"
-#include "rpc/http_server.h"
 #include "rpc/placement_client.h"
 #include "rpc/placement_operations.h"
 #include "rpc/reranker_client.h"
@@ -44,7 +43,7 @@ class GatewayRole : public Role {
   absl::Status Open() {
     ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
     placement_ = std::make_unique<rpc::PlacementClient>(
-        options_.placement, ClusterChannel(options_.cluster_secret),
+        options_.placement, channel_,
         rpc::PlacementClientDeps{.clock = &clock_, .timer = &timer_, .workers = &workers_});
     RETURN_IF_ERROR(MakeOperators());
     RETURN_IF_ERROR(MakeRanking());
@@ -76,22 +75,21 @@ class GatewayRole : public Role {
       access_->PlacementReady();
     }
     RETURN_IF_ERROR(Listen());
-    operators_->Start(*http_);
+    operators_->Start(*ports_);
     ranking_->Start();
     LogInfo("vectron {} gateway serves HTTP on {} and gRPC on {}", Version(),
-            http_->bound_address(), grpc_->bound_address());
+            ports_->http_address(), ports_->grpc_address());
     return absl::OkStatus();
   }
 
   std::string ReadyLine() const override {
     return fmt::format(R"({{"ready":true,"role":"gateway","http":"{}","grpc":"{}","pid":{}}})",
-                       http_->bound_address(), grpc_->bound_address(), ::getpid());
+                       ports_->http_address(), ports_->grpc_address(), ::getpid());
   }
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
-    if (grpc_ != nullptr) grpc_->Stop(kStopGraceMs);
-    if (http_ != nullptr) http_->Stop(kStopGraceMs);
+    if (ports_ != nullptr) ports_->Stop(kStopGraceMs);
     if (operators_ != nullptr) operators_->Stop();
     if (access_ != nullptr) access_->Stop();
     if (ranking_ != nullptr) ranking_->Stop();
@@ -107,8 +105,8 @@ class GatewayRole : public Role {
 
  private:
   absl::Status MakeRanking() {
-    reranker_ = std::make_unique<rpc::FoundReranker>(
-        placement_->caller(), ClusterChannel(options_.cluster_secret), clock_, timer_);
+    reranker_ =
+        std::make_unique<rpc::FoundReranker>(placement_->caller(), channel_, clock_, timer_);
     ASSIGN_OR_RETURN(ranking_, LocalRanking::Open({.data_dir = folder_->path(), .config_path = {}},
                                                   {.files = files_.get(),
                                                    .clock = &clock_,
@@ -132,17 +130,28 @@ class GatewayRole : public Role {
     deps.timer = &timer_;
     deps.metrics = &metrics_;
     deps.dir = folder_->path() + "/management";
+    // Both are opened later, and before they are asked for.
     if (options_.auth) {
-      // Access is opened later, and before it is asked for.
-      deps.rate_limits = [this] {
-        const rpc::RateLimiter& limiter = access_->limiter();
-        const double rps = limiter.limits().free_per_second;
-        return gateway::RateLimitState{
-            .enabled = rps > 0, .requests_per_second = rps, .active_users = limiter.active_users()};
-      };
+      AddAccess([this]() -> Access& { return *access_; }, options_.access.auth_address, deps);
     }
+    deps.probes.push_back(
+        {.name = "reranker",
+         .endpoint = {},
+         .check = [this](const auto& done) { CheckReranker(done); },
+         .essential = false});
     ASSIGN_OR_RETURN(operators_, Operators::Make(options_.operators, std::move(deps)));
     return absl::OkStatus();
+  }
+
+  void CheckReranker(std::function<void(std::optional<gateway::ServiceProbe::Result>)> done) {
+    reranker_->Check([done = std::move(done)](const absl::Status& status,
+                                              const std::string& address) {
+      if (address.empty()) return done(std::nullopt);
+      done(gateway::ServiceProbe::Result{
+          .state = status.ok() ? gateway::ServiceState::kUp : gateway::ServiceState::kDown,
+          .error = std::string(MessageOf(status)),
+          .endpoint = address});
+    });
   }
 
   absl::Status Listen() {
@@ -153,22 +162,15 @@ class GatewayRole : public Role {
     dispatcher_.SetBodyLimit("vectron.v1.VectronService.Upsert", kMaxHttpBodyBytes);
     RETURN_IF_ERROR(AddPlainRoutes([] { return std::vector<std::string>(); }, metrics_, registry_,
                                    operators_->console(), dispatcher_));
-    rpc::HttpServerOptions http;
-    http.address = options_.http.host;
-    http.port = options_.http.port;
-    http.io_threads = threads_;
-    http.tls = options_.tls;
-    http.body_limit = [this](const rpc::HttpRequest& head) { return dispatcher_.BodyLimit(head); };
-    ASSIGN_OR_RETURN(http_, rpc::HttpServer::Start(
-                                std::move(http),
-                                [this](rpc::HttpRequest request, rpc::HttpResponder responder) {
-                                  dispatcher_.Handle(std::move(request), std::move(responder));
-                                },
-                                clock_, metrics_));
-    rpc::GrpcServerOptions grpc;
-    grpc.address = Printable(options_.grpc);
-    grpc.tls = options_.tls;
-    ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(grpc), registry_));
+    ASSIGN_OR_RETURN(ports_, ClientPorts::Start({.http = options_.http,
+                                                 .grpc = options_.grpc,
+                                                 .http_tls = options_.tls,
+                                                 .grpc_tls = options_.tls,
+                                                 .io_threads = threads_},
+                                                {.dispatcher = &dispatcher_,
+                                                 .registry = &registry_,
+                                                 .clock = &clock_,
+                                                 .metrics = &metrics_}));
     return absl::OkStatus();
   }
 
@@ -182,7 +184,8 @@ class GatewayRole : public Role {
   std::unique_ptr<DataFolder> folder_;
   storage::RocksResources resources_;  // of users' records, which live elsewhere
   ThreadTimer timer_{clock_};
-  rpc::WorkerDirectory workers_{ClusterChannel(options_.cluster_secret), clock_};
+  const rpc::ChannelOptions channel_ = rpc::ClusterChannel(options_.cluster);  // to all others
+  rpc::WorkerDirectory workers_{channel_, clock_};
   std::unique_ptr<rpc::PlacementClient> placement_;
   std::unique_ptr<rpc::PlacementOperations> operations_;
   std::unique_ptr<Operators> operators_;
@@ -192,8 +195,7 @@ class GatewayRole : public Role {
   std::unique_ptr<gateway::Gateway> gateway_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
   rpc::HttpDispatcher dispatcher_{registry_};
-  std::unique_ptr<rpc::HttpServer> http_;
-  std::unique_ptr<rpc::GrpcServer> grpc_;
+  std::unique_ptr<ClientPorts> ports_;
 };
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <charconv>
 #include <string_view>
 
-#include "apps/vectron/dev.h"
+#include "apps/vectron/host_port.h"
 #include "base/status.h"
 
 namespace vectron {

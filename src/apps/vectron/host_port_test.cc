@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "apps/vectron/dev.h"
+#include "apps/vectron/host_port.h"
 
 namespace vectron {
 namespace {

@@ -100,6 +100,9 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   options.auth = flags.auth == "on";
   if (options.auth) {
     ASSIGN_OR_RETURN(options.access, ToAccessOptions(flags.access, flags.data));
+    if (!flags.access.cluster.secret_file.empty()) {
+      ASSIGN_OR_RETURN(options.access.cluster, ToClusterCredentials(flags.access.cluster));
+    }
     return options;
   }
   for (const auto& [flag, address] :

@@ -43,6 +43,26 @@ absl::StatusOr<std::unique_ptr<gateway::StaticFiles>> LoadConsole(const Operator
 
 }  // namespace
 
+void AddAccess(std::function<Access&()> access, std::string auth_endpoint, OperatorDeps& deps) {
+  deps.rate_limits = [access] {
+    const rpc::RateLimiter& limiter = access().limiter();
+    const double rps = limiter.limits().free_per_second;
+    return gateway::RateLimitState{
+        .enabled = rps > 0, .requests_per_second = rps, .active_users = limiter.active_users()};
+  };
+  deps.probes.push_back({.name = "auth",
+                         .endpoint = std::move(auth_endpoint),
+                         .check = [access = std::move(access)](auto done) {
+                           access().CheckService([done = std::move(done)](
+                                                     const absl::Status& status) {
+                             done(gateway::ServiceProbe::Result{
+                                 .state = status.ok() ? gateway::ServiceState::kUp
+                                                      : gateway::ServiceState::kDown,
+                                 .error = std::string(MessageOf(status))});
+                           });
+                         }});
+}
+
 absl::StatusOr<std::unique_ptr<Operators>> Operators::Make(const OperatorOptions& options,
                                                            OperatorDeps deps) {
   std::unique_ptr<Operators> operators(new Operators());
@@ -64,8 +84,11 @@ absl::StatusOr<std::unique_ptr<Operators>> Operators::Make(const OperatorOptions
                                 "vectron_http_received_bytes_total", "Bytes received over HTTP."),
                             &sent = deps.metrics->AddCounter("vectron_http_sent_bytes_total",
                                                              "Bytes sent over HTTP.")] {
+    const ClientPorts::Connections open =
+        raw->ports_ == nullptr ? ClientPorts::Connections() : raw->ports_->connections();
     return gateway::ServerLoad{
-        .connections = raw->http_ == nullptr ? 0 : raw->http_->connection_count(),
+        .http_connections = open.http,
+        .grpc_connections = open.grpc,
         .received_bytes = received.value(),
         .sent_bytes = sent.value()};
   };
@@ -98,9 +121,9 @@ void Operators::AddConsole(rpc::HttpDispatcher& dispatcher) const {
       });
 }
 
-void Operators::Start(const rpc::HttpServer& http) {
-  http_ = &http;
-  management_->Start(http.bound_address());
+void Operators::Start(const ClientPorts& ports) {
+  ports_ = &ports;
+  management_->Start(ports.http_address());
 }
 
 void Operators::Stop() {

@@ -11,11 +11,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "apps/vectron/access.h"
+#include "apps/vectron/client_ports.h"
 #include "base/executor.h"
 #include "base/metrics.h"
 #include "base/timer.h"
 #include "rpc/http_dispatcher.h"
-#include "rpc/http_server.h"
 #include "rpc/rpc_registry.h"
 #include "services/gateway/management.h"
 #include "services/gateway/slow_queries.h"
@@ -42,6 +43,10 @@ struct OperatorDeps {
   std::vector<gateway::ServiceProbe> probes;
 };
 
+// What operators see of credentials: the limits of rate, and whether the Auth service is well.
+// `access` is called later; it may be opened after this.
+void AddAccess(std::function<Access&()> access, std::string auth_endpoint, OperatorDeps& deps);
+
 class Operators {
  public:
   // Errors: what the disk says, and of the console what StaticFiles::Load says when a folder was named.
@@ -60,16 +65,16 @@ class Operators {
   absl::Status Register(rpc::RpcRegistry& registry);
   // Lets the console answer what no route knows.
   void AddConsole(rpc::HttpDispatcher& dispatcher) const;
-  // From now on samples are taken. `http` is asked for its connections until Stop.
-  void Start(const rpc::HttpServer& http);
-  // Takes no further sample; returns when none is under way. Before `http` goes.
+  // From now on samples are taken. `ports` are asked for their connections until Stop.
+  void Start(const ClientPorts& ports);
+  // Takes no further sample; returns when none is under way. Before `ports` go.
   void Stop();
 
  private:
   Operators() = default;
 
   ThreadPool executor_{"manage", 1};  // what blocks on the disk
-  const rpc::HttpServer* http_ = nullptr;  // set by Start, read by what Start begins
+  const ClientPorts* ports_ = nullptr;     // set by Start, read by what Start begins
   std::unique_ptr<gateway::SlowQueryLog> slow_queries_;
   std::unique_ptr<gateway::StaticFiles> console_;
   std::unique_ptr<gateway::Management> management_;

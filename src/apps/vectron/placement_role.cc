@@ -41,7 +41,7 @@ class PlacementRole : public Role {
                                      {.log_dir = folder_->path() + "/log",
                                       .node = options_.node,
                                       .cluster_id = kPlacementCluster,
-                                      .cluster_secret = options_.cluster_secret,
+                                      .cluster = options_.cluster,
                                       .listen = raft,
                                       .seed = SeedFromSystem()},
                                      {.files = files_.get(),
@@ -52,10 +52,13 @@ class PlacementRole : public Role {
                                       .apply_executor = &apply_,
                                       .resolve = [this](uint64_t node) { return Resolve(node); }}));
     RETURN_IF_ERROR(OpenNode());
-    registry_.AddMiddleware(rpc::PolicyMiddleware({.cluster_secret = options_.cluster_secret}));
+    registry_.AddMiddleware(
+        rpc::PolicyMiddleware({.cluster_secret = options_.cluster.secret,
+                               .trust_certificates = options_.cluster.tls.enabled()}));
     RETURN_IF_ERROR(node_->Register(registry_));
     rpc::GrpcServerOptions server;
     server.address = Printable(grpc);
+    server.tls = options_.cluster.tls;
     server.min_ping_interval_ms = kPeerPingIntervalMs;
     ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(server), registry_));
     serving_ = true;

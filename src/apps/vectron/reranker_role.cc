@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <utility>
 
+#include "apps/vectron/access_flags.h"
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/ticker.h"
@@ -14,7 +15,6 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "base/timer.h"
-#include "rpc/cluster_secret.h"
 #include "rpc/grpc_server.h"
 #include "rpc/placement_caller.h"
 #include "rpc/policy.h"
@@ -49,12 +49,15 @@ class RerankerRole : public Role {
                                                .llm_executor = llm_threads_.get(),
                                                .learn_executor = learn_thread_.get()}));
     RETURN_IF_ERROR(reranker_->Register(registry_));
-    registry_.AddMiddleware(rpc::PolicyMiddleware({.cluster_secret = options_.cluster_secret}));
+    registry_.AddMiddleware(
+        rpc::PolicyMiddleware({.cluster_secret = options_.cluster.secret,
+                               .trust_certificates = options_.cluster.tls.enabled()}));
     rpc::GrpcServerOptions grpc;
     grpc.address = Printable(options_.grpc);
+    grpc.tls = options_.cluster.tls;
     ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(grpc), registry_));
     placement_ = std::make_unique<rpc::PlacementCaller>(
-        options_.placement, ClusterChannel(options_.cluster_secret), clock_, timer_);
+        options_.placement, rpc::ClusterChannel(options_.cluster), clock_, timer_);
     registration_ = std::make_unique<reranker::Registration>(
         options_.advertise.empty() ? grpc_->bound_address() : options_.advertise, *placement_,
         clock_, timer_);
@@ -109,7 +112,7 @@ struct RerankerCommand::Flags {
   RerankerRoleOptions options;
   std::string grpc = "127.0.0.1:50051";
   std::string placement;
-  std::string secret_file;
+  ClusterFlags cluster;
 };
 
 RerankerCommand::RerankerCommand(CLI::App& app) : flags_(std::make_unique<Flags>()) {
@@ -130,10 +133,8 @@ RerankerCommand::RerankerCommand(CLI::App& app) : flags_(std::make_unique<Flags>
       .add_option("--placement", flags.placement,
                   "HOST:PORT of every placement node, separated by commas")
       ->required();
-  command
-      .add_option("--cluster-secret-file", flags.secret_file,
-                  "File with the secret that all parts of the cluster share; 16 to 512 characters")
-      ->required();
+  AddClusterSecretFlag(command, flags.cluster);
+  AddClusterTlsFlags(command, flags.cluster);
 }
 RerankerCommand::~RerankerCommand() = default;
 
@@ -144,7 +145,7 @@ absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> RerankerC
   RerankerRoleOptions options = flags_->options;
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags_->grpc));
   ASSIGN_OR_RETURN(options.placement, SplitAddresses(flags_->placement));
-  ASSIGN_OR_RETURN(options.cluster_secret, rpc::ReadSecretFile(flags_->secret_file));
+  ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(flags_->cluster));
   return std::function<absl::StatusOr<std::unique_ptr<Role>>()>(
       [options] { return StartReranker(options); });
 }

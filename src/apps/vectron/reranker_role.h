@@ -22,7 +22,7 @@ struct RerankerRoleOptions {
   std::string advertise;               // as gateways reach it; "": as bound
   std::string config_path;             // TOML; "": the defaults
   std::vector<std::string> placement;  // that it makes itself known to
-  std::string cluster_secret;
+  rpc::ClusterCredentials cluster;
 };
 // Returns when it serves. Errors: InvalidArgument (configuration), FailedPrecondition (folder in
 // use), Unavailable (address taken).

@@ -11,6 +11,7 @@
 #include "apps/vectron/access.h"
 #include "apps/vectron/dev.h"
 #include "apps/vectron/operators.h"
+#include "rpc/cluster_secret.h"
 #include "rpc/tls.h"
 
 namespace vectron {
@@ -41,7 +42,7 @@ struct WorkerRoleOptions {
   std::string advertise_grpc;  // as others reach it; "": as bound
   std::string advertise_raft;
   std::vector<std::string> placement;  // addresses of the placement nodes
-  std::string cluster_secret;
+  rpc::ClusterCredentials cluster;
   std::string rack;
   std::string zone;
   std::string region;
@@ -67,7 +68,7 @@ struct PlacementRoleOptions {
   std::vector<PlacementPeerAddress> peers;  // all founders, this node included
   HostPort grpc;                            // to bind; host "": as in `peers`
   HostPort raft;
-  std::string cluster_secret;
+  rpc::ClusterCredentials cluster;
   int64_t heartbeat_ms = 5'000;
   int64_t dead_after_ms = 300'000;
   size_t threads = 0;
@@ -79,7 +80,7 @@ struct GatewayRoleOptions {
   HostPort http;
   HostPort grpc;
   std::vector<std::string> placement;
-  std::string cluster_secret;
+  rpc::ClusterCredentials cluster;
   bool auth = true;
   AccessOptions access;  // looked at with auth; its data_dir is not
   OperatorOptions operators;

@@ -1,17 +1,13 @@
 #pragma once
 
-// What the roles share: how many threads, a thread that ticks, and the way to others of the
-// cluster.
+// What the roles share: how many threads, and a thread that ticks.
 
 #include <algorithm>
 #include <functional>
-#include <string>
 #include <thread>
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
-#include "rpc/channel_pool.h"
-#include "rpc/cluster_secret.h"
 
 namespace vectron {
 
@@ -20,10 +16,6 @@ inline constexpr int kExitExpelled = 3;  // placement does not want this node
 inline size_t ThreadCount(size_t wanted) {
   if (wanted != 0) return wanted;
   return std::max<size_t>(1, std::thread::hardware_concurrency());
-}
-
-inline rpc::ChannelOptions ClusterChannel(const std::string& secret) {
-  return {.metadata = {{rpc::kClusterSecretHeader, secret}}};
 }
 
 // Calls `tick` once a second on a thread of its own, from construction to destruction.

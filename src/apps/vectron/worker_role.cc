@@ -74,7 +74,7 @@ class WorkerRole : public Role {
                      worker::NodeState::Open(*files_, folder_->path(), SeedFromSystem()));
     state_ = std::make_unique<worker::NodeState>(std::move(state));
     placement_ = std::make_unique<rpc::PlacementCaller>(
-        options_.placement, ClusterChannel(options_.cluster_secret), clock_, timer_);
+        options_.placement, rpc::ClusterChannel(options_.cluster), clock_, timer_);
     if (state_->identity().worker_id() == 0) RETURN_IF_ERROR(RegisterFirst());
     RETURN_IF_ERROR(OpenServices(raft));
     RETURN_IF_ERROR(Listen(grpc));
@@ -164,7 +164,7 @@ class WorkerRole : public Role {
                                      {.log_dir = folder_->path() + "/log",
                                       .node = id(),
                                       .cluster_id = state_->identity().cluster_id(),
-                                      .cluster_secret = options_.cluster_secret,
+                                      .cluster = options_.cluster,
                                       .listen = raft,
                                       .seed = SeedFromSystem()},
                                      {.files = files_.get(),
@@ -212,13 +212,16 @@ class WorkerRole : public Role {
                                   .clock = &clock_,
                                   .timer = &timer_,
                                   .background_executor = &background_});
-    registry_.AddMiddleware(rpc::PolicyMiddleware({.cluster_secret = options_.cluster_secret}));
+    registry_.AddMiddleware(
+        rpc::PolicyMiddleware({.cluster_secret = options_.cluster.secret,
+                               .trust_certificates = options_.cluster.tls.enabled()}));
     return service_->Register(registry_);
   }
 
   absl::Status Listen(const HostPort& address) {
     rpc::GrpcServerOptions options;
     options.address = Printable(address);
+    options.tls = options_.cluster.tls;
     options.min_ping_interval_ms = kPeerPingIntervalMs;
     ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(options), registry_));
     return absl::OkStatus();

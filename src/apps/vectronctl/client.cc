@@ -70,8 +70,12 @@ Client::Client(const ClientOptions& options)
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
                    1'000);  // a server that restarts is soon back
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  const auto credentials =
+      options.tls_ca.empty()
+          ? grpc::InsecureChannelCredentials()
+          : grpc::SslCredentials({options.tls_ca, options.tls_key, options.tls_certificate});
   connection_->stub = v1::VectronService::NewStub(
-      grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments));
+      grpc::CreateCustomChannel(options.address, credentials, arguments));
 }
 Client::~Client() = default;
 

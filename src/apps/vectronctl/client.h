@@ -17,6 +17,10 @@ struct ClientOptions {
   std::string address;           // HOST:PORT
   uint32_t timeout_ms = 60'000;  // of one call
   std::string credential = {};   // an API key or a token; "": none is shown
+  // PEM texts. With a CA the connection is TLS and the server's certificate has to be signed by it.
+  std::string tls_ca = {};
+  std::string tls_certificate = {};  // shown to the server; "": none
+  std::string tls_key = {};
 };
 
 // Thread-safe. Errors: the server's code and message, with what to do where the code alone says it.

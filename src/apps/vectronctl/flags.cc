@@ -1,8 +1,10 @@
 #include "apps/vectronctl/flags.h"
 
 #include <CLI/CLI.hpp>
+#include <fstream>
 #include <functional>
 #include <memory>
+#include <sstream>
 #include <string>
 
 #include "apps/vectronctl/bench.h"
@@ -17,11 +19,21 @@
 namespace vectron::ctl {
 namespace {
 
+// What is in a file that was there a moment ago; "" without a path.
+std::string TextOf(const std::string& path) {
+  std::ostringstream text;
+  if (!path.empty()) text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
 struct Flags {
   std::string host = "127.0.0.1:8081";
   std::string http = "127.0.0.1:8080";
   uint32_t timeout_ms = 60'000;
   std::string api_key;
+  std::string tls_ca;  // paths
+  std::string tls_certificate;
+  std::string tls_key;
   bool json = false;
   bool f16 = false;
   std::string name;
@@ -37,7 +49,12 @@ struct Flags {
   std::unique_ptr<Client> client;
 
   Client& Connect() {
-    client = std::make_unique<Client>(ClientOptions{host, timeout_ms, api_key});
+    client = std::make_unique<Client>(ClientOptions{.address = host,
+                                                    .timeout_ms = timeout_ms,
+                                                    .credential = api_key,
+                                                    .tls_ca = TextOf(tls_ca),
+                                                    .tls_certificate = TextOf(tls_certificate),
+                                                    .tls_key = TextOf(tls_key)});
     return *client;
   }
 };
@@ -248,6 +265,23 @@ void AddBenchCommand(CLI::App& app, Flags& flags) {
   });
 }
 
+void AddTls(CLI::App& app, Flags& flags) {
+  CLI::Option* const ca =
+      app.add_option("--tls-ca", flags.tls_ca,
+                     "Speak TLS with a server whose certificate one of these signed (PEM)")
+          ->envname("VECTRON_TLS_CA")
+          ->check(CLI::ExistingFile);
+  CLI::Option* const certificate =
+      app.add_option("--tls-cert", flags.tls_certificate,
+                     "Certificate (PEM) to show a server that asks for one")
+          ->check(CLI::ExistingFile)
+          ->needs(ca);
+  CLI::Option* const key = app.add_option("--tls-key", flags.tls_key, "Its private key (PEM)")
+                               ->check(CLI::ExistingFile)
+                               ->needs(certificate);
+  certificate->needs(key);
+}
+
 void AddMcpCommand(CLI::App& app, Flags& flags) {
   CLI::App* mcp = app.add_subcommand("mcp",
                                      "Let an assistant use the server: Model Context Protocol on "
@@ -269,6 +303,7 @@ int RunCommandLine(int argc, char** argv) {
                  "API key or token to show; better given in VECTRON_API_KEY, which other users of "
                  "this machine do not see")
       ->envname("VECTRON_API_KEY");
+  AddTls(app, flags);
   app.add_option("--timeout-ms", flags.timeout_ms, "Of one call; default 60000")
       ->check(CLI::Range(1, 3'600'000));
   app.add_flag("--json", flags.json, "Answers for machines");

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "rpc/error_table.h"
+#include "rpc/tls_grpc.h"
 #include "vectron/etcd.grpc.pb.h"
 
 namespace vectron::auth {
@@ -173,7 +174,10 @@ EtcdMetaStore::EtcdMetaStore(EtcdOptions options) : options_(std::move(options))
   // It is also how long a connection may take to be made.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
-  channel_ = grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  const auto names =
+      options_.endpoints.size() == 1 ? rpc::ServerNames::kChecked : rpc::ServerNames::kAny;
+  channel_ = grpc::CreateCustomChannel(target, rpc::GrpcChannelCredentials(options_.tls, names),
+                                       arguments);
 }
 
 EtcdMetaStore::~EtcdMetaStore() = default;

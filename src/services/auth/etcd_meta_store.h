@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "rpc/tls.h"
 #include "services/auth/meta_store.h"
 
 namespace grpc {
@@ -17,6 +18,9 @@ namespace vectron::auth {
 struct EtcdOptions {
   // "10.0.0.1:2379" each, numeric; one that answers is used.
   std::vector<std::string> endpoints;
+  // CA of etcd's certificates, and what is shown to it; no CA: plain. A single endpoint's
+  // certificate has to name its address; of several, one that the CA signed will do.
+  rpc::TlsFiles tls = {};
   int64_t call_timeout_ms = 2'000;
   // A broken watch begins again after this, doubled each time up to the second value.
   int64_t retry_ms_min = 50;

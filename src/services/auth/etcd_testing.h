@@ -15,10 +15,12 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
 #include "base/temp_dir.h"
+#include "rpc/tls.h"
 
 namespace vectron::auth {
 
@@ -45,7 +47,11 @@ class Etcd {
     return false;
   }
 
-  Etcd() : port_(FreePort()), peer_port_(FreePort()) { Start(); }
+  // tls: what it shows its clients and asks them for; none: it speaks plainly.
+  explicit Etcd(rpc::TlsFiles tls = {})
+      : tls_(std::move(tls)), port_(FreePort()), peer_port_(FreePort()) {
+    Start();
+  }
   ~Etcd() { Stop(); }
   Etcd(const Etcd&) = delete;
   Etcd& operator=(const Etcd&) = delete;
@@ -55,7 +61,7 @@ class Etcd {
 
   // The program, on what is in the folder. Returns at once; clients wait until it answers.
   void Start() {
-    const std::string client = "http://" + endpoint();
+    const std::string client = (tls_.enabled() ? "https://" : "http://") + endpoint();
     const std::string peer = "http://127.0.0.1:" + std::to_string(peer_port_);
     std::vector<std::string> words = {kEtcdProgram,  "--name",
                                       "t",           "--data-dir",
@@ -68,6 +74,10 @@ class Etcd {
                                       "zap",         "--log-outputs",
                                       dir_ / "log",  "--log-level",
                                       "error"};
+    if (tls_.enabled()) {
+      words.insert(words.end(), {"--cert-file", tls_.certificate, "--key-file", tls_.key,
+                                 "--trusted-ca-file", tls_.ca, "--client-cert-auth"});
+    }
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -91,6 +101,7 @@ class Etcd {
 
  private:
   TempDir dir_;
+  const rpc::TlsFiles tls_;
   const uint16_t port_;
   const uint16_t peer_port_;
   pid_t pid_ = 0;

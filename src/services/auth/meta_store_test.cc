@@ -12,6 +12,8 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "base/temp_dir.h"
+#include "rpc/tls_testing.h"
 #include "services/auth/embedded_meta_store.h"
 #include "services/auth/etcd_meta_store.h"
 #include "services/auth/etcd_testing.h"
@@ -274,6 +276,28 @@ TEST(EtcdMetaStore, ComesBackAfterEtcdWasAway) {
               ElementsAre(std::pair("r/a", "1")));
   ASSERT_TRUE((*store)->Commit({.writes = {{.key = "r/c", .value = "3"}}}).ok());
   mirror.Wait([](const auto& values, int) { return values.count("r/c") == 1; });
+}
+
+TEST(EtcdMetaStore, SpeaksTlsWithAnEtcdOfTheNamedAuthorityAlone) {
+  if (!Etcd::Installed()) GTEST_SKIP() << "no etcd";
+  const TempDir dir;
+  const rpc::TestCertificate authority("authority");
+  const rpc::TestCertificate other("another authority");
+  authority.Write(dir / "ca", "");
+  other.Write(dir / "other-ca", "");
+  rpc::TestCertificate("etcd", &authority).Write(dir / "etcd", dir / "etcd-key");
+  rpc::TestCertificate("client", &authority).Write(dir / "client", dir / "client-key");
+  Etcd etcd({dir / "etcd", dir / "etcd-key", dir / "ca"});
+  const auto try_with = [&](const rpc::TlsFiles& tls, int64_t timeout_ms) {
+    const auto store = EtcdMetaStore::Make(
+        {.endpoints = {etcd.endpoint()}, .tls = tls, .call_timeout_ms = timeout_ms});
+    return (*store)->Commit({.writes = {{.key = "r/a", .value = "1"}}}).status();
+  };
+  EXPECT_EQ(try_with({dir / "client", dir / "client-key", dir / "ca"}, 20'000), absl::OkStatus());
+  EXPECT_TRUE(absl::IsUnavailable(try_with({.ca = dir / "ca"}, 500))) << "shows nothing";
+  EXPECT_TRUE(
+      absl::IsUnavailable(try_with({dir / "client", dir / "client-key", dir / "other-ca"}, 500)));
+  EXPECT_TRUE(absl::IsUnavailable(try_with({}, 500))) << "plain";
 }
 
 }  // namespace

@@ -165,7 +165,7 @@ std::vector<AlertCondition> FindAlertConditions(const Measurements& measurements
     if (service.state != ServiceState::kDown || service.worker) continue;
     found.push_back({.rule = AlertRule::kServiceDown,
                      .subject = service.name,
-                     .level = AlertLevel::kCritical,
+                     .level = service.essential ? AlertLevel::kCritical : AlertLevel::kWarning,
                      .title = fmt::format("{} does not answer", service.name),
                      .message = service.error});
   }

@@ -40,7 +40,9 @@ struct ServiceCheck {
   std::string error;  // why it is not up
   double response_ms = 0;
   int64_t checked_unix_ms = 0;
-  bool worker = false;  // workers have a rule of their own
+  int64_t succeeded_unix_ms = 0;  // when it was last found well; 0: never yet
+  bool worker = false;            // workers have a rule of their own
+  bool essential = true;          // else the system serves on without it
 };
 
 struct Measurements {

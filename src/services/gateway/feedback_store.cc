@@ -9,11 +9,14 @@
 #include "base/status.h"
 #include "model/json_writer.h"
 #include "model/payload.h"
+#include "rpc/error_table.h"
 
 namespace vectron::gateway {
 namespace {
 
 constexpr int64_t kMillisPerDay = 86'400'000;
+constexpr int64_t kQueueRetryMs = 100;    // what waits is written within this, as a rule
+constexpr int64_t kFullRetryMs = 10'000;  // a disk is not made room on sooner
 constexpr size_t kExpireRows = 1'000;
 constexpr size_t kMaxQueuedRecords = 100'000;  // to the reranker; past it the oldest go
 constexpr int kSchemaVersion = 1;
@@ -138,7 +141,8 @@ absl::Status FeedbackStore::ErrorOf(int code) const {
     case SQLITE_ROW:
       return absl::OkStatus();
     case SQLITE_FULL:
-      return ResourceExhausted("the feedback store is full: {}", text);
+      return rpc::WithRetryAfter(ResourceExhausted("the feedback store is full: {}", text),
+                                 kFullRetryMs);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return DataLoss("the feedback store is damaged: {}", text);
@@ -211,7 +215,9 @@ void FeedbackStore::Write(FeedbackWrite write, std::function<void(absl::Status)>
     if (!full) waiting_.push_back({.write = std::move(write), .done = std::move(done)});
   }
   if (full)
-    return done(ResourceExhausted("{} pieces of feedback wait to be written", kMaxQueuedFeedback));
+    return done(rpc::WithRetryAfter(
+        ResourceExhausted("{} pieces of feedback wait to be written", kMaxQueuedFeedback),
+        kQueueRetryMs));
   if (first) serial_.Schedule([this] { WriteWaiting(); });
 }
 

@@ -142,6 +142,7 @@ void Management::View(ViewDone done) {
       const absl::MutexLock lock(&mutex_);
       waiters.swap(view_waiters_);
       viewing_ = false;
+      if (view->placement.status.ok()) placement_succeeded_unix_ms_ = view->unix_ms;
     }
     for (const ViewDone& waiter : waiters) waiter(view);
     Leave();
@@ -152,22 +153,32 @@ void Management::CheckServices() {
   for (size_t i = 0; i < deps_.probes.size(); ++i) {
     Enter();
     const int64_t start = clock_.MonotonicNanos();
-    deps_.probes[i].check([this, i, start](ServiceProbe::Result result) {
-      const ServiceProbe& probe = deps_.probes[i];
-      ServiceCheck check{.name = probe.name,
-                         .endpoint = probe.endpoint,
-                         .state = result.state,
-                         .error = std::move(result.error),
-                         .response_ms =
-                             static_cast<double>(clock_.MonotonicNanos() - start) * 1e-6,
-                         .checked_unix_ms = clock_.UnixMillis()};
-      {
-        const absl::MutexLock lock(&mutex_);
-        checks_[i] = std::move(check);
-      }
+    deps_.probes[i].check([this, i, start](std::optional<ServiceProbe::Result> result) {
+      TakeCheck(i, start, std::move(result));
       Leave();
     });
   }
+}
+
+void Management::TakeCheck(size_t probe_index, int64_t begin_nanos,
+                           std::optional<ServiceProbe::Result> result) {
+  const ServiceProbe& probe = deps_.probes[probe_index];
+  const int64_t now_ms = clock_.UnixMillis();
+  const absl::MutexLock lock(&mutex_);
+  std::optional<ServiceCheck>& check = checks_[probe_index];
+  if (!result.has_value()) {
+    check.reset();
+    return;
+  }
+  const int64_t succeeded = check.has_value() ? check->succeeded_unix_ms : 0;
+  check = {.name = probe.name,
+           .endpoint = result->endpoint.empty() ? probe.endpoint : std::move(result->endpoint),
+           .state = result->state,
+           .error = std::move(result->error),
+           .response_ms = static_cast<double>(clock_.MonotonicNanos() - begin_nanos) * 1e-6,
+           .checked_unix_ms = now_ms,
+           .succeeded_unix_ms = result->state == ServiceState::kUp ? now_ms : succeeded,
+           .essential = probe.essential};
 }
 
 std::vector<ServiceCheck> Management::Services(const ClusterView& view) const {
@@ -177,6 +188,7 @@ std::vector<ServiceCheck> Management::Services(const ClusterView& view) const {
   gateway.name = "gateway";
   gateway.state = ServiceState::kUp;  // it answers
   gateway.checked_unix_ms = view.unix_ms;
+  gateway.succeeded_unix_ms = view.unix_ms;
   if (minute.calls.count > 0) {
     gateway.response_ms = static_cast<double>(minute.calls.nanos) * 1e-6 /
                           static_cast<double>(minute.calls.count);
@@ -204,10 +216,12 @@ std::vector<ServiceCheck> Management::Services(const ClusterView& view) const {
       if (!answered) check.error = std::string(MessageOf(answer->second.status));
     }
     check.checked_unix_ms = view.unix_ms;
+    check.succeeded_unix_ms = answered ? view.unix_ms : worker.last_heartbeat_unix_ms;
     services.push_back(std::move(check));
   }
   const absl::MutexLock lock(&mutex_);
   services.front().endpoint = endpoint_;
+  services[1].succeeded_unix_ms = placement_succeeded_unix_ms_;
   for (const std::optional<ServiceCheck>& check : checks_) {
     if (check.has_value()) services.push_back(*check);
   }
@@ -256,7 +270,7 @@ SeriesSample Management::Figures(const Baseline& before, const Baseline& now,
       sample[Figure::kDiskFreeBytes] = static_cast<double>(totals.least_free_bytes);
     }
   }
-  sample[Figure::kConnections] = static_cast<double>(now.load.connections);
+  sample[Figure::kConnections] = static_cast<double>(now.load.http_connections + now.load.grpc_connections);
   sample[Figure::kReceivedBytesPerSecond] =
       rate(now.load.received_bytes - before.load.received_bytes);
   sample[Figure::kSentBytesPerSecond] = rate(now.load.sent_bytes - before.load.sent_bytes);

@@ -40,11 +40,14 @@ namespace vectron::gateway {
 struct ServiceProbe {
   struct Result {
     ServiceState state = ServiceState::kDown;
-    std::string error;  // why it is not up
+    std::string error = {};     // why it is not up
+    std::string endpoint = {};  // where it was found; "": as the probe says
   };
   std::string name;
   std::string endpoint;
-  std::function<void(std::function<void(Result)>)> check;
+  // Answers with nothing while there is no such service.
+  std::function<void(std::function<void(std::optional<Result>)>)> check;
+  bool essential = true;  // else the system serves on without it
 };
 
 struct RateLimitState {
@@ -55,7 +58,8 @@ struct RateLimitState {
 
 // What the servers measure themselves.
 struct ServerLoad {
-  uint64_t connections = 0;
+  uint64_t http_connections = 0;
+  uint64_t grpc_connections = 0;
   uint64_t received_bytes = 0;  // since the start, as the next
   uint64_t sent_bytes = 0;
 };
@@ -119,6 +123,8 @@ class Management {
   void Sample();
   void FinishSample(const ClusterViewPtr& view);
   void CheckServices();
+  void TakeCheck(size_t probe_index, int64_t begin_nanos,
+                 std::optional<ServiceProbe::Result> result);
   // Services as of the view and the last checks; the gateway itself first.
   std::vector<ServiceCheck> Services(const ClusterView& view) const;
   LastMinute::Answer LastMinuteCalls() const;
@@ -159,6 +165,7 @@ class Management {
   bool viewing_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<ViewDone> view_waiters_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::optional<ServiceCheck>> checks_ ABSL_GUARDED_BY(mutex_);  // by probe
+  int64_t placement_succeeded_unix_ms_ ABSL_GUARDED_BY(mutex_) = 0;
   LastMinute last_minute_ ABSL_GUARDED_BY(mutex_);
   ProcessUsage usage_ ABSL_GUARDED_BY(mutex_);
   int64_t usage_nanos_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -71,6 +71,15 @@ std::string_view CollectionStatus(const CollectionView& collection) {
   return degraded ? "degraded" : "ready";
 }
 
+void AddMove(const rpc::ReplicaMove& move, uint32_t shard, pb::ShardMove& proto) {
+  proto.set_shard_id(shard);
+  proto.set_from_worker(WorkerLabel(move.from));
+  proto.set_to_worker(WorkerLabel(move.to));
+  proto.set_reason(move.reason);
+  proto.set_stage(move.stage == rpc::ReplicaMove::Stage::kCopying ? "copying" : "removing");
+  proto.set_since(Number(move.since_unix_ms));
+}
+
 void FillCollection(const CollectionView& collection, int64_t now_ms, pb::Collection& proto) {
   const rpc::CollectionRecord& record = *collection.record;
   proto.set_name(record.schema.name);
@@ -92,6 +101,9 @@ void FillCollection(const CollectionView& collection, int64_t now_ms, pb::Collec
     item.set_ready(shard.state == ShardState::kReady ||
                    shard.state == ShardState::kUnderReplicated);
     item.set_status(std::string(ShardStateName(shard.state)));
+    for (const rpc::ReplicaMove& move : shard.placement.moves) {
+      AddMove(move, item.shard_id(), *proto.add_moves());
+    }
     const ReplicaView* figures = shard.figures();
     if (figures == nullptr) continue;
     item.set_vector_count(Number(figures->info.points));
@@ -162,6 +174,7 @@ void ServiceToProto(const ServiceCheck& service, pb::ServiceHealth& proto) {
   proto.set_response_time(service.response_ms);
   proto.set_endpoint(service.endpoint);
   proto.set_last_check(Number(service.checked_unix_ms));
+  proto.set_last_success(Number(service.succeeded_unix_ms));
   if (service.state != ServiceState::kUp) proto.set_error(service.error);
 }
 

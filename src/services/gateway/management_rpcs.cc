@@ -237,7 +237,9 @@ void Management::FillStats(pb::GatewayStatsReport& response) const {
   const ServerLoad load = deps_.server_load();
   stats.set_uptime(static_cast<double>(clock_.MonotonicNanos() - start_nanos_) * 1e-9);
   stats.set_total_requests(static_cast<double>(all.count));
-  stats.set_active_connections(static_cast<double>(load.connections));
+  stats.set_http_connections(static_cast<double>(load.http_connections));
+  stats.set_grpc_connections(static_cast<double>(load.grpc_connections));
+  stats.set_active_connections(stats.http_connections() + stats.grpc_connections());
   stats.set_calls_in_flight(static_cast<double>(registry_->in_flight()));
   if (all.count > 0) {
     const auto count = static_cast<double>(all.count);

@@ -9,6 +9,7 @@
 #include "base/temp_dir.h"
 #include "rpc/json_transcoder.h"
 #include "services/gateway/fakes_for_test.h"
+#include "services/gateway/management_report.h"
 
 namespace vectron::gateway {
 namespace {
@@ -90,9 +91,13 @@ class ManagementTest : public testing::Test {
     deps.server_load = [this] { return load_; };
     deps.probes.push_back({.name = "auth",
                            .endpoint = "auth:8091",
-                           .check = [this](const std::function<void(ServiceProbe::Result)>& done) {
-                             done({.state = auth_, .error = "no answer"});
+                           .check = [this](const auto& done) {
+                             done(ServiceProbe::Result{.state = auth_, .error = "no answer"});
                            }});
+    deps.probes.push_back({.name = "reranker",
+                           .endpoint = {},
+                           .check = [this](const auto& done) { done(reranker_); },
+                           .essential = false});
     auto made = Management::Make({.dir = dir_ / "management",
                                   .version = "1.2.3",
                                   .interval_ms = kIntervalMs,
@@ -153,6 +158,7 @@ class ManagementTest : public testing::Test {
   FakeWorker worker_;
   ServerLoad load_;
   ServiceState auth_ = ServiceState::kUp;
+  std::optional<ServiceProbe::Result> reranker_;
   std::unique_ptr<rpc::RpcRegistry> registry_;
   std::unique_ptr<Management> management_;
 };
@@ -166,7 +172,7 @@ TEST_F(ManagementTest, HealthNamesEveryServiceWithWhatWasMeasured) {
                   .request_id = "",
                   .insert_only = false},
                  0, [](absl::StatusOr<rpc::WriteAck>) {});
-  load_ = {.connections = 3, .received_bytes = 70, .sent_bytes = 80};
+  load_ = {.http_connections = 3, .grpc_connections = 2, .received_bytes = 70, .sent_bytes = 80};
   const pb::SystemHealth health = Health();
   EXPECT_EQ(health.overall_status(), "healthy");
   std::vector<std::string> names;
@@ -241,6 +247,55 @@ TEST_F(ManagementTest, ADeadWorkerAndASilentServiceAreTold) {
   const pb::SystemHealth health = Health();
   EXPECT_EQ(health.services(3).status(), "down");
   EXPECT_EQ(health.services(3).error(), "no answer");
+}
+
+TEST_F(ManagementTest, AServiceOfNoneIsNotToldAndOneThatDiesIsWithItsLastSuccess) {
+  EXPECT_EQ(Health().services_size(), 4);
+  reranker_ = ServiceProbe::Result{.state = ServiceState::kUp, .endpoint = "reranker:50051"};
+  PassSamples(1);
+  const pb::ServiceHealth up = Health().services(4);
+  EXPECT_EQ(up.endpoint(), "reranker:50051");
+  EXPECT_EQ(up.status(), "up");
+  EXPECT_EQ(up.last_success(), up.last_check());
+  reranker_->state = ServiceState::kDown;
+  PassSamples(3);
+  const pb::SystemHealth health = Health();
+  const pb::ServiceHealth& down = health.services(4);
+  EXPECT_EQ(down.status(), "down");
+  EXPECT_GT(down.last_check(), up.last_check());
+  EXPECT_EQ(down.last_success(), up.last_success());
+  EXPECT_EQ(health.overall_status(), "degraded") << "searches go on without it";
+  EXPECT_EQ(Alerts("active").at(0).level(), "warning");
+}
+
+TEST_F(ManagementTest, CountsConnectionsOfBothProtocols) {
+  load_ = {.http_connections = 3, .grpc_connections = 2};
+  const auto report =
+      *Ask<pb::GatewayStatsReport>("GetGatewayStats", pb::GetGatewayStatsRequest());
+  EXPECT_EQ(report.stats().active_connections(), 5);
+  EXPECT_EQ(report.stats().http_connections(), 3);
+  EXPECT_EQ(report.stats().grpc_connections(), 2);
+}
+
+TEST(ManagementReport, TellsTheMovesOfACollection) {
+  ClusterView view;
+  CollectionView& collection = view.collections.emplace_back();
+  collection.record = std::make_shared<rpc::CollectionRecord>();
+  ShardView& shard = collection.shards.emplace_back();
+  shard.placement.ordinal = ShardOrdinal{3};
+  shard.placement.moves = {{.from = WorkerId{1},
+                            .to = WorkerId{2},
+                            .reason = "drain",
+                            .stage = rpc::ReplicaMove::Stage::kRemoving,
+                            .since_unix_ms = 5'000}};
+  pb::ListCollectionsResponse response;
+  CollectionsToProto(view, response);
+  ASSERT_EQ(response.collections(0).moves_size(), 1);
+  std::string json;
+  rpc::MessageToJson(response.collections(0).moves(0), json);
+  EXPECT_EQ(json,
+            R"({"shard_id":3,"from_worker":"worker-1","to_worker":"worker-2","reason":"drain",)"
+            R"("stage":"removing","since":5000})");
 }
 
 TEST_F(ManagementTest, ChartsKeepWhatHappenedInEachInterval) {

@@ -160,6 +160,24 @@ void Ranking::List(const CallContext& context, const v1::ListFeedbackRequest& re
                request.limit() == 0 ? kDefaultFeedbackPage : request.limit(), std::move(done));
 }
 
+namespace {
+
+// The reranker knows the model by a name of its own: callers see the collection's.
+std::function<void(absl::StatusOr<reranker::v1::ModelStatus>)> Named(
+    std::string collection,
+    std::function<void(absl::StatusOr<reranker::v1::ModelStatus>)> done) {
+  return [collection = std::move(collection),
+          done = std::move(done)](absl::StatusOr<reranker::v1::ModelStatus> status) {
+    if (!status.ok()) {
+      return done(Annotate(status.status(), fmt::format("collection '{}'", collection)));
+    }
+    status->set_collection(collection);
+    done(std::move(status));
+  };
+}
+
+}  // namespace
+
 void Ranking::GetRanking(const CallContext& context, const v1::GetRankingRequest& request,
                          ModelDone done) {
   const auto record = Find(context.tenant, request.collection());
@@ -168,7 +186,7 @@ void Ranking::GetRanking(const CallContext& context, const v1::GetRankingRequest
   reranker::v1::GetModelRequest model;
   model.set_tenant((*record)->owner);
   model.set_collection(ModelKeyOf(**record));
-  deps_.reranker->GetModel(std::move(model), std::move(done));
+  deps_.reranker->GetModel(std::move(model), Named(request.collection(), std::move(done)));
 }
 
 void Ranking::ControlRanking(const CallContext& context, const v1::ControlRankingRequest& request,
@@ -181,7 +199,7 @@ void Ranking::ControlRanking(const CallContext& context, const v1::ControlRankin
   control.set_collection(ModelKeyOf(**record));
   control.set_action(request.action());
   control.set_version(request.version());
-  deps_.reranker->ControlModel(std::move(control), std::move(done));
+  deps_.reranker->ControlModel(std::move(control), Named(request.collection(), std::move(done)));
 }
 
 void Ranking::Register(rpc::RpcRegistry& registry) {

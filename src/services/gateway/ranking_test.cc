@@ -6,6 +6,8 @@
 #include "base/limits.h"
 #include "base/status.h"
 #include "base/temp_dir.h"
+#include "rpc/error_table.h"
+#include "rpc/rpc_registry.h"
 #include "services/gateway/fakes_for_test.h"
 #include "services/gateway/gateway.h"
 
@@ -387,8 +389,31 @@ TEST_F(RankingTest, AFullStoreRefusesAndGoesOnReading) {
   for (; stored < 100 && last.ok(); ++stored) last = Submit(request).status();
   EXPECT_TRUE(absl::IsResourceExhausted(last)) << last;
   EXPECT_THAT(std::string(MessageOf(last)), HasSubstr("full"));
+  EXPECT_GT(rpc::RetryAfterMillis(last).value_or(0), 0);
   EXPECT_EQ(List().records_size(), stored - 1);
   item.clear_comment();
+}
+
+TEST_F(RankingTest, CallsAModelByTheNameOfItsCollection) {
+  Fill(1);
+  rpc::RpcRegistry registry(metrics_, clock_, {});
+  ASSERT_TRUE(registry.AddService("vectron.v1.VectronService").ok());
+  ranking_->Register(registry);
+  const auto call = [&](const char* name, auto request) {
+    request.set_collection("docs");
+    reranker::v1::ModelStatus response;
+    absl::StatusOr<reranker::v1::ModelStatus> result = absl::UnknownError("no answer yet");
+    registry.Find(std::string("vectron.v1.VectronService.") + name)
+        ->unary(context_, request, response, [&](const absl::Status& status) {
+          result = status.ok() ? absl::StatusOr<reranker::v1::ModelStatus>(response) : status;
+        });
+    return result;
+  };
+  const auto model = call("GetRanking", v1::GetRankingRequest());
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->collection(), "docs");
+  const auto control = call("ControlRanking", v1::ControlRankingRequest());
+  EXPECT_EQ(MessageOf(control.status()), "collection 'docs': nothing learned");
 }
 
 TEST_F(RankingTest, FeedbackWaitsForTheRerankerAcrossARestart) {

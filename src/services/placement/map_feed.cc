@@ -65,6 +65,9 @@ void DescribeReplica(const ClusterState& state, const ReplicaRecord& replica,
                                                     : pb::REPLICA_ROLE_LEARNER);
   wire.set_leaving(replica.leaving);
   wire.set_search_only(replica.reason == MoveReason::kSearch);
+  wire.set_replaces_replica_id(replica.replaces.value);
+  wire.set_reason(std::string(MoveReasonName(replica.reason)));
+  wire.set_since_unix_ms(replica.since_unix_ms);
   const WorkerRecord* worker = state.FindWorker(replica.worker);
   if (worker == nullptr) return;
   wire.set_grpc_address(worker->profile.grpc_address);

@@ -361,8 +361,7 @@ absl::StatusOr<v1::ModelStatus> Models::Control(const v1::ControlModelRequest& r
     const EntryPtr entry = Find(request.tenant(), request.collection());
     const absl::MutexLock lock(&entry->mutex);
     if (entry->learner->events() == 0 && request.action() != v1::MODEL_RESTORE) {
-      return FailedPrecondition("nothing has been learned of collection '{}' yet",
-                                request.collection());
+      return FailedPrecondition("nothing has been learned yet");
     }
     switch (request.action()) {
       case v1::MODEL_PROMOTE:
@@ -377,8 +376,7 @@ absl::StatusOr<v1::ModelStatus> Models::Control(const v1::ControlModelRequest& r
       case v1::MODEL_RESTORE: {
         absl::StatusOr<Saved> saved = ReadVersion(*entry, request.version());
         if (!saved.ok()) {
-          return NotFound("version {} of collection '{}': {}", request.version(),
-                          request.collection(), MessageOf(saved.status()));
+          return NotFound("version {}: {}", request.version(), MessageOf(saved.status()));
         }
         saved->learner->Succeed(*entry->learner);
         entry->learner = std::move(saved->learner);
