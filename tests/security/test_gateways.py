@@ -39,7 +39,7 @@ def seconds_until(good):
 class TwoGateways(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.cluster = ClusterProcess(workers=1, placement=1, gateways=2, flags=("--auth", "on"))
+        cls.cluster = ClusterProcess(workers=1, placement=1, gateways=2, flags=("--auth", "on", "--rerankers", "1"))
         cls.one, cls.two = cls.cluster.http
         secret = cls.cluster.nodes["auth-1"]["data"] + "/bootstrap.secret"
         with open(secret, encoding="utf-8") as file:
@@ -107,6 +107,44 @@ class TwoGateways(unittest.TestCase):
         finally:
             os.kill(self.cluster.nodes["auth-1"]["pid"], signal.SIGCONT)
         seconds_until(lambda: self.status(self.two, key) == 200)
+
+    def do_everything(self, name, credential):
+        """The whole data API as one caller."""
+        def ok(verb, path, body=None):
+            status, answer = call(self.two, verb, path, body, credential)
+            self.assertEqual(status, 200, (name, verb, path, answer))
+            return answer
+        ok("POST", "/v1/collections", {"name": name, "dimension": 2, "shardCount": 2, "replicationFactor": 1})
+        points = [{"id": f"p{i}", "vector": [float(i), 1.0], "payload": {"title": f"pump {i}", "n": i}} for i in range(20)]
+        ok("POST", f"/v1/collections/{name}/points", {"points": points})
+        self.assertIn(name, [c if isinstance(c, str) else c["name"] for c in ok("GET", "/v1/collections")["collections"]])
+        self.assertEqual(ok("GET", f"/v1/collections/{name}/status")["dimension"], 2)
+        self.assertEqual(ok("GET", f"/v1/collections/{name}/points/p7")["point"]["payload"]["n"], 7)
+        found = ok("POST", f"/v1/collections/{name}/points/search",
+                   {"vector": [3.0, 1.0], "topK": 3, "query": "pump 3", "filter": {"must": [{"field": "n", "range": {"gte": 2}}]}})
+        self.assertEqual({hit["id"] for hit in found["results"]}, {"p2", "p3", "p4"})
+        self.assertTrue(found["reranked"], found)
+        ok("POST", "/v1/feedback", {"collection": name, "queryId": found["queryId"], "feedbackItems": [{"resultId": "p3", "clicked": True}]})
+        self.assertEqual(len(ok("GET", f"/v1/feedback?collection={name}")["records"]), 1)
+        self.assertEqual(len(ok("POST", f"/v1/collections/{name}/points/scroll", {"limit": 50})["points"]), 20)
+        ok("DELETE", f"/v1/collections/{name}/points/p7")
+        self.assertEqual(call(self.two, "GET", f"/v1/collections/{name}/points/p7", credential=credential)[0], 404)
+        ok("DELETE", f"/v1/collections/{name}")
+
+    def test_every_credential_does_everything_of_the_data_api(self):
+        status, made = call(self.one, "POST", "/v1/keys", {"name": "all"}, self.token)
+        self.assertEqual(status, 200, made)
+        status, token = call(self.one, "POST", "/v1/sdk-jwt", {"apiKeyId": made["keyInfo"]["keyPrefix"]}, self.token)
+        self.assertEqual(status, 200, token)
+        seconds_until(lambda: self.status(self.two, made["fullKey"]) == 200)
+        seconds_until(lambda: call(self.two, "POST", "/v1/collections", {"name": "ranked", "dimension": 2}, self.token)[0] == 200)
+        call(self.two, "POST", "/v1/collections/ranked/points", {"points": [{"id": "p", "vector": [1.0, 1.0]}]}, self.token)
+        search = {"vector": [1.0, 1.0], "query": "x"}
+        seconds_until(lambda: call(self.two, "POST", "/v1/collections/ranked/points/search", search, self.token)[1].get("reranked"))
+        for name, credential in (("login", self.token), ("sdk", token["sdkJwt"]), ("key", made["fullKey"])):
+            with self.subTest(name):
+                self.do_everything(name, credential)
+        self.assertEqual(call(self.two, "POST", "/v1/collections", {"name": "x", "dimension": 2})[0], 401)
 
     def test_internal_ports_refuse_strangers(self):
         """Over HTTP/2 that is tested elsewhere; here it is enough that the Auth service's own port knows the policy."""
