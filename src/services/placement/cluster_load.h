@@ -15,7 +15,7 @@ namespace vectron::placement {
 struct WorkerLoad {
   bool alive = false;             // heard of lately
   bool stopping = false;          // shuts down; its leaderships go elsewhere
-  double cpu_percent = 0;         // of all its cores, smoothed
+  double cpu_percent = 0;         // of all its cores, over the last minute
   uint64_t disk_total_bytes = 0;  // 0: not said
   uint64_t disk_free_bytes = 0;
 };
@@ -35,15 +35,15 @@ struct ShardLoad {
   uint64_t indexed = 0;
   uint64_t disk_bytes = 0;
   uint64_t memory_bytes = 0;
-  double cpu_cores = 0;
+  double cpu_cores = 0;  // over the last minute
 };
 
 struct ClusterLoad {
   std::map<WorkerId, WorkerLoad> workers = {};
   std::map<GroupId, ShardLoad> shards = {};
   std::set<ReplicaId> failed = {};  // quarantined or damaged, as their workers say
-  // Since when a replica that is behind has not come any nearer, Unix ms.
-  std::map<ReplicaId, int64_t> stuck_since = {};
+  // For how long a replica that is not in sync has applied nothing new; by a monotonic clock.
+  std::map<ReplicaId, int64_t> stuck_ms = {};
 
   bool IsAlive(WorkerId worker) const {
     const auto found = workers.find(worker);

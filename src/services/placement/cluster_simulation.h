@@ -1,7 +1,8 @@
 #pragma once
 
-// A cluster for tests of the scheduler: workers that die and come back, groups whose leaders work
-// towards the wanted membership one change at a time, reports that arrive late. Everything follows
+// A cluster for tests of the scheduler: workers that die, get stuck and come back, groups whose
+// leaders work towards the wanted membership one change at a time, reports that arrive late, loads
+// that change, wall clocks that jump. Everything follows
 // from one seed. The state machine is the real one; consensus is played by rules:
 // a group has a leader while most of its voters live; a change needs most of the old voters; the
 // leader itself takes no in-sync voter out while another is behind.
@@ -21,6 +22,7 @@
 #include "services/placement/cluster_state.h"
 #include "services/placement/command.h"
 #include "services/placement/scheduler.h"
+#include "services/placement/smoothed.h"
 
 namespace vectron::placement {
 
@@ -61,9 +63,32 @@ class ClusterSimulation {
     Report();
     return absl::OkStatus();
   }
-  void Drop(const std::string& name) { Must(DropCollection{{"", name}}); }
+  void Drop(const CollectionKey& key) { Must(DropCollection{key}); }
   void Crash(WorkerId worker) { up_.erase(worker); }
   void Return(WorkerId worker) { up_.insert(worker); }
+  // Its replicas live and get no further, until Unstick.
+  void Stick(WorkerId worker) { stuck_since_ms_.try_emplace(worker, passed_ms_); }
+  void Unstick(WorkerId worker) { stuck_since_ms_.erase(worker); }
+  // Removed for good, as far as placement allows it.
+  absl::Status Remove(WorkerId worker) {
+    absl::Status status = Apply(RemoveWorker{worker}).status;
+    if (status.ok()) {
+      up_.erase(worker);
+      load_.workers.erase(worker);
+    }
+    return status;
+  }
+  // It registers anew, as something else.
+  void Reregister(WorkerId worker, bool search_only) {
+    WorkerProfile profile = state_.FindWorker(worker)->profile;
+    profile.search_only = search_only;
+    Must(RegisterWorker{.known = worker, .profile = profile});
+  }
+  // The wall clock of placement's leader is set forwards or back; no time passes.
+  void SetClock(int64_t by_ms) {
+    now_ms_ += by_ms;
+    clock_was_set_ = true;
+  }
   void Change(WorkerId worker, WorkerChange change) { Must(ChangeWorker{worker, change}); }
   Outcome Apply(CommandBody body) {
     return state_.Apply(++index_, {.proposal = 0, .body = std::move(body)});
@@ -78,7 +103,11 @@ class ClusterSimulation {
   // whether it wanted anything.
   bool Round() {
     now_ms_ += kRoundMs;
-    for (auto& [group, sim] : groups_) Work(group, sim);
+    passed_ms_ += kRoundMs;
+    for (auto& [group, sim] : groups_) {
+      sim.measured_cores.Add(sim.cpu_cores, passed_ms_ * 1'000'000);
+      Work(group, sim);
+    }
     ReportSome();
     Destroy();
     const std::vector<CommandBody> commands = Schedule(Input());
@@ -139,6 +168,7 @@ class ClusterSimulation {
     uint64_t acted_on = 0;
     uint64_t disk_bytes = 0;
     double cpu_cores = 0;
+    Smoothed measured_cores;
   };
 
   Outcome Must(CommandBody body) {
@@ -194,12 +224,22 @@ class ClusterSimulation {
     }
     ++sim.term;
   }
-  // Writes go on, so those that are down fall behind; those that are up catch up in time.
+  bool GetsOn(const Group& sim, ReplicaId replica) const {
+    return Works(sim, replica) &&
+           (replica == sim.leader || !stuck_since_ms_.contains(replica.node()));
+  }
+  // While most voters get on, writes do, so those that are down or stuck fall behind; the others
+  // catch up in time.
   void Replicate(Group& sim) {
+    size_t holding = 0;
+    for (const ReplicaId voter : sim.voters) {
+      holding += sim.complete.contains(voter) && GetsOn(sim, voter) ? 1 : 0;
+    }
+    const bool writes = holding > sim.voters.size() / 2;
     for (const auto* members : {&sim.voters, &sim.learners}) {
       for (const ReplicaId member : *members) {
-        if (!Works(sim, member)) {
-          sim.complete.erase(member);
+        if (!GetsOn(sim, member)) {
+          if (writes) sim.complete.erase(member);
         } else if (random_.OneIn(4)) {
           sim.complete.insert(member);
         }
@@ -254,20 +294,25 @@ class ClusterSimulation {
             .learners = sim.learners,
             .disk_bytes = sim.disk_bytes,
             .memory_bytes = sim.disk_bytes / 8,
-            .cpu_cores = sim.cpu_cores};
+            .cpu_cores = sim.measured_cores.value()};
     for (const ReplicaId replica : sim.complete) {
       if (Works(sim, replica)) load.in_sync.insert(replica);
     }
   }
   void ReportWorkers() {
+    load_.stuck_ms.clear();
     for (const auto& [id, worker] : state_.workers()) {
       WorkerLoad& load = load_.workers[id];
       load.alive = up_.contains(id);
       load.cpu_percent = 0;
       for (const auto& [group, shard] : state_.shards()) {
         const ReplicaRecord* replica = shard.On(id);
-        if (replica == nullptr || replica->role != ReplicaRole::kVoter) continue;
-        load.cpu_percent += 100 * groups_[group].cpu_cores /
+        if (replica == nullptr) continue;
+        const auto stuck = stuck_since_ms_.find(id);
+        load_.stuck_ms[replica->id] =
+            stuck == stuck_since_ms_.end() ? 0 : passed_ms_ - stuck->second;
+        if (replica->role != ReplicaRole::kVoter) continue;
+        load.cpu_percent += 100 * groups_[group].measured_cores.value() /
                             (worker.profile.cpu_cores > 0 ? worker.profile.cpu_cores : 8);
       }
     }
@@ -286,16 +331,29 @@ class ClusterSimulation {
 
   // The scheduler's promise, by what it was told.
   void CheckCommand(const CommandBody& command) {
-    if (std::holds_alternative<AddReplica>(command)) ++moves_;
+    if (const auto* add = std::get_if<AddReplica>(&command)) CheckAdded(*add);
     const auto* step = std::get_if<StepReplica>(&command);
-    if (step == nullptr || step->step != ReplicaStep::kLeave) return;
+    if (step == nullptr) return;
     const ShardRecord& shard = *state_.FindShard(step->group);
-    const ShardLoad& load = load_.shards[step->group];
-    if (shard.Find(step->replica)->role != ReplicaRole::kVoter) return;
-    if (!load.in_sync.contains(step->replica)) return;
+    const bool voter = shard.Find(step->replica)->role == ReplicaRole::kVoter;
+    if (voter && step->step == ReplicaStep::kGone) moved_ms_[step->group] = passed_ms_;
+    if (step->step == ReplicaStep::kLeave) CheckLeaving(*step, shard);
+  }
+  // However loads change, a shard that has moved rests before it moves for their sake.
+  void CheckAdded(const AddReplica& add) {
+    ++moves_;
+    const bool for_load = add.reason == MoveReason::kBalance || add.reason == MoveReason::kHotShard;
+    const auto moved = moved_ms_.find(add.group);
+    if (!for_load || eager_ || clock_was_set_ || moved == moved_ms_.end()) return;
+    EXPECT_GE(passed_ms_ - moved->second, options_.move_cooldown_ms) << "seed " << seed_;
+  }
+  void CheckLeaving(const StepReplica& leave, const ShardRecord& shard) {
+    const ShardLoad& load = load_.shards[leave.group];
+    if (shard.Find(leave.replica)->role != ReplicaRole::kVoter) return;
+    if (!load.in_sync.contains(leave.replica)) return;
     size_t staying = 0;
     for (const ReplicaRecord& replica : shard.replicas) {
-      if (replica.id == step->replica || replica.role != ReplicaRole::kVoter) continue;
+      if (replica.id == leave.replica || replica.role != ReplicaRole::kVoter) continue;
       EXPECT_TRUE(load.in_sync.contains(replica.id)) << "seed " << seed_;
       ++staying;
     }
@@ -322,6 +380,10 @@ class ClusterSimulation {
   int uids_ = 0;
   uint64_t index_ = 0;
   int64_t now_ms_ = 1'000'000;
+  int64_t passed_ms_ = 0;
+  bool clock_was_set_ = false;
+  std::map<WorkerId, int64_t> stuck_since_ms_;
+  std::map<GroupId, int64_t> moved_ms_;  // when a voter of it last went
   size_t moves_ = 0;
   ClusterState state_;
   ClusterLoad load_;

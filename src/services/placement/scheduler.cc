@@ -108,7 +108,7 @@ class Run {
   }
   bool Cooled(const ShardRecord& shard) const {
     return input_.eager ||
-           input_.now_unix_ms - shard.last_move_unix_ms >= input_.options.move_cooldown_ms;
+           HasPassed(shard.last_move_unix_ms, input_.options.move_cooldown_ms, input_);
   }
   bool WouldBeHot(const ShardRecord& shard, WorkerId to, double margin) const {
     return weights_.CpuPercentOf(to) + weights_.CpuPercent(shard, to) >=
@@ -241,7 +241,9 @@ class Run {
       for (const auto& [shard, steps] : shards_) {
         const ReplicaRecord* copy = shard->On(worker);
         const ShardLoad* load = input_.load.Find(shard->group);
-        if (copy != nullptr && (load == nullptr || !load->in_sync.contains(copy->id))) ++copying;
+        // What cannot get on, for want of a leader, must not keep others from being copied.
+        if (copy == nullptr || load == nullptr || load->leader.value == 0) continue;
+        if (!load->in_sync.contains(copy->id)) ++copying;
       }
       for (const Item& item : shards_) {
         if (copying >= input_.options.max_moves_per_worker) break;
@@ -263,6 +265,10 @@ class Run {
 }  // namespace
 
 std::vector<CommandBody> Schedule(const ScheduleInput& input) { return Run(input).Take(); }
+
+bool HasPassed(int64_t then_unix_ms, int64_t millis, const ScheduleInput& input) {
+  return input.now_unix_ms < then_unix_ms || input.now_unix_ms - then_unix_ms >= millis;
+}
 
 absl::StatusOr<std::vector<std::vector<WorkerId>>> PlaceNewShards(const ScheduleInput& input,
                                                                   size_t shard_count,

@@ -64,6 +64,10 @@ std::vector<LeaderWish> WishLeaders(const ScheduleInput& input);
 // What Schedule would move if each move were done at once, in order; for a dry run.
 std::vector<AddReplica> PlanMoves(const ScheduleInput& input);
 
+// Whether `millis` have passed since `then_unix_ms`, which a leader's clock said. A time to come
+// was said by a clock that is ahead, or has been set back since: it holds up nothing.
+bool HasPassed(int64_t then_unix_ms, int64_t millis, const ScheduleInput& input);
+
 // A shard as the scheduler sees it.
 struct ShardHealth {
   size_t voters = 0;  // wanted: not leaving

@@ -11,24 +11,32 @@ namespace vectron::placement {
 namespace {
 
 // Every shard that can be well is: as many voters as wanted, all in sync, none where it ought not
-// be.
+// be, and a copy for reads on every search-only worker.
 void ExpectAllWell(ClusterSimulation& cluster, uint64_t seed) {
   std::set<WorkerId> usable;
+  std::set<WorkerId> search_only;
   for (const auto& [id, worker] : cluster.state().workers()) {
-    if (worker.eligible() && cluster.IsUp(id)) usable.insert(id);
+    if (!worker.eligible() || !cluster.IsUp(id)) continue;
+    (worker.profile.search_only ? search_only : usable).insert(id);
   }
   for (const auto& [group, shard] : cluster.state().shards()) {
     const size_t wanted = cluster.state().FindCollection(shard.collection)->replication_factor;
     if (!cluster.HasQuorum(group) || usable.size() < wanted) continue;
     SCOPED_TRACE(fmt::format("seed {} group {}", seed, group.value));
-    EXPECT_EQ(shard.replicas.size(), wanted);
-    const ShardHealth health = HealthOf(shard, cluster.Input());
-    EXPECT_EQ(health.good, wanted);
+    EXPECT_EQ(HealthOf(shard, cluster.Input()).good, wanted);
+    std::set<WorkerId> copies;
+    size_t voters = 0;
     for (const ReplicaRecord& replica : shard.replicas) {
-      EXPECT_EQ(replica.role, ReplicaRole::kVoter);
       EXPECT_FALSE(replica.leaving);
-      EXPECT_TRUE(usable.contains(replica.worker));
+      if (replica.role == ReplicaRole::kLearner) {
+        copies.insert(replica.worker);
+      } else {
+        ++voters;
+        EXPECT_TRUE(usable.contains(replica.worker));
+      }
     }
+    EXPECT_EQ(voters, wanted);
+    EXPECT_EQ(copies, search_only);
   }
 }
 
@@ -38,15 +46,54 @@ WorkerProfile RandomProfile(Random& random) {
           .disk_bytes = uint64_t{100} << (30 + random.Below(3)),
           .region = fmt::format("r{}", random.Below(2)),
           .zone = fmt::format("z{}", random.Below(3)),
-          .rack = fmt::format("k{}", random.Below(3))};
+          .rack = fmt::format("k{}", random.Below(3)),
+          .search_only = random.OneIn(6)};
+}
+
+WorkerId AnyWorker(const ClusterSimulation& cluster, Random& random) {
+  const auto& workers = cluster.state().workers();
+  return std::next(workers.begin(), static_cast<int64_t>(random.Below(workers.size())))->first;
+}
+
+// Now and then a shard that takes most of a worker.
+void ChangeLoads(ClusterSimulation& cluster, Random& random) {
+  for (const auto& [group, shard] : cluster.state().shards()) {
+    if (random.OneIn(2)) continue;
+    const double most = random.OneIn(8) ? 6 : 0.5;
+    cluster.SetSize(group, random.Below(uint64_t{4} << 30), random.Uniform() * most);
+  }
+}
+
+// What an operator does, or a clock.
+void Intervene(ClusterSimulation& cluster, Random& random, bool clock_jumps) {
+  const WorkerId worker = AnyWorker(cluster, random);
+  switch (random.Below(5)) {
+    case 0:
+      if (cluster.state().workers().size() > 1) (void)cluster.Remove(worker);  // mostly refused
+      break;
+    case 1: {
+      const auto& all = cluster.state().collections();
+      if (all.size() < 2) break;
+      const auto at = static_cast<int64_t>(random.Below(all.size()));
+      cluster.Drop(CollectionKey(std::next(all.begin(), at)->first));
+      break;
+    }
+    case 2:
+      ChangeLoads(cluster, random);
+      break;
+    case 3:
+      cluster.Reregister(worker, random.OneIn(6));
+      break;
+    default:
+      if (!clock_jumps) break;
+      cluster.SetClock(static_cast<int64_t>(random.Below(200'000'000)) - 100'000'000);
+  }
 }
 
 // One thing that happens to a cluster.
 void Disturb(ClusterSimulation& cluster, Random& random, int round) {
-  std::vector<WorkerId> workers;
-  for (const auto& [id, worker] : cluster.state().workers()) workers.push_back(id);
-  const WorkerId worker = workers[random.Below(workers.size())];
-  switch (random.Below(9)) {
+  const WorkerId worker = AnyWorker(cluster, random);
+  switch (random.Below(11)) {
     case 0:
     case 1:
       cluster.Crash(worker);
@@ -68,7 +115,13 @@ void Disturb(ClusterSimulation& cluster, Random& random, int round) {
       cluster.Change(worker, WorkerChange::kCancelDrain);
       break;
     case 7:
-      if (workers.size() < 9) cluster.AddWorker(RandomProfile(random));
+      if (cluster.state().workers().size() < 9) cluster.AddWorker(RandomProfile(random));
+      break;
+    case 8:
+      cluster.Stick(worker);
+      break;
+    case 9:
+      cluster.Unstick(worker);
       break;
     default:
       (void)cluster.Create(fmt::format("more-{}", round), 1 + random.Below(3), 1 + random.Below(4));
@@ -80,6 +133,7 @@ void RunSeed(uint64_t seed) {
   Random random(seed);
   ClusterSimulation cluster(seed);
   cluster.options().max_moves = 1 + random.Below(6);
+  const bool clock_jumps = random.OneIn(2);
   const uint64_t workers = 1 + random.Below(6);
   for (uint64_t i = 0; i < workers; ++i) cluster.AddWorker(RandomProfile(random));
   for (int i = 0; i < 4; ++i) {
@@ -87,12 +141,14 @@ void RunSeed(uint64_t seed) {
   }
   for (int round = 0; round < 150; ++round) {
     if (random.OneIn(4)) Disturb(cluster, random, round);
+    if (random.OneIn(8)) Intervene(cluster, random, clock_jumps);
     cluster.Round();
     if (::testing::Test::HasFatalFailure()) return;
   }
   // Half the time what is down stays down and is declared dead.
   const bool heal = random.OneIn(2);
   for (const auto& [id, worker] : std::map(cluster.state().workers())) {
+    cluster.Unstick(id);
     if (heal) cluster.Return(id);
     if (cluster.IsUp(id)) {
       cluster.Change(id, WorkerChange::kAlive);
@@ -110,7 +166,7 @@ TEST(Scheduler, SettlesFromEverythingThatHappensAndLosesNothing) {
     return RunSeed(std::strtoull(one, nullptr, 10));
   }
   const uint64_t first = SeedFromSystem();
-  for (uint64_t i = 0; i < 25 && !::testing::Test::HasFailure(); ++i) RunSeed(Mix64(first + i));
+  for (uint64_t i = 0; i < 150 && !::testing::Test::HasFailure(); ++i) RunSeed(Mix64(first + i));
 }
 
 // Where the voters of the collection's only shard are.
@@ -269,6 +325,40 @@ TEST(Scheduler, RelievesAHotWorkerOfItsHottestShard) {
   EXPECT_EQ(cluster.moves(), 1u);
 }
 
+// Loads of requests go up and down all the time, around what they are on average.
+TEST(Scheduler, DoesNotMoveShardsBackAndForthAsTheirLoadsChange) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    ClusterSimulation cluster(seed);
+    Random random(seed);
+    for (int i = 0; i < 4; ++i) cluster.AddWorker();
+    ASSERT_TRUE(cluster.Create("docs", 12, 2).ok());
+    std::map<GroupId, double> mean_cores;
+    for (const auto& [group, shard] : cluster.state().shards()) {
+      mean_cores[group] = random.OneIn(3) ? 2 : 0.4;
+    }
+    for (int round = 0; round < 1'440; ++round) {  // two hours
+      for (const auto& [group, cores] : mean_cores) {
+        cluster.SetSize(group, 1, cores * (0.7 + 0.6 * random.Uniform()));
+      }
+      cluster.Round();
+    }
+    EXPECT_LE(cluster.moves(), mean_cores.size()) << "seed " << seed;
+  }
+}
+
+TEST(Scheduler, GivesUpAReplicaThatMakesNoProgress) {
+  ClusterSimulation cluster(13);
+  for (int i = 0; i < 4; ++i) cluster.AddWorker();
+  ASSERT_TRUE(cluster.Create("docs", 1, 3).ok());
+  const WorkerId slow = *Voters(cluster, "docs").begin();
+  cluster.Stick(slow);
+  for (int round = 0; round < 100; ++round) cluster.Round();
+  EXPECT_TRUE(Voters(cluster, "docs").contains(slow)) << "patience";
+  EXPECT_EQ(cluster.moves(), 0u);
+  for (int round = 0; round < 100; ++round) cluster.Round();
+  EXPECT_FALSE(Voters(cluster, "docs").contains(slow));
+}
+
 TEST(Scheduler, MendsTheSpreadOverZones) {
   ClusterSimulation cluster(8);
   for (int i = 0; i < 3; ++i) cluster.AddWorker(InZone("a"));
@@ -308,6 +398,22 @@ TEST(Scheduler, CopiesEveryShardToSearchOnlyWorkers) {
   for (const auto& [group, shard] : cluster.state().shards()) {
     EXPECT_EQ(shard.On(reader)->role, ReplicaRole::kLearner);
     EXPECT_EQ(HealthOf(shard, cluster.Input()).voters, 2u);
+  }
+}
+
+TEST(Scheduler, CopiesForSearchDoNotWaitForShardsWithoutALeader) {
+  ClusterSimulation cluster(14);
+  const WorkerId lost = cluster.AddWorker();
+  ASSERT_TRUE(cluster.Create("lost", 4, 1).ok());
+  const WorkerId reader = cluster.AddWorker({.search_only = true});
+  cluster.Round();
+  EXPECT_GT(cluster.state().ReplicasOn(reader), 0u);
+  cluster.Crash(lost);
+  cluster.AddWorker();
+  ASSERT_TRUE(cluster.Create("docs", 3, 1).ok());
+  EXPECT_TRUE(cluster.Settle(500));
+  for (const GroupId group : cluster.state().FindCollection({"", "docs"})->groups) {
+    EXPECT_NE(cluster.state().FindShard(group)->On(reader), nullptr);
   }
 }
 

@@ -101,7 +101,7 @@ ScheduleInput PlacementService::Input(const ClusterState& state, const ClusterLo
 }
 
 ClusterLoad PlacementService::LoadNow(const ClusterState& state) const {
-  return tracker_.Load(state, deps_.clock->MonotonicNanos(), deps_.clock->UnixMillis());
+  return tracker_.Load(state, deps_.clock->MonotonicNanos());
 }
 
 void PlacementService::OnStateChanged() {

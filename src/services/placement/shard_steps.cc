@@ -48,10 +48,10 @@ bool ShardSteps::Bad(const ReplicaRecord& replica) const {
   const WorkerRecord* worker = input_.state.FindWorker(replica.worker);
   if (worker == nullptr || worker->dead || input_.load.failed.contains(replica.id)) return true;
   if (Good(replica)) return false;
-  const auto stuck = input_.load.stuck_since.find(replica.id);
-  return input_.load.IsAlive(replica.worker) && stuck != input_.load.stuck_since.end() &&
-         input_.now_unix_ms - std::max(stuck->second, replica.since_unix_ms) >=
-             input_.options.stuck_learner_ms;
+  const auto stuck = input_.load.stuck_ms.find(replica.id);
+  return input_.load.IsAlive(replica.worker) && stuck != input_.load.stuck_ms.end() &&
+         stuck->second >= input_.options.stuck_learner_ms &&
+         HasPassed(replica.since_unix_ms, input_.options.stuck_learner_ms, input_);
 }
 
 bool ShardSteps::Misplaced(const ReplicaRecord& replica) const {

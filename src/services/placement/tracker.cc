@@ -9,9 +9,6 @@ namespace {
 
 namespace pb = placementdriver::v1;
 
-// Of a new measurement of processor use in the smoothed one: a few heartbeats' memory.
-constexpr double kNewShare = 0.3;
-
 int64_t MillisSince(int64_t then_nanos, int64_t now_nanos) {
   return (now_nanos - then_nanos) / 1'000'000;
 }
@@ -60,20 +57,54 @@ std::vector<std::string> Tracker::Take(WorkerId worker, pb::HeartbeatRequest hea
         return true;
       });
   reports->erase(dropped, reports->end());
-  for (const pb::ReplicaReport& report : *reports) {
-    const auto [progress, first] = progress_.try_emplace(
-        ReplicaId{report.replica_id()}, Progress{report.applied_index(), now_nanos});
-    if (first || progress->second.applied_index == report.applied_index()) continue;
-    progress->second = {report.applied_index(), now_nanos};
-  }
-  const auto [entry, first] = workers_.try_emplace(worker);
-  Heard& heard = entry->second;
-  const double cpu = heartbeat.cpu_usage_percent();
-  heard.cpu_percent = first ? cpu : heard.cpu_percent + kNewShare * (cpu - heard.cpu_percent);
+  NoteProgress(heartbeat, now_nanos);
+  NoteCpu(state.FindWorker(worker), heartbeat, now_nanos);
+  Heard& heard = workers_[worker];
+  heard.cpu_percent.Add(heartbeat.cpu_usage_percent(), now_nanos);
   heard.at_nanos = now_nanos;
   heard.at_unix_ms = now_unix_ms;
   heard.heartbeat = std::move(heartbeat);
   return faults;
+}
+
+void Tracker::NoteProgress(const pb::HeartbeatRequest& heartbeat, int64_t now_nanos) {
+  for (const pb::ReplicaReport& report : heartbeat.replicas()) {
+    const auto [entry, first] = progress_.try_emplace(ReplicaId{report.replica_id()});
+    Progress& progress = entry->second;
+    if (!first && progress.applied_index == report.applied_index()) continue;
+    progress.applied_index = report.applied_index();
+    progress.since_nanos = now_nanos;
+  }
+  // What is in sync has nothing to get on with: it is not stuck when it falls behind later.
+  for (const pb::ReplicaReport& report : heartbeat.replicas()) {
+    if (report.leader_replica_id() != report.replica_id()) continue;
+    for (const uint64_t replica : report.in_sync()) {
+      const auto progress = progress_.find(ReplicaId{replica});
+      if (progress != progress_.end()) progress->second.since_nanos = now_nanos;
+    }
+  }
+}
+
+// What its replicas take of a worker's processors: as they say or, when none does, the worker's use
+// by their shares of its requests.
+void Tracker::NoteCpu(const WorkerRecord* worker, const pb::HeartbeatRequest& heartbeat,
+                      int64_t now_nanos) {
+  const auto rate = [](const pb::ReplicaReport& report) -> double {
+    return report.searches_per_second() + report.writes_per_second();
+  };
+  double said = 0;
+  double requests = 0;
+  for (const pb::ReplicaReport& report : heartbeat.replicas()) {
+    said += report.cpu_cores();
+    requests += rate(report);
+  }
+  const double used = heartbeat.cpu_usage_percent();
+  const double all = worker == nullptr ? 0 : used / 100 * worker->profile.cpu_cores;
+  for (const pb::ReplicaReport& report : heartbeat.replicas()) {
+    const double shared = requests > 0 ? all * rate(report) / requests : 0;
+    progress_[ReplicaId{report.replica_id()}].cpu_cores.Add(said > 0 ? report.cpu_cores() : shared,
+                                                            now_nanos);
+  }
 }
 
 void Tracker::TakeReranker(RerankerId reranker, int64_t now_nanos, int64_t now_unix_ms) {
@@ -139,8 +170,11 @@ void Tracker::AddReport(const pb::ReplicaReport& report, const ShardRecord& shar
   of_shard.indexed = std::max<uint64_t>(of_shard.indexed, report.indexed());
   of_shard.disk_bytes = std::max<uint64_t>(of_shard.disk_bytes, report.disk_bytes());
   of_shard.memory_bytes = std::max<uint64_t>(of_shard.memory_bytes, report.memory_bytes());
-  of_shard.cpu_cores = std::max<double>(of_shard.cpu_cores, report.cpu_cores());
   const ReplicaId replica{report.replica_id()};
+  const auto progress = progress_.find(replica);
+  if (progress != progress_.end()) {
+    of_shard.cpu_cores = std::max(of_shard.cpu_cores, progress->second.cpu_cores.value());
+  }
   if (report.health() == pb::REPLICA_HEALTH_FAILED) load.failed.insert(replica);
   const bool leads = report.leader_replica_id() == report.replica_id();
   if (!leads || (of_shard.leader.value != 0 && report.term() <= of_shard.term)) return;
@@ -153,25 +187,7 @@ void Tracker::AddReport(const pb::ReplicaReport& report, const ShardRecord& shar
   of_shard.in_sync = IdsOf(report.in_sync());
 }
 
-void Tracker::ShareCpu(const WorkerRecord& worker, const Heard& heard, ClusterLoad& load) {
-  const auto rate = [](const pb::ReplicaReport& report) -> double {
-    return report.searches_per_second() + report.writes_per_second();
-  };
-  double all = 0;
-  for (const pb::ReplicaReport& report : heard.heartbeat.replicas()) {
-    if (report.cpu_cores() > 0) return;
-    all += rate(report);
-  }
-  if (all <= 0) return;
-  const double cores = heard.cpu_percent / 100 * worker.profile.cpu_cores;
-  for (const pb::ReplicaReport& report : heard.heartbeat.replicas()) {
-    const auto shard = load.shards.find(GroupId{report.group_id()});
-    if (shard == load.shards.end()) continue;
-    shard->second.cpu_cores = std::max(shard->second.cpu_cores, cores * rate(report) / all);
-  }
-}
-
-ClusterLoad Tracker::Load(const ClusterState& state, int64_t now_nanos, int64_t now_unix_ms) const {
+ClusterLoad Tracker::Load(const ClusterState& state, int64_t now_nanos) const {
   ClusterLoad load;
   for (const auto& [id, record] : state.workers()) {
     const auto found = workers_.find(id);
@@ -180,7 +196,7 @@ ClusterLoad Tracker::Load(const ClusterState& state, int64_t now_nanos, int64_t 
     const Heard& heard = found->second;
     worker.alive = IsHealthy(id, now_nanos) && !record.dead;
     worker.stopping = heard.heartbeat.stopping();
-    worker.cpu_percent = heard.cpu_percent;
+    worker.cpu_percent = heard.cpu_percent.value();
     worker.disk_total_bytes = heard.heartbeat.disk_total_bytes();
     worker.disk_free_bytes = heard.heartbeat.disk_free_bytes();
     if (!worker.alive) continue;
@@ -189,10 +205,9 @@ ClusterLoad Tracker::Load(const ClusterState& state, int64_t now_nanos, int64_t 
       if (shard == nullptr || shard->Find(ReplicaId{report.replica_id()}) == nullptr) continue;
       AddReport(report, *shard, heard, load);
     }
-    ShareCpu(record, heard, load);
   }
   for (const auto& [replica, progress] : progress_) {
-    load.stuck_since[replica] = now_unix_ms - MillisSince(progress.since_nanos, now_nanos);
+    load.stuck_ms[replica] = MillisSince(progress.since_nanos, now_nanos);
   }
   return load;
 }

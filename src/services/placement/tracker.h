@@ -15,6 +15,7 @@
 
 #include "services/placement/cluster_load.h"
 #include "services/placement/cluster_state.h"
+#include "services/placement/smoothed.h"
 #include "vectron/placement.pb.h"
 
 namespace vectron::placement {
@@ -48,24 +49,26 @@ class Tracker {
   int64_t LastUnixMillis(WorkerId worker) const;
   int64_t LastUnixMillis(RerankerId reranker) const;
 
-  ClusterLoad Load(const ClusterState& state, int64_t now_nanos, int64_t now_unix_ms) const;
+  ClusterLoad Load(const ClusterState& state, int64_t now_nanos) const;
 
  private:
   struct Heard {
     int64_t at_nanos = 0;
     int64_t at_unix_ms = 0;
-    double cpu_percent = 0;  // smoothed
+    Smoothed cpu_percent;
     placementdriver::v1::HeartbeatRequest heartbeat;
   };
+  // Of one replica, over its reports.
   struct Progress {
     uint64_t applied_index = 0;
     int64_t since_nanos = 0;
+    Smoothed cpu_cores;
   };
+  void NoteProgress(const placementdriver::v1::HeartbeatRequest& heartbeat, int64_t now_nanos);
+  void NoteCpu(const WorkerRecord* worker, const placementdriver::v1::HeartbeatRequest& heartbeat,
+               int64_t now_nanos);
   void AddReport(const placementdriver::v1::ReplicaReport& report, const ShardRecord& shard,
                  const Heard& heard, ClusterLoad& load) const;
-  // Of reports that do not say what their replicas take of the processors: the worker's use, by
-  // their shares of its requests.
-  static void ShareCpu(const WorkerRecord& worker, const Heard& heard, ClusterLoad& load);
 
   const int64_t healthy_nanos_;
   int64_t began_nanos_ = kNotBegun;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "services/placement/command.h"
 
 namespace vectron::placement {
@@ -37,7 +39,7 @@ class TrackerTest : public ::testing::Test {
     report.set_replica_id(Shard(group).On(worker)->id.value);
     return report;
   }
-  ClusterLoad Load(int64_t now_nanos) { return tracker_.Load(state_, now_nanos, 1'000'000); }
+  ClusterLoad Load(int64_t now_nanos) { return tracker_.Load(state_, now_nanos); }
 
   const WorkerId a_{1};
   const WorkerId b_{2};
@@ -69,9 +71,33 @@ TEST_F(TrackerTest, SharesAWorkersProcessorsByRequests) {
   tracker_.Take(a_, heartbeat, state_, kSecond, 0);
   EXPECT_DOUBLE_EQ(Load(kSecond).Find(GroupId{1})->cpu_cores, 3);
   EXPECT_DOUBLE_EQ(Load(kSecond).Find(GroupId{2})->cpu_cores, 1);
+  tracker_.Restart(0);
   heartbeat.mutable_replicas(0)->set_cpu_cores(0.5F);  // it says so itself
   tracker_.Take(a_, heartbeat, state_, kSecond, 0);
   EXPECT_DOUBLE_EQ(Load(kSecond).Find(GroupId{1})->cpu_cores, 0.5);
+}
+
+TEST_F(TrackerTest, MeasuresLoadsOverAMinuteWhateverThePaceOfHeartbeats) {
+  for (const int64_t pace : {kSecond / 5, 5 * kSecond}) {
+    tracker_.Restart(0);
+    pb::HeartbeatRequest heartbeat;
+    Add(heartbeat, 1, a_);
+    int64_t now = 0;
+    const auto run = [&](int64_t seconds, const std::function<double(int64_t)>& cores) {
+      for (const int64_t end = now + seconds * kSecond; now < end; now += pace) {
+        const double use = cores(now / pace);
+        heartbeat.mutable_replicas(0)->set_cpu_cores(static_cast<float>(use));
+        heartbeat.set_cpu_usage_percent(static_cast<float>(use / 8 * 100));
+        tracker_.Take(a_, heartbeat, state_, now, 0);
+      }
+      const ClusterLoad load = Load(now);
+      EXPECT_NEAR(load.workers.at(a_).cpu_percent, load.Find(GroupId{1})->cpu_cores / 8 * 100, 0.1);
+      return load.Find(GroupId{1})->cpu_cores;
+    };
+    EXPECT_NEAR(run(120, [](int64_t i) { return i % 2 == 0 ? 1 : 3; }), 2, 0.15) << "waves";
+    EXPECT_NEAR(run(20, [](int64_t) { return 6; }), 3.1, 0.3) << "a short burst";
+    EXPECT_NEAR(run(300, [](int64_t) { return 6; }), 6, 0.1) << "a load that stays";
+  }
 }
 
 TEST_F(TrackerTest, NoticesWhatMakesNoProgress) {
@@ -80,10 +106,24 @@ TEST_F(TrackerTest, NoticesWhatMakesNoProgress) {
   const ReplicaId replica = Shard(1).On(a_)->id;
   tracker_.Take(a_, heartbeat, state_, kSecond, 0);
   tracker_.Take(a_, heartbeat, state_, 9 * kSecond, 0);
-  EXPECT_EQ(Load(11 * kSecond).stuck_since.at(replica), 1'000'000 - 10'000);
+  EXPECT_EQ(Load(11 * kSecond).stuck_ms.at(replica), 10'000);
   heartbeat.mutable_replicas(0)->set_applied_index(6);
   tracker_.Take(a_, heartbeat, state_, 11 * kSecond, 0);
-  EXPECT_EQ(Load(11 * kSecond).stuck_since.at(replica), 1'000'000);
+  EXPECT_EQ(Load(11 * kSecond).stuck_ms.at(replica), 0);
+}
+
+TEST_F(TrackerTest, TakesNobodyInSyncForStuck) {
+  const ReplicaId follower = Shard(1).On(b_)->id;
+  pb::HeartbeatRequest from_follower;
+  Add(from_follower, 1, b_).set_applied_index(5);
+  tracker_.Take(b_, from_follower, state_, kSecond, 0);
+  pb::HeartbeatRequest from_leader;
+  pb::ReplicaReport& report = Add(from_leader, 1, a_);
+  report.set_leader_replica_id(report.replica_id());
+  report.add_in_sync(follower.value);
+  tracker_.Take(a_, from_leader, state_, 3'600 * kSecond, 0);
+  tracker_.Take(b_, from_follower, state_, 3'601 * kSecond, 0);
+  EXPECT_EQ(Load(3'610 * kSecond).stuck_ms.at(follower), 10'000) << "it idled, in sync";
 }
 
 TEST_F(TrackerTest, DropsReportsOfReplicasThatAreNoneOfTheWorkers) {
