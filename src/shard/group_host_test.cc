@@ -229,6 +229,34 @@ TEST_F(GroupHosts, WithAFullDiskHoldUpNobodyAndCatchUpOnceThereIsRoom) {
   members_.at(2).node->Stop();  // it asks `full` no more
 }
 
+TEST_F(GroupHosts, RefuseWritesWhileMostDisksAreFullAndGoOnOnceThereIsRoom) {
+  std::map<uint64_t, std::atomic<bool>> full;
+  for (auto& [id, member] : members_) {
+    std::atomic<bool>& here = full[id];
+    member.node->disk_room = [&here] { return here ? DiskRoom::kFull : DiskRoom::kPlenty; };
+    member.node->quiet_after_ticks = 0;  // a quiet group looks once it is used
+  }
+  StartAll();
+  std::vector<std::string> written{"a"};
+  Write("a");
+  ASSERT_TRUE(AllHave(written));
+  // Both followers, then the leader and one of them: leading elsewhere would not help.
+  const uint64_t leader = AwaitLeader();
+  for (const uint64_t with_room : {leader, leader % 3 + 1}) {
+    for (auto& [id, here] : full) here = id != with_room;
+    const Replicator* replicator = members_.at(leader).replicators.at(kGroup.value);
+    EXPECT_TRUE(Eventually([&] { return replicator->nearly_full(); }));
+    EXPECT_TRUE(absl::IsResourceExhausted(Propose(leader, "no").status()));
+    EXPECT_TRUE(ReadBarrier(leader).ok()) << "reads go on";
+    EXPECT_TRUE(host(leader).View(kGroup).is_leader);
+    for (auto& [id, here] : full) here = false;
+    written.push_back(std::to_string(with_room));
+    Write(written.back());
+    EXPECT_TRUE(AllHave(written));
+  }
+  for (auto& [id, member] : members_) Stop(id);  // they ask `full` no more
+}
+
 // A store whose writes wait while it is told to.
 class StuckKv : public storage::MemoryKv {
  public:

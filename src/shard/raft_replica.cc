@@ -166,10 +166,11 @@ void RaftReplica::Tick(uint64_t host_tick, Outbox& out) {
 }
 
 // A leader whose disk is full can take nothing; another voter that has everything and has room
-// leads better.
+// leads better. Not when most disks are full: a new leader could commit nothing and so not even
+// serve reads.
 void RaftReplica::GiveWayWhenFull(uint64_t host_tick) {
   if (!leads_ || hooks_.nodes->own_room() != DiskRoom::kFull) return;
-  if (host_tick % options_.election_ticks != 0) return;
+  if (host_tick % options_.election_ticks != 0 || !MostVotersHave(DiskRoom::kNearlyFull)) return;
   const auto status = raft_->status();
   const auto progress = raft_->progress();
   if (!status.ok() || !progress.ok()) return;
@@ -249,6 +250,11 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
 void RaftReplica::QueueProposal(std::string command, ProposeCallback done) {
   if (hooks_.nodes->own_room() == DiskRoom::kFull) {
     done(ResourceExhausted("group {}: the disk of this node's log is full", start_.group.value));
+    return;
+  }
+  if (leads_ && !MostVotersHave(DiskRoom::kNearlyFull)) {
+    done(
+        ResourceExhausted("group {}: the disks of most of its nodes are full", start_.group.value));
     return;
   }
   if (unapplied_bytes_.load(std::memory_order_relaxed) > kMaxUnappliedBytes) {
@@ -536,7 +542,9 @@ void RaftReplica::RefreshView(bool with_progress) {
                       next.membership.outgoing_voters.empty() && handed_term_ == status->term;
     counters_->committed.store(status->commit, std::memory_order_release);
     counters_->lone_commit.store(lone ? handed_ : 0, std::memory_order_release);
-    counters_->nearly_full.store(!EnoughRoom(next), std::memory_order_relaxed);
+    const bool plenty =
+        hooks_.nodes->own_room() == DiskRoom::kPlenty && MostVotersHave(DiskRoom::kPlenty);
+    counters_->nearly_full.store(!plenty, std::memory_order_relaxed);
     if (with_progress && next.is_leader) {
       auto progress = raft_->progress();
       if (progress.ok()) next.progress = *std::move(progress);
@@ -553,16 +561,16 @@ void RaftReplica::RefreshView(bool with_progress) {
   view_ = std::move(next);
 }
 
-// Whether a majority of the voters, this one among them, has room on its disk.
-bool RaftReplica::EnoughRoom(const GroupView& view) const {
-  if (hooks_.nodes->own_room() != DiskRoom::kPlenty) return false;
+// Whether the disks of a majority of the voters have so much room, or more.
+bool RaftReplica::MostVotersHave(DiskRoom room) const {
+  const std::vector<uint64_t>& voters = membership().voters;
   size_t with_room = 0;
-  for (const uint64_t id : view.membership.voters) {
+  for (const uint64_t id : voters) {
     const WorkerId node = ReplicaId{id}.node();
-    const DiskRoom room = node == options_.node ? DiskRoom::kPlenty : hooks_.nodes->RoomOf(node);
-    if (room == DiskRoom::kPlenty) ++with_room;
+    const bool own = node == options_.node;
+    if ((own ? hooks_.nodes->own_room() : hooks_.nodes->RoomOf(node)) <= room) ++with_room;
   }
-  return with_room * 2 > view.membership.voters.size();
+  return with_room * 2 > voters.size();
 }
 
 GroupView RaftReplica::view() const {

@@ -191,7 +191,7 @@ class RaftReplica {
   PeerMessage OwnMessage(ReplicaId to, uint32_t type) const;
   void FailLostProposals();
   void FailLateReads();
-  bool EnoughRoom(const GroupView& view) const;
+  bool MostVotersHave(DiskRoom room) const;
   absl::Status ApplyMemberships(consensus::Scratch& scratch, PendingReady& pending);
   void Address(const consensus::OutMessage& message, Outbox& out);
   void AskForReads();
