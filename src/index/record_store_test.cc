@@ -1,5 +1,7 @@
 #include "index/record_store.h"
 
+#include <gtest/gtest.h>
+
 #include <atomic>
 #include <cstring>
 #include <filesystem>
@@ -7,8 +9,7 @@
 #include <string>
 #include <thread>
 
-#include <gtest/gtest.h>
-
+#include "base/crash_testing.h"
 #include "base/random.h"
 #include "base/temp_dir.h"
 #include "index/available_memory.h"
@@ -41,13 +42,18 @@ struct Disk {
   std::unique_ptr<FileSystem> files = NewPosixFileSystem();
 };
 
-void Save(Disk& disk, RecordStore& store, uint64_t rows, const std::string& name,
-          const CheckpointReader* previous = nullptr) {
+void SaveIn(FileSystem& files, const std::string& dir, RecordStore& store, uint64_t rows,
+            const CheckpointReader* previous = nullptr) {
   AppendLock lock;
-  auto writer = CheckpointWriter::Create(*disk.files, disk.dir / name);
+  auto writer = CheckpointWriter::Create(files, dir);
   ASSERT_TRUE(writer.ok()) << writer.status();
   ASSERT_TRUE(store.WriteTo(**writer, "rows", rows, lock, previous).ok());
   ASSERT_TRUE((*writer)->Finish().ok());
+}
+
+void Save(Disk& disk, RecordStore& store, uint64_t rows, const std::string& name,
+          const CheckpointReader* previous = nullptr) {
+  SaveIn(*disk.files, disk.dir / name, store, rows, previous);
 }
 
 TEST(RecordStore, RowsAreAlignedZeroAndNeverMove) {
@@ -183,6 +189,44 @@ TEST(RecordStore, CleanChunksAreLinkedFromTheCheckpointBefore) {
   store.MarkAllDirty();
   Save(disk, store, rows, "three", two->get());
   EXPECT_EQ(inode("three/rows-0"), 1U);
+}
+
+constexpr uint32_t kLargeStride = 4'096;
+constexpr uint64_t kLargeRows = kOwnFileBytes / kLargeStride + 1;
+
+TEST(RecordStore, ChildOfTheCrashTest) {
+  const char* dir = CrashTestDir();
+  if (dir == nullptr) GTEST_SKIP() << "runs as the child of another test";
+  const std::unique_ptr<FileSystem> files = NewPosixFileSystem();
+  RecordStore store(kLargeStride);
+  ASSERT_TRUE(store.Reserve(kLargeRows).ok());
+  for (uint64_t row = 0; row < kLargeRows; ++row) Fill(store, row, 1);
+  const std::string first = std::string(dir) + "/one";
+  SaveIn(*files, first, store, kLargeRows);
+  auto reader = CheckpointReader::Open(*files, first);
+  ASSERT_TRUE(reader.ok());
+  SaveIn(*files, std::string(dir) + "/two", store, kLargeRows, reader->get());
+}
+
+// A checkpoint that was cut short is none, and takes nothing from the one it shares files with.
+TEST(RecordStore, ACheckpointThatWasCutShortHarmsNothing) {
+  for (const bool linked : {false, true}) {
+    Disk disk;
+    ASSERT_EQ(RunToCrashPoint(
+                  "RecordStore.ChildOfTheCrashTest", disk.dir.path(),
+                  linked ? "index_checkpoint.section_linked" : "index_checkpoint.section_synced"),
+              kCrashed);
+    const std::string cut = disk.dir / (linked ? "two" : "one");
+    EXPECT_TRUE(std::filesystem::exists(cut + "/rows-0"));
+    EXPECT_FALSE(CheckpointReader::Open(*disk.files, cut).ok());
+    ASSERT_TRUE(disk.files->RemoveTree(cut).ok());
+    if (!linked) continue;
+    auto reader = CheckpointReader::Open(*disk.files, disk.dir / "one");
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    RecordStore store(kLargeStride);
+    ASSERT_TRUE(store.OpenFrom(**reader, "rows", kLargeRows).ok());
+    for (uint64_t row = 0; row < kLargeRows; ++row) EXPECT_TRUE(Holds(store, row, 1)) << row;
+  }
 }
 
 TEST(RecordStore, ASectionOfAnotherSizeIsDataLoss) {

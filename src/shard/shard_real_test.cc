@@ -2,17 +2,15 @@
 // crash point.
 
 #include <fmt/format.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
 #include <thread>
 
+#include "base/crash_testing.h"
 #include "base/random.h"
 #include "base/temp_dir.h"
 #include "gtest/gtest.h"
@@ -259,28 +257,17 @@ void CrashWorkload(const std::string& dir) {
       acknowledged << id << " " << n << std::endl;
     }
     if (n % 20 == 0) CHECK_OK(node.shard().FlushAll());
+    if (n == 40) {
+      node.Close();
+      CHECK_OK(node.Open());
+    }
   }
 }
 
 TEST(RealShard, ChildOfTheCrashTest) {
-  const char* dir = std::getenv("VECTRON_CRASH_TEST_DIR");
+  const char* dir = CrashTestDir();
   if (dir == nullptr) GTEST_SKIP() << "runs as the child of another test";
   CrashWorkload(dir);
-}
-
-// Runs the workload in a process of its own that ends at a crash point; returns its exit code.
-int RunChild(const std::string& dir, const std::string& crash_point) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::setenv("VECTRON_CRASH_TEST_DIR", dir.c_str(), 1);
-    ::setenv("VECTRON_CRASH_POINT", crash_point.c_str(), 1);
-    ::execl("/proc/self/exe", "shard_tests", "--gtest_filter=RealShard.ChildOfTheCrashTest",
-            "--gtest_brief=1", static_cast<char*>(nullptr));
-    ::_exit(99);
-  }
-  int status = 0;
-  CHECK_EQ(::waitpid(child, &status, 0), child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 TEST(RealShard, KillAtEachCrashPointLosesNothing) {
@@ -288,14 +275,16 @@ TEST(RealShard, KillAtEachCrashPointLosesNothing) {
        {"shard.checkpoint.store_flushed", "shard.checkpoint.index_written",
         "shard.checkpoint.written", "shard.checkpoint.published", "shard.checkpoint.older_removed",
         "shard.checkpoint.log_marks_set", "index_checkpoint.files_synced",
-        "index_checkpoint.manifest_written", "file.before_rename"}) {
+        "index_checkpoint.manifest_written", "index_checkpoint.file_linked", "raw_store.synced",
+        "raw_store.linked", "file.before_rename"}) {
     for (const int passage : {1, 2}) {
       if (passage == 2 && !std::string_view(point).starts_with("shard.")) continue;
       SCOPED_TRACE(testing::Message() << point << ":" << passage);
       TempDir dir;
-      const int code = RunChild(dir.path(), fmt::format("{}:{}", point, passage));
+      const int code = RunToCrashPoint("RealShard.ChildOfTheCrashTest", dir.path(),
+                                       fmt::format("{}:{}", point, passage));
       // A point that is passed less often lets the child end.
-      ASSERT_TRUE(code == 137 || (code == 0 && passage > 1)) << code;
+      ASSERT_TRUE(code == kCrashed || (code == 0 && passage > 1)) << code;
       std::map<std::string, int> wanted;
       std::ifstream lines(dir / "acknowledged");
       std::string id;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/crash_testing.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "rpc/rpc_registry.h"
@@ -26,20 +27,23 @@ class PlacementNodes : public ::testing::Test {
     std::unique_ptr<rpc::RpcRegistry> registry;
   };
 
-  void SetUp() override {
+  void SetUp() override { StartIn(CrashTestDir() != nullptr ? CrashTestDir() : own_dir_.path()); }
+  void TearDown() override {
+    for (auto& [id, member] : members_) Kill(id);
+  }
+  void StartIn(const std::string& dir) {
+    for (auto& [id, member] : members_) Kill(id);
+    dir_ = dir;
     for (uint64_t id = 1; id <= 3; ++id) {
       members_[id].host =
-          std::make_unique<shard::HostNode>(network_, id, dir_ / std::to_string(id));
+          std::make_unique<shard::HostNode>(network_, id, dir + "/" + std::to_string(id));
       members_[id].host->group_log_bytes = 1 << 14;  // nobody is waited for with more log than that
       Start(id);
     }
   }
-  void TearDown() override {
-    for (auto& [id, member] : members_) Kill(id);
-  }
   PlacementNodeOptions Options(uint64_t id) {
     PlacementNodeOptions options;
-    options.data_dir = (dir_ / std::to_string(id)) + "/data";
+    options.data_dir = dir_ + "/" + std::to_string(id) + "/data";
     options.node = WorkerId{id};
     for (uint64_t peer = 1; peer <= 3; ++peer) {
       options.peers.push_back(
@@ -122,7 +126,33 @@ class PlacementNodes : public ::testing::Test {
     return Call<pb::ListWorkersResponse>("ListWorkers", pb::ListWorkersRequest()).workers_size();
   }
 
-  TempDir dir_;
+  // One node is away while two save their states and cut their logs; it comes back.
+  void LeaveOneBehind() {
+    const uint64_t away = AwaitLeader() % 3 + 1;
+    Kill(away);
+    std::atomic<int> answered{0};
+    const uint64_t leader = AwaitLeader();
+    const rpc::RpcMethod* method = members_.at(leader).registry->Find(
+        "vectron.placementdriver.v1.PlacementService.RegisterReranker");
+    constexpr int kCalls = 2'500;  // more than two saves: the log is cut behind them
+    std::vector<pb::RegisterRerankerRequest> requests(kCalls);
+    std::vector<pb::RegisterRerankerResponse> responses(kCalls);
+    std::vector<rpc::CallContext> contexts(kCalls);
+    for (int i = 0; i < kCalls; ++i) {
+      requests[i].set_grpc_address(fmt::format("r:{}", i % 50));
+      method->unary(contexts[i], requests[i], responses[i],
+                    [&answered](const absl::Status&) { ++answered; });
+    }
+    EXPECT_TRUE(Eventually([&] { return answered == kCalls; }));
+    const uint64_t applied = members_.at(leader).node->view().applied_index;
+    Start(away);
+    EXPECT_TRUE(
+        Eventually([&] { return members_.at(away).node->view().applied_index >= applied; }));
+    EXPECT_EQ(members_.at(away).node->view().workers, 1u);
+  }
+
+  const TempDir own_dir_;
+  std::string dir_;
   shard::LocalNetwork network_;
   Metrics metrics_;
   SystemClock clock_;
@@ -186,27 +216,35 @@ TEST_F(PlacementNodes, ACutOffLeaderAnswersNothingOld) {
 
 TEST_F(PlacementNodes, BringANodeThatWasAwayForLongUpToDateByASnapshot) {
   Register("a");
-  const uint64_t away = AwaitLeader() % 3 + 1;
-  Kill(away);
-  pb::RegisterRerankerRequest request;
-  std::atomic<int> answered{0};
-  const uint64_t leader = AwaitLeader();
-  const rpc::RpcMethod* method = members_.at(leader).registry->Find(
-      "vectron.placementdriver.v1.PlacementService.RegisterReranker");
-  constexpr int kCalls = 2'500;  // more than two saves: the log is cut behind them
-  std::vector<pb::RegisterRerankerRequest> requests(kCalls);
-  std::vector<pb::RegisterRerankerResponse> responses(kCalls);
-  std::vector<rpc::CallContext> contexts(kCalls);
-  for (int i = 0; i < kCalls; ++i) {
-    requests[i].set_grpc_address(fmt::format("r:{}", i % 50));
-    method->unary(contexts[i], requests[i], responses[i],
-                  [&answered](const absl::Status&) { ++answered; });
+  LeaveOneBehind();
+}
+
+TEST_F(PlacementNodes, ChildOfTheCrashTest) {
+  if (CrashTestDir() == nullptr) GTEST_SKIP() << "runs as the child of another test";
+  const std::string id = Register("a");
+  CHECK_OK(members_.at(1).host->files->WriteAtomically(
+      dir_ + "/known", id + " " + members_.at(AwaitLeader()).node->view().cluster_id));
+  LeaveOneBehind();
+}
+
+TEST_F(PlacementNodes, ForgetNothingWhenTheyEndAtAnyStep) {
+  for (const char* point : {"placement.saved", "placement.installed"}) {
+    SCOPED_TRACE(point);
+    const TempDir dir;
+    ASSERT_EQ(RunToCrashPoint("PlacementNodes.ChildOfTheCrashTest", dir.path(), point), kCrashed);
+    StartIn(dir.path());
+    const std::string known = *members_.at(1).host->files->ReadAll(dir / "known");
+    const std::string again = Register("a");
+    EXPECT_EQ(known, again + " " + members_.at(AwaitLeader()).node->view().cluster_id);
+    EXPECT_EQ(Workers(), 1);
+    const uint64_t applied = members_.at(AwaitLeader()).node->view().applied_index;
+    for (const uint64_t id : {1, 2, 3}) {
+      EXPECT_TRUE(
+          Eventually([&] { return members_.at(id).node->view().applied_index >= applied; }));
+      EXPECT_EQ(members_.at(id).node->view().workers, 1u);
+    }
+    for (auto& [id, member] : members_) Kill(id);  // before the folder goes
   }
-  EXPECT_TRUE(Eventually([&] { return answered == kCalls; }));
-  const uint64_t applied = members_.at(leader).node->view().applied_index;
-  Start(away);
-  EXPECT_TRUE(Eventually([&] { return members_.at(away).node->view().applied_index >= applied; }));
-  EXPECT_EQ(members_.at(away).node->view().workers, 1u);
 }
 
 TEST_F(PlacementNodes, RefuseAnotherClustersFolderAndWrongOptions) {
