@@ -114,7 +114,7 @@ class Cluster:
 
     def plan(self, args):
         """Names, addresses and command lines of a new cluster's nodes."""
-        address = self.addresses(2 * (args.placement + args.workers + args.gateways + args.rerankers + 2))
+        address = self.addresses(2 * (args.placement + args.workers + args.search_workers + args.gateways + args.rerankers + 2))
         authority = certificates.Authority(self.tls_folder) if args.tls else None
         secret = [] if authority else ["--cluster-secret-file", self.secret_file()]
         threads = ["--threads", str(args.threads)]
@@ -129,6 +129,10 @@ class Cluster:
             grpc, raft = address(f"worker-{number}"), address(f"worker-{number}")
             self.add(f"worker-{number}", "worker", grpc, raft=raft, flags=[
                 "--grpc", grpc, "--raft", raft, "--placement", placement, *secret, *threads], authority=authority)
+        for number in range(1, args.search_workers + 1):
+            grpc, raft = address(f"search-{number}"), address(f"search-{number}")
+            self.add(f"search-{number}", "worker", grpc, raft=raft, flags=[
+                "--grpc", grpc, "--raft", raft, "--placement", placement, "--search-only", *secret, *threads], authority=authority)
         for number in range(1, args.rerankers + 1):
             grpc = address(f"reranker-{number}")
             self.add(f"reranker-{number}", "reranker", grpc, flags=["--grpc", grpc, "--placement", placement, *secret],
@@ -280,7 +284,10 @@ def up(args):
             print(f"  {node['name']:<12} process {node['pid']:<8} {', '.join(addresses)}")
     if args.demo:
         import cluster_demo  # beside this file
-        cluster_demo.run(cluster, args)
+        try:
+            cluster_demo.run(cluster, args)
+        except RuntimeError as error:
+            raise Failed(f"the demonstration failed: {error}") from None
         print(f"\nThe cluster keeps running. To stop it: ./dev cluster down --data {os.path.relpath(cluster.data)}")
 
 
@@ -316,6 +323,7 @@ def parse(arguments):
             verb.add_argument("name", help="such as worker-2")
         if name == "up":
             verb.add_argument("--workers", type=int, default=3)
+            verb.add_argument("--search-workers", type=int, default=0, help="workers that take no votes, for reads alone")
             verb.add_argument("--placement", type=int, default=3, choices=(1, 3, 5))
             verb.add_argument("--gateways", type=int, default=1)
             verb.add_argument("--rerankers", type=int, default=0)

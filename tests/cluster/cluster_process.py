@@ -115,3 +115,8 @@ class Deadline:
         if time.monotonic() > self.end:
             raise AssertionError(f"in vain: waited for {self.what}")
         time.sleep(0.05)
+
+
+def busy():
+    """Whether the machine has more to do than it has processors, so that clocks say little about the cluster alone."""
+    return os.getloadavg()[0] > (os.cpu_count() or 1)
