@@ -1,0 +1,167 @@
+"""Replicas that move between real workers while clients write: drained, taken back, removed, repaired, copied for reads. At the
+end every acknowledged value is held against what is stored."""
+import glob
+import os
+import unittest
+
+from clients import Api, DIMENSION
+from cluster_process import ClusterProcess, Deadline
+from owners import Owners, patiently
+
+SHARDS = 4
+DEAD_AFTER_MS = 4_000
+REFUSED = (0, 503, 504)  # no answer, UNAVAILABLE, DEADLINE_EXCEEDED
+
+
+class Moves(unittest.TestCase):
+    def start(self, *, workers, search_workers=0):
+        self.cluster = ClusterProcess(workers=workers, placement=1, gateways=1, flags=(
+            "--heartbeat-ms", "200", "--dead-after-ms", str(DEAD_AFTER_MS), "--search-workers", str(search_workers)))
+        self.addCleanup(self.cluster.destroy)
+        self.api = Api(self.cluster.http)
+        self.assertEqual(self.api.create("docs", SHARDS, 3)[0], 200, self.cluster.logs())
+
+    def shards(self):
+        return patiently(lambda: self.api.call("GET", "/v1/collections/docs/status"))["shards"]
+
+    def workers(self):
+        return {int(worker["worker_id"]): worker for worker in
+                patiently(lambda: self.api.call("GET", "/v1/admin/workers"))["workers"]}
+
+    def until(self, what, check, seconds=120):
+        deadline = Deadline(seconds, what)
+        while not (found := check()):
+            try:
+                deadline.pause()
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{self.cluster.logs()}") from None
+        return found
+
+    def holders(self):
+        """Worker ids of each shard's voters."""
+        return [{int(worker) for worker in shard["replicas"]} for shard in self.shards()]
+
+    def left(self, worker):
+        """Whether nothing is on the worker or led by it, and every shard has three replicas elsewhere."""
+        return all(int(shard["leaderId"]) not in (0, worker) and len(shard["replicas"]) == 3 and str(worker) not in
+                   [str(replica) for replica in shard["replicas"]] for shard in self.shards())
+
+    def stores(self, name):
+        """The data of replicas on a worker's disk."""
+        return glob.glob(os.path.join(self.cluster.nodes[name]["data"], "**", "data", "store"), recursive=True)
+
+    def drain(self, worker, cancel=False):
+        status, answer = self.api.call("POST", f"/v1/admin/workers/{worker}/drain", {"cancel": cancel})
+        self.assertEqual(status, 200, answer)
+        return answer
+
+    def check_values(self, owners):
+        faults = owners.faults()
+        print(f"{owners.count()} acknowledged writes, {len(faults)} faults")
+        self.assertEqual(faults[:10], [], f"{len(faults)} faults\n{self.cluster.logs()}")
+
+    def test_a_live_worker_is_drained_taken_back_and_removed(self):
+        self.start(workers=4)
+        victim = int(self.shards()[0]["leaderId"])
+        name = self.cluster.worker_name(victim)
+        with Owners(self.cluster.http, "docs") as owners:
+            owners.await_more(200)
+            status, answer = self.api.call("DELETE", f"/v1/admin/workers/{victim}")
+            self.assertEqual((status, answer.get("code")), (400, 9), answer)
+            self.assertRegex(answer["message"], "still holds . shards; drain it first")
+
+            self.assertGreater(self.drain(victim)["shardsLeft"], 0)
+            self.until("an empty worker", lambda: self.left(victim))
+            owners.await_more(200, what="writes after the drain")
+            self.assertEqual(self.workers()[victim]["state"], "DRAINING")
+
+            self.drain(victim, cancel=True)
+            self.until("a ready worker", lambda: self.workers()[victim]["state"] == "READY")
+            self.assertEqual(self.api.call("POST", "/v1/admin/rebalance", {"dryRun": False})[0], 200)
+            self.until("its share of the shards", lambda: sum(victim in holders for holders in self.holders()) >= 2)
+            self.until("three voters of each", lambda: all(len(holders) == 3 for holders in self.holders()))
+            owners.await_more(200, what="writes after the moves back")
+
+            self.drain(victim)
+            self.until("an empty worker", lambda: self.left(victim))
+            self.until("its removal", lambda: self.api.call("DELETE", f"/v1/admin/workers/{victim}")[0] == 200)
+            self.assertNotIn(victim, self.workers())
+            pid = self.cluster.nodes[name]["pid"]
+            self.until("the end of its process", lambda: self.cluster._state(pid) == "Z")
+            owners.await_more(200, what="writes after the removal")
+        self.check_values(owners)
+        self.cluster.stop()
+
+    def test_a_worker_that_was_dead_for_long_brings_nothing_back(self):
+        self.start(workers=4)
+        victim = int(self.shards()[0]["leaderId"])
+        name = self.cluster.worker_name(victim)
+        held = sum(victim in holders for holders in self.holders())
+        self.assertGreater(held, 0)
+        with Owners(self.cluster.http, "docs") as owners:
+            owners.await_more(200)
+            self.cluster.kill(name)
+            self.assertEqual(len(self.stores(name)), held)
+            self.until("repair elsewhere", lambda: self.left(victim))
+            owners.await_more(400, what="overwrites and deletes that it never sees")
+            self.cluster.start(name)
+            self.until("its return", lambda: self.workers()[victim]["healthy"])
+            self.until("the end of its old replicas", lambda: self.stores(name) == [])
+            owners.await_more(200, what="writes after its return")
+            self.assertTrue(self.left(victim))
+            self.assertEqual(self.workers()[victim]["stats"].get("shard_info", []), [])
+            self.assertEqual(self.workers()[victim]["state"], "READY")
+        self.check_values(owners)
+        self.cluster.stop()
+
+    def test_a_search_only_worker_serves_reads_that_need_no_leader_and_never_votes(self):
+        self.start(workers=3, search_workers=1)
+        with Owners(self.cluster.http, "docs") as owners:
+            owners.await_more(200)
+            self.until("copies of all shards", lambda: len(self.stores("search-1")) == SHARDS)
+            owners.await_more(200)
+        voters = self.cluster.names("worker")
+        voters.remove("search-1")
+        ids = {self.cluster.nodes[name]["id"] for name in voters}
+        self.assertEqual(self.holders(), [ids] * SHARDS)
+        self.assertEqual(self.api.upsert("docs", "last", 77)[0], 200)
+        everything = self.searched()
+        self.assertIn("last", everything)
+
+        # Its turn comes to ask what is committed: from then on it knows how fresh it is.
+        bounded = {"consistency": "BOUNDED", "maxStalenessMs": 600_000}
+        for _ in range(60):
+            self.searched(**bounded)
+        # With all voters gone it is alone: what is answered now, it answers.
+        for name in voters:
+            self.cluster.kill(name)
+        for more in ({"consistency": "EVENTUAL"}, bounded):
+            self.until(f"all points, {more}", lambda more=more: self.searched(**more) == everything)
+        status, answer = self.until("a read", lambda: [result for result in [self.api.get("docs", "last", "EVENTUAL")] if result[0] == 200])[0]
+        self.assertEqual((status, answer["point"]["payload"]["number"]), (200, 77))
+        self.assertIn(self.api.get("docs", "last")[0], REFUSED, "a strong read needs a majority")
+        self.cluster.start(voters[0])
+        self.assertIn(self.api.upsert("docs", "last", 78)[0], REFUSED, "one of three voters and a copy are no majority")
+        self.cluster.start(voters[1])
+        self.until("a majority", lambda: self.api.upsert("docs", "last", 79)[0] == 200)
+
+        # A voter that stays away is not replaced by the search-only worker.
+        away = self.cluster.nodes[voters[2]]["id"]
+        self.until("a dead worker", lambda: self.workers()[away]["state"] == "DEAD")
+        self.assertEqual(self.api.upsert("docs", "after", 80)[0], 200)
+        self.assertEqual(self.holders(), [ids] * SHARDS)
+        self.check_values_but(owners, {"last", "after"})
+        self.cluster.stop()
+
+    def searched(self, **more):
+        """Ids of all points, by an exact search; None when it is refused."""
+        status, answer = self.api.search("docs", [0.0] * DIMENSION, topK=16_384, params={"exact": True}, **more)
+        return sorted(hit["id"] for hit in answer["results"]) if status == 200 else None
+
+    def check_values_but(self, owners, others):
+        faults = [fault for fault in owners.faults() if fault.split(":")[0] not in others]
+        self.assertEqual(faults[:10], [], self.cluster.logs())
+
+
+if __name__ == "__main__":
+    unittest.main()
