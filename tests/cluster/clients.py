@@ -11,6 +11,11 @@ from register_check import Op
 DIMENSION = 4
 
 
+def vector_of(number):
+    """The vector of the write with this number."""
+    return [float(number % 1000 + 1)] * DIMENSION
+
+
 class Api:
     """One keep-alive connection to one of the gateways, over TLS when told whose certificates to trust. Not for several threads."""
 
@@ -55,7 +60,7 @@ class Api:
                          {"name": name, "dimension": DIMENSION, "shardCount": shards, "replicationFactor": replicas, **more})
 
     def upsert(self, collection, point, number, **more):
-        body = {"points": [{"id": point, "vector": [float(number % 1000 + 1)] * DIMENSION, "payload": {"number": number}}],
+        body = {"points": [{"id": point, "vector": vector_of(number), "payload": {"number": number}}],
                 "returnVersions": True, **more}
         return self.call("POST", f"/v1/collections/{collection}/points", body)
 
@@ -120,6 +125,7 @@ class RegisterClient(threading.Thread):
         self.stop_event = stop
         self.history = {}  # point -> operations
         self.acknowledged = []  # when writes were acknowledged
+        self.last_vector = vector_of(0)  # of the last write; searches begin there
         self.errors = {}  # status -> how often
         self.unexpected = []
         self.failure = None
@@ -132,30 +138,47 @@ class RegisterClient(threading.Thread):
             self.failure = error
 
     def step(self, point):
-        kind = self.rng.choices(["write", "read", "delete"], [45, 50, 5])[0]
-        op = Op(kind, time.monotonic(), None)
+        kind = self.rng.choices(["write", "read", "search", "delete"], [45, 35, 15, 5])[0]
+        op = Op("read" if kind == "search" else kind, time.monotonic(), None)
         if kind == "write":
             op.value = self.numbers.next()
             status, answer = self.api.upsert(self.collection, point, op.value)
         elif kind == "delete":
             status, answer = self.api.delete(self.collection, point)
+        elif kind == "search":
+            status, answer = self.api.search(self.collection, self.last_vector, topK=2, params={"exact": True}, includeVectors=True,
+                                             filter={"must": [{"has_id": [point]}]})
         else:
             status, answer = self.api.get(self.collection, point)
         end = time.monotonic()
         if status == 200 or (kind == "read" and status == 404):
             op.end = end
-            self.note(op, status, answer)
+            if kind == "search":
+                self.note_search(op, point, answer)
+            else:
+                self.note(op, status, answer)
         else:
             self.errors[status] = self.errors.get(status, 0) + 1
             if status not in (0, 503, 504):  # UNAVAILABLE and DEADLINE_EXCEEDED alone are to be seen
                 self.unexpected.append((status, answer))
-            if kind == "read":
+            if op.kind == "read":
                 return
         self.history.setdefault(point, []).append(op)
+
+    def note_search(self, op, point, answer):
+        """An exact search for one point is a read of it: it finds the value, whole and as far away as it is, or nothing."""
+        hits = answer["results"]
+        if [hit["id"] for hit in hits] not in ([], [point]) or answer.get("partial"):
+            raise AssertionError(f"a search for {point} answered {answer}")
+        for hit in hits:
+            op.value = hit["payload"]["number"]
+            if hit["vector"] != vector_of(op.value) or (hit["score"] == 0) != (hit["vector"] == self.last_vector):
+                raise AssertionError(f"a search from {self.last_vector} found {hit}")
 
     def note(self, op, status, answer):
         if op.kind == "write":
             op.version = int(answer["versions"][0])
+            self.last_vector = vector_of(op.value)
             self.acknowledged.append(op.end)
         elif op.kind == "delete":
             op.version = int(answer["version"])

@@ -48,16 +48,29 @@ def settle_unknown(history):
     for op in history:
         if op.kind != "read" or op.value is None:
             continue
-        if op.value not in writes:
-            raise Violation(f"{op} saw a value that nobody wrote")
         if writes[op.value].begin > op.end:
             raise Violation(f"{op} saw {writes[op.value]}, which began later")
     return settled
 
 
+def name_versions(history):
+    """Searches tell values without versions: they get those of the writes, as acknowledged or read by others. What nobody knows the
+    version of is left out, but for the writes themselves."""
+    versions = {op.value: op.version for op in history if op.value is not None and op.version is not None}
+    for op in history:
+        if op.kind == "read" and op.value is not None and op.version is None:
+            op.version = versions.get(op.value)
+    return [op for op in history if op.kind != "read" or op.value is None or op.version is not None]
+
+
 def check(history):
     """Raises Violation with the operations that contradict each other. The operations are changed (see settle_unknown)."""
     history = [op for op in history if op.kind != "read" or op.end is not None]
+    wrote = {op.value for op in history if op.kind == "write"}
+    for op in history:
+        if op.kind == "read" and op.value is not None and op.value not in wrote:
+            raise Violation(f"{op} saw a value that nobody wrote")
+    history = name_versions(history)
     history = settle_unknown(history)
     versions = {}
     for op in history:

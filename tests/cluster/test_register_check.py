@@ -31,6 +31,13 @@ class RegisterCheck(unittest.TestCase):
     def test_finds_reads_that_go_back(self):
         self.assertBad(write(1, 1, 0, 1), write(2, 2, 2, 9), read(2, 2, 3, 4), read(1, 1, 5, 6))
 
+    def test_searches_count_as_reads_though_they_tell_no_version(self):
+        check([write(1, 1, 0, 1), read(1, None, 2, 3), write(2, 2, 4, 5), read(2, None, 6, 7)])
+        check([write(1, None, 0, None), read(1, None, 2, 3)])  # nobody knows the version
+        self.assertBad(write(1, 1, 0, 1), write(2, 2, 2, 3), read(1, None, 4, 5))
+        self.assertBad(write(1, 1, 0, 1), delete(2, 2, 3), read(1, None, 4, 5))
+        self.assertBad(write(1, 1, 0, 1), read(9, None, 2, 3))
+
     def test_finds_a_lost_write(self):
         self.assertBad(write(1, 1, 0, 1), read(None, None, 2, 3))
 
