@@ -85,6 +85,7 @@ class World {
   }
   void WriteAndCut(const std::string& prefix, const std::vector<uint64_t>& nodes) {
     for (int i = 0; i < 20; ++i) Write(prefix + std::to_string(i), i);
+    for (const uint64_t id : nodes) (void)Get(id, prefix + "19");  // none is behind what is cut
     for (const uint64_t id : nodes) CHECK_OK(replica(id).FlushAll());
     const uint64_t last = node(nodes[0]).logs->Extent(kGroup).next_index;
     for (const uint64_t id : nodes) {

@@ -94,9 +94,14 @@ class ClusterSimulation {
     return state_.Apply(++index_, {.proposal = 0, .body = std::move(body)});
   }
   void SetSize(GroupId group, uint64_t disk_bytes, double cpu_cores) {
-    groups_[group].disk_bytes = disk_bytes;
-    groups_[group].cpu_cores = cpu_cores;
+    Group& sim = groups_[group];
+    sim.disk_bytes = disk_bytes;
+    sim.cpu_cores = cpu_cores;
+    sim.measured_cores = {};  // it has been so for long
+    sim.measured_cores.Add(cpu_cores, passed_ms_ * 1'000'000);
   }
+  // What it takes from now on; the measurement follows.
+  void SetCores(GroupId group, double cpu_cores) { groups_[group].cpu_cores = cpu_cores; }
 
   // --- the passing of time ---
   // A round: groups do some of their work, some reports arrive, the scheduler decides. Returns

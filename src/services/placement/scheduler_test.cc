@@ -338,7 +338,7 @@ TEST(Scheduler, DoesNotMoveShardsBackAndForthAsTheirLoadsChange) {
     }
     for (int round = 0; round < 1'440; ++round) {  // two hours
       for (const auto& [group, cores] : mean_cores) {
-        cluster.SetSize(group, 1, cores * (0.7 + 0.6 * random.Uniform()));
+        cluster.SetCores(group, cores * (0.7 + 0.6 * random.Uniform()));
       }
       cluster.Round();
     }
@@ -406,9 +406,11 @@ TEST(Scheduler, CopiesForSearchDoNotWaitForShardsWithoutALeader) {
   const WorkerId lost = cluster.AddWorker();
   ASSERT_TRUE(cluster.Create("lost", 4, 1).ok());
   const WorkerId reader = cluster.AddWorker({.search_only = true});
-  cluster.Round();
-  EXPECT_GT(cluster.state().ReplicasOn(reader), 0u);
+  cluster.Stick(reader);
+  for (int round = 0; round < 10; ++round) cluster.Round();
+  EXPECT_GT(cluster.state().ReplicasOn(reader), 0u) << "copies that are not complete yet";
   cluster.Crash(lost);
+  cluster.Unstick(reader);
   cluster.AddWorker();
   ASSERT_TRUE(cluster.Create("docs", 3, 1).ok());
   EXPECT_TRUE(cluster.Settle(500));
