@@ -227,7 +227,7 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
     case kWakeMessage:
       return true;
     case kSnapshotFailedMessage:
-      raft_->ReportSnapshot(message.from, /*delivered=*/false).IgnoreError();
+      TakeRefusal(message);
       return true;
     case kSnapshotTakenMessage:
       raft_->ReportSnapshot(message.from, /*delivered=*/true).IgnoreError();

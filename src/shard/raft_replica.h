@@ -37,7 +37,8 @@ using ProposeCallback = std::function<void(absl::StatusOr<uint64_t>)>;
 
 // Types of hosts' own messages, beside the engine's.
 inline constexpr uint32_t kSnapshotFailedMessage =
-    1'000;  // the receiver of a snapshot could not bring its files
+    1'000;  // the receiver of a snapshot could not bring its files, or wants a newer one:
+            // snapshot_index, of at least that entry
 inline constexpr uint32_t kQuietMessage = 1'001;  // a leader goes quiet: u64 term, u64 commit
 inline constexpr uint32_t kWakeMessage = 1'002;   // the receiver must not be quiet
 inline constexpr uint32_t kAliveMessage = 1'003;  // from host to host, group 0: peer_nodes.h
@@ -200,6 +201,8 @@ class RaftReplica {
   void AnswerReads(std::vector<PendingReady::Read>& reads);
   absl::Status HandToApplier(std::vector<Entry> committed);
   void FetchSnapshot(PeerMessage message, Outbox& out);
+  void Refuse(const PeerMessage& snapshot, Outbox& out) const;
+  void TakeRefusal(const PeerMessage& refusal);
   absl::Status WriteState();
 
   const RaftGroupStart start_;
@@ -217,7 +220,8 @@ class RaftReplica {
   std::multimap<uint64_t, LateRead>
       late_reads_;  // answered with an index not yet handed to the applier
   std::optional<Change> change_;
-  std::map<uint64_t, SentOffer> offers_;  // the newest, by replica
+  std::map<uint64_t, SentOffer> offers_;         // the newest, by replica
+  std::map<uint64_t, uint64_t> refused_copies_;  // by replica: the entry that its copy must hold
   bool fetching_ = false;
   std::optional<PendingReady> installing_;  // whose snapshot the state machine takes over just now
   bool lacks_state_ = false;

@@ -28,6 +28,10 @@ absl::StatusOr<consensus::SnapshotDescriptor> RaftReplica::MakeSnapshot(uint64_t
   // Below these the log cannot say term or membership any more.
   min_index = std::max(
       {min_index, *since, log_->first_index() - 1, log_->state().memberships.front().index});
+  // One that lacks its state takes no copy that holds less than its log.
+  const auto refused = refused_copies_.find(to.value);
+  if (refused != refused_copies_.end()) min_index = std::max(min_index, refused->second);
+  if (min_index > applied_) return Unavailable("entry {} is not applied here yet", min_index);
   ASSIGN_OR_RETURN(SnapshotHandler::Offer offer, start_.snapshots->MakeOffer(min_index));
   const absl::StatusOr<uint64_t> term = log_->Term(offer.index);
   if (!term.ok()) return Unavailable("the log no longer knows entry {}", offer.index);
@@ -60,19 +64,35 @@ bool RaftReplica::WouldForget(const PeerMessage& snapshot) const {
   return lacks_state_ && snapshot.snapshot_index < log_->last_index();
 }
 
+// Says that a snapshot was not brought, or is of no use: then which entry one must hold.
+void RaftReplica::Refuse(const PeerMessage& snapshot, Outbox& out) const {
+  const ReplicaId from{snapshot.from};
+  PeerMessage refusal = OwnMessage(from, kSnapshotFailedMessage);
+  if (WouldForget(snapshot)) refusal.snapshot_index = log_->last_index();
+  out[from.node()].push_back(std::move(refusal));
+}
+
+void RaftReplica::TakeRefusal(const PeerMessage& refusal) {
+  if (refusal.snapshot_index != 0) {
+    refused_copies_[refusal.from] = refusal.snapshot_index;
+  } else {
+    refused_copies_.erase(refusal.from);
+  }
+  raft_->ReportSnapshot(refusal.from, /*delivered=*/false).IgnoreError();
+}
+
 void RaftReplica::FetchSnapshot(PeerMessage message, Outbox& out) {
   // One at a time; the leader asks again.
   if (start_.snapshots == nullptr || fetching_ || installing_ || copy_pause_end_ != 0) return;
-  const ReplicaId sender{message.from};
-  if (WouldForget(message)) {  // said at once, or the leader waits for news of it
-    out[sender.node()].push_back(OwnMessage(sender, kSnapshotFailedMessage));
-    return;
-  }
+  // Said at once, or the leader waits for news of it.
+  if (WouldForget(message)) return Refuse(message, out);
+  const WorkerId from = ReplicaId{message.from}.node();
   fetching_ = true;
   const std::string token = message.snapshot_token;
-  start_.snapshots->Fetch(sender.node(), token,
-                          [hook = hooks_.fetched, message = std::move(message)](
-                              absl::Status status) { hook(message, std::move(status)); });
+  start_.snapshots->Fetch(
+      from, token, [hook = hooks_.fetched, message = std::move(message)](absl::Status status) {
+        hook(message, std::move(status));
+      });
 }
 
 void RaftReplica::SnapshotFetched(const PeerMessage& message, const absl::Status& status,
@@ -83,8 +103,7 @@ void RaftReplica::SnapshotFetched(const PeerMessage& message, const absl::Status
     raft_->Step(message.bytes).IgnoreError();
     return;
   }
-  const ReplicaId from{message.from};
-  out[from.node()].push_back(OwnMessage(from, kSnapshotFailedMessage));
+  Refuse(message, out);
 }
 
 // The record says what is coming before the state machine changes; LoadState finishes what a crash

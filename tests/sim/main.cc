@@ -1,5 +1,6 @@
-// vectron_sim [--seed S] [--count N] [--membership] [--bug ack|read|applied] [--hash]: runs
-// simulations; exit code 1 and a replay line per violation.
+// vectron_sim [--seed S] [--count N] [--membership] [--shard] [--fleet]
+//             [--bug ack|read|applied|old] [--hash]
+// runs simulations; exit code 1 and a replay line per violation.
 
 #include <fmt/format.h>
 
@@ -7,6 +8,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/log.h"
 #include "sim/simulation.h"
 
 namespace {
@@ -20,6 +22,7 @@ uint64_t Number(std::string_view text) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  vectron::SetLogLevel(vectron::LogLevel::kError);  // placement tells of every move
   vectron::sim::SimulationOptions options;
   uint64_t count = 1;
   bool hash = false;
@@ -28,6 +31,10 @@ int main(int argc, char** argv) {
     const std::string_view value = i + 1 < argc ? argv[i + 1] : "";
     if (arg == "--membership") {
       options.membership = true;
+    } else if (arg == "--shard") {
+      options.machine = vectron::sim::MachineKind::kShard;
+    } else if (arg == "--fleet") {
+      options.fleet = true;
     } else if (arg == "--hash") {
       hash = true;
     } else if (arg == "--seed") {
@@ -38,6 +45,7 @@ int main(int argc, char** argv) {
       using vectron::sim::PlantedBug;
       options.bug = value == "ack"    ? PlantedBug::kAckBeforeSync
                     : value == "read" ? PlantedBug::kStaleReads
+                    : value == "old"  ? PlantedBug::kOldSnapshots
                                       : PlantedBug::kAppliedApartFromData;
       ++i;
     } else {
@@ -56,16 +64,19 @@ int main(int argc, char** argv) {
     total.elections += report.elections;
     total.snapshots += report.snapshots;
     total.membership_changes += report.membership_changes;
+    total.moves += report.moves;
     if (hash) fmt::print("seed {}: trace {:016x}\n", options.seed, report.trace_hash);
     if (report.violation.empty()) continue;
     ++violations;
-    fmt::print("seed {}: {}\n  replay: ./dev sim {}{}\n", options.seed, report.violation,
-               options.seed, options.membership ? " --membership" : "");
+    fmt::print("seed {}: {}\n  replay: ./dev sim {}{}{}{}\n", options.seed, report.violation,
+               options.seed, options.membership ? " --membership" : "",
+               options.machine == vectron::sim::MachineKind::kShard ? " --shard" : "",
+               options.fleet ? " --fleet" : "");
   }
   fmt::print(
       "{} runs, {} violations; {} writes acknowledged, {} reads, {} crashes, {} elections, {} "
-      "snapshots, {} membership changes\n",
+      "snapshots, {} membership changes, {} moves\n",
       count, violations, total.acked, total.reads, total.crashes, total.elections, total.snapshots,
-      total.membership_changes);
+      total.membership_changes, total.moves);
   return violations == 0 ? 0 : 1;
 }

@@ -127,6 +127,10 @@ inline std::string DescribeView(uint64_t node, const shard::GroupView& view, uin
       view.quiet ? ", quiet" : "", view.lacks_state ? ", lacks its state" : "");
   for (const uint64_t id : view.membership.voters) text += fmt::format(" {:x}", id);
   for (const uint64_t id : view.membership.learners) text += fmt::format(" ({:x})", id);
+  for (const consensus::PeerProgress& peer : view.progress) {
+    text += fmt::format("\n    {:x}: has {}, snapshot under way {}{}", peer.id, peer.match,
+                        peer.pending_snapshot, peer.recent_active ? "" : ", silent");
+  }
   return text;
 }
 
@@ -134,14 +138,14 @@ inline std::string DescribeView(uint64_t node, const shard::GroupView& view, uin
 class Events {
  public:
   void At(int64_t ms, std::function<void()> run) { events_.push({ms, ++order_, std::move(run)}); }
-  // Runs what comes next up to `end` and sets `now`; false when there is nothing.
-  bool RunNext(int64_t end, int64_t& now) {
-    if (events_.empty() || events_.top().at > end) return false;
-    const Event event = events_.top();
+  // Takes what comes next up to `end` and says when; null when there is nothing.
+  std::function<void()> TakeNext(int64_t end, int64_t& at) {
+    if (events_.empty() || events_.top().at > end) return nullptr;
+    // A heap gives out its top for reading only; it is popped right away.
+    std::function<void()> run = std::move(const_cast<Event&>(events_.top()).run);
+    at = events_.top().at;
     events_.pop();
-    now = event.at;
-    event.run();
-    return true;
+    return run;
   }
 
  private:

@@ -1,46 +1,47 @@
 #pragma once
 
-// A cluster of Raft hosts on a simulated network, disk and clock: a run is a function of its seed.
-// Each node runs one replica of one group through the real RaftHost, LogStore and engine; the state
-// machine is a table of registers that proves what it holds. Faults: messages dropped, doubled,
-// delayed and reordered; one-way and two-way cuts; crashes that lose what was not synced; disks
-// that stall; a state machine that applies late and whose flushed state is behind, or lost; log
-// cuts and snapshots; leadership transfers; pauses in which the group goes quiet; replicas added,
-// demoted, removed and replaced. Then everything heals, and every acknowledged write must be there.
+// Clusters on a simulated network, disk and clock: a run is a function of its seed.
+//
+// Groups (the default): each node runs one replica of one group through the real RaftHost, LogStore
+// and engine. The state machine is a table of registers that proves what it holds, or the one of
+// shards (`machine`).
+//
+// Fleet (`fleet`): three nodes run the real placement: its state machine, service and scheduler, in
+// a group of their own. Workers hold replicas of several shards, tell placement how things are and
+// do what they are told; memberships change because the scheduler wants it.
+//
+// Faults: messages dropped, doubled, delayed and reordered; one-way and two-way cuts; crashes that
+// lose what was not synced; disks that stall, or are full; a state machine that applies late and
+// whose flushed state is behind, or lost; log cuts, and snapshots as old as they may be; leadership
+// transfers; pauses in which groups go quiet; replicas added, demoted, removed and replaced; clocks
+// that jump; workers that are drained, and die. Then everything heals: every acknowledged write
+// must be there, every replica must catch up, and the scheduler must come to rest.
 
 #include <cstdint>
-#include <functional>
-#include <map>
-#include <memory>
-#include <optional>
-#include <queue>
-#include <set>
 #include <string>
-#include <vector>
-
-#include "base/executor.h"
-#include "base/random.h"
-#include "shard/raft_host.h"
-#include "storage/memory_kv.h"
 
 namespace vectron::sim {
 
 // Bugs that can be planted, to show that the checks find them.
 enum class PlantedBug : uint8_t {
   kNone,
-  kAckBeforeSync,        // log writes are buffered, not synced
-  kStaleReads,           // a read answers without asking the group
-  kAppliedApartFromData  // the applied index is flushed ahead of the data
+  kAckBeforeSync,         // log writes are buffered, not synced
+  kStaleReads,            // a read answers without asking the group
+  kAppliedApartFromData,  // the applied index is flushed ahead of the data
+  kOldSnapshots           // joiners are offered copies of a time when they were no members
 };
+
+enum class MachineKind : uint8_t { kRegisters, kShard };
 
 struct SimulationOptions {
   uint64_t seed = 1;
+  bool fleet = false;
+  MachineKind machine = MachineKind::kRegisters;
   uint32_t nodes = 3;  // voters at the start; two more join and leave when `membership` is set
   bool membership = false;
   int64_t fault_ms = 30'000;  // simulated
   int64_t heal_ms = 20'000;
   PlantedBug bug = PlantedBug::kNone;
-  bool verbose = false;
 };
 
 struct SimulationReport {
@@ -52,6 +53,7 @@ struct SimulationReport {
   uint64_t elections = 0;
   uint64_t snapshots = 0;
   uint64_t membership_changes = 0;
+  uint64_t moves = 0;  // replicas that the scheduler added
 };
 
 SimulationReport RunSimulation(const SimulationOptions& options);

@@ -13,14 +13,22 @@ uint64_t FirstViolation(SimulationOptions options, uint64_t runs) {
   return 0;
 }
 
-TEST(Simulation, TheSameSeedGivesTheSameTrace) {
-  for (uint64_t seed = 1; seed <= 3; ++seed) {
-    const SimulationOptions options{
-        .seed = seed, .membership = true, .fault_ms = 10'000, .heal_ms = 8'000};
+void ExpectTheSameTrace(SimulationOptions options) {
+  options.fault_ms = 10'000;
+  options.heal_ms = 8'000;
+  for (options.seed = 1; options.seed <= 3; ++options.seed) {
     EXPECT_EQ(RunSimulation(options).trace_hash, RunSimulation(options).trace_hash)
-        << "seed " << seed;
+        << "seed " << options.seed;
   }
 }
+
+TEST(Simulation, TheSameSeedGivesTheSameTrace) { ExpectTheSameTrace({.membership = true}); }
+
+TEST(Simulation, TheSameSeedGivesTheSameTraceOfShards) {
+  ExpectTheSameTrace({.machine = MachineKind::kShard, .membership = true});
+}
+
+TEST(Simulation, TheSameSeedGivesTheSameTraceOfAFleet) { ExpectTheSameTrace({.fleet = true}); }
 
 TEST(Simulation, FindsAnAcknowledgementBeforeTheSync) {
   EXPECT_NE(FirstViolation({.bug = PlantedBug::kAckBeforeSync}, 30), 0U);
@@ -32,6 +40,12 @@ TEST(Simulation, FindsAReadThatAsksNobody) {
 
 TEST(Simulation, FindsAnAppliedIndexApartFromItsData) {
   EXPECT_NE(FirstViolation({.bug = PlantedBug::kAppliedApartFromData}, 30), 0U);
+}
+
+// A joiner that is offered what it cannot take does not catch up, and nobody else is the wiser.
+TEST(Simulation, FindsCopiesOfATimeBeforeTheJoiner) {
+  EXPECT_NE(
+      FirstViolation({.seed = 100, .membership = true, .bug = PlantedBug::kOldSnapshots}, 60), 0U);
 }
 
 }  // namespace

@@ -160,6 +160,14 @@ TEST_F(WorkerTest, RefusesOldEpochsAndUnknownGroups) {
   EXPECT_TRUE(absl::IsFailedPrecondition(answers.at(2).status()));
 }
 
+// A gateway may hear of a change before the worker does; who may write is the group's to say.
+TEST_F(WorkerTest, ServesAnEpochThatItHasNotHeardOfYet) {
+  ASSERT_TRUE(worker_->CreateShard(Assignment(1, 5)).ok());
+  EXPECT_TRUE(Upsert({.group = GroupId{1}, .epoch = 6}, {"a"}).ok());
+  EXPECT_TRUE(Upsert({.group = GroupId{1}, .epoch = 5}, {"a"}).ok())
+      << "what a caller says teaches it nothing";
+}
+
 TEST_F(WorkerTest, OpensItsShardsAgainWithEverythingInThem) {
   for (uint64_t group = 1; group <= 3; ++group) {
     ASSERT_TRUE(worker_->CreateShard(Assignment(group)).ok());

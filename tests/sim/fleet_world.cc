@@ -1,0 +1,271 @@
+#include "sim/fleet_world.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "vectron/vectron.pb.h"
+
+namespace vectron::sim {
+namespace {
+
+namespace pb = placementdriver::v1;
+
+constexpr uint64_t kPlacementNodes = 3;
+constexpr uint64_t kWorkers = 5;
+constexpr uint64_t kFirstWorkerSite = kPlacementNodes + 1;
+constexpr uint32_t kCopies = 3;
+constexpr int64_t kSetUpMs = 10'000;  // for each part of it
+constexpr int64_t kSettleMs = 90'000;
+constexpr int64_t kRestMs = 4'000;  // without a change: at rest
+
+placement::PlacementOptions Options() {
+  placement::PlacementOptions options;
+  options.heartbeat_interval_ms = 400;
+  options.busy_heartbeat_ms = 100;
+  options.dead_after_ms = 4'000;
+  options.create_timeout_ms = 15'000;
+  options.schedule_interval_ms = 200;
+  options.scheduler.move_cooldown_ms = 1'000;
+  options.scheduler.stuck_learner_ms = 8'000;
+  return options;
+}
+
+std::vector<uint64_t> Numbers(uint64_t first, uint64_t count) {
+  std::vector<uint64_t> numbers;
+  for (uint64_t i = 0; i < count; ++i) numbers.push_back(first + i);
+  return numbers;
+}
+
+}  // namespace
+
+FleetWorld::FleetWorld(const SimulationOptions& options)
+    : Stage(options), placement_(*this, kPlacementGroup, Numbers(1, kPlacementNodes)) {}
+
+Clients& FleetWorld::ClientsOf(Replica& replica) {
+  if (replica.node().site() < kFirstWorkerSite) return placement_;
+  std::unique_ptr<Clients>& clients = groups_[replica.group()];
+  if (clients == nullptr) {
+    clients =
+        std::make_unique<Clients>(*this, replica.group(), Numbers(kFirstWorkerSite, kWorkers));
+  }
+  return *clients;
+}
+
+void FleetWorld::Applied(Replica& replica, const shard::Entry& entry) {
+  ClientsOf(replica).Applied(replica, entry);
+}
+
+PlacementSite* FleetWorld::LeadingPlacement() {
+  for (const auto& site : placement_sites_) {
+    if (site->leads()) return site.get();
+  }
+  return nullptr;
+}
+
+// --- operators ---
+
+void FleetWorld::Create(const std::string& name, uint32_t shards) {
+  PlacementSite* const site = LeadingPlacement();
+  if (site == nullptr) return;
+  pb::CreateCollectionRequest request;
+  request.mutable_schema()->set_name(name);
+  request.mutable_schema()->set_dimension(2);
+  request.mutable_schema()->set_shard_count(shards);
+  request.mutable_schema()->set_replication_factor(kCopies);
+  site->service().CreateCollection(request, [](const auto&) {});
+  site->node().Pump();
+}
+
+void FleetWorld::Drop(const std::string& name) {
+  PlacementSite* const site = LeadingPlacement();
+  if (site == nullptr) return;
+  pb::DeleteCollectionRequest request;
+  request.set_name(name);
+  site->service().DeleteCollection(request, [](const auto&) {});
+  site->node().Pump();
+}
+
+void FleetWorld::Drain(uint64_t worker, bool cancel) {
+  PlacementSite* const site = LeadingPlacement();
+  if (site == nullptr) return;
+  pb::DrainWorkerRequest request;
+  request.set_worker_id(std::to_string(worker));
+  request.set_cancel(cancel);
+  site->service().DrainWorker(request, [this, worker, cancel](const auto& drained) {
+    if (drained.ok()) draining_ = cancel ? 0 : worker;
+  });
+  site->node().Pump();
+}
+
+void FleetWorld::OperatorActs() {
+  const uint64_t kind = random().Below(6);
+  if (kind < 2) {
+    if (draining_ != 0) {
+      Drain(draining_, /*cancel=*/true);
+    } else {
+      Drain(1 + random().Below(kWorkers), /*cancel=*/false);
+    }
+  } else if (kind == 2) {
+    if (has_extra_) {
+      Drop(fmt::format("extra-{}", extra_));
+    } else {
+      Create(fmt::format("extra-{}", ++extra_), 1);
+    }
+    has_extra_ = !has_extra_;
+  } else if (kind == 3) {
+    // An hour back, or on.
+    placement_sites_[random().Below(kPlacementNodes)]->clock().JumpTo(
+        Between(-3'600'000, 3'600'000));
+  } else {
+    CrashForLong();
+  }
+}
+
+// Long enough for a worker to be taken for dead: what it held is elsewhere when it is back.
+void FleetWorld::CrashForLong() {
+  Node& victim = workers_[random().Below(kWorkers)]->node();
+  if (long_crash_ || !victim.alive()) return;
+  long_crash_ = true;
+  victim.Crash();
+  After(Between(5'000, 14'000), [this, &victim] {
+    long_crash_ = false;
+    if (!victim.alive()) victim.Start();
+  });
+}
+
+void FleetWorld::FaultLoop() {
+  if (now() >= begin_ms_ + options().fault_ms) return;
+  if (OneIn(4) || !MakeFault()) OperatorActs();
+  After(Between(100, 1'500), [this] { FaultLoop(); });
+}
+
+void FleetWorld::ClientLoop() {
+  for (const auto& [group, clients] : groups_) {
+    if (OneIn(2)) clients->Step();
+  }
+  if (now() < begin_ms_ + options().fault_ms + options().heal_ms / 2) {
+    After(OneIn(100) ? Between(1'000, 3'000) : Between(1, 150), [this] { ClientLoop(); });
+  }
+}
+
+// --- the run ---
+
+bool FleetWorld::RunUntilTrue(int64_t within_ms, const std::function<bool()>& done) {
+  const int64_t end = now() + within_ms;
+  while (report().violation.empty() && now() < end) {
+    if (done()) return true;
+    RunUntil(now() + 50);
+  }
+  return false;
+}
+
+void FleetWorld::SetUp() {
+  faulty_ = false;
+  for (const uint64_t id : Numbers(1, kPlacementNodes)) {
+    placement_sites_.push_back(
+        std::make_unique<PlacementSite>(AddNode(id, 1), Numbers(1, kPlacementNodes), Options()));
+  }
+  std::vector<PlacementSite*> sites;
+  for (const auto& site : placement_sites_) {
+    sites.push_back(site.get());
+    site->node().Start();
+  }
+  for (const uint64_t id : Numbers(1, kWorkers)) {
+    SimWorker& worker =
+        *workers_.emplace_back(std::make_unique<SimWorker>(AddNode(id, kFirstWorkerSite), sites));
+    worker.node().Start();
+    worker.Register();
+    if (!RunUntilTrue(kSetUpMs, [&worker] { return worker.registered(); })) {
+      return Violation(fmt::format("worker {} could not register", id));
+    }
+  }
+  RunUntil(now() + 1'000);  // all have sent heartbeats
+  Create("docs", 2);
+  Create("more", 1);
+  const bool made = RunUntilTrue(kSetUpMs, [this] {
+    PlacementSite* const site = LeadingPlacement();
+    return site != nullptr && site->state().With([](const placement::ClusterState& state) {
+      size_t visible = 0;
+      for (const auto& [key, collection] : state.collections()) visible += collection.visible;
+      return visible == 2;
+    });
+  });
+  if (!made) return Violation("the collections were not made");
+  faulty_ = true;
+  begin_ms_ = now();
+}
+
+// As placement wants it: every shard on as many workers as it should be, all of them voters,
+// nothing that waits to be destroyed, and every worker holds just what it was told.
+bool FleetWorld::IsSettled() {
+  PlacementSite* const site = LeadingPlacement();
+  if (site == nullptr) return false;
+  const bool settled = site->state().With([this](const placement::ClusterState& state) {
+    if (!state.doomed().empty()) return false;
+    for (const auto& [key, collection] : state.collections()) {
+      if (!collection.visible) return false;
+    }
+    for (const auto& [group, shard] : state.shards()) {
+      if (shard.replicas.size() != kCopies) return false;
+      for (const placement::ReplicaRecord& replica : shard.replicas) {
+        if (replica.leaving || replica.role != placement::ReplicaRole::kVoter) return false;
+        if (replica.worker.value == draining_) return false;
+      }
+    }
+    return true;
+  });
+  if (!settled) return false;
+  for (const auto& worker : workers_) {
+    if (!worker->HoldsWhatItShould()) return false;
+  }
+  return true;
+}
+
+void FleetWorld::CheckSettled() {
+  // At rest: settled, and the state does not change any more.
+  uint64_t version = 0;
+  int64_t since_ms = now();
+  const bool rests = RunUntilTrue(kSettleMs, [this, &version, &since_ms] {
+    PlacementSite* const site = LeadingPlacement();
+    const uint64_t seen =
+        site == nullptr ? 0 : site->state().With([](const auto& state) { return state.version(); });
+    if (!IsSettled() || seen != version) {
+      version = seen;
+      since_ms = now();
+    }
+    return now() - since_ms >= kRestMs;
+  });
+  if (!report().violation.empty()) return;
+  if (!rests) {
+    return Violation("the cluster does not come to rest" + placement_.Describe());
+  }
+  placement_.CheckCaughtUp();
+  const std::set<GroupId> groups =
+      LeadingPlacement()->state().With([](const placement::ClusterState& state) {
+        std::set<GroupId> all;
+        for (const auto& [group, shard] : state.shards()) all.insert(group);
+        return all;
+      });
+  for (const auto& [group, clients] : groups_) {
+    if (groups.contains(group)) clients->CheckCaughtUp();
+  }
+}
+
+SimulationReport FleetWorld::Run() {
+  SetUp();
+  ClientLoop();
+  After(1'000, [this] { FaultLoop(); });
+  RunUntil(begin_ms_ + options().fault_ms);
+  Heal();
+  const uint64_t before = report().acked;
+  RunUntil(begin_ms_ + options().fault_ms + options().heal_ms);
+  if (report().violation.empty() && report().acked == before) {
+    Violation("no write was acknowledged after everything healed");
+  }
+  if (report().violation.empty()) CheckSettled();
+  CrashAll();
+  return report();
+}
+
+}  // namespace vectron::sim
