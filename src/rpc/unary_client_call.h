@@ -10,9 +10,8 @@
 #include <memory>
 #include <utility>
 
-#include "base/status.h"
+#include "rpc/cancellation.h"
 #include "rpc/channel_pool.h"
-#include "rpc/error_table.h"
 
 namespace vectron::rpc {
 
@@ -29,11 +28,16 @@ class UnaryClientCall {
 
   explicit UnaryClientCall(ChannelPool& channels) : channels_(channels) {}
 
+  // cancellation: may be null; ends it as Cancelled.
   static void Send(std::unique_ptr<UnaryClientCall> self, Method method, int64_t deadline_nanos,
-                   Done done) {
+                   Done done, std::shared_ptr<Cancellation> cancellation = nullptr) {
     UnaryClientCall& call = *self.release();  // from here on the callback owns it
     call.done_ = std::move(done);
+    call.cancellation_ = std::move(cancellation);
     call.channels_.Begin(call.context_, deadline_nanos);
+    if (call.cancellation_ != nullptr) {
+      call.cancellation_->SetHook([&call] { call.context_.TryCancel(); });
+    }
     call.stub_ = Service::NewStub(call.channels_.Next());
     Async& async = *call.stub_->async();
     (async.*method)(&call.context_, &call.request, &call.response_,
@@ -45,22 +49,19 @@ class UnaryClientCall {
  private:
   void End(const grpc::Status& status) {
     std::unique_ptr<UnaryClientCall> self(this);
-    const absl::Status result = FromGrpc(status);
-    done_(result.ok() ? result : Annotate(channels_.address(), result), response_);
+    bool called_off = false;
+    if (cancellation_ != nullptr) {
+      cancellation_->SetHook(nullptr);
+      called_off = cancellation_->cancelled();
+    }
+    done_(called_off && !status.ok() ? absl::CancelledError("called off")
+                                     : channels_.ResultOf(status, Service::service_full_name()),
+          response_);
     done_ = nullptr;
     ChannelPool& channels = channels_;
     channels.Ending(context_);
     self.reset();
     channels.End();
-  }
-  // What gRPC itself says of a connection that fails names nobody.
-  static absl::Status Annotate(const std::string& address, const absl::Status& status) {
-    if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) return status;
-    absl::Status named(status.code(), fmt::format("{}: {}", address, MessageOf(status)));
-    status.ForEachPayload([&named](absl::string_view url, const absl::Cord& payload) {
-      named.SetPayload(url, payload);
-    });
-    return named;
   }
 
   ChannelPool& channels_;
@@ -68,6 +69,7 @@ class UnaryClientCall {
   std::unique_ptr<typename Service::Stub> stub_;
   Response response_;
   Done done_;
+  std::shared_ptr<Cancellation> cancellation_;
 };
 
 }  // namespace vectron::rpc

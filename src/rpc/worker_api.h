@@ -18,6 +18,7 @@
 #include "model/ids.h"
 #include "model/point.h"
 #include "model/search.h"
+#include "rpc/cancellation.h"
 
 namespace vectron::rpc {
 
@@ -44,11 +45,13 @@ struct ShardGet {
   std::string id;
   Consistency consistency = Consistency::kUnspecified;
   uint32_t max_staleness_ms = 0;
+  std::shared_ptr<Cancellation> cancellation = nullptr;  // of its call between processes; so below
 };
 // One search of several shards of one worker.
 struct ShardsSearch {
   std::vector<ShardTarget> targets;  // at least one
   SearchQuery query;
+  std::shared_ptr<Cancellation> cancellation = nullptr;
 };
 struct ShardAnswer {
   GroupId group;
@@ -65,6 +68,7 @@ struct ShardScan {
   bool include_vectors = false;
   Consistency consistency = Consistency::kUnspecified;
   uint32_t max_staleness_ms = 0;
+  std::shared_ptr<Cancellation> cancellation = nullptr;
 };
 struct ScanPage {
   std::vector<PointRecord> points;  // that pass the filter, by id

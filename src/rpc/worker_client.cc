@@ -81,6 +81,7 @@ void WorkerClient::Delete(ShardDelete request, int64_t deadline_nanos,
 void WorkerClient::Get(ShardGet request, int64_t deadline_nanos,
                        std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) {
   auto call = NewCall<wire_v1::GetPointRequest, wire_v1::GetPointResponse>(channels_);
+  std::shared_ptr<Cancellation> cancellation = std::move(request.cancellation);
   ToWire(std::move(request), call->request);
   call->Send(
       std::move(call), &Async::GetPoint, deadline_nanos,
@@ -88,7 +89,8 @@ void WorkerClient::Get(ShardGet request, int64_t deadline_nanos,
         if (!status.ok()) return done(status);
         if (!response.has_point()) return done(std::optional<PointRecord>());
         done(std::optional<PointRecord>(FromWire(*response.mutable_point())));
-      });
+      },
+      std::move(cancellation));
 }
 
 void WorkerClient::Search(ShardsSearch request, int64_t deadline_nanos,
@@ -97,24 +99,29 @@ void WorkerClient::Search(ShardsSearch request, int64_t deadline_nanos,
   std::vector<GroupId> groups;
   for (const ShardTarget& target : request.targets) groups.push_back(target.group);
   auto call = NewCall<wire_v1::SearchShardsRequest, wire_v1::SearchShardsResponse>(channels_);
+  std::shared_ptr<Cancellation> cancellation = std::move(request.cancellation);
   ToWire(std::move(request), call->request);
-  call->Send(std::move(call), &Async::SearchShards, deadline_nanos,
-             [groups = std::move(groups), each = std::move(each)](
-                 const absl::Status& status, wire_v1::SearchShardsResponse& response) {
-               DeliverAnswers(groups, status, response, each);
-             });
+  call->Send(
+      std::move(call), &Async::SearchShards, deadline_nanos,
+      [groups = std::move(groups), each = std::move(each)](
+          const absl::Status& status, wire_v1::SearchShardsResponse& response) {
+        DeliverAnswers(groups, status, response, each);
+      },
+      std::move(cancellation));
 }
 
 void WorkerClient::Scan(ShardScan request, int64_t deadline_nanos,
                         std::function<void(absl::StatusOr<ScanPage>)> done) {
   auto call = NewCall<wire_v1::ScanShardRequest, wire_v1::ScanShardResponse>(channels_);
+  std::shared_ptr<Cancellation> cancellation = std::move(request.cancellation);
   ToWire(std::move(request), call->request);
   call->Send(
       std::move(call), &Async::ScanShard, deadline_nanos,
       [done = std::move(done)](const absl::Status& status, wire_v1::ScanShardResponse& response) {
         if (!status.ok()) return done(status);
         done(FromWire(response));
-      });
+      },
+      std::move(cancellation));
 }
 
 void WorkerClient::Describe(std::vector<GroupId> groups, int64_t deadline_nanos,

@@ -32,6 +32,8 @@ struct ClusterCommands::Flags {
   std::string peers;
   std::string auth = "on";
   std::string auth_address;
+  std::string hedge_reads = "off";
+  int64_t feedback_days = 90;
   AccessFlags access;
   OperatorOptions operators;
   uint64_t node = 0;
@@ -115,6 +117,14 @@ struct ClusterCommands::Flags {
     gateway->add_option(
         "--auth-address", auth_address,
         "HOST:PORT of gRPC of the Auth service (vectron auth); needed with --auth on");
+    gateway
+        ->add_option("--hedge-reads", hedge_reads,
+                     "Ask a second replica for a read that has no answer after so many "
+                     "milliseconds; 'auto': after what 19 of 20 reads take; 'off'")
+        ->capture_default_str();
+    gateway->add_option("--feedback-days", feedback_days, "Days that feedback is kept; 0: for ever")
+        ->check(CLI::Range(0, 36'500))
+        ->capture_default_str();
     AddThreads(*gateway);
     AddAccessFlags(*gateway, access);
     AddTlsFlags(*gateway, access.tls);
@@ -153,6 +163,10 @@ struct ClusterCommands::Flags {
     ASSIGN_OR_RETURN(options.grpc, ParseHostPort(grpc.empty() ? "127.0.0.1:8081" : grpc));
     ASSIGN_OR_RETURN(options.placement, SplitAddresses(placement_nodes));
     ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(access.cluster));
+    const auto hedge = gateway::ParseHedgeOptions(hedge_reads);
+    if (!hedge.ok()) return Annotate(hedge.status(), "--hedge-reads");
+    options.hedge = *hedge;
+    options.feedback_retention_days = feedback_days;
     options.data_dir = data;
     options.operators = operators;
     options.tls = access.tls;

@@ -56,6 +56,7 @@ class GatewayRole : public Role {
                              .patience_ms = kDefaultWriteDeadlineMs,
                              .default_shard_count = 0,
                              .default_replication_factor = 0,
+                             .hedge = options_.hedge,
                              .slow_queries = operators_->slow_queries(),
                              .ranking = ranking_->ranking()});
     RETURN_IF_ERROR(gateway_->Register(registry_));
@@ -107,14 +108,17 @@ class GatewayRole : public Role {
   absl::Status MakeRanking() {
     reranker_ =
         std::make_unique<rpc::FoundReranker>(placement_->caller(), channel_, clock_, timer_);
-    ASSIGN_OR_RETURN(ranking_, LocalRanking::Open({.data_dir = folder_->path(), .config_path = {}},
-                                                  {.files = files_.get(),
-                                                   .clock = &clock_,
-                                                   .timer = &timer_,
-                                                   .metrics = &metrics_,
-                                                   .placement = placement_.get(),
-                                                   .reranker = reranker_.get(),
-                                                   .seed = SeedFromSystem()}));
+    ASSIGN_OR_RETURN(
+        ranking_, LocalRanking::Open({.data_dir = folder_->path(),
+                                      .config_path = {},
+                                      .feedback_retention_days = options_.feedback_retention_days},
+                                     {.files = files_.get(),
+                                      .clock = &clock_,
+                                      .timer = &timer_,
+                                      .metrics = &metrics_,
+                                      .placement = placement_.get(),
+                                      .reranker = reranker_.get(),
+                                      .seed = SeedFromSystem()}));
     return absl::OkStatus();
   }
 
@@ -134,24 +138,23 @@ class GatewayRole : public Role {
     if (options_.auth) {
       AddAccess([this]() -> Access& { return *access_; }, options_.access.auth_address, deps);
     }
-    deps.probes.push_back(
-        {.name = "reranker",
-         .endpoint = {},
-         .check = [this](const auto& done) { CheckReranker(done); },
-         .essential = false});
+    deps.probes.push_back({.name = "reranker",
+                           .endpoint = {},
+                           .check = [this](const auto& done) { CheckReranker(done); },
+                           .essential = false});
     ASSIGN_OR_RETURN(operators_, Operators::Make(options_.operators, std::move(deps)));
     return absl::OkStatus();
   }
 
   void CheckReranker(std::function<void(std::optional<gateway::ServiceProbe::Result>)> done) {
-    reranker_->Check([done = std::move(done)](const absl::Status& status,
-                                              const std::string& address) {
-      if (address.empty()) return done(std::nullopt);
-      done(gateway::ServiceProbe::Result{
-          .state = status.ok() ? gateway::ServiceState::kUp : gateway::ServiceState::kDown,
-          .error = std::string(MessageOf(status)),
-          .endpoint = address});
-    });
+    reranker_->Check(
+        [done = std::move(done)](const absl::Status& status, const std::string& address) {
+          if (address.empty()) return done(std::nullopt);
+          done(gateway::ServiceProbe::Result{
+              .state = status.ok() ? gateway::ServiceState::kUp : gateway::ServiceState::kDown,
+              .error = std::string(MessageOf(status)),
+              .endpoint = address});
+        });
   }
 
   absl::Status Listen() {

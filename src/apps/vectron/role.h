@@ -13,6 +13,7 @@
 #include "apps/vectron/operators.h"
 #include "rpc/cluster_secret.h"
 #include "rpc/tls.h"
+#include "services/gateway/hedging.h"
 
 namespace vectron {
 
@@ -85,6 +86,8 @@ struct GatewayRoleOptions {
   AccessOptions access;  // looked at with auth; its data_dir is not
   OperatorOptions operators;
   rpc::TlsFiles tls;
+  gateway::HedgeOptions hedge;
+  int64_t feedback_retention_days = 90;  // 0: for ever
   size_t threads = 0;
 };
 // Returns when it has the map of the cluster.

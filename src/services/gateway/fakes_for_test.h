@@ -21,16 +21,19 @@ namespace vectron::gateway {
 
 class FakePlacement : public rpc::PlacementApi {
  public:
+  std::vector<WorkerId> replicas = {WorkerId{1}};  // of shards to be made; the first leads
+
   void CreateCollection(CollectionSchema schema, std::string owner,
                         std::function<void(absl::Status)> done) override {
     if (FindCollection(owner, schema.name) != nullptr) return done(AlreadyExists("taken"));
     auto record = std::make_shared<rpc::CollectionRecord>();
     record->owner = owner;
+    record->created_unix_ms = ++created_;
     for (uint32_t i = 0; i < schema.shard_count; ++i) {
       record->shards.push_back({.group = GroupId{next_group_++},
                                 .ordinal = ShardOrdinal{i},
                                 .epoch = 1,
-                                .replicas = {WorkerId{1}},
+                                .replicas = replicas,
                                 .leader = WorkerId{1},
                                 .ready = true});
     }
@@ -38,6 +41,9 @@ class FakePlacement : public rpc::PlacementApi {
     record->schema = std::move(schema);
     records_[{std::move(owner), name}] = std::move(record);
     done(absl::OkStatus());
+  }
+  void Put(const std::shared_ptr<const rpc::CollectionRecord>& record) {
+    records_[{record->owner, record->schema.name}] = record;
   }
   void DeleteCollection(std::string owner, std::string name,
                         std::function<void(absl::Status)> done) override {
@@ -64,6 +70,7 @@ class FakePlacement : public rpc::PlacementApi {
 
  private:
   uint64_t next_group_ = 1;
+  int64_t created_ = 0;
   std::map<std::pair<std::string, std::string>, std::shared_ptr<const rpc::CollectionRecord>>
       records_;
 };
@@ -74,6 +81,8 @@ class FakeWorker : public rpc::WorkerApi {
   std::set<GroupId> silent;
   std::map<GroupId, absl::Status> failing;
   std::vector<std::string> request_ids;  // of upserts, as they came
+  std::vector<GroupId> searched;
+  int called_off = 0;  // searches with silent shards
 
   void Upsert(rpc::ShardUpsert request, int64_t,
               std::function<void(absl::StatusOr<rpc::WriteAck>)> done) override {
@@ -113,7 +122,11 @@ class FakeWorker : public rpc::WorkerApi {
   void Search(rpc::ShardsSearch request, int64_t,
               std::function<void(rpc::ShardAnswer)> each) override {
     for (const rpc::ShardTarget& target : request.targets) {
+      searched.push_back(target.group);
       if (silent.contains(target.group)) {
+        if (request.cancellation != nullptr) {
+          request.cancellation->SetHook([this] { ++called_off; });
+        }
         late_.push_back([this, each, target, query = request.query] {
           each({.group = target.group, .answer = SearchShard(target.group, query)});
         });

@@ -20,7 +20,8 @@ Gateway::Gateway(const GatewayDeps& deps)
                .clock = deps.clock,
                .timer = deps.timer,
                .patience_ms = deps.patience_ms,
-               .seed = deps.seed}) {}
+               .seed = deps.seed,
+               .hedge = deps.hedge}) {}
 
 absl::StatusOr<RecordPtr> Gateway::Find(const std::string& tenant, const std::string& name) const {
   RecordPtr record = deps_.placement->FindCollection(tenant, name);

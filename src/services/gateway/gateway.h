@@ -41,11 +41,12 @@ struct GatewayDeps {
   std::function<rpc::WorkerApi*(WorkerId)> worker_of;  // null when there is none of that id
   const Clock* clock = nullptr;
   Timer* timer = nullptr;
-  uint64_t seed = 0;  // of query ids: random, so that two processes do not give out the same
+  uint64_t seed = 0;        // of query ids: random, so that two processes do not give out the same
   int64_t patience_ms = 0;  // see RouterDeps; 0 in a single process
   // Of collections whose maker does not say; 0: placement chooses.
   uint32_t default_shard_count = 1;
   uint32_t default_replication_factor = 1;
+  HedgeOptions hedge = {};               // of reads; see hedging.h
   SlowQueryLog* slow_queries = nullptr;  // null: none is kept
   Ranking* ranking = nullptr;            // null: searches keep the vector order
 };

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/random.h"
 #include "rpc/error_table.h"
@@ -174,6 +175,39 @@ TEST_F(GatewayTest, WritesNothingOfABatchWithOneBadPoint) {
   const auto reply = Upsert(std::move(call));
   EXPECT_TRUE(absl::IsInvalidArgument(reply.status()));
   EXPECT_THAT(std::string(MessageOf(reply.status())), HasSubstr("points[2]"));
+  EXPECT_TRUE(absl::IsNotFound(Get("docs", "a").status()));
+}
+
+TEST_F(GatewayTest, WritesNothingOfABatchThatF16CannotKeep) {
+  v1::CreateCollectionRequest request;
+  request.set_name("halves");
+  request.set_dimension(2);
+  request.set_shard_count(4);
+  request.set_storage(v1::VECTOR_STORAGE_F16);
+  gateway_.CreateCollection(context_, request, [](const absl::Status& made) { CHECK_OK(made); });
+  UpsertCall call = Points("halves", {"a", "b", "c", "d", "e", "f"});
+  call.points.vectors[7] = 70'000;
+  const auto reply = Upsert(std::move(call));
+  EXPECT_TRUE(absl::IsInvalidArgument(reply.status()));
+  EXPECT_THAT(
+      std::string(MessageOf(reply.status())),
+      HasSubstr("points[3] (id 'd'): vector[1] is 70000, collection 'halves' wants -65504"));
+  for (const char* id : {"a", "b", "c", "d", "e", "f"}) {
+    EXPECT_TRUE(absl::IsNotFound(Get("halves", id).status())) << id;
+  }
+}
+
+TEST_F(GatewayTest, BlamesThePointWhoseLengthIsNotTheCollections) {
+  Create("docs");
+  UpsertCall call = Points("docs", {"a", "b"});
+  call.odd_length = OddLength{.index = 2, .id = "odd", .components = 3};
+  EXPECT_THAT(
+      std::string(MessageOf(Upsert(call).status())),
+      HasSubstr("points[2] (id 'odd'): vector has 3 components, collection 'docs' wants 2"));
+  call.points.dimension = 1;  // then those before it are wrong
+  call.points.vectors.resize(2);
+  EXPECT_THAT(std::string(MessageOf(Upsert(call).status())),
+              HasSubstr("points[0] (id 'a'): vector has 1 components, collection 'docs' wants 2"));
   EXPECT_TRUE(absl::IsNotFound(Get("docs", "a").status()));
 }
 
@@ -442,6 +476,46 @@ TEST(SplitByShard, LosesNothingAndKeepsTheOrder) {
     }
     EXPECT_EQ(total, before.size());
   }
+}
+
+TEST_F(GatewayTest, AsksASecondReplicaForShardsThatAreSlow) {
+  placement_.replicas = {WorkerId{1}, WorkerId{2}};
+  Create("docs", 3);
+  ASSERT_TRUE(Upsert(Points("docs", {"a", "b", "c", "d", "e", "f"})).ok());
+  FakeWorker second = worker_;
+  Gateway hedged({.placement = &placement_,
+                  .worker_of = [&](WorkerId id) { return id.value == 1 ? &worker_ : &second; },
+                  .clock = &clock_,
+                  .timer = &timer_,
+                  .seed = 1,
+                  .patience_ms = 1'000,
+                  .hedge = {.mode = HedgeOptions::Mode::kFixed, .delay_ms = 20}});
+  worker_.silent = {GroupOf("docs", 1)};
+  absl::StatusOr<SearchReply> reply = absl::UnknownError("no answer yet");
+  const auto search = [&] {
+    reply = absl::UnknownError("no answer yet");
+    hedged.Search(context_, Query("docs", 10), [&](auto answer) { reply = std::move(answer); });
+  };
+  search();
+  timer_.AdvanceMillis(19);
+  EXPECT_TRUE(absl::IsUnknown(reply.status()));
+  EXPECT_THAT(second.searched, IsEmpty());
+  timer_.AdvanceMillis(1);
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_THAT(reply->hits, SizeIs(6));
+  EXPECT_THAT(second.searched, ElementsAre(GroupOf("docs", 1)));
+  EXPECT_EQ(worker_.called_off, 1);
+  EXPECT_EQ(timer_.waiting(), 0U);
+  worker_.AnswerLate();  // nobody listens any more
+
+  // A second replica that fails takes nothing from the first.
+  second.failing[GroupOf("docs", 1)] = Unavailable("opening");
+  search();
+  timer_.AdvanceMillis(20);
+  EXPECT_TRUE(absl::IsUnknown(reply.status()));
+  worker_.AnswerLate();
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_THAT(reply->hits, SizeIs(6));
 }
 
 }  // namespace

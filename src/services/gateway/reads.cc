@@ -63,16 +63,14 @@ ScrollReply MergePages(std::vector<rpc::ScanPage> pages, uint32_t limit) {
 }
 
 auto ScanOf(const rpc::ShardScan& scan, std::shared_ptr<rpc::ScanPage> page) {
-  return [scan, page = std::move(page)](rpc::WorkerApi& worker, const rpc::ShardTarget& target,
-                                        int64_t deadline_nanos,
-                                        std::function<void(absl::Status)> sent) {
+  return [scan, page = std::move(page)](PartCall call) {
     rpc::ShardScan request = scan;
-    request.target = target;
-    worker.Scan(std::move(request), deadline_nanos,
-                [page, sent = std::move(sent)](absl::StatusOr<rpc::ScanPage> got) {
-                  if (got.ok()) *page = *std::move(got);
-                  sent(got.status());
-                });
+    request.target = call.target;
+    request.cancellation = std::move(call.cancellation);
+    call.worker.Scan(std::move(request), call.deadline_nanos,
+                     [page, ended = std::move(call.ended)](absl::StatusOr<rpc::ScanPage> got) {
+                       ended(got.status(), [&] { *page = *std::move(got); });
+                     });
   };
 }
 
@@ -87,36 +85,35 @@ void Gateway::Get(const rpc::CallContext& context, const v1::GetRequest& request
   if (!consistency.ok()) return done(consistency.status());
   const ShardOrdinal ordinal = ShardOf(request.id(), (*found)->schema.shard_count);
   const auto point = std::make_shared<std::optional<PointRecord>>();  // shared by its tries
-  router_.Send(
-      {.record = *found,
-       .ordinal = ordinal,
-       .to = RouteOf(*consistency, (*found)->schema),
-       .deadline_nanos = context.deadline_nanos,
-       .send =
-           [id = request.id(), consistency = *consistency,
-            max_staleness_ms = request.max_staleness_ms(),
-            point](rpc::WorkerApi& worker, const rpc::ShardTarget& target, int64_t deadline_nanos,
-                   std::function<void(absl::Status)> sent) {
-             worker.Get(
-                 {.target = target,
-                  .id = id,
-                  .consistency = consistency,
-                  .max_staleness_ms = max_staleness_ms},
-                 deadline_nanos,
-                 [point, sent = std::move(sent)](absl::StatusOr<std::optional<PointRecord>> got) {
-                   if (got.ok()) *point = *std::move(got);
-                   sent(got.status());
-                 });
-           },
-       .done =
-           [this, ordinal, id = request.id(), point, done = std::move(done)](
-               const absl::Status& status, const RecordPtr& record) {
-             if (!status.ok()) return done(ShardError(*record, ordinal, status));
-             if (!point->has_value()) {
-               return done(NotFound("collection '{}' has no point '{}'", record->schema.name, id));
-             }
-             done(std::move(**point));
-           }});
+  router_.Send({.record = *found,
+                .ordinal = ordinal,
+                .to = RouteOf(*consistency, (*found)->schema),
+                .read = ReadKind::kGet,
+                .deadline_nanos = context.deadline_nanos,
+                .send =
+                    [id = request.id(), consistency = *consistency,
+                     max_staleness_ms = request.max_staleness_ms(), point](PartCall call) {
+                      call.worker.Get({.target = call.target,
+                                       .id = id,
+                                       .consistency = consistency,
+                                       .max_staleness_ms = max_staleness_ms,
+                                       .cancellation = std::move(call.cancellation)},
+                                      call.deadline_nanos,
+                                      [point, ended = std::move(call.ended)](
+                                          absl::StatusOr<std::optional<PointRecord>> got) {
+                                        ended(got.status(), [&] { *point = *std::move(got); });
+                                      });
+                    },
+                .done =
+                    [this, ordinal, id = request.id(), point, done = std::move(done)](
+                        const absl::Status& status, const RecordPtr& record) {
+                      if (!status.ok()) return done(ShardError(*record, ordinal, status));
+                      if (!point->has_value()) {
+                        return done(
+                            NotFound("collection '{}' has no point '{}'", record->schema.name, id));
+                      }
+                      done(std::move(**point));
+                    }});
 }
 
 void Gateway::Scroll(const rpc::CallContext& context, ScrollCall call, ScrollDone done) {
@@ -161,6 +158,7 @@ void Gateway::Scroll(const rpc::CallContext& context, ScrollCall call, ScrollDon
     router_.Send({.record = *found,
                   .ordinal = record.shards[i].ordinal,
                   .to = RouteOf(call.consistency, record.schema),
+                  .read = ReadKind::kScan,
                   .deadline_nanos = context.deadline_nanos,
                   .send = ScanOf(scan, page),
                   .done = [all, i, page](const absl::Status& status, const RecordPtr&) {

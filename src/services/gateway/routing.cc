@@ -47,7 +47,8 @@ bool RetryBudget::Take() {
   return true;
 }
 
-// Shared by the answers and pauses of one part; only one of them is under way at a time.
+// Shared by the answers and pauses of one part. One of these is under way at a time, and beside
+// them at most one second try of a read.
 class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
  public:
   RoutedCall(Router& router, RoutedPart part)
@@ -62,18 +63,33 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
   RoutedCall(const RoutedCall&) = delete;
   RoutedCall& operator=(const RoutedCall&) = delete;
 
+  // The part's first sending.
+  void Begin() {
+    Start();
+    if (!part_.read.has_value()) return;
+    const int64_t delay = router_.hedging_.DelayNanos(*part_.read);
+    if (delay == 0) return;
+    const absl::MutexLock lock(&mutex_);
+    if (decided_) return;  // the usual case in one process
+    timer_ = router_.deps_.timer->At(began_nanos_ + delay,
+                                     [self = shared_from_this()] { self->Hedge(); });
+  }
+
   void Start() {
+    if (decided_) return;
     const absl::StatusOr<Router::Choice> choice = router_.Choose(shard(), part_.to);
     if (!choice.ok()) return OnStatus(WorkerId{}, choice.status());
     SendTo(*choice);
   }
 
-  void OnStatus(WorkerId tried, const absl::Status& status) {
+  void OnStatus(
+      WorkerId tried, const absl::Status& status, absl::FunctionRef<void()> keep = [] {}) {
+    if (decided_) return;
     if (status.ok()) {
       if (part_.write && tried != shard().leader && tried.value != 0) {
         router_.Learn(shard().group, tried);
       }
-      return Finish(status);
+      return Decide(status, record_, keep);
     }
     if (absl::IsFailedPrecondition(status)) return OnOldMap(status);
     if (router_.deps_.patience_ms == 0 || !WorthAnotherTry(status) || router_.closing_) {
@@ -93,19 +109,108 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
  private:
   const rpc::ShardPlacement& shard() const { return record_->shards[part_.ordinal.value]; }
 
+  PartCall CallTo(const Router::Choice& choice, const rpc::ShardPlacement& shard,
+                  std::shared_ptr<rpc::Cancellation> cancellation) const {
+    return {.worker = *choice.worker,
+            .target = {.group = shard.group, .epoch = shard.epoch},
+            .deadline_nanos = part_.deadline_nanos,
+            .cancellation = std::move(cancellation),
+            .ended = nullptr};
+  }
+
   void SendTo(const Router::Choice& choice) {
-    part_.send(*choice.worker, {.group = shard().group, .epoch = shard().epoch},
-               part_.deadline_nanos,
-               [self = shared_from_this(), id = choice.id](const absl::Status& status) {
-                 self->OnStatus(id, status);
-               });
+    PartCall call = CallTo(choice, shard(), nullptr);
+    if (part_.read.has_value() && router_.hedging_.on()) {
+      call.cancellation = std::make_shared<rpc::Cancellation>();
+      const absl::MutexLock lock(&mutex_);
+      asked_ = choice.id;
+      first_ = call.cancellation;
+    }
+    call.ended = [self = shared_from_this(), id = choice.id](const absl::Status& status,
+                                                             absl::FunctionRef<void()> keep) {
+      self->OnStatus(id, status, keep);
+    };
+    part_.send(std::move(call));
+  }
+
+  // The first try is slow: a second one, by the map as the part came with it.
+  void Hedge() {
+    WorkerId asked;
+    {
+      const absl::MutexLock lock(&mutex_);
+      timer_ = 0;
+      if (decided_ || first_error_.has_value()) return;
+      asked = asked_;
+    }
+    const rpc::ShardPlacement& shard = part_.record->shards[part_.ordinal.value];
+    const std::optional<Router::Choice> choice = router_.ChooseSecond(shard, asked);
+    if (!choice.has_value()) return;
+    PartCall call = CallTo(*choice, shard, std::make_shared<rpc::Cancellation>());
+    {
+      const absl::MutexLock lock(&mutex_);
+      if (decided_) return;
+      second_ = call.cancellation;
+    }
+    call.ended = [self = shared_from_this()](const absl::Status& status,
+                                             absl::FunctionRef<void()> keep) {
+      self->OnSecond(status, keep);
+    };
+    part_.send(std::move(call));
+  }
+
+  void OnSecond(const absl::Status& status, absl::FunctionRef<void()> keep) {
+    if (status.ok()) return Decide(status, part_.record, keep);
+    std::optional<absl::Status> first_error;
+    {
+      const absl::MutexLock lock(&mutex_);
+      second_ = nullptr;
+      first_error = first_error_;
+    }
+    if (first_error.has_value()) Decide(*first_error, record_, [] {});
+  }
+
+  // The first to come here decides the part. record: the map it was sent by.
+  void Decide(const absl::Status& status, const RecordPtr& record, absl::FunctionRef<void()> keep) {
+    std::shared_ptr<rpc::Cancellation> first;
+    std::shared_ptr<rpc::Cancellation> second;
+    Timer::Id timer = 0;
+    {
+      const absl::MutexLock lock(&mutex_);
+      if (decided_.exchange(true)) return;
+      first = std::move(first_);
+      second = std::move(second_);
+      std::swap(timer, timer_);
+    }
+    if (timer != 0) router_.deps_.timer->Cancel(timer);
+    for (const auto& cancellation : {first, second}) {
+      if (cancellation != nullptr) cancellation->Cancel();
+    }
+    if (status.ok()) {
+      keep();
+      if (part_.read.has_value()) {
+        router_.hedging_.Note(*part_.read, router_.deps_.clock->MonotonicNanos() - began_nanos_);
+      }
+    }
+    part_.done(status, record);
+  }
+
+  // Who may answer: of reads that need no leader also copies that do not vote.
+  std::vector<WorkerId> Candidates() const {
+    if (part_.to == RouteTo::kLeader) return shard().replicas;
+    std::vector<WorkerId> candidates = shard().readers;
+    for (const WorkerId id : shard().replicas) {
+      if (std::find(candidates.begin(), candidates.end(), id) == candidates.end()) {
+        candidates.push_back(id);
+      }
+    }
+    return candidates;
   }
 
   // The next replica in turn, or a pause once all had their turn.
   void TryNext(WorkerId tried, const absl::Status& status) {
-    const std::vector<WorkerId>& replicas = shard().replicas;
-    while (tried_in_round_ < replicas.size()) {
-      const WorkerId next = replicas[tried_in_round_++];
+    const std::vector<WorkerId> candidates = Candidates();
+    while (tried_in_round_ < candidates.size()) {
+      const WorkerId next = candidates[tried_in_round_++];
       rpc::WorkerApi* const worker = next == tried ? nullptr : router_.deps_.worker_of(next);
       if (worker == nullptr) continue;
       if (!router_.retries_.Take()) break;
@@ -164,19 +269,39 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
     router_.deps_.timer->At(at, [self = shared_from_this(), then] { then(*self); });
   }
 
-  void Finish(const absl::Status& status) { part_.done(status, record_); }
+  // The first try has ended for good; when a second one is under way, that may still answer.
+  void Finish(const absl::Status& status) {
+    {
+      const absl::MutexLock lock(&mutex_);
+      if (second_ != nullptr) {
+        first_error_ = status;
+        return;
+      }
+    }
+    Decide(status, record_, [] {});
+  }
 
   Router& router_;
   const RoutedPart part_;
-  RecordPtr record_;
+  RecordPtr record_;         // of the first try
   int64_t limit_nanos_ = 0;  // set by the first pause
   int64_t pause_ms_ = kRouteFirstPauseMs;
-  size_t tried_in_round_ = 0;  // of shard().replicas
+  size_t tried_in_round_ = 0;  // of Candidates()
   int hints_followed_ = 0;     // since the last pause
   int refreshes_ = 0;
+
+  const int64_t began_nanos_ = router_.deps_.clock->MonotonicNanos();
+  absl::Mutex mutex_;
+  std::atomic<bool> decided_{false};  // set under the lock
+  Timer::Id timer_ ABSL_GUARDED_BY(mutex_) = 0;
+  WorkerId asked_ ABSL_GUARDED_BY(mutex_);                             // by the first try
+  std::shared_ptr<rpc::Cancellation> first_ ABSL_GUARDED_BY(mutex_);   // shared with the call
+  std::shared_ptr<rpc::Cancellation> second_ ABSL_GUARDED_BY(mutex_);  // not null: under way
+  std::optional<absl::Status> first_error_ ABSL_GUARDED_BY(mutex_);
 };
 
-Router::Router(const RouterDeps& deps) : deps_(deps), retries_(*deps.clock, kMaxRetriesPerSecond) {
+Router::Router(const RouterDeps& deps)
+    : deps_(deps), retries_(*deps.clock, kMaxRetriesPerSecond), hedging_(deps.hedge) {
   CHECK(deps.placement != nullptr && deps.worker_of != nullptr);
   CHECK(deps.clock != nullptr && deps.timer != nullptr);
 }
@@ -189,7 +314,7 @@ Router::~Router() {
 }
 
 void Router::Send(RoutedPart part) {
-  std::make_shared<RoutedCall>(*this, std::move(part))->Start();
+  std::make_shared<RoutedCall>(*this, std::move(part))->Begin();
 }
 
 void Router::SendAgain(RoutedPart part, WorkerId tried, const absl::Status& error) {
@@ -215,6 +340,21 @@ absl::StatusOr<Router::Choice> Router::Choose(const rpc::ShardPlacement& shard, 
     if (rpc::WorkerApi* const worker = deps_.worker_of(id)) return Choice{id, worker};
   }
   return Unavailable("no worker of shard {} is known", shard.ordinal.value);
+}
+
+std::optional<Router::Choice> Router::ChooseSecond(const rpc::ShardPlacement& shard,
+                                                   WorkerId asked) {
+  const std::vector<WorkerId>& all = shard.readers.empty() ? shard.replicas : shard.readers;
+  std::optional<Choice> best;
+  const size_t start = all.empty() ? 0 : Draw() % all.size();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const WorkerId id = all[(start + i) % all.size()];
+    rpc::WorkerApi* const worker = id == asked ? nullptr : deps_.worker_of(id);
+    if (worker == nullptr) continue;
+    if (!best.has_value() || worker->load() < best->worker->load()) best = {id, worker};
+  }
+  if (best.has_value() && !retries_.Take()) return std::nullopt;
+  return best;
 }
 
 WorkerId Router::LeaderOf(const rpc::ShardPlacement& shard) const {

@@ -16,23 +16,31 @@
 // A part sent again carries the same request id, so a write whose first answer was lost applies
 // once. Pauses and tries are bounded: at most kMaxRetriesPerSecond over all requests of a gateway,
 // so that a cluster in trouble is not asked more than one that is well.
+//
+// Reads may be hedged (hedging.h): one that has no answer after a while is sent to another replica
+// too, once, out of the same budget. The first answer counts, the other call is called off. An
+// error of the second try alone means nothing.
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/timer.h"
 #include "model/collection.h"
+#include "rpc/cancellation.h"
 #include "rpc/placement_api.h"
 #include "rpc/worker_api.h"
+#include "services/gateway/hedging.h"
 
 namespace vectron::gateway {
 
@@ -54,6 +62,7 @@ struct RouterDeps {
   // found nobody is not tried again at all, as in a single process.
   int64_t patience_ms = 0;
   uint64_t seed = 0;  // of choices between replicas and of pauses
+  HedgeOptions hedge = {};
 };
 
 // Lets through so many retries per second, with as many saved up. Thread-safe.
@@ -70,17 +79,27 @@ class RetryBudget {
   int64_t taken_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// One shard's part of a request. Sends may be called several times, each ends with one call of
-// its `done`; the last status is the part's.
+// One sending of a part to a worker.
+struct PartCall {
+  rpc::WorkerApi& worker;
+  rpc::ShardTarget target;
+  int64_t deadline_nanos = 0;
+  std::shared_ptr<rpc::Cancellation> cancellation;  // null: it is not called off
+  // Ends it, once. `keep` stores the answer: it is called in between if this answer counts, which
+  // is true of one sending at most.
+  std::function<void(const absl::Status& status, absl::FunctionRef<void()> keep)> ended;
+};
+
+// One shard's part of a request. It may be sent several times, one after the other; of a read two
+// sendings may be under way. The status that counts is the part's.
 struct RoutedPart {
   RecordPtr record;
   ShardOrdinal ordinal;
   RouteTo to = RouteTo::kLeader;
-  bool write = false;          // only the leader can answer
-  int64_t deadline_nanos = 0;  // monotonic, 0: none
-  std::function<void(rpc::WorkerApi& worker, const rpc::ShardTarget& target, int64_t deadline_nanos,
-                     std::function<void(absl::Status)> done)>
-      send;
+  bool write = false;                           // only the leader can answer
+  std::optional<ReadKind> read = std::nullopt;  // set: may be hedged
+  int64_t deadline_nanos = 0;                   // monotonic, 0: none
+  std::function<void(PartCall call)> send;
   // With the map as it was last used: newer than `record` when that had become old.
   std::function<void(const absl::Status& status, const RecordPtr& record)> done;
 };
@@ -104,6 +123,10 @@ class Router {
     rpc::WorkerApi* worker = nullptr;
   };
   absl::StatusOr<Choice> Choose(const rpc::ShardPlacement& shard, RouteTo to);
+  // Whom else a read could be sent to, when the budget allows: the less busy of the replicas in
+  // sync but for `asked`. Nullopt: nobody.
+  std::optional<Choice> ChooseSecond(const rpc::ShardPlacement& shard, WorkerId asked);
+  Hedging& hedging() { return hedging_; }
 
  private:
   friend class RoutedCall;
@@ -115,6 +138,7 @@ class Router {
 
   const RouterDeps deps_;
   RetryBudget retries_;
+  Hedging hedging_;
   std::atomic<uint64_t> draws_{0};
   std::atomic<size_t> known_{0};  // entries of leaders_
   std::atomic<bool> closing_{false};

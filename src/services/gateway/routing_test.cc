@@ -22,13 +22,15 @@ using ::testing::SizeIs;
 // A map of one collection with one shard, and what a refresh makes of it.
 class MapOfOne : public FakePlacement {
  public:
-  void Set(uint64_t epoch, const std::vector<uint64_t>& replicas, uint64_t leader) {
+  void Set(uint64_t epoch, const std::vector<uint64_t>& workers, uint64_t leader,
+           const std::vector<uint64_t>& readers = {}) {
     auto record = std::make_shared<rpc::CollectionRecord>();
     record->schema.name = "docs";
     rpc::ShardPlacement& shard = record->shards.emplace_back();
     shard.group = GroupId{7};
     shard.epoch = epoch;
-    for (const uint64_t id : replicas) shard.replicas.push_back(WorkerId{id});
+    for (const uint64_t id : workers) shard.replicas.push_back(WorkerId{id});
+    for (const uint64_t id : readers) shard.readers.push_back(WorkerId{id});
     shard.leader = WorkerId{leader};
     record_ = std::move(record);
   }
@@ -51,6 +53,11 @@ class RoutingTest : public testing::Test {
  protected:
   RoutingTest() { map_.Set(1, {1, 2, 3}, 1); }
 
+  RouterDeps Hedged(int64_t delay_ms) {
+    RouterDeps deps = Deps(1'000);
+    deps.hedge = {.mode = HedgeOptions::Mode::kFixed, .delay_ms = delay_ms};
+    return deps;
+  }
   RouterDeps Deps(int64_t patience_ms) {
     return {.placement = &map_,
             .worker_of = [this](WorkerId id) -> rpc::WorkerApi* {
@@ -68,23 +75,36 @@ class RoutingTest : public testing::Test {
                  .ordinal = ShardOrdinal{0},
                  .to = to,
                  .write = to == RouteTo::kLeader,
+                 .read = to == RouteTo::kLeader ? std::nullopt : std::optional(ReadKind::kGet),
                  .deadline_nanos = deadline_nanos,
-                 .send =
-                     [this](rpc::WorkerApi& worker, const rpc::ShardTarget& target, int64_t,
-                            const std::function<void(absl::Status)>& done) {
-                       for (auto& [id, known] : workers_) {
-                         if (&known != &worker) continue;
-                         asked_.push_back(id);
-                         epochs_.push_back(target.epoch);
-                         done(answers_[id]);
-                       }
-                     },
+                 .send = [this](PartCall call) { OnSent(std::move(call)); },
                  .done =
                      [this](const absl::Status& status, const RecordPtr&) {
                        EXPECT_FALSE(done_) << "answered twice";
                        done_ = true;
                        status_ = status;
                      }});
+  }
+
+  void OnSent(PartCall call) {
+    for (auto& [id, known] : workers_) {
+      if (&known != &call.worker) continue;
+      asked_.push_back(id);
+      epochs_.push_back(call.target.epoch);
+      if (call.cancellation != nullptr) {
+        call.cancellation->SetHook([this, id = id] { called_off_.push_back(id); });
+      }
+      if (!silent_) return call.ended(answers_[id], [this, id = id] { kept_.push_back(id); });
+      under_way_.emplace(id, std::move(call));
+    }
+  }
+  // The answer of a worker that was silent.
+  void Answer(uint64_t id, const absl::Status& status) {
+    const auto call = under_way_.find(id);
+    ASSERT_NE(call, under_way_.end());
+    const auto ended = std::move(call->second.ended);
+    under_way_.erase(call);
+    ended(status, [this, id] { kept_.push_back(id); });
   }
 
   ManualClock clock_;
@@ -98,6 +118,10 @@ class RoutingTest : public testing::Test {
   std::map<uint64_t, absl::Status> answers_;
   std::vector<uint64_t> asked_;
   std::vector<uint64_t> epochs_;
+  bool silent_ = false;  // nobody answers but by Answer
+  std::map<uint64_t, PartCall> under_way_;
+  std::vector<uint64_t> kept_;        // whose answers counted
+  std::vector<uint64_t> called_off_;  // whose calls were
   bool done_ = false;
   absl::Status status_;
 };
@@ -254,6 +278,105 @@ TEST_F(RoutingTest, SpreadsReadsThatNeedNotBeFresh) {
     EXPECT_TRUE(done_);
     EXPECT_TRUE(status_.ok());
   }
+}
+
+TEST_F(RoutingTest, FindsTheCopyThatIsLeftForAReadThatNeedsNoLeader) {
+  for (const uint64_t seed : {1, 2, 3, 4}) {
+    map_.Set(1, {1, 2}, 1, {1, 2, 3});  // 3 does not vote
+    for (const uint64_t id : {1, 2}) answers_[id] = Unavailable("gone");
+    answers_[3] = absl::OkStatus();
+    asked_.clear();
+    done_ = false;
+    RouterDeps deps = Deps(1'000);
+    deps.seed = seed;
+    Router router(deps);
+    Send(router, RouteTo::kAnyReplica);
+    ASSERT_TRUE(done_);
+    EXPECT_TRUE(status_.ok()) << status_;
+    EXPECT_EQ(asked_.back(), 3U);
+  }
+}
+
+TEST_F(RoutingTest, AsksASecondReplicaForAReadThatIsSlow) {
+  Router router(Hedged(30));
+  silent_ = true;
+  Send(router, RouteTo::kAnyReplica);
+  timer_.AdvanceMillis(29);
+  ASSERT_THAT(asked_, SizeIs(1));
+  timer_.AdvanceMillis(1);
+  ASSERT_THAT(asked_, SizeIs(2));
+  EXPECT_NE(asked_[0], asked_[1]);
+  timer_.AdvanceMillis(10'000);
+  EXPECT_THAT(asked_, SizeIs(2)) << "once";
+  EXPECT_FALSE(done_);
+  Answer(asked_[1], absl::OkStatus());
+  EXPECT_TRUE(done_);
+  EXPECT_TRUE(status_.ok());
+  EXPECT_THAT(kept_, ElementsAre(asked_[1]));
+  EXPECT_THAT(called_off_, testing::Contains(asked_[0]));
+  Answer(asked_[0], absl::OkStatus());  // too late, and not looked at
+  EXPECT_THAT(kept_, SizeIs(1));
+}
+
+TEST_F(RoutingTest, TakesTheFirstAnswerOfTwoAndNoErrorOfTheSecond) {
+  Router router(Hedged(30));
+  silent_ = true;
+  Send(router, RouteTo::kAnyReplica);
+  timer_.AdvanceMillis(30);
+  Answer(asked_[1], Unavailable("not reached"));
+  EXPECT_FALSE(done_);
+  Answer(asked_[0], absl::OkStatus());
+  EXPECT_TRUE(done_);
+  EXPECT_THAT(kept_, ElementsAre(asked_[0]));
+
+  // The first fails while the second is under way.
+  asked_.clear();
+  kept_.clear();
+  done_ = false;
+  Send(router, RouteTo::kAnyReplica);
+  timer_.AdvanceMillis(30);
+  Answer(asked_[0], ResourceExhausted("slow down"));
+  EXPECT_FALSE(done_);
+  Answer(asked_[1], absl::OkStatus());
+  EXPECT_TRUE(done_);
+  EXPECT_TRUE(status_.ok());
+
+  // Both fail: the first one's error is the part's.
+  asked_.clear();
+  done_ = false;
+  Send(router, RouteTo::kAnyReplica);
+  timer_.AdvanceMillis(30);
+  Answer(asked_[0], ResourceExhausted("slow down"));
+  Answer(asked_[1], DataLoss("quarantined"));
+  EXPECT_TRUE(done_);
+  EXPECT_TRUE(absl::IsResourceExhausted(status_));
+}
+
+TEST_F(RoutingTest, HedgesNeitherWritesNorFastReadsNorPastTheBudget) {
+  Router router(Hedged(30));
+  silent_ = true;
+  Send(router, RouteTo::kLeader);
+  timer_.AdvanceMillis(100);
+  EXPECT_THAT(asked_, ElementsAre(1));
+  Answer(1, absl::OkStatus());
+  silent_ = false;
+  done_ = false;
+  Send(router, RouteTo::kAnyReplica);
+  EXPECT_TRUE(done_);
+  EXPECT_EQ(timer_.waiting(), 0U);
+
+  silent_ = true;
+  asked_.clear();
+  clock_.AdvanceMillis(1'000);
+  const rpc::ShardPlacement shard = map_.FindCollection("", "docs")->shards[0];
+  for (int64_t i = 0; i < kMaxRetriesPerSecond; ++i) {
+    ASSERT_TRUE(router.ChooseSecond(shard, WorkerId{1}).has_value());
+  }
+  done_ = false;
+  Send(router, RouteTo::kAnyReplica);
+  timer_.AdvanceMillis(30);
+  EXPECT_THAT(asked_, SizeIs(1));
+  Answer(asked_[0], absl::OkStatus());
 }
 
 TEST_F(RoutingTest, KeepsRetriesWithinTheirBudget) {

@@ -1,7 +1,10 @@
 // Searches: sent to every shard, merged by (score, id).
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <optional>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -47,7 +50,8 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
         call_(std::move(call)),
         progress_(std::move(progress)),
         done_(std::move(done)),
-        answers_(record_->shards.size(), absl::UnknownError("")) {}
+        answers_(record_->shards.size(), absl::UnknownError("")),
+        shards_(record_->shards.size()) {}
 
   void Start(int64_t deadline_nanos) {
     int64_t limit_nanos = deadline_nanos;
@@ -57,20 +61,40 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
       limit_nanos = limit_nanos == 0 ? timeout : std::min(limit_nanos, timeout);
     }
     Send(limit_nanos);
-    if (limit_nanos == 0) return;
+    Timer& timer = *gateway_.deps_.timer;
+    const int64_t hedge_delay = gateway_.router_.hedging().DelayNanos(ReadKind::kSearch);
     const absl::MutexLock lock(&mutex_);
-    if (finished_) return;  // the usual case: the answers came within Send
-    timer_ = gateway_.deps_.timer->At(limit_nanos, [self = shared_from_this()] { self->OnTime(); });
+    if (finished_) return;  // the usual case in one process: the answers came within Send
+    if (limit_nanos != 0) {
+      timer_ = timer.At(limit_nanos, [self = shared_from_this()] { self->OnTime(); });
+    }
+    if (hedge_delay != 0) {
+      hedge_timer_ =
+          timer.At(began_nanos_ + hedge_delay, [self = shared_from_this()] { self->Hedge(); });
+    }
   }
 
  private:
   using Answers = std::vector<absl::StatusOr<SearchAnswer>>;
+  // What has been asked of one worker at once.
+  struct WorkerPart {
+    rpc::WorkerApi* worker = nullptr;
+    std::vector<rpc::ShardTarget> targets = {};
+  };
+  using WorkerParts = std::map<WorkerId, WorkerPart>;
+  // How one shard is getting on.
+  struct ShardState {
+    bool settled = false;
+    WorkerId asked;                                          // at first; 0: nobody could be
+    bool second_try = false;                                 // is under way
+    std::optional<absl::Status> first_error = std::nullopt;  // while the second try goes on
+  };
 
   // One call per worker, for all shards it is asked for; a shard that it cannot answer for is then
   // on its own.
   void Send(int64_t deadline_nanos) {
     deadline_nanos_ = deadline_nanos;
-    std::map<WorkerId, std::pair<rpc::WorkerApi*, std::vector<rpc::ShardTarget>>> targets_of;
+    WorkerParts parts;
     for (size_t i = 0; i < record_->shards.size(); ++i) {
       const rpc::ShardPlacement& shard = record_->shards[i];
       const absl::StatusOr<Router::Choice> choice = gateway_.router_.Choose(shard, to_);
@@ -78,12 +102,16 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
         SendAgain(i, WorkerId{}, choice.status());
         continue;
       }
-      auto& [worker, targets] = targets_of[choice->id];
-      worker = choice->worker;
-      targets.push_back({.group = shard.group, .epoch = shard.epoch});
+      parts[choice->id].worker = choice->worker;
+      parts[choice->id].targets.push_back({.group = shard.group, .epoch = shard.epoch});
+      if (!gateway_.router_.hedging().on()) continue;
+      const absl::MutexLock lock(&mutex_);
+      shards_[i].asked = choice->id;
     }
-    for (auto& [id, asked] : targets_of) {
-      asked.first->Search({.targets = std::move(asked.second), .query = call_.query},
+    for (auto& [id, part] : parts) {
+      part.worker->Search({.targets = std::move(part.targets),
+                           .query = call_.query,
+                           .cancellation = NewCancellation()},
                           deadline_nanos,
                           [self = shared_from_this(), worker = id](rpc::ShardAnswer answer) {
                             const size_t position = self->PositionOf(answer.group);
@@ -92,6 +120,55 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
                             self->SendAgain(position, worker, answer.answer.status());
                           });
     }
+  }
+
+  // Of a call that is called off when the search ends without its answer; null without hedging.
+  std::shared_ptr<rpc::Cancellation> NewCancellation() {
+    if (!gateway_.router_.hedging().on()) return nullptr;
+    auto cancellation = std::make_shared<rpc::Cancellation>();
+    const absl::MutexLock lock(&mutex_);
+    calls_.push_back(cancellation);
+    return cancellation;
+  }
+
+  // Shards that have not answered are asked of another replica too.
+  void Hedge() {
+    WorkerParts parts;
+    {
+      const absl::MutexLock lock(&mutex_);
+      hedge_timer_ = 0;
+      if (finished_) return;
+      for (size_t i = 0; i < shards_.size(); ++i) {
+        ShardState& state = shards_[i];
+        if (state.settled || state.asked.value == 0) continue;
+        const rpc::ShardPlacement& shard = record_->shards[i];
+        const auto choice = gateway_.router_.ChooseSecond(shard, state.asked);
+        if (!choice.has_value()) continue;
+        state.second_try = true;
+        parts[choice->id].worker = choice->worker;
+        parts[choice->id].targets.push_back({.group = shard.group, .epoch = shard.epoch});
+      }
+    }
+    for (auto& [id, part] : parts) {
+      part.worker->Search({.targets = std::move(part.targets),
+                           .query = call_.query,
+                           .cancellation = NewCancellation()},
+                          deadline_nanos_, [self = shared_from_this()](rpc::ShardAnswer answer) {
+                            self->OnSecondAnswer(self->PositionOf(answer.group),
+                                                 std::move(answer.answer));
+                          });
+    }
+  }
+
+  // An error here counts only when the first try has ended with one.
+  void OnSecondAnswer(size_t position, absl::StatusOr<SearchAnswer> answer) {
+    if (!answer.ok()) {
+      const absl::MutexLock lock(&mutex_);
+      shards_[position].second_try = false;
+      if (!shards_[position].first_error.has_value()) return;
+      answer = *shards_[position].first_error;
+    }
+    Settle(position, std::move(answer));
   }
 
   // One shard whose first try failed.
@@ -103,14 +180,15 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
          .to = to_,
          .deadline_nanos = deadline_nanos_,
          .send =
-             [self = shared_from_this(), answer](
-                 rpc::WorkerApi& worker, const rpc::ShardTarget& target, int64_t deadline_nanos,
-                 const std::function<void(absl::Status)>& sent) {
-               worker.Search({.targets = {target}, .query = self->call_.query}, deadline_nanos,
-                             [answer, sent](rpc::ShardAnswer got) {
-                               if (got.answer.ok()) *answer = *std::move(got.answer);
-                               sent(got.answer.status());
-                             });
+             [self = shared_from_this(), answer](PartCall call) {
+               call.worker.Search({.targets = {call.target},
+                                   .query = self->call_.query,
+                                   .cancellation = self->NewCancellation()},
+                                  call.deadline_nanos,
+                                  [answer, ended = std::move(call.ended)](rpc::ShardAnswer got) {
+                                    ended(got.answer.status(),
+                                          [&] { *answer = *std::move(got.answer); });
+                                  });
              },
          .done =
              [self = shared_from_this(), position, answer](const absl::Status& status,
@@ -128,12 +206,24 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
     return static_cast<size_t>(found - record_->shards.begin());
   }
 
+  // The last word of a shard's first try.
   void OnAnswer(size_t position, absl::StatusOr<SearchAnswer> answer) {
+    if (!answer.ok()) {
+      const absl::MutexLock lock(&mutex_);
+      if (shards_[position].second_try) {
+        shards_[position].first_error = answer.status();
+        return;
+      }
+    }
+    Settle(position, std::move(answer));
+  }
+
+  void Settle(size_t position, absl::StatusOr<SearchAnswer> answer) {
     Answers all;
     Answers so_far;
     {
       const absl::MutexLock lock(&mutex_);
-      if (finished_) return;
+      if (finished_ || std::exchange(shards_[position].settled, true)) return;
       answers_[position] = std::move(answer);
       if (++answered_ == answers_.size()) {
         finished_ = true;
@@ -162,12 +252,21 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
 
   // Once, by whoever set finished_.
   void Finish(Answers answers, bool late) {
-    Timer::Id timer = 0;
+    std::array<Timer::Id, 2> timers{};
+    std::vector<std::shared_ptr<rpc::Cancellation>> calls;
     {
       const absl::MutexLock lock(&mutex_);
-      std::swap(timer, timer_);
+      timers = {std::exchange(timer_, 0), std::exchange(hedge_timer_, 0)};
+      calls.swap(calls_);
     }
-    if (timer != 0) gateway_.deps_.timer->Cancel(timer);
+    for (const Timer::Id timer : timers) {
+      if (timer != 0) gateway_.deps_.timer->Cancel(timer);
+    }
+    for (const auto& call : calls) call->Cancel();
+    if (!late) {
+      gateway_.router_.hedging().Note(ReadKind::kSearch,
+                                      gateway_.deps_.clock->MonotonicNanos() - began_nanos_);
+    }
     const absl::Status refusal = Refusal(answers, late);
     if (!refusal.ok()) return done_(refusal);
     SearchReply reply = Merge(std::move(answers));
@@ -234,6 +333,7 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
   const SearchDone done_;
   const bool explain_ = call_.query.explain;
   const std::string query_id_ = gateway_.NextQueryId();
+  const int64_t began_nanos_ = gateway_.deps_.clock->MonotonicNanos();
 
   absl::Mutex mutex_;
   Answers answers_ ABSL_GUARDED_BY(mutex_);  // by shard; Unknown: has not answered
@@ -241,6 +341,10 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   bool caller_gone_ ABSL_GUARDED_BY(mutex_) = false;
   Timer::Id timer_ ABSL_GUARDED_BY(mutex_) = 0;
+  Timer::Id hedge_timer_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<ShardState> shards_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<rpc::Cancellation>> calls_
+      ABSL_GUARDED_BY(mutex_);  // shared with the calls
 };
 
 void Gateway::Search(const rpc::CallContext& context, SearchCall call, SearchDone done) {

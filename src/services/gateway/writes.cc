@@ -35,17 +35,15 @@ struct ShardWrite {
 
 // Sends a copy, because it may have to be sent again.
 auto UpsertOf(std::shared_ptr<ShardWrite> write) {
-  return
-      [write = std::move(write)](rpc::WorkerApi& worker, const rpc::ShardTarget& target,
-                                 int64_t deadline_nanos, std::function<void(absl::Status)> sent) {
-        rpc::ShardUpsert request = write->request;
-        request.target = target;
-        worker.Upsert(std::move(request), deadline_nanos,
-                      [write, sent = std::move(sent)](const absl::StatusOr<rpc::WriteAck>& ack) {
-                        if (ack.ok()) write->ack = *ack;
-                        sent(ack.status());
-                      });
-      };
+  return [write = std::move(write)](PartCall call) {
+    rpc::ShardUpsert request = write->request;
+    request.target = call.target;
+    call.worker.Upsert(
+        std::move(request), call.deadline_nanos,
+        [write, ended = std::move(call.ended)](const absl::StatusOr<rpc::WriteAck>& ack) {
+          ended(ack.status(), [&] { write->ack = *ack; });
+        });
+  };
 }
 
 void FillVersions(PendingUpsert& upsert, const std::vector<uint64_t>& version_of_shard) {
@@ -88,6 +86,7 @@ void Gateway::Upsert(const rpc::CallContext& context, UpsertCall call, UpsertDon
   const rpc::CollectionRecord& record = **found;
   absl::Status checked = CheckRequestId(call.request_id);
   if (checked.ok()) checked = CheckPoints(call.points, record.schema);
+  if (checked.ok()) checked = CheckOddLength(call.odd_length, record.schema);
   if (!checked.ok()) return done(checked);
 
   PendingUpsert upsert{
@@ -149,28 +148,27 @@ void Gateway::Delete(const rpc::CallContext& context, const v1::DeleteRequest& r
   if (!checked.ok()) return done(checked);
   const ShardOrdinal ordinal = ShardOf(request.id(), (*found)->schema.shard_count);
   const auto version = std::make_shared<uint64_t>(0);  // shared by its tries
-  router_.Send(
-      {.record = *found,
-       .ordinal = ordinal,
-       .write = true,
-       .deadline_nanos = context.deadline_nanos,
-       .send =
-           [id = request.id(), request_id = RequestIdFor(request.request_id()), version](
-               rpc::WorkerApi& worker, const rpc::ShardTarget& target, int64_t deadline_nanos,
-               std::function<void(absl::Status)> sent) {
-             worker.Delete(
-                 {.target = target, .id = id, .request_id = request_id}, deadline_nanos,
-                 [version, sent = std::move(sent)](const absl::StatusOr<rpc::WriteAck>& ack) {
-                   if (ack.ok()) *version = ack->version;
-                   sent(ack.status());
-                 });
-           },
-       .done =
-           [this, ordinal, version, done = std::move(done)](const absl::Status& status,
-                                                            const RecordPtr& record) {
-             if (!status.ok()) return done(ShardError(*record, ordinal, status));
-             done(*version);
-           }});
+  router_.Send({.record = *found,
+                .ordinal = ordinal,
+                .write = true,
+                .deadline_nanos = context.deadline_nanos,
+                .send =
+                    [id = request.id(), request_id = RequestIdFor(request.request_id()),
+                     version](PartCall call) {
+                      call.worker.Delete(
+                          {.target = call.target, .id = id, .request_id = request_id},
+                          call.deadline_nanos,
+                          [version, ended = std::move(call.ended)](
+                              const absl::StatusOr<rpc::WriteAck>& ack) {
+                            ended(ack.status(), [&] { *version = ack->version; });
+                          });
+                    },
+                .done =
+                    [this, ordinal, version, done = std::move(done)](const absl::Status& status,
+                                                                     const RecordPtr& record) {
+                      if (!status.ok()) return done(ShardError(*record, ordinal, status));
+                      done(*version);
+                    }});
 }
 
 }  // namespace vectron::gateway

@@ -10,10 +10,13 @@
 #include <atomic>
 #include <map>
 
+#include "absl/synchronization/notification.h"
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/random.h"
 #include "rpc/grpc_server.h"
 #include "rpc/worker_client.h"
+#include "services/worker/wire.h"
 #include "services/worker/worker_testing.h"
 #include "vectron/worker.grpc.pb.h"
 
@@ -225,7 +228,7 @@ TEST_F(ServiceTest, PassesDeadlinesOnAndEndsCallsOfAClientThatGoes) {
   const auto lost = Await<absl::StatusOr<rpc::WriteAck>>(
       [&](auto done) { nobody.Upsert(UpsertOf(1, {"a"}, 1), 0, done); });
   EXPECT_TRUE(absl::IsUnavailable(lost.status())) << lost.status();
-  EXPECT_THAT(std::string(MessageOf(lost.status())), HasSubstr("127.0.0.1:1"));
+  EXPECT_THAT(std::string(MessageOf(lost.status())), HasSubstr("a worker cannot be reached"));
 }
 
 TEST_F(ServiceTest, ChecksPointsThatComeOffTheWire) {
@@ -424,6 +427,45 @@ TEST_F(ServiceTest, StreamsASnapshotAndTheUpdatesThatFollow) {
   EXPECT_TRUE(batch.updates(0).delete_());
   updates_context.TryCancel();
   EXPECT_EQ(updates->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+// A worker that takes calls and never answers.
+TEST(WorkerClient, EndsACallThatIsCalledOff) {
+  SystemClock clock;
+  Metrics metrics;
+  rpc::RpcRegistry registry(metrics, clock, {});
+  CHECK_OK(registry.AddService("vectron.worker.v1.WorkerService"));
+  absl::Notification arrived;
+  rpc::RpcDone never;
+  registry.Unary<v1::GetPointRequest, v1::GetPointResponse>(
+      RpcName("GetPoint"),
+      [&](rpc::CallContext&, v1::GetPointRequest&, v1::GetPointResponse&, rpc::RpcDone done) {
+        never = std::move(done);
+        arrived.Notify();
+      });
+  auto server = rpc::GrpcServer::Start({.address = "127.0.0.1:0"}, registry);
+  ASSERT_TRUE(server.ok()) << server.status();
+  {
+    rpc::WorkerClient client((*server)->bound_address(), rpc::ChannelOptions(), clock);
+    rpc::ShardGet get{.target = {.group = GroupId{1}, .epoch = 1}, .id = "a"};
+    get.cancellation = std::make_shared<rpc::Cancellation>();
+    absl::Notification ended;
+    absl::Status status;
+    client.Get(get, 0, [&](const absl::StatusOr<std::optional<PointRecord>>& answer) {
+      status = answer.status();
+      ended.Notify();
+    });
+    arrived.WaitForNotification();
+    get.cancellation->Cancel();
+    ended.WaitForNotification();
+    EXPECT_TRUE(absl::IsCancelled(status)) << status;
+    // One that was called off before it began.
+    const auto late = Await<absl::StatusOr<std::optional<PointRecord>>>(
+        [&](auto done) { client.Get(get, 0, done); });
+    EXPECT_TRUE(absl::IsCancelled(late.status())) << late.status();
+  }
+  never(absl::CancelledError("nobody waits"));
+  (*server)->Stop(1'000);
 }
 
 }  // namespace
