@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "shard/peer_testing.h"
+#include "shard/recovery.h"
 #include "shard/replica_record.h"
 #include "shard/shard_testing.h"
 
@@ -283,6 +284,58 @@ TEST_F(ShardReplicas, AskForAnotherCopyWhenOneCannotBeTakenOver) {
     EXPECT_TRUE(Has(id, "q", 100));
     EXPECT_TRUE(Has(id, "p5", 5));
   }
+}
+
+TEST_F(ShardReplicas, GoOnAloneFromOneThatIsLeftWhenTheOthersAreLost) {
+  StartAllAndCutTheLogs();
+  ASSERT_TRUE(Open(4).ok());
+  ASSERT_TRUE(Change(4, consensus::ChangeKind::kAddLearner));  // is in the log of the one left
+  EXPECT_TRUE(Receives(4, "p3", 3));
+  Write("kept", 50);
+  EXPECT_TRUE(Receives(1, "kept", 50));
+  for (uint64_t id = 1; id <= 4; ++id) Stop(id);
+  {
+    auto logs = LogStore::Open(node(1).dir() + "/log", node(1).resources, size_t{1} << 20);
+    ASSERT_TRUE(logs.ok()) << logs.status();
+    const auto stored = ReadStoredGroup(**logs, kGroup);
+    ASSERT_TRUE(stored.ok()) << stored.status();
+    EXPECT_EQ(stored->membership.voters.size(), 3u);
+    EXPECT_TRUE(absl::IsNotFound(ReadStoredGroup(**logs, GroupId{99}).status()));
+    ASSERT_TRUE(RecoverAlone(**logs, *node(1).files, kGroup, FolderOf(1)).ok());
+  }
+  ASSERT_TRUE(Open(1).ok());
+  EXPECT_EQ(AwaitLeader(), 1u);
+  EXPECT_EQ(replica(1).view().membership.voters.size(), 1u);
+  Write("q", 100);
+  EXPECT_TRUE(Has(1, "p5", 5));
+  EXPECT_TRUE(Has(1, "kept", 50));
+  // It grows again by copies, and one of the lost that comes back after all gives way.
+  ASSERT_TRUE(Open(5).ok());
+  ASSERT_TRUE(Change(5, consensus::ChangeKind::kAddLearner));
+  EXPECT_TRUE(Has(5, "q", 100));
+  ASSERT_TRUE(Open(2).ok());
+  ASSERT_TRUE(Change(2, consensus::ChangeKind::kAddLearner));
+  EXPECT_TRUE(Has(2, "q", 100));
+  EXPECT_TRUE(Has(2, "p5", 5));
+}
+
+TEST_F(ShardReplicas, DoNotGoOnAloneWithoutAVoteOrWholeData) {
+  StartAllAndCutTheLogs();
+  ASSERT_TRUE(Open(4).ok());
+  ASSERT_TRUE(Change(4, consensus::ChangeKind::kAddLearner));
+  EXPECT_TRUE(Receives(4, "p3", 3));
+  const auto recover = [&](uint64_t id) {
+    Stop(id);
+    auto logs = LogStore::Open(node(id).dir() + "/log", node(id).resources, size_t{1} << 20);
+    CHECK_OK(logs.status());
+    return RecoverAlone(**logs, *node(id).files, kGroup, FolderOf(id));
+  };
+  EXPECT_TRUE(absl::IsFailedPrecondition(recover(4))) << "it has no vote";
+  Stop(3);
+  ReplicaRecord record = **ReadReplicaRecord(*node(3).files, FolderOf(3));
+  record.state = ReplicaState::kCopying;
+  ASSERT_TRUE(WriteReplicaRecord(*node(3).files, FolderOf(3), record).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(recover(3))) << "its data is not whole";
 }
 
 TEST_F(ShardReplicas, AreNotResurrectedOnceRemoved) {

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -21,8 +22,11 @@
 #include "apps/vectron/dev.h"
 #include "apps/vectron/operator_flags.h"
 #include "apps/vectron/plain_routes.h"
+#include "apps/vectron/recover_command.h"
 #include "apps/vectron/reranker_role.h"
+#include "base/file.h"
 #include "base/status.h"
+#include "services/reranker/service.h"
 
 namespace vectron {
 namespace {
@@ -157,9 +161,17 @@ void Parse(CLI::App& app, std::vector<std::string> args) {
   app.parse(std::move(args));
 }
 
+// What a file that an option names says is checked, too.
+absl::Status CheckRankingConfig(const CLI::App& role) {
+  const CLI::Option* const option = role.get_option_no_throw("--ranking-config");
+  if (option == nullptr || option->count() == 0) return absl::OkStatus();
+  const std::string path = option->results().back();
+  return reranker::LoadRankingConfig(path, *NewPosixFileSystem()).status();
+}
+
 int RunConfig(CLI::App& app, const std::vector<std::string>& args) {
   if (args.size() == 2 && args[1] == "reference") {
-    std::fputs(ConfigurationReference(app).c_str(), stdout);
+    std::fputs((ConfigurationReference(app) + reranker::RankingReference()).c_str(), stdout);
     return 0;
   }
   if (args.size() < 3 || (args[1] != "check" && args[1] != "print")) {
@@ -173,15 +185,23 @@ int RunConfig(CLI::App& app, const std::vector<std::string>& args) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
   const CLI::App& role = *app.get_subcommands().front();
+  if (args[1] == "check") {
+    const absl::Status ranking = CheckRankingConfig(role);
+    if (!ranking.ok()) return Fail(kExitUsage, MessageOf(ranking));
+  }
   std::fputs(args[1] == "print" ? PrintConfiguration(role).c_str() : "the configuration is right\n",
              stdout);
   return 0;
 }
 
 int Main(int argc, char** argv) {
+  // What it writes is for its own user: hashes of passwords, what users store and search for.
+  ::umask(0077);
   CLI::App app{"Vectron, a vector database"};
   app.name("vectron");
-  app.footer("Options also come from a TOML file and the environment: `vectron config reference`.");
+  app.footer(
+      "Options also come from a TOML file and the environment: `vectron config reference`.\n"
+      "When the majority of a shard is lost for good: `vectron recover --help`.");
   app.set_version_flag("--version", fmt::format("vectron {}", Version()));
   app.require_subcommand(0, 1);
   DevFlags flags;
@@ -216,6 +236,7 @@ int Main(int argc, char** argv) {
   AddConfiguration(app);
   const std::vector<std::string> args(argv + 1, argv + argc);
   if (!args.empty() && args.front() == "config") return RunConfig(app, args);
+  if (!args.empty() && args.front() == "recover") return RunRecover({args.begin() + 1, args.end()});
   const auto all = WithConfiguration(app, args);
   if (!all.ok()) return Fail(kExitUsage, MessageOf(all.status()));
   try {

@@ -1,0 +1,178 @@
+#include "apps/vectron/recover_command.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <map>
+
+#include "absl/synchronization/notification.h"
+#include "apps/vectron/access_flags.h"
+#include "apps/vectron/data_folder.h"
+#include "apps/vectron/role.h"
+#include "apps/vectron/ticker.h"
+#include "base/clock.h"
+#include "base/status.h"
+#include "base/timer.h"
+#include "rpc/cluster_secret.h"
+#include "rpc/placement_caller.h"
+#include "services/worker/agent.h"
+#include "services/worker/node_state.h"
+#include "shard/recovery.h"
+#include "storage/rocks_kv.h"
+
+namespace vectron {
+namespace {
+
+constexpr int64_t kAskPlacementMs = 10'000;
+
+// The log and the assignments of a worker that does not run.
+struct StoppedWorker {
+  std::unique_ptr<DataFolder> folder;
+  storage::RocksResources resources;
+  std::unique_ptr<shard::LogStore> logs;
+  uint64_t id = 0;
+  std::map<uint64_t, std::string> names = {};  // of shards, by group
+};
+
+absl::StatusOr<std::unique_ptr<StoppedWorker>> OpenStopped(const std::string& dir,
+                                                           FileSystem& files) {
+  ASSIGN_OR_RETURN(const bool is_worker, files.Exists(dir + "/shards"));
+  if (!is_worker) return FailedPrecondition("{} is no worker's data folder", dir);
+  auto worker = std::make_unique<StoppedWorker>();
+  ASSIGN_OR_RETURN(worker->folder, DataFolder::Open(dir, files));
+  ASSIGN_OR_RETURN(const worker::NodeState state,
+                   worker::NodeState::Open(files, worker->folder->path(), /*seed=*/0));
+  worker->id = state.identity().worker_id();
+  if (worker->id == 0) return FailedPrecondition("{}: this worker was never registered", dir);
+  for (const auto& wire : state.assignments().list().replicas()) {
+    ASSIGN_OR_RETURN(const rpc::ShardAssignment assignment, worker::AssignmentOf(wire));
+    worker->names[assignment.group.value] =
+        fmt::format("collection '{}', shard {}", assignment.schema.name, assignment.ordinal.value);
+  }
+  ASSIGN_OR_RETURN(worker->logs, shard::LogStore::Open(worker->folder->path() + "/log",
+                                                       worker->resources, /*tail_cache_bytes=*/0));
+  return worker;
+}
+
+// What is known of a group, for people.
+std::string Describe(const StoppedWorker& worker, GroupId group, const shard::StoredGroup& stored,
+                     const std::set<uint64_t>& living) {
+  std::string voters;
+  for (const uint64_t voter : stored.membership.voters) {
+    const uint64_t node = shard::ReplicaId{voter}.node().value;
+    const char* const state = node == worker.id       ? "this one"
+                              : living.contains(node) ? "lives"
+                                                      : "lost";
+    voters += fmt::format("{}{} ({})", voters.empty() ? "" : ", ", node, state);
+  }
+  const auto name = worker.names.find(group.value);
+  return fmt::format(
+      "group {}: {}; voters on workers {}; the log ends at {}, {} is known to be committed, term "
+      "{}",
+      group.value, name == worker.names.end() ? "not assigned to this worker" : name->second,
+      voters, stored.last_index, stored.committed_index, stored.term);
+}
+
+absl::Status CheckMajorityLost(const StoppedWorker& worker, GroupId group,
+                               const shard::StoredGroup& stored, const std::set<uint64_t>& living) {
+  const std::vector<uint64_t>& voters = stored.membership.voters;
+  const auto alive = std::count_if(voters.begin(), voters.end(), [&](uint64_t voter) {
+    const uint64_t node = shard::ReplicaId{voter}.node().value;
+    return node == worker.id || living.contains(node);
+  });
+  if (static_cast<size_t>(alive) <= voters.size() / 2) return absl::OkStatus();
+  return FailedPrecondition(
+      "group {}: {} of {} voters are not lost, which is a majority: start their workers, and the "
+      "group goes on without loss. A worker is lost when placement says it is dead",
+      group.value, alive, voters.size());
+}
+
+absl::StatusOr<std::set<uint64_t>> AskPlacement(rpc::PlacementCaller& placement,
+                                                const Clock& clock) {
+  absl::StatusOr<std::set<uint64_t>> living = absl::UnknownError("");
+  absl::Notification answered;
+  placement.ListWorkers(
+      clock.MonotonicNanos() + kAskPlacementMs * 1'000'000,
+      [&](const rpc::PlacementCaller::Answer<placementdriver::v1::ListWorkersResponse>& answer) {
+        living = std::set<uint64_t>();
+        if (!answer.response.ok()) living = Annotate(answer.response.status(), "asking placement");
+        for (int i = 0; answer.response.ok() && i < answer.response->workers_size(); ++i) {
+          const auto& worker = answer.response->workers(i);
+          if (!worker.dead()) living->insert(std::stoull(worker.worker_id()));
+        }
+        answered.Notify();
+      });
+  answered.WaitForNotification();
+  return living;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> Recover(const RecoverOptions& options, FileSystem& files,
+                                    const LivingWorkers& living) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<StoppedWorker> worker,
+                   OpenStopped(options.data_dir, files));
+  ASSIGN_OR_RETURN(const std::set<uint64_t> alive, living());
+  if (options.group == 0) {
+    std::string report;
+    for (const GroupId group : worker->logs->Groups()) {
+      ASSIGN_OR_RETURN(const auto stored, shard::ReadStoredGroup(*worker->logs, group));
+      report += Describe(*worker, group, stored, alive) + "\n";
+    }
+    return report;
+  }
+  const GroupId group{options.group};
+  ASSIGN_OR_RETURN(const auto stored, shard::ReadStoredGroup(*worker->logs, group));
+  std::string report = Describe(*worker, group, stored, alive) + "\n";
+  RETURN_IF_ERROR(CheckMajorityLost(*worker, group, stored, alive));
+  const std::string dir = fmt::format("{}/shards/{}", worker->folder->path(), group.value);
+  if (!options.apply) {
+    RETURN_IF_ERROR(shard::CheckRecoverable(*worker->logs, files, group, dir));
+    return report + "it can go on alone from here: say so with --yes\n";
+  }
+  RETURN_IF_ERROR(shard::RecoverAlone(*worker->logs, files, group, dir));
+  return report + "it goes on alone when this worker starts\n";
+}
+
+int RunRecover(const std::vector<std::string>& args) {
+  CLI::App app{
+      "The last resort for shards whose majority is lost for good: tells what a stopped worker has "
+      "of them, and lets one replica go on alone. Acknowledged writes that it lacks are lost."};
+  app.name("vectron recover");
+  RecoverOptions options;
+  std::string placement_nodes;
+  ClusterFlags cluster;
+  app.add_option("--data", options.data_dir, "Data folder of the stopped worker")->required();
+  app.add_option("--placement", placement_nodes,
+                 "HOST:PORT of every placement node, separated by commas")
+      ->required();
+  AddClusterSecretFlag(app, cluster);
+  AddClusterTlsFlags(app, cluster);
+  app.add_option("--group", options.group, "The group; without it all are told of");
+  app.add_flag("--yes", options.apply, "Do it")->needs("--group");
+  const auto fail = [](const absl::Status& status) {
+    std::fprintf(stderr, "vectron recover: %s\n", std::string(MessageOf(status)).c_str());
+    return 1;
+  };
+  try {
+    std::vector<std::string> reversed(args.rbegin(), args.rend());  // as CLI11 takes them
+    app.parse(std::move(reversed));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const auto addresses = SplitAddresses(placement_nodes);
+  if (!addresses.ok()) return fail(addresses.status());
+  const auto credentials = ToClusterCredentials(cluster);
+  if (!credentials.ok()) return fail(credentials.status());
+  SystemClock clock;
+  ThreadTimer timer(clock);
+  rpc::PlacementCaller placement(*addresses, rpc::ClusterChannel(*credentials), clock, timer);
+  const auto files = NewPosixFileSystem();
+  const auto report = Recover(options, *files, [&] { return AskPlacement(placement, clock); });
+  if (!report.ok()) return fail(report.status());
+  std::fputs(report->c_str(), stdout);
+  return 0;
+}
+
+}  // namespace vectron
