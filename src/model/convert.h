@@ -29,8 +29,8 @@ namespace vectron {
 
 struct UpsertCall {
   std::string collection;
-  PointBatch points;  // dimension = length of the first vector; others of another length are
-                      // InvalidArgument
+  PointBatch points;                    // dimension = length of the first vector
+  std::optional<OddLength> odd_length;  // validate.h refuses it
   std::string request_id;
   bool return_versions = false;
   bool insert_only = false;
@@ -87,9 +87,9 @@ struct ScrollCall {
   uint32_t max_staleness_ms = 0;
 };
 
-// What all readers check: types, numbers in range, finite components, vectors of one length and not
-// empty, payloads, filters, counts and bytes of an upsert, offset + top_k. What they leave: names
-// of collections, and what validate.h compares with the schema (ids, dimension, all-zero vectors).
+// What all readers check: types, numbers in range, finite components, vectors that are not empty,
+// payloads, filters, counts and bytes of an upsert, offset + top_k. What they leave: names of
+// collections, and what validate.h compares with the schema (ids, dimension, all-zero vectors).
 // Errors are InvalidArgument and name the point and the field, as validate.h words it. An empty
 // filter becomes none. Of a request id at most kMaxRequestIdBytes are allowed.
 
@@ -104,8 +104,10 @@ void PointToProto(const PointRecord& point, v1::Point& proto);
 
 // --- JSON (proto3's mapping; both lowerCamelCase and snake_case keys, unknown keys ignored outside
 // of filters, the last of doubled keys counts, null is unset) --- `payload` of a point is one
-// object of any values (`fields` is taken too, and wins). `collection` comes from the path and
-// overrides the body's unless it is empty. Errors of syntax give the byte position. Cost: about 15
+// object of any values; `fields`, the typed payload of the protobuf form, is an unknown key here.
+// `collection` comes from the path and overrides the body's unless it is empty. Errors of syntax
+// give the byte position; NaN and Infinity, which JSON does not have though some writers do, also
+// the component they stand for. Cost: about 15
 // ns per component of a vector.
 absl::StatusOr<UpsertCall> UpsertFromJson(PaddedJson json, std::string_view collection);
 absl::StatusOr<SearchCall> SearchFromJson(PaddedJson json, std::string_view collection);

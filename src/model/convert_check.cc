@@ -33,14 +33,18 @@ absl::Status BatchBuilder::EndPoint(std::string id, std::string payload) {
                              PointPlace(index, id), components, kMaxDimension);
     }
     batch_.dimension = static_cast<uint32_t>(components);
-  } else if (components != batch_.dimension) {
-    return InvalidArgument("{}: vector has {} components, that of {} has {}", PointPlace(index, id),
-                           components, PointPlace(0, batch_.ids[0]), batch_.dimension);
+  } else if (components != batch_.dimension && !odd_length_.has_value()) {
+    odd_length_ = OddLength{.index = index, .id = id, .components = components};
   }
+  ++count_;
   bytes_ += components * sizeof(float) + id.size() + payload.size();
   if (bytes_ > kMaxUpsertBytes) {
     return InvalidArgument("points have more than {} bytes up to {}", kMaxUpsertBytes,
                            PointPlace(index, id));
+  }
+  if (odd_length_.has_value()) {
+    batch_.vectors.resize(begin_);
+    return absl::OkStatus();
   }
   batch_.ids.push_back(std::move(id));
   batch_.payloads.push_back(std::move(payload));

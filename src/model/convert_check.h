@@ -2,6 +2,7 @@
 
 // Checks that the readers of both wire forms share. Included by the .cc files of this folder only.
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -20,11 +21,15 @@ class BatchBuilder {
   // Components appended since BeginPoint.
   size_t component_count() const { return batch_.vectors.size() - begin_; }
   absl::Status EndPoint(std::string id, std::string payload);
-  size_t size() const { return batch_.size(); }
+  // Points begun and ended, also those behind one of another length.
+  size_t size() const { return count_; }
   PointBatch Take() { return std::move(batch_); }
+  std::optional<OddLength> TakeOddLength() { return std::move(odd_length_); }
 
  private:
   PointBatch batch_;
+  std::optional<OddLength> odd_length_;
+  size_t count_ = 0;
   size_t begin_ = 0;  // of the present vector in batch_.vectors
   size_t bytes_ = 0;
 };

@@ -18,21 +18,11 @@ namespace {
     return absl::OkStatus();                      \
   } while (false)
 
-// The union of two stored payloads; `fields` wins where both name a key.
-absl::StatusOr<std::string> MergePayloads(std::string payload, std::string fields) {
-  if (fields.empty()) return payload;
-  if (payload.empty()) return fields;
-  payload.back() = ',';
-  payload.append(fields, 1);
-  return NormalizePayload(payload);
-}
-
 // One point while it is read; its members may come in any order.
 struct PointDraft {
   BatchBuilder& builder;
   std::string id;
   std::string payload;
-  std::string fields;
   absl::Status problem;  // with its vector; kept back until the id is known
 };
 
@@ -69,10 +59,6 @@ constexpr JsonField<PointDraft> kPointFields[] = {
      [](PointDraft& draft, JsonReader& reader, JsonValue value) {
        return ReadObjectText(reader, value, "payload", draft.payload);
      }},
-    {"fields", "fields",
-     [](PointDraft& draft, JsonReader& reader, JsonValue value) {
-       return ReadObjectText(reader, value, "fields", draft.fields);
-     }},
 };
 
 absl::Status ReadPoint(JsonReader& reader, JsonValue value, BatchBuilder& builder) {
@@ -82,13 +68,11 @@ absl::Status ReadPoint(JsonReader& reader, JsonValue value, BatchBuilder& builde
   if (type != JsonType::object) {
     return reader.WrongAt(value, "{}: wanted an object", PointPlace(index, ""));
   }
-  PointDraft draft{.builder = builder, .id = {}, .payload = {}, .fields = {}, .problem = {}};
+  PointDraft draft{.builder = builder, .id = {}, .payload = {}, .problem = {}};
   absl::Status read = ReadMessage(reader, value, "point", kPointFields, draft);
   if (read.ok()) read = draft.problem;
   if (!read.ok()) return Annotate(read, PointPlace(index, draft.id));
-  auto payload = MergePayloads(std::move(draft.payload), std::move(draft.fields));
-  if (!payload.ok()) return Annotate(payload.status(), PointPlace(index, draft.id));
-  return builder.EndPoint(std::move(draft.id), *std::move(payload));
+  return builder.EndPoint(std::move(draft.id), std::move(draft.payload));
 }
 
 constexpr JsonField<UpsertCall> kUpsertFields[] = {
@@ -99,6 +83,7 @@ constexpr JsonField<UpsertCall> kUpsertFields[] = {
     {"points", "points",
      [](UpsertCall& call, JsonReader& reader, JsonValue value) -> absl::Status {
        call.points = PointBatch();
+       call.odd_length.reset();
        ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
        if (type == JsonType::null) return absl::OkStatus();
        if (type != JsonType::array) return reader.WrongAt(value, "points: wanted a list");
@@ -107,6 +92,7 @@ constexpr JsonField<UpsertCall> kUpsertFields[] = {
        const auto read = [&](size_t, JsonValue point) { return ReadPoint(reader, point, builder); };
        RETURN_IF_ERROR(reader.EachElement(array, read));
        call.points = builder.Take();
+       call.odd_length = builder.TakeOddLength();
        return absl::OkStatus();
      }},
     {"request_id", "requestId",

@@ -63,6 +63,7 @@ absl::StatusOr<UpsertCall> UpsertFromProto(v1::UpsertRequest& request) {
     RETURN_IF_ERROR(builder.EndPoint(std::move(*point.mutable_id()), *std::move(payload)));
   }
   call.points = builder.Take();
+  call.odd_length = builder.TakeOddLength();
   return call;
 }
 

@@ -9,6 +9,7 @@
 // RFC 3339 times; values that are none do not match. `exists`: the path yields a value, null
 // included. `is_empty`: it yields none, or only null, "", [] or {}. An empty filter matches all.
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -56,12 +57,20 @@ struct MatchTest {
   std::vector<MatchValue> any_of;
   bool sorted = false;  // `any_of` is ascending: it is searched by bisection
 };
-// Bounds on numbers, or on times in nanoseconds since the Unix epoch.
+// Seconds since the Unix epoch, and nanoseconds of the second that began then: wide enough for
+// every year of RFC 3339.
+struct Timestamp {
+  int64_t seconds = 0;
+  uint32_t nanos = 0;  // below 1,000,000,000
+  auto operator<=>(const Timestamp&) const = default;
+};
+
+// Bounds on numbers, or on times.
 struct NumberRange {
   std::optional<double> gt, gte, lt, lte;
 };
 struct TimeRange {
-  std::optional<int64_t> gt, gte, lt, lte;
+  std::optional<Timestamp> gt, gte, lt, lte;
 };
 struct ExistsTest {
   bool wanted = true;
@@ -113,11 +122,15 @@ bool Holds(const MatchTest& test, const Value& value);
 bool Holds(const NumberRange& range, const Value& value);
 bool Holds(const TimeRange& range, const Value& value);
 
-// RFC 3339 date-time (the grammar of its section 5.6) as nanoseconds since the Unix epoch: a leap
-// second counts as the first second of the next day, digits of a fraction beyond the ninth are
-// dropped. nullopt when the text is none, or outside of 1677-09-21 to 2262-04-11.
-std::optional<int64_t> ParseRfc3339Nanos(std::string_view text);
-// In UTC, with as many digits of a fraction as needed: "2026-01-31T08:00:00.25Z".
-std::string FormatRfc3339Nanos(int64_t nanos);
+// RFC 3339 date-time (the grammar of its section 5.6, years 0000 to 9999): a leap second counts as
+// the first second of the next day, digits of a fraction beyond the ninth are dropped. nullopt when
+// the text is none.
+std::optional<Timestamp> ParseRfc3339(std::string_view text);
+// In UTC, with as many digits of a fraction as needed: "2026-01-31T08:00:00.25Z". A time that UTC
+// puts just outside of those years is written with an offset. `time`: as ParseRfc3339 gives it.
+std::string FormatRfc3339(Timestamp time);
+// Nanoseconds since the Unix epoch; times outside of what int64 holds (1677-09-21 to 2262-04-11)
+// become the nearest end. So the order is kept, but for times at or beyond an end.
+int64_t SaturatedNanos(Timestamp time);
 
 }  // namespace vectron

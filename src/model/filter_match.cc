@@ -35,7 +35,7 @@ int Compare(int64_t a, double b) {
   return whole < b ? -1 : whole > b ? 1 : 0;
 }
 int Compare(double a, double b) { return a < b ? -1 : a > b ? 1 : 0; }
-int Compare(int64_t a, int64_t b) { return a < b ? -1 : a > b ? 1 : 0; }
+int Compare(const Timestamp& a, const Timestamp& b) { return a < b ? -1 : a > b ? 1 : 0; }
 
 template <typename Range, typename Number>
 bool InRange(const Range& range, Number number) {
@@ -153,8 +153,8 @@ bool Holds(const NumberRange& range, const Value& value) {
 bool Holds(const TimeRange& range, const Value& value) {
   const std::string* text = value.get<std::string>();
   if (text == nullptr) return false;
-  const std::optional<int64_t> nanos = ParseRfc3339Nanos(*text);
-  return nanos.has_value() && InRange(range, *nanos);
+  const std::optional<Timestamp> time = ParseRfc3339(*text);
+  return time.has_value() && InRange(range, *time);
 }
 
 bool MatchesCondition(const Condition& condition, std::string_view id, const Value& payload) {

@@ -81,14 +81,19 @@ bool TwinEquals(const Value& value, const ProtoValue& wanted) {
   return number.has_value() && *number == static_cast<long double>(wanted.number_value());
 }
 
+// Nanoseconds: a long double has room for those of ten thousand years.
+long double NumberOf(const Timestamp& time) {
+  return static_cast<long double>(time.seconds) * 1e9L + time.nanos;
+}
+
 // -1, 0, 1; nullopt when the two cannot be compared.
 std::optional<int> TwinCompare(const Value& value, const ProtoValue& bound) {
   std::optional<long double> left, right;
   if (bound.has_string_value()) {
     const std::string* text = value.get<std::string>();
-    if (text == nullptr || !ParseRfc3339Nanos(*text).has_value()) return std::nullopt;
-    left = static_cast<long double>(*ParseRfc3339Nanos(*text));
-    right = static_cast<long double>(*ParseRfc3339Nanos(bound.string_value()));
+    if (text == nullptr || !ParseRfc3339(*text).has_value()) return std::nullopt;
+    left = NumberOf(*ParseRfc3339(*text));
+    right = NumberOf(*ParseRfc3339(bound.string_value()));
   } else {
     left = NumberOf(value);
     right = static_cast<long double>(bound.number_value());

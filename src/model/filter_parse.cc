@@ -121,16 +121,14 @@ absl::StatusOr<double> NumberBound(const Value& tree, const Place& place) {
   return Wrong(place, "wanted a number as the other bound is, got {}", KindName(tree));
 }
 
-absl::StatusOr<int64_t> TimeBound(const Value& tree, const Place& place) {
+absl::StatusOr<Timestamp> TimeBound(const Value& tree, const Place& place) {
   const std::string* text = tree.get<std::string>();
   if (text == nullptr) {
     return Wrong(place, "wanted an RFC 3339 time as the other bound is, got {}", KindName(tree));
   }
-  const std::optional<int64_t> nanos = ParseRfc3339Nanos(*text);
-  if (nanos.has_value()) return *nanos;
-  return Wrong(place,
-               "{} is no RFC 3339 time such as '2026-01-31T08:00:00Z', or outside of 1678 to 2261",
-               Quote(*text));
+  const std::optional<Timestamp> time = ParseRfc3339(*text);
+  if (time.has_value()) return *time;
+  return Wrong(place, "{} is no RFC 3339 time such as '2026-01-31T08:00:00Z'", Quote(*text));
 }
 
 absl::Status ParseRange(const Value& tree, const Place& place, Condition& condition) {

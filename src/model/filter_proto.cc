@@ -132,10 +132,10 @@ struct TestWriter {
   }
   void operator()(const TimeRange& range) const {
     v1::Range& bounds = *proto.mutable_range();
-    if (range.gt) bounds.mutable_gt()->set_string_value(FormatRfc3339Nanos(*range.gt));
-    if (range.gte) bounds.mutable_gte()->set_string_value(FormatRfc3339Nanos(*range.gte));
-    if (range.lt) bounds.mutable_lt()->set_string_value(FormatRfc3339Nanos(*range.lt));
-    if (range.lte) bounds.mutable_lte()->set_string_value(FormatRfc3339Nanos(*range.lte));
+    if (range.gt) bounds.mutable_gt()->set_string_value(FormatRfc3339(*range.gt));
+    if (range.gte) bounds.mutable_gte()->set_string_value(FormatRfc3339(*range.gte));
+    if (range.lt) bounds.mutable_lt()->set_string_value(FormatRfc3339(*range.lt));
+    if (range.lte) bounds.mutable_lte()->set_string_value(FormatRfc3339(*range.lte));
   }
   void operator()(const ExistsTest& test) const { proto.set_exists(test.wanted); }
   void operator()(const IsEmptyTest& test) const { proto.set_is_empty(test.wanted); }

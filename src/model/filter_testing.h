@@ -23,6 +23,8 @@ inline std::string SmallText(Random& random) {
                                        "2026-01-01T01:00:00.5+01:00",
                                        "c",
                                        "true",
+                                       "9999-12-31T23:59:59Z",
+                                       "1500-06-01T00:00:00Z",
                                        "1999-12-31T23:59:59Z"};
   return kTexts[random.Below(std::size(kTexts))];
 }
@@ -92,7 +94,9 @@ inline void SetRange(Random& random, v1::Range& range) {
   const bool times = random.OneIn(3);
   const auto set = [&](google::protobuf::Value& bound) {
     if (times) {
-      bound.set_string_value(random.OneIn(2) ? "2026-01-01T00:00:00Z" : "2026-01-01T00:00:00.5Z");
+      static const char* const kBounds[] = {"2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z",
+                                            "9999-12-31T23:59:59Z", "1500-06-01T00:00:00Z"};
+      bound.set_string_value(kBounds[random.OneIn(4) ? random.Below(4) : random.Below(2)]);
     } else {
       bound.set_number_value(static_cast<double>(random.Below(8)) / 2);
     }

@@ -11,8 +11,8 @@
 namespace vectron {
 namespace {
 
-// Room made for vectors at first: a component takes about this many bytes of text, and this many are
-// the most of one request.
+// Room made for vectors at first: a component takes about this many bytes of text, and this many
+// are the most of one request.
 constexpr size_t kComponentBytes = 8;
 constexpr size_t kMaxReserved = kMaxUpsertBytes / sizeof(float);
 
@@ -50,6 +50,10 @@ absl::StatusOr<std::optional<double>> AnyNumber(JsonReader& reader, JsonValue va
 // Why a component of a vector cannot be taken; empty when it can: it is in `component` then.
 absl::StatusOr<std::string_view> TakeComponent(JsonReader& reader, JsonValue value,
                                                float& component) {
+  if (const std::string_view literal = reader.NonFiniteLiteral(value); !literal.empty()) {
+    return literal == "NaN" ? "NaN (which JSON does not have)"
+                            : "infinite (and JSON has no Infinity)";
+  }
   ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
   ASSIGN_OR_RETURN(const std::optional<double> number, AnyNumber(reader, value, type));
   if (!number.has_value()) return "no number";

@@ -412,7 +412,17 @@ absl::Status JsonReader::Malformed(simdjson::error_code code) {
   return MalformedAtByte(known ? PositionOf(where) : text_.size(), code);
 }
 
+std::string_view JsonReader::NonFiniteLiteral(JsonValue value) {
+  const std::string_view token = Token(value);
+  const bool is_one = token == "NaN" || token == "Infinity" || token == "-Infinity";
+  return is_one ? token : std::string_view();
+}
+
 absl::Status JsonReader::MalformedAt(JsonValue value, simdjson::error_code code) {
+  if (const std::string_view literal = NonFiniteLiteral(value); !literal.empty()) {
+    return InvalidArgument("malformed JSON at byte {}: JSON has no {}", PositionOf(literal.data()),
+                           literal);
+  }
   return MalformedAtByte(PositionOf(value.raw_json_token().data()), code);
 }
 

@@ -70,6 +70,9 @@ class JsonReader {
   absl::StatusOr<JsonNumber> Number(JsonValue value);
   absl::StatusOr<JsonObject> AsObject(JsonValue value);
   absl::StatusOr<JsonArray> AsArray(JsonValue value);
+  // NaN, Infinity or -Infinity where a value should be: what some writers put there, though it is
+  // no JSON. Empty for other values.
+  std::string_view NonFiniteLiteral(JsonValue value);
   // Of a value that TypeOf called a boolean.
   bool Bool(JsonValue value) { return Token(value).front() == 't'; }
 

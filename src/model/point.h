@@ -25,6 +25,15 @@ struct PointBatch {
   }
 };
 
+// The first point of a request whose vector has another length than those before it. Its contents,
+// and what follows it, are in no batch: the request is refused once the collection is known, which
+// says which of the two lengths is wrong.
+struct OddLength {
+  size_t index = 0;  // of the point in the request
+  std::string id;
+  size_t components = 0;
+};
+
 // One stored point.
 struct PointRecord {
   std::string id;

@@ -11,11 +11,14 @@
 namespace vectron {
 namespace {
 
-__extension__ using Wide = __int128;
-
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
 constexpr int64_t kSecondsPerDay = 86'400;
 constexpr size_t kFractionDigits = 9;
+// The years that four digits can write, as seconds of UTC.
+constexpr int64_t kFirstSecond = -62'167'219'200;
+constexpr int64_t kEndSecond = 253'402'300'800;
+// The widest offset of the grammar, 23:59, in seconds.
+constexpr int64_t kWidestOffset = (23 * 60 + 59) * 60;
 
 // Reads a text from its front; every reader is false once something did not fit.
 class Cursor {
@@ -46,13 +49,13 @@ class Cursor {
     return OneOf(choices, taken);
   }
   // "." and at least one digit, as nanoseconds; or nothing.
-  bool Fraction(int64_t& nanos) {
+  bool Fraction(uint32_t& nanos) {
     nanos = 0;
     if (!Literal(".")) return true;
     size_t digits = 0;
     int digit;
     while (Digits(1, digit)) {
-      if (digits < kFractionDigits) nanos = nanos * 10 + digit;
+      if (digits < kFractionDigits) nanos = nanos * 10 + static_cast<uint32_t>(digit);
       ++digits;
     }
     for (size_t i = digits; i < kFractionDigits; ++i) nanos *= 10;
@@ -91,10 +94,11 @@ bool BeginsMonth(int64_t seconds) {
 
 }  // namespace
 
-std::optional<int64_t> ParseRfc3339Nanos(std::string_view text) {
+std::optional<Timestamp> ParseRfc3339(std::string_view text) {
   Cursor cursor(text);
   int year, month, day, hour, minute, second;
-  int64_t fraction_nanos, offset_seconds;
+  uint32_t fraction_nanos;
+  int64_t offset_seconds;
   const bool read = cursor.Digits(4, year) && cursor.Literal("-") && cursor.Digits(2, month) &&
                     cursor.Literal("-") && cursor.Digits(2, day) && cursor.Literal("Tt") &&
                     cursor.Digits(2, hour) && cursor.Literal(":") && cursor.Digits(2, minute) &&
@@ -109,29 +113,41 @@ std::optional<int64_t> ParseRfc3339Nanos(std::string_view text) {
   const int64_t seconds =
       days * kSecondsPerDay + (hour * 60 + minute) * 60 + second - offset_seconds;
   if (second == 60 && !BeginsMonth(seconds)) return std::nullopt;
-  const Wide nanos = static_cast<Wide>(seconds) * kNanosPerSecond + fraction_nanos;
-  if (nanos < INT64_MIN || nanos > INT64_MAX) return std::nullopt;
-  return static_cast<int64_t>(nanos);
+  return Timestamp{.seconds = seconds, .nanos = fraction_nanos};
 }
 
-std::string FormatRfc3339Nanos(int64_t nanos) {
-  const int64_t whole = FloorDivide(nanos, kNanosPerSecond);
-  const int64_t day = FloorDivide(whole, kSecondsPerDay);
+std::string FormatRfc3339(Timestamp time) {
+  int64_t offset = 0;  // seconds east of UTC
+  if (time.seconds < kFirstSecond) offset = kWidestOffset;
+  if (time.seconds >= kEndSecond) offset = -kWidestOffset;
+  const int64_t local = time.seconds + offset;
+  const int64_t day = FloorDivide(local, kSecondsPerDay);
   const std::chrono::year_month_day date{std::chrono::sys_days(std::chrono::days(day))};
-  const int64_t seconds = whole - day * kSecondsPerDay;
+  const int64_t seconds = local - day * kSecondsPerDay;
   std::string text =
       fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
                   static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
                   seconds / 3600, seconds / 60 % 60, seconds % 60);
-  // Unsigned, because whole * kNanosPerSecond may lie just below what int64 holds.
-  const uint64_t fraction = static_cast<uint64_t>(nanos) -
-                            static_cast<uint64_t>(whole) * static_cast<uint64_t>(kNanosPerSecond);
-  if (fraction != 0) {
-    text += fmt::format(".{:09}", fraction);
+  if (time.nanos != 0) {
+    text += fmt::format(".{:09}", time.nanos);
     text.erase(text.find_last_not_of('0') + 1);
   }
-  text += 'Z';
-  return text;
+  return text + (offset == 0 ? "Z" : offset > 0 ? "+23:59" : "-23:59");
+}
+
+int64_t SaturatedNanos(Timestamp time) {
+  constexpr int64_t kLast = INT64_MAX / kNanosPerSecond;       // 854'775'807 ns of it
+  constexpr int64_t kFirst = INT64_MIN / kNanosPerSecond - 1;  // its last 854'775'808 ns
+  if (time.seconds > kLast) return INT64_MAX;
+  if (time.seconds < kFirst) return INT64_MIN;
+  int64_t nanos;
+  if (time.seconds < 0) {  // from the second's end, which is nearer to 0
+    const int64_t end = (time.seconds + 1) * kNanosPerSecond;
+    if (__builtin_sub_overflow(end, kNanosPerSecond - time.nanos, &nanos)) return INT64_MIN;
+    return nanos;
+  }
+  if (__builtin_add_overflow(time.seconds * kNanosPerSecond, time.nanos, &nanos)) return INT64_MAX;
+  return nanos;
 }
 
 }  // namespace vectron

@@ -3,6 +3,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -35,6 +36,35 @@ bool AllZero(std::span<const float> vector) {
   return std::all_of(vector.begin(), vector.end(), [](float x) { return x == 0; });
 }
 
+// Whether some component is large enough for the vector's length to be looked at. Short of it even
+// the longest vector is within kMaxVectorLength.
+bool AnyLarge(std::span<const float> vector) {
+  constexpr float kLarge = 1e16F;
+  static_assert(double{kLarge} * double{kLarge} * kMaxDimension <
+                kMaxVectorLength * kMaxVectorLength);
+  constexpr auto kLargeBits = std::bit_cast<int32_t>(kLarge);
+  uint32_t large = 0;
+  for (const float component : vector) {
+    int32_t bits;
+    std::memcpy(&bits, &component, sizeof bits);
+    large |= static_cast<uint32_t>((bits & 0x7fffffff) > kLargeBits);
+  }
+  return large != 0;
+}
+
+absl::Status CheckLength(std::span<const float> vector, const CollectionSchema& schema,
+                         std::string_view where) {
+  if (schema.metric == Metric::kCosine || !AnyLarge(vector)) return absl::OkStatus();
+  double square = 0;
+  for (const float component : vector) square += double{component} * double{component};
+  const double length = std::sqrt(square);
+  if (length <= kMaxVectorLength) return absl::OkStatus();
+  return InvalidArgument(
+      "{}vector has the length {:.3g}, at most {:g} is allowed in collection '{}' (its "
+      "{} distances would be infinite)",
+      where, length, kMaxVectorLength, schema.name, MetricName(schema.metric));
+}
+
 absl::Status CheckDirection(std::span<const float> vector, const CollectionSchema& schema,
                             std::string_view where) {
   if (schema.metric != Metric::kCosine || !AllZero(vector)) return absl::OkStatus();
@@ -62,6 +92,45 @@ absl::Status CheckFinite(std::span<const float> vector, std::string_view where) 
                          std::isnan(*bad) ? "NaN" : "infinite");
 }
 
+absl::Status CheckStorage(std::span<const float> vector, const CollectionSchema& schema,
+                          std::string_view where) {
+  if (schema.storage != VectorStorage::kF16) return absl::OkStatus();
+  bool all_zero = true;
+  for (size_t i = 0; i < vector.size(); ++i) {
+    const float magnitude = std::abs(vector[i]);
+    if (!(magnitude <= kMaxF16)) {
+      return InvalidArgument(
+          "{}vector[{}] is {}, collection '{}' wants -{} to {} (the range of its f16 storage)",
+          where, i, vector[i], schema.name, kMaxF16, kMaxF16);
+    }
+    all_zero = all_zero && magnitude <= kZeroInF16;
+  }
+  if (!all_zero || schema.metric != Metric::kCosine) return absl::OkStatus();
+  return InvalidArgument(
+      "{}vector is all zeros in f16 storage, collection '{}' wants a direction (its distance is "
+      "cosine)",
+      where, schema.name);
+}
+
+absl::Status CheckOddLength(const std::optional<OddLength>& odd, const CollectionSchema& schema) {
+  if (!odd.has_value()) return absl::OkStatus();
+  return InvalidArgument("{}: vector has {} components, collection '{}' wants {}",
+                         PointPlace(odd->index, odd->id), odd->components, schema.name,
+                         schema.dimension);
+}
+
+namespace {
+
+absl::Status CheckVector(std::span<const float> vector, const CollectionSchema& schema,
+                         std::string_view where) {
+  RETURN_IF_ERROR(CheckFinite(vector, where));
+  RETURN_IF_ERROR(CheckLength(vector, schema, where));
+  RETURN_IF_ERROR(CheckDirection(vector, schema, where));
+  return CheckStorage(vector, schema, where);
+}
+
+}  // namespace
+
 absl::Status CheckPoints(const PointBatch& points, const CollectionSchema& schema) {
   const size_t count = points.size();
   CHECK_EQ(points.vectors.size(), count * points.dimension);
@@ -81,11 +150,9 @@ absl::Status CheckPoints(const PointBatch& points, const CollectionSchema& schem
                              PointPlace(i, id), points.dimension, schema.name, schema.dimension);
     }
     const std::span<const float> vector = points.vector(i);
-    const bool finite = AllFinite(vector);
-    if (!finite || (schema.metric == Metric::kCosine && AllZero(vector))) {
-      const std::string where = PointPlace(i, id) + ": ";
-      RETURN_IF_ERROR(CheckFinite(vector, where));
-      return CheckDirection(vector, schema, where);
+    // The place is put into words only when something is wrong with it.
+    if (!CheckVector(vector, schema, "").ok()) {
+      return CheckVector(vector, schema, PointPlace(i, id) + ": ");
     }
     if (points.payloads[i].size() > kMaxPayloadBytes) {
       return InvalidArgument("{}: payload has {} bytes, at most {} are allowed", PointPlace(i, id),
@@ -104,6 +171,7 @@ absl::Status CheckQuery(const SearchQuery& query, const CollectionSchema& schema
                            query.vector.size(), schema.name, schema.dimension);
   }
   RETURN_IF_ERROR(CheckFinite(query.vector, ""));
+  RETURN_IF_ERROR(CheckLength(query.vector, schema, ""));
   RETURN_IF_ERROR(CheckDirection(query.vector, schema, ""));
   if (query.k < 1 || query.k > kMaxTopK) {
     return InvalidArgument("offset + top_k is {}, wanted 1 to {}", query.k, kMaxTopK);

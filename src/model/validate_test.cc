@@ -68,6 +68,56 @@ TEST(CheckPoints, NamesPointFieldGotAndWanted) {
               HasSubstr("points[0] (id 'p0'): payload has 1048577 bytes"));
 }
 
+TEST(CheckPoints, NamesWhatF16StorageCannotKeep) {
+  CollectionSchema schema = Schema(Metric::kEuclidean);
+  const auto error = [&](std::vector<float> vector) {
+    PointBatch batch = Batch();
+    std::copy(vector.begin(), vector.end(), batch.vectors.begin() + 3);
+    return ErrorOf(CheckPoints(batch, schema));
+  };
+  EXPECT_EQ(error({70'000, 1, 1}), "accepted");
+  schema.storage = VectorStorage::kF16;
+  EXPECT_EQ(error({65'504, -65'504, 1}), "accepted");
+  EXPECT_EQ(error({1e-9F, 0, 0}), "accepted");
+  EXPECT_EQ(
+      error({1, -70'000, 1}),
+      "points[1] (id 'p1'): vector[1] is -70000, collection 'docs' wants -65504 to 65504 (the "
+      "range of its f16 storage)");
+  schema.metric = Metric::kCosine;
+  EXPECT_EQ(error({0, 6e-8F, 0}), "accepted");
+  EXPECT_THAT(
+      error({1e-9F, 0, -2e-8F}),
+      HasSubstr("points[1] (id 'p1'): vector is all zeros in f16 storage, collection 'docs'"));
+}
+
+TEST(CheckPoints, BoundsTheLengthWhereDistancesWouldOverflow) {
+  for (const Metric metric : {Metric::kEuclidean, Metric::kDot, Metric::kCosine}) {
+    const auto error = [&](float component) {
+      PointBatch batch = Batch();
+      batch.vectors = {1, 2, 3, component, component, -component};
+      return ErrorOf(CheckPoints(batch, Schema(metric)));
+    };
+    EXPECT_EQ(error(5e18F), "accepted");
+    if (metric == Metric::kCosine) {
+      EXPECT_EQ(error(1e38F), "accepted");
+    } else {
+      EXPECT_THAT(error(1e38F), HasSubstr("points[1] (id 'p1'): vector has the length 1.73e+38, at "
+                                          "most 9e+18 is allowed in collection 'docs'"));
+      SearchQuery query;
+      query.vector = {1e38F, 1e38F, 1e38F};
+      EXPECT_THAT(ErrorOf(CheckQuery(query, Schema(metric))),
+                  HasSubstr("vector has the length 1.73e+38, at most 9e+18"));
+    }
+  }
+}
+
+TEST(CheckOddLength, BlamesThePointThatDiffersFromTheCollection) {
+  const CollectionSchema schema = Schema(Metric::kDot);
+  EXPECT_TRUE(CheckOddLength(std::nullopt, schema).ok());
+  EXPECT_EQ(ErrorOf(CheckOddLength(OddLength{.index = 4, .id = "odd", .components = 2}, schema)),
+            "points[4] (id 'odd'): vector has 2 components, collection 'docs' wants 3");
+}
+
 TEST(CheckPoints, BoundsTheBatch) {
   PointBatch batch;
   batch.dimension = 3;

@@ -88,11 +88,12 @@ std::string LeaderInfo(WorkerId leader) {
   return AnyOf(kLeaderUrl, error.SerializeAsString());
 }
 
-// "" when there is no hint.
+// "" when there is no hint, but where SaidByServer needs them.
 std::string DetailsOf(const absl::Status& status) {
   const auto retry_ms = RetryAfterMillis(status);
   const auto leader = LeaderHint(status);
-  if (!retry_ms && !leader) return {};
+  if (!retry_ms && !leader && !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status))
+    return {};
   std::string out;
   out.push_back(1 << 3);
   out.push_back(static_cast<char>(status.code()));
@@ -194,6 +195,8 @@ std::string_view HttpReason(int http_status) {
       return "Conflict";
     case 413:
       return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
     case 417:
       return "Expectation Failed";
     case 429:
@@ -260,5 +263,7 @@ absl::Status FromGrpc(const grpc::Status& status) {
       status.error_details(),
       absl::Status(RowOf(static_cast<absl::StatusCode>(status.error_code())).code, message));
 }
+
+bool SaidByServer(const grpc::Status& status) { return !status.error_details().empty(); }
 
 }  // namespace vectron::rpc

@@ -100,7 +100,7 @@ struct HttpResponse {
 
 // A response with the error body of the contract, and Retry-After where the status has the hint.
 HttpResponse ErrorResponse(const absl::Status& status);
-// The same with an HTTP status of its own (405, 413, 431, 408).
+// The same with an HTTP status of its own (405, 413, 415, 431, 408).
 HttpResponse ErrorResponse(const absl::Status& status, int http_status);
 
 }  // namespace vectron::rpc

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/status.h"
+#include "model/text.h"
 
 namespace vectron::rpc {
 namespace {
@@ -120,6 +121,11 @@ class HttpParser::Impl final : public http::basic_parser<true> {
       if (!EqualsNoCase(View(value), "chunked")) {
         return Refuse({501, Unimplemented("a transfer coding other than chunked")}, ec);
       }
+    }
+    if (field == http::field::content_encoding && !EqualsNoCase(View(value), "identity")) {
+      return Refuse({415, InvalidArgument("Content-Encoding {}: bodies are taken uncompressed only",
+                                          Quote(View(value)))},
+                    ec);
     }
     if (field == http::field::expect) {
       if (!EqualsNoCase(View(value), "100-continue")) {

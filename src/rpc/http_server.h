@@ -8,8 +8,8 @@
 // must wait is handed on and answered later. Refused without asking the handler, each with the JSON
 // error body and the connection closed after it: malformed head 400, both or several of
 // Content-Length and Transfer-Encoding 400, folded header lines 400, no or two Host headers 400,
-// unknown transfer coding 501, head too large 431, body too large 413, slow head 408, body that
-// stops coming 408, too many connections 503. RFC 9110, RFC 9112.
+// unknown transfer coding 501, a content coding 415, head too large 431, body too large 413, slow
+// head 408, body that stops coming 408, too many connections 503. RFC 9110, RFC 9112.
 
 #include <cstddef>
 #include <cstdint>

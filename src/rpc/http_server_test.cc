@@ -236,6 +236,18 @@ TEST_F(HttpServerTest, BoundsTheHead) {
   EXPECT_EQ(Ask(start + "A: 1\r\nB: 1\r\nC: 1\r\nD: 1\r\n\r\n").status, 200);
 }
 
+TEST_F(HttpServerTest, RefusesContentCodings) {
+  Serve();
+  const auto ask = [&](const std::string& coding) {
+    return Ask("POST / HTTP/1.1\r\nHost: h\r\nContent-Encoding: " + coding +
+               "\r\nContent-Length: 2\r\n\r\n{}");
+  };
+  EXPECT_EQ(ask("identity").status, 200);
+  const RawResponse refused = ask("gzip");
+  EXPECT_EQ(refused.status, 415);
+  EXPECT_THAT(refused.body, HasSubstr("{\"code\":3,\"message\":\"Content-Encoding 'gzip'"));
+}
+
 TEST_F(HttpServerTest, BoundsTheBodyByRoute) {
   HttpServerOptions options;
   options.body_limit = [](const HttpRequest& head) {

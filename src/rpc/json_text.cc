@@ -46,6 +46,10 @@ class Checker {
 
   absl::Status Value(size_t depth) {
     if (at_ == text_.size()) return Fail("the text ends where a value should be");
+    for (const std::string_view literal : {"NaN", "Infinity", "-Infinity"}) {
+      if (text_.substr(at_).starts_with(literal))
+        return Fail(fmt::format("JSON has no {}", literal));
+    }
     switch (text_[at_]) {
       case '{':
         return Object(depth + 1);

@@ -46,36 +46,31 @@ TEST(CheckJson, NamesTheByteWhereItIsNot) {
     std::string_view json;
     int byte;
   };
-  const Case cases[] = {{"", 0},
-                        {"{", 1},
-                        {"{\"a\"}", 4},
-                        {"{\"a\":}", 5},
-                        {"{\"a\":1,}", 7},
-                        {"[1,]", 3},
-                        {"[1 2]", 3},
-                        {"{a:1}", 1},
-                        {"'a'", 0},
-                        {"01", 1},
-                        {"1.", 2},
-                        {"-", 1},
-                        {"1e", 2},
-                        {"tru", 0},
-                        {"\"a", 2},
-                        {"\"\\x\"", 2},
-                        {"\"\\u12\"", 5},
-                        {"{} {}", 3},
-                        {"\"\n\"", 1},
-                        {"NaN", 0},
-                        {"[1,NaN]", 3},
-                        {"\"\xff\"", 1},
-                        {"\"\xed\xa0\x80\"", 1},
-                        {"[[[[]]]]", 3},
-                        {"{\"a\":{\"b\":{\"c\":{}}}}", 15}};
+  const Case cases[] = {{"", 0},           {"{", 1},
+                        {"{\"a\"}", 4},    {"{\"a\":}", 5},
+                        {"{\"a\":1,}", 7}, {"[1,]", 3},
+                        {"[1 2]", 3},      {"{a:1}", 1},
+                        {"'a'", 0},        {"01", 1},
+                        {"1.", 2},         {"-", 1},
+                        {"1e", 2},         {"tru", 0},
+                        {"\"a", 2},        {"\"\\x\"", 2},
+                        {"\"\\u12\"", 5},  {"{} {}", 3},
+                        {"\"\n\"", 1},     {"NaN", 0},
+                        {"[1,NaN]", 3},    {"{\"a\":-Infinity}", 5},
+                        {"\"\xff\"", 1},   {"\"\xed\xa0\x80\"", 1},
+                        {"[[[[]]]]", 3},   {"{\"a\":{\"b\":{\"c\":{}}}}", 15}};
   for (const Case& c : cases) {
     const absl::Status status = CheckJson(c.json, 3);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.json;
     EXPECT_THAT(std::string(MessageOf(status)), HasSubstr("byte " + std::to_string(c.byte) + ":"))
         << c.json;
+  }
+}
+
+TEST(CheckJson, SaysThatJsonHasNoNaN) {
+  for (const std::string literal : {"NaN", "Infinity", "-Infinity"}) {
+    EXPECT_THAT(std::string(MessageOf(CheckJson("{\"a\":[1," + literal + "]}", 3))),
+                HasSubstr("JSON, byte 8: JSON has no " + literal));
   }
 }
 

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/status.h"
+#include "model/text.h"
 #include "storage/layout.h"
 
 namespace vectron::shard {
@@ -216,9 +217,18 @@ absl::StatusOr<size_t> StateMachine::Prepare(std::span<const Entry> entries) {
 }
 
 absl::StatusOr<WriteResult> StateMachine::ApplyCommand(const Command& command, uint64_t log_index) {
+  RequestWindow::Known request{.index = log_index};
   if (!command.request_id.empty()) {
-    const std::optional<uint64_t> first = requests_.Find(command.request_id);
-    if (first.has_value()) return WriteResult{*first, true};
+    request.fingerprint = Fingerprint(command);
+    const auto first = requests_.Find(command.request_id);
+    if (first.has_value()) {
+      if (first->fingerprint == request.fingerprint || first->fingerprint == 0) {
+        return WriteResult{first->index, true};
+      }
+      return InvalidArgument(
+          "request id {} was used for another write; nothing of this one was written",
+          Quote(command.request_id));
+    }
   }
   if (command.insert_only) {
     for (const std::string_view id : command.ids) {
@@ -227,7 +237,7 @@ absl::StatusOr<WriteResult> StateMachine::ApplyCommand(const Command& command, u
       }
     }
   }
-  if (!command.request_id.empty()) requests_.Add(command.request_id, log_index, group_.batch);
+  if (!command.request_id.empty()) requests_.Add(command.request_id, request, group_.batch);
   switch (command.kind) {
     case CommandKind::kUpsert:
       return ApplyUpsert(command, log_index);

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/random.h"
 #include "base/status.h"
 #include "shard/shard.h"
 
@@ -138,6 +139,20 @@ std::string EncodeKey(const KeyWrite& write) {
   CHECK_LE(write.value->size(), kMaxPayloadBytes);
   PutLengthPrefixed(out, *write.value);
   return out;
+}
+
+uint64_t Fingerprint(const Command& command) {
+  uint64_t hash = uint64_t{command.insert_only} << 8 | static_cast<uint64_t>(command.kind);
+  const auto add = [&hash](std::string_view bytes) {
+    hash = Hash64(bytes, Mix64(hash ^ bytes.size()));
+  };
+  for (const std::string_view id : command.ids) add(id);
+  for (const std::string_view payload : command.payloads) add(payload);
+  add({reinterpret_cast<const char*>(command.vectors.data()),
+       command.vectors.size() * sizeof(float)});
+  add(command.key);
+  add(command.value);
+  return hash != 0 ? hash : 1;
 }
 
 absl::StatusOr<Command> DecodeCommand(std::string_view bytes) {

@@ -47,6 +47,11 @@ std::string EncodeUpsert(const UpsertWrite& write);
 std::string EncodeDelete(const DeleteWrite& write);
 std::string EncodeKey(const KeyWrite& write);
 
+// A hash of what the command asks for: kind, flags, ids, payloads, vectors, key and value, but not
+// the request id, nor how the command was encoded. Never 0. Kept in replicated state, so it must
+// not change.
+uint64_t Fingerprint(const Command& command);
+
 // `bytes` outlives the command. Errors: DataLoss (not a command, cut short, longer than it says),
 // FailedPrecondition (made by a newer version).
 absl::StatusOr<Command> DecodeCommand(std::string_view bytes);

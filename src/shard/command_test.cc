@@ -1,7 +1,10 @@
 #include "shard/command.h"
 
+#include <functional>
+#include <set>
 #include <string>
 
+#include "base/check.h"
 #include "base/random.h"
 #include "gtest/gtest.h"
 #include "shard/shard.h"
@@ -53,6 +56,40 @@ TEST(Command, UpsertComesBackAsItWas) {
     EXPECT_EQ(command->dimension, write.points.dimension);
     EXPECT_TRUE(std::equal(command->vectors.begin(), command->vectors.end(),
                            write.points.vectors.begin(), write.points.vectors.end()));
+  }
+}
+
+TEST(Command, FingerprintsTellWritesApartButNotTheirRequestIds) {
+  UpsertWrite write;
+  write.points = {.dimension = 2, .ids = {"a", "b"}, .vectors = {1, 2, 3, 4}, .payloads = {"", ""}};
+  write.request_id = "r";
+  const auto of = [](const std::string& bytes) {
+    const auto command = DecodeCommand(bytes);
+    CHECK_OK(command.status());
+    return Fingerprint(*command);
+  };
+  const uint64_t first = of(EncodeUpsert(write));
+  EXPECT_EQ(first, 15320642248504927521U) << "kept in replicated state: it must not change";
+  UpsertWrite other = write;
+  other.request_id = "another";
+  EXPECT_EQ(of(EncodeUpsert(other)), first);
+  std::set<uint64_t> seen{first, of(EncodeDelete({.id = "a", .request_id = "r"})),
+                          of(EncodeDelete({.id = "b", .request_id = "r"}))};
+  EXPECT_EQ(seen.size(), 3U);
+  const std::function<void(UpsertWrite&)> changes[] = {
+      [](UpsertWrite& w) { w.insert_only = true; },
+      [](UpsertWrite& w) { w.points.ids[1] = "c"; },
+      [](UpsertWrite& w) {
+        w.points.ids = {"ab", ""};
+      },
+      [](UpsertWrite& w) { std::swap(w.points.ids[0], w.points.ids[1]); },
+      [](UpsertWrite& w) { w.points.payloads[0] = "{\"x\":1}"; },
+      [](UpsertWrite& w) { w.points.payloads[1] = "{\"x\":1}"; },
+      [](UpsertWrite& w) { w.points.vectors[3] = 5; }};
+  for (const auto& change : changes) {
+    UpsertWrite changed = write;
+    change(changed);
+    EXPECT_TRUE(seen.insert(of(EncodeUpsert(changed))).second);
   }
 }
 

@@ -49,12 +49,22 @@ void PutMatchValue(std::string& key, const MatchValue& value) {
              value);
 }
 
+void PutBound(std::string& key, double bound) { PutFixed(key, bound); }
+void PutBound(std::string& key, const Timestamp& bound) {
+  PutFixed(key, bound.seconds);
+  PutFixed(key, bound.nanos);
+}
+
 template <typename Range>
 void PutRange(std::string& key, const Range& range) {
   for (const auto& bound : {range.gt, range.gte, range.lt, range.lte}) {
     PutFixed(key, static_cast<uint8_t>(bound.has_value()));
-    if (bound.has_value()) PutFixed(key, *bound);
+    if (bound.has_value()) PutBound(key, *bound);
   }
+}
+
+std::optional<int64_t> NanosOf(const std::optional<Timestamp>& time) {
+  return time.has_value() ? std::optional(SaturatedNanos(*time)) : std::nullopt;
 }
 
 // The scalar of a payload value as the field's index takes it; nullopt for what is none (null,
@@ -66,7 +76,7 @@ std::optional<storage::Scalar> ToScalar(const Value& value, storage::FieldType t
   const std::string* text = value.get<std::string>();
   if (text == nullptr) return std::nullopt;
   if (type == storage::FieldType::kDatetime) {
-    if (const auto nanos = ParseRfc3339Nanos(*text)) return storage::TimeNanos{*nanos};
+    if (const auto time = ParseRfc3339(*text)) return storage::TimeNanos{SaturatedNanos(*time)};
   }
   return std::string_view(*text);
 }
@@ -75,12 +85,15 @@ std::vector<storage::Scalar> ToScalars(const MatchTest& test, storage::FieldType
   std::vector<storage::Scalar> scalars;
   for (const MatchValue& value : test.any_of) {
     std::visit(Overloaded{[&](const std::string& text) {
-                            const auto nanos = type == storage::FieldType::kDatetime
-                                                   ? ParseRfc3339Nanos(text)
-                                                   : std::nullopt;
-                            if (nanos.has_value()) {
-                              scalars.emplace_back(storage::TimeNanos{*nanos});
-                            } else {
+                            const auto time = type == storage::FieldType::kDatetime
+                                                  ? ParseRfc3339(text)
+                                                  : std::nullopt;
+                            const int64_t nanos = time.has_value() ? SaturatedNanos(*time) : 0;
+                            if (time.has_value()) {
+                              scalars.emplace_back(storage::TimeNanos{nanos});
+                            }
+                            // Earlier versions put times beyond int64 among the other texts.
+                            if (!time.has_value() || nanos == INT64_MIN || nanos == INT64_MAX) {
                               scalars.emplace_back(std::string_view(text));
                             }
                           },
@@ -273,7 +286,8 @@ std::optional<Bounds> FilterIndex::FromField(const Condition& condition) const {
                  },
                  [&](const TimeRange& range) {
                    return from_answer(
-                       fields_->TimeRange(*field, {range.gt, range.gte, range.lt, range.lte}));
+                       fields_->TimeRange(*field, {NanosOf(range.gt), NanosOf(range.gte),
+                                                   NanosOf(range.lt), NanosOf(range.lte)}));
                  },
                  [&](const ExistsTest& test) -> std::optional<Bounds> {
                    if (test.wanted) return Bounds::Exactly(fields_->Exists(*field));

@@ -124,6 +124,9 @@ class RandomFilters {
     // The same times in two spellings, and texts that are none.
     const uint64_t day = 1 + random_.Below(5);
     if (random_.OneIn(4)) return fmt::format("\"2024-01-0{}T01:00:00+01:00\"", day);
+    // Beyond what nanoseconds in 64 bits hold, where an index must ask the payload.
+    if (random_.OneIn(6)) return fmt::format("\"9999-12-31T23:59:5{}Z\"", day);
+    if (random_.OneIn(6)) return fmt::format("\"150{}-01-01T00:00:00Z\"", day);
     return fmt::format("\"2024-01-0{}T00:00:00Z\"", day);
   }
   std::string Inner() {

@@ -213,7 +213,9 @@ ShardTrace Attempt::Trace() const {
     });
   }
   trace.hops = result_.stats.hops;
-  trace.distances = result_.stats.distances;
+  // A flat scan compares no codes, and every row that it compares on full precision.
+  const bool flat = result_.stats.plan == index::Plan::kFlat;
+  trace.distances = flat ? result_.stats.reranked : result_.stats.distances;
   trace.tail_scanned = result_.stats.tail_scanned;
   trace.tombstones = result_.stats.tombstones;
   trace.reranked = result_.stats.reranked;

@@ -54,6 +54,11 @@ class ModelRun {
     std::string payload;
     uint64_t version = 0;
   };
+  struct Request {
+    uint64_t index = 0;
+    std::optional<UpsertWrite> upsert;
+    std::string deleted;  // the id, when it was no upsert
+  };
 
   void Step() {
     test_.log().answer_first = random_.OneIn(2);
@@ -136,6 +141,9 @@ class ModelRun {
     write.points.dimension = test_.schema().dimension;
     write.request_id = RequestId();
     write.insert_only = random_.OneIn(5);
+    const auto known = requests_.find(write.request_id);
+    const bool named = !write.request_id.empty() && known != requests_.end();
+    const bool repeated = named && known->second.upsert.has_value() && random_.OneIn(2);
     std::set<std::string> ids;
     const uint64_t count = 1 + random_.Below(5);
     while (ids.size() < count) ids.insert(Id());
@@ -144,8 +152,7 @@ class ModelRun {
       write.points.payloads.push_back(random_.OneIn(3) ? "" : filters_.Payload());
       for (const float value : Vector()) write.points.vectors.push_back(value);
     }
-    const auto known = requests_.find(write.request_id);
-    const bool repeated = !write.request_id.empty() && known != requests_.end();
+    if (repeated) write = *known->second.upsert;
     const bool exists = std::any_of(ids.begin(), ids.end(),
                                     [&](const std::string& id) { return points_.contains(id); });
     const absl::StatusOr<WriteResult> result = test_.Upsert(write);
@@ -153,7 +160,11 @@ class ModelRun {
     if (repeated) {
       ASSERT_TRUE(result.ok()) << result.status();
       EXPECT_TRUE(result->repeated);
-      EXPECT_EQ(result->version, known->second);
+      EXPECT_EQ(result->version, known->second.index);
+      return;
+    }
+    if (named) {  // for another write
+      ASSERT_TRUE(absl::IsInvalidArgument(result.status())) << result.status();
       return;
     }
     if (write.insert_only && exists) {
@@ -163,7 +174,7 @@ class ModelRun {
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_FALSE(result->repeated);
     ASSERT_EQ(result->version, log_index_);
-    if (!write.request_id.empty()) requests_[write.request_id] = log_index_;
+    if (!write.request_id.empty()) requests_[write.request_id] = {log_index_, write, ""};
     for (size_t i = 0; i < write.points.size(); ++i) {
       const std::span<const float> vector = write.points.vector(i);
       points_[write.points.ids[i]] = {Stored({vector.begin(), vector.end()}),
@@ -175,14 +186,19 @@ class ModelRun {
     const std::string id = Id();
     const std::string request_id = RequestId();
     const auto known = requests_.find(request_id);
-    const bool repeated = !request_id.empty() && known != requests_.end();
+    const bool named = !request_id.empty() && known != requests_.end();
+    const bool repeated = named && known->second.deleted == id;
     const absl::StatusOr<WriteResult> result = test_.Delete(id, request_id);
     ++log_index_;
+    if (named && !repeated) {
+      ASSERT_TRUE(absl::IsInvalidArgument(result.status())) << result.status();
+      return;
+    }
     ASSERT_TRUE(result.ok()) << result.status();
     ASSERT_EQ(result->repeated, repeated);
-    EXPECT_EQ(result->version, repeated ? known->second : log_index_);
+    EXPECT_EQ(result->version, repeated ? known->second.index : log_index_);
     if (repeated) return;
-    if (!request_id.empty()) requests_[request_id] = log_index_;
+    if (!request_id.empty()) requests_[request_id] = {log_index_, {}, id};
     points_.erase(id);
   }
 
@@ -331,7 +347,7 @@ class ModelRun {
   TestShard test_;
   std::map<std::string, Point> points_;
   std::map<std::string, std::string> keys_;
-  std::map<std::string, uint64_t> requests_;
+  std::map<std::string, Request> requests_;
   std::vector<std::string> texts_;
   uint64_t log_index_ = 0;
 };

@@ -1,6 +1,11 @@
 #include "shard/shard.h"
 
+#include <cmath>
+
+#include "base/status.h"
 #include "gtest/gtest.h"
+#include "index/half.h"
+#include "model/validate.h"
 #include "shard/shard_testing.h"
 
 namespace vectron::shard {
@@ -40,6 +45,29 @@ TEST(Shard, RetriedRequestAppliesOnce) {
     EXPECT_TRUE(again->repeated);
     EXPECT_EQ(test.Get("a").value()->vector, (std::vector<float>{2}));
     test.CrashAndOpen();
+  }
+}
+
+TEST(Shard, RequestIdOfAnotherWriteIsRefused) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("a", {1}), "X1", false}).ok());
+  for (int round = 0; round < 2; ++round) {
+    const auto refused = [](const absl::Status& status) {
+      EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+      EXPECT_NE(MessageOf(status).find("request id 'X1' was used for another write"),
+                std::string::npos)
+          << status;
+    };
+    refused(test.Delete("a", "X1").status());
+    refused(test.Upsert({OnePoint("b", {1}), "X1", false}).status());
+    refused(test.Upsert({OnePoint("a", {2}), "X1", false}).status());
+    refused(test.Upsert({OnePoint("a", {1}), "X1", true}).status());
+    EXPECT_EQ(test.Get("a").value()->vector, (std::vector<float>{1}));
+    EXPECT_FALSE(test.Get("b")->has_value());
+    EXPECT_TRUE(test.Upsert({OnePoint("a", {1}), "X1", false})->repeated);
+    ASSERT_TRUE(round == 1 || test.shard().FlushAll().ok());
+    test.CrashAndOpen();  // the second time from the flushed store
   }
 }
 
@@ -170,6 +198,23 @@ TEST(Shard, FullDiskHoldsApplyingAndGoesOnLater) {
   EXPECT_TRUE(test.Get("b")->has_value());
   EXPECT_EQ(test.Search(Nearest({1}))->hits.size(), 2u);
   EXPECT_TRUE(test.Upsert({OnePoint("c", {1}), "", false}).ok());
+}
+
+// What the check of requests takes for the range of f16 is what the store makes of it.
+TEST(Shard, F16StorageRefusesWhatItsFormatCannotHold) {
+  CollectionSchema schema = TestSchema(1);
+  schema.storage = VectorStorage::kF16;
+  schema.metric = Metric::kCosine;
+  EXPECT_EQ(kMaxF16, index::kMaxHalf);
+  EXPECT_EQ(index::FromHalf(index::ToHalf(kZeroInF16)), 0);
+  EXPECT_NE(index::FromHalf(index::ToHalf(std::nextafter(kZeroInF16, 1.0F))), 0);
+  TestShard test(schema);
+  ASSERT_TRUE(test.Open().ok());
+  for (const float bad : {65'505.0F, -70'000.0F, kZeroInF16}) {
+    const auto written = test.Upsert({OnePoint("a", {bad}), "", false});
+    EXPECT_TRUE(absl::IsInvalidArgument(written.status())) << bad << written.status();
+  }
+  EXPECT_TRUE(test.Upsert({OnePoint("a", {kMaxF16}), "", false}).ok());
 }
 
 TEST(Shard, OtherSchemaIsRefused) {

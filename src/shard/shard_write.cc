@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "base/check.h"
@@ -7,7 +6,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "index/half.h"
+#include "model/text.h"
+#include "model/validate.h"
 #include "shard/shard_impl.h"
 
 namespace vectron::shard {
@@ -45,20 +45,9 @@ absl::Status ShardImpl::RoomGate() {
 }
 
 absl::Status ShardImpl::CheckHalves(const PointBatch& points) const {
-  if (options_.schema.storage != VectorStorage::kF16) return absl::OkStatus();
   for (size_t i = 0; i < points.size(); ++i) {
-    bool zero = true;
-    for (const float value : points.vector(i)) {
-      if (!(std::abs(value) <= index::kMaxHalf)) {
-        return InvalidArgument("point '{}': component {} is beyond +-{}, the range of f16 storage",
-                               points.ids[i], value, index::kMaxHalf);
-      }
-      zero = zero && index::FromHalf(index::ToHalf(value)) == 0;
-    }
-    if (zero && options_.schema.metric == Metric::kCosine) {
-      return InvalidArgument("point '{}': vector is zero in f16 storage, cosine wants a direction",
-                             points.ids[i]);
-    }
+    const absl::Status good = CheckStorage(points.vector(i), options_.schema, "");
+    if (!good.ok()) return Annotate(good, fmt::format("point {}", Quote(points.ids[i])));
   }
   return absl::OkStatus();
 }

@@ -66,19 +66,29 @@ absl::StatusOr<uint64_t> DecodeNumber(std::string_view bytes) {
 }
 
 std::string RequestKey(std::string_view request_id) { return Prefixed(kRequestPrefix, request_id); }
+std::optional<std::string_view> ParseRequestKey(std::string_view key) {
+  if (key.empty() || key.front() != kRequestPrefix) return std::nullopt;
+  return key.substr(1);
+}
 std::string RequestOrderKey(uint64_t index) { return PrefixedNumber(kRequestOrderPrefix, index); }
 std::optional<uint64_t> ParseRequestOrderKey(std::string_view key) {
   return ParsePrefixedNumber(kRequestOrderPrefix, key);
 }
 
-std::string EncodeRequestValue(uint64_t index, std::string_view answer) {
-  return EncodePointValue(index, answer);
+std::string EncodeRequestValue(const RequestValue& value) {
+  std::string bytes;
+  PutFixed(bytes, value.index);
+  if (value.fingerprint != 0) PutFixed(bytes, value.fingerprint);
+  return bytes;
 }
 
 absl::StatusOr<RequestValue> DecodeRequestValue(std::string_view bytes) {
-  if (bytes.size() < sizeof(uint64_t)) return DataLoss("request value of {} bytes", bytes.size());
-  return RequestValue{.index = LoadFixed<uint64_t>(bytes.data()),
-                      .answer = bytes.substr(sizeof(uint64_t))};
+  ByteReader reader(bytes);
+  RequestValue value;
+  reader.ReadFixed(value.index);
+  if (reader.remaining() > 0) reader.ReadFixed(value.fingerprint);
+  if (reader.ok() && reader.remaining() == 0) return value;
+  return DataLoss("request value of {} bytes", bytes.size());
 }
 
 std::vector<ColumnOptions> LogStoreColumns() {

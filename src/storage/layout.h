@@ -12,7 +12,7 @@
 //              "format"                      -> u64 version of this layout
 //              "points"                      -> u64 number of points
 //              "key/" key                    -> value: what WorkerService.Put wrote
-//   kRequests  'r' request id                -> u64 log index, answer of the first application
+//   kRequests  'r' request id                -> u64 log index, u64 fingerprint of the write
 //              'i' u64be log index           -> request id (the order in which they are forgotten)
 // Log store (one per node, write-ahead log on)
 //   kEntries   u64be group, u64be index      -> u64 term, u64 bytes before, command
@@ -65,13 +65,15 @@ std::string RawKey(std::string_view key);
 
 struct RequestValue {
   uint64_t index = 0;
-  std::string_view answer;  // into the decoded bytes
+  uint64_t fingerprint = 0;  // 0 and not stored: unknown
 };
 std::string RequestKey(std::string_view request_id);
+// The request id of a RequestKey; nullopt for other keys.
+std::optional<std::string_view> ParseRequestKey(std::string_view key);
 std::string RequestOrderKey(uint64_t index);
 // The index of a RequestOrderKey; nullopt for other keys.
 std::optional<uint64_t> ParseRequestOrderKey(std::string_view key);
-std::string EncodeRequestValue(uint64_t index, std::string_view answer);
+std::string EncodeRequestValue(const RequestValue& value);
 absl::StatusOr<RequestValue> DecodeRequestValue(std::string_view bytes);
 
 // --- log store ---

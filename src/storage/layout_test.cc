@@ -22,12 +22,18 @@ TEST(Layout, NumbersRoundTrip) {
 }
 
 TEST(Layout, RequestsRoundTripAndTheirTwoKindsDoNotMix) {
-  const std::string bytes = EncodeRequestValue(9, "answer");
+  const std::string bytes = EncodeRequestValue({.index = 9, .fingerprint = 11});
   const auto value = DecodeRequestValue(bytes);
   ASSERT_TRUE(value.ok());
   EXPECT_EQ(value->index, 9U);
-  EXPECT_EQ(value->answer, "answer");
+  EXPECT_EQ(value->fingerprint, 11U);
+  // As an earlier version wrote it.
+  EXPECT_EQ(DecodeRequestValue(EncodeNumber(9))->fingerprint, 0U);
+  EXPECT_EQ(DecodeRequestValue(EncodeNumber(9))->index, 9U);
+  EXPECT_EQ(ParseRequestKey(RequestKey("r")), "r");
+  EXPECT_EQ(ParseRequestKey(RequestOrderKey(5)), std::nullopt);
   EXPECT_TRUE(absl::IsDataLoss(DecodeRequestValue("short").status()));
+  EXPECT_TRUE(absl::IsDataLoss(DecodeRequestValue(bytes + "x").status()));
   EXPECT_EQ(ParseRequestOrderKey(RequestOrderKey(5)), 5U);
   EXPECT_EQ(ParseRequestOrderKey(RequestKey("12345678")), std::nullopt);
   EXPECT_LT(RequestOrderKey(255), RequestOrderKey(256));

@@ -86,20 +86,38 @@ KeyRange FloatKeys(const NumberBounds& bounds) {
   return range;
 }
 
-KeyRange TimeKeys(const TimeBounds& bounds) {
-  KeyRange range;
-  if (bounds.gte) RaiseFirst(range, OrderedKey(*bounds.gte));
-  if (bounds.lte) LowerLast(range, OrderedKey(*bounds.lte));
-  if (bounds.gt) {
-    if (*bounds.gt == INT64_MAX) return kEmptyRange;
-    RaiseFirst(range, OrderedKey(*bounds.gt) + 1);
+// Keys of the times within the bounds. An end of int64 stands for many times, so a bound there says
+// nothing of the slots there: they are possible, and not sure.
+struct TimeKeys {
+  static constexpr uint64_t kFirst = 0;
+  static constexpr uint64_t kLast = ~uint64_t{0};
+
+  KeyRange possible;
+  KeyRange sure;
+
+  explicit TimeKeys(const TimeBounds& bounds) {
+    const auto is_end = [](uint64_t key) { return key == kFirst || key == kLast; };
+    const auto at_least = [&](const std::optional<int64_t>& bound, uint64_t step) {
+      if (!bound) return;
+      const uint64_t key = OrderedKey(*bound);
+      RaiseFirst(possible, is_end(key) ? key : key + step);
+    };
+    const auto at_most = [&](const std::optional<int64_t>& bound, uint64_t step) {
+      if (!bound) return;
+      const uint64_t key = OrderedKey(*bound);
+      LowerLast(possible, is_end(key) ? key : key - step);
+    };
+    at_least(bounds.gte, 0);
+    at_least(bounds.gt, 1);
+    at_most(bounds.lte, 0);
+    at_most(bounds.lt, 1);
+    sure = possible;
+    for (const auto& bound : {bounds.gt, bounds.gte, bounds.lt, bounds.lte}) {
+      if (bound == INT64_MIN) RaiseFirst(sure, kFirst + 1);
+      if (bound == INT64_MAX) LowerLast(sure, kLast - 1);
+    }
   }
-  if (bounds.lt) {
-    if (*bounds.lt == INT64_MIN) return kEmptyRange;
-    LowerLast(range, OrderedKey(*bounds.lt) - 1);
-  }
-  return range;
-}
+};
 
 // What one field's slots have. The values that do not fit its type are kept apart by their kind
 // only.
@@ -228,6 +246,21 @@ PayloadIndex::Answer InRange(const Field& field, const KeyRange& range, const Ro
   return answer;
 }
 
+// The other texts of a field are no times, but for those that an earlier version put there because
+// int64 does not hold them.
+PayloadIndex::Answer InRange(const Field& field, const TimeKeys& keys) {
+  PayloadIndex::Answer answer = InRange(field, keys.sure, field.other_texts);
+  RadixBitmap::Parts ends;
+  for (const uint64_t key : {TimeKeys::kFirst, TimeKeys::kLast}) {
+    const bool possible = keys.possible.first <= key && key <= keys.possible.last;
+    const bool sure = keys.sure.first <= key && key <= keys.sure.last;
+    if (possible && !sure) field.keys.Collect({.first = key, .last = key}, ends);
+  }
+  answer.unsure |= ends.Unite();
+  answer.unsure -= answer.matches;
+  return answer;
+}
+
 bool ParseField(ByteReader& reader, Field& field) {
   for (Roaring* bitmap : field.bitmaps()) {
     if (!ReadBitmap(reader, *bitmap)) return false;
@@ -333,7 +366,7 @@ std::optional<PayloadIndex::Answer> PayloadIndex::TimeRange(size_t field,
   const Field& at = state_->At(field);
   switch (at.type) {
     case FieldType::kDatetime:
-      return InRange(at, TimeKeys(bounds), Roaring());  // the other texts are no times
+      return InRange(at, TimeKeys(bounds));
     case FieldType::kKeyword:
       return std::nullopt;
     case FieldType::kInteger:

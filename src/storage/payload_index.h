@@ -41,7 +41,7 @@ struct FieldSpec {
   FieldType type = FieldType::kKeyword;
 };
 
-// Nanoseconds since the Unix epoch.
+// Nanoseconds since the Unix epoch; the ends of int64 stand for all times at or beyond them too.
 struct TimeNanos {
   int64_t value = 0;
 };
@@ -62,7 +62,7 @@ struct NumberBounds {
   std::optional<double> gt, gte, lt, lte;  // never NaN
 };
 struct TimeBounds {
-  std::optional<int64_t> gt, gte, lt, lte;  // nanoseconds since the Unix epoch
+  std::optional<int64_t> gt, gte, lt, lte;  // as TimeNanos
 };
 
 class PayloadIndex {
@@ -102,8 +102,8 @@ class PayloadIndex {
   // Slots with a number within all bounds given. Whole numbers compare with bounds exactly, not by
   // rounding to double.
   std::optional<Answer> NumberRange(size_t field, const NumberBounds& bounds) const;
-  // Slots with a text that is a time within all bounds given. A kKeyword field does not know its
-  // times.
+  // Slots with a text that is a time within all bounds given; unsure: those at an end of int64 when
+  // a bound is there too. A kKeyword field does not know its times.
   std::optional<Answer> TimeRange(size_t field, const TimeBounds& bounds) const;
   Roaring Exists(size_t field) const;
   Roaring IsEmpty(size_t field) const;

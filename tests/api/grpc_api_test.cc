@@ -16,6 +16,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <limits>
 #include <string>
 #include <tuple>
@@ -270,6 +271,44 @@ TEST_F(GrpcApi, StreamsASearch) {
   v1::SearchResponse answer;
   EXPECT_FALSE(refused->Read(&answer));
   EXPECT_CODE(refused->Finish(), NOT_FOUND, HasSubstr("none"));
+}
+
+// What is wrong with a search is so with a stream of it, by the same code, and nothing is streamed
+// before it is said.
+TEST_F(GrpcApi, StreamsAreCheckedLikeSearches) {
+  const std::string name = Make(2, 2, "cosine");
+  const v1::SearchRequest good = Query(name, {1, 2}, 3);
+  using Spoil = std::function<void(v1::SearchRequest&)>;
+  const std::vector<std::pair<Spoil, std::string>> cases = {
+      {[](auto& q) { q.set_vector(1, std::numeric_limits<float>::quiet_NaN()); }, "vector[1]"},
+      {[](auto& q) { q.set_vector(0, std::numeric_limits<float>::infinity()); }, "vector[0]"},
+      {[](auto& q) { q.add_vector(3); }, "3 components"},
+      {[](auto& q) { q.clear_vector(); }, "0 components"},
+      {[](auto& q) { q.set_vector(0, 0), q.set_vector(1, 0); }, "zero"},
+      {[](auto& q) { q.set_top_k(16'385); }, "top_k is 16385"},
+      {[](auto& q) { q.set_offset(16'384); }, "offset 16384"},
+      {[](auto& q) { q.mutable_params()->set_ef(70'000); }, "params.ef"},
+      {[](auto& q) { q.mutable_params()->set_target_recall(0.9F); }, "target_recall"},
+      {[](auto& q) { q.mutable_filter()->add_must()->set_field("a"); }, "filter.must[0]"},
+      {[](auto& q) { q.set_consistency(static_cast<v1::Consistency>(9)); }, "consistency"},
+      {[](auto& q) { q.set_score_threshold(std::nanf("")); }, "score_threshold"},
+      {[](auto& q) { q.set_collection("none"); }, "none"},
+  };
+  for (const auto& [spoil, part] : cases) {
+    SCOPED_TRACE(part);
+    v1::SearchRequest query = good;
+    spoil(query);
+    const grpc::Status plain = Search(query);
+    EXPECT_THAT(plain.error_message(), HasSubstr(part));
+    grpc::ClientContext context;
+    const auto reader = stub_->SearchStream(&context, query);
+    v1::SearchResponse answer;
+    EXPECT_FALSE(reader->Read(&answer));
+    const grpc::Status streamed = reader->Finish();
+    EXPECT_FALSE(streamed.ok());
+    EXPECT_EQ(streamed.error_code(), plain.error_code());
+    EXPECT_EQ(streamed.error_message(), plain.error_message());
+  }
 }
 
 TEST_F(GrpcApi, ScrollsThroughACollection) {

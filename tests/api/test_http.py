@@ -1,5 +1,6 @@
 """What the HTTP port does with requests that are malformed, cut short or for nothing that exists."""
 
+import gzip
 import json
 import os
 import re
@@ -39,6 +40,12 @@ class Http(ServerTest):
                             ('{"points":[],"requestId":5}', "request_id"), ('{"points":[],"insertOnly":"yes"}', "insert_only")]:
             with self.subTest(text=text):
                 self.refused(self.api.call("POST", f"/v1/collections/{name}/points", text), 400, INVALID_ARGUMENT, field)
+
+    def test_compressed_bodies_are_refused(self):
+        name = self.make(1)
+        body = gzip.compress(b'{"points":[{"id":"a","vector":[1]}]}')
+        answer = self.api.call("POST", f"/v1/collections/{name}/points", body, {"Content-Encoding": "gzip"})
+        self.refused(answer, 415, INVALID_ARGUMENT, "Content-Encoding", "gzip")
 
     def test_a_truncated_body_writes_nothing(self):
         name = self.make(1)

@@ -40,6 +40,47 @@ class Limits(ServerTest):
         answer = self.raw_upsert(name, '{"points":[{"id":"good","vector":[1,2,3]},{"id":"bad","vector":[1,2,1e39]}]}')
         self.refused(answer, 400, INVALID_ARGUMENT, "points[1]", "vector")
 
+    def test_the_point_that_differs_from_the_collection_is_blamed(self):
+        name = self.make(3)
+        wrong, right = {"id": "wrong", "vector": [1, 2]}, {"id": "right", "vector": [1, 2, 3]}
+        text = f"(id 'wrong'): vector has 2 components, collection '{name}' wants 3"
+        self.refused(self.api.upsert(name, [wrong, right]), 400, INVALID_ARGUMENT, "points[0] " + text)
+        self.refused(self.api.upsert(name, [right, right, wrong, right]), 400, INVALID_ARGUMENT, "points[2] " + text)
+
+    def test_nan_as_python_writes_it_is_named(self):
+        name = self.make(3)
+        for literal, words in [(float("nan"), "NaN"), (float("inf"), "Infinity"), (float("-inf"), "Infinity")]:
+            with self.subTest(literal=literal):
+                self.refuses_batch(name, {"id": "bad", "vector": [1, literal, 3]}, "points[1] (id 'bad')", "vector[1]", words, "JSON", "byte")
+                self.refuses_batch(name, {"id": "bad", "vector": [1, 2, 3], "payload": {"x": literal}}, "points[1] (id 'bad')",
+                                   "payload", f"JSON has no {'-' if literal < 0 else ''}{words}", "byte")
+                self.refused(self.api.search(name, [1, literal, 3]), 400, INVALID_ARGUMENT, "vector[1]", words, "JSON")
+        self.refused(self.api.create("nan", float("nan")), 400, INVALID_ARGUMENT, "JSON has no NaN", "byte")
+
+    def test_f16_storage_refuses_before_anything_is_written(self):
+        good = [{"id": f"g{i}", "vector": [1, 2, 3]} for i in range(20)]
+        for distance, vector, parts in [("euclidean", [70000, 1, 1], ["vector[0]", "70000", "65504"]),
+                                        ("cosine", [1e-9, 0, 0], ["zero", "f16"])]:
+            with self.subTest(distance=distance):
+                name = self.make(3, storage="VECTOR_STORAGE_F16", shardCount=4, distance=distance)
+                self.refused(self.api.upsert(name, good + [{"id": "bad", "vector": vector}]), 400, INVALID_ARGUMENT,
+                             "points[20] (id 'bad')", name, *parts)
+                self.assertEqual(self.api.scroll_all(name), [])
+
+    def test_vectors_whose_distances_would_overflow(self):
+        for distance in ["euclidean", "dot"]:
+            name = self.make(3, distance=distance)
+            self.refuses_batch(name, {"id": "bad", "vector": [1e38, 1e38, 1e38]}, "points[1] (id 'bad')", "length", "9e+18")
+            self.refused(self.api.search(name, [1e38, 1e38, 1e38]), 400, INVALID_ARGUMENT, "vector", "length", "9e+18")
+            # The longest there may be, in opposite directions: far apart, and still in order.
+            self.ok(self.api.upsert(name, [{"id": "far", "vector": [-8.99e18, 0, 0]}, {"id": "near", "vector": [4e18, 0, 0]}]))
+            hits = self.ok(self.api.search(name, [8.99e18, 0, 0]))["results"]
+            self.assertEqual([hit["id"] for hit in hits], ["near", "far"])
+            self.assertTrue(all(isinstance(hit["score"], float) for hit in hits), hits)
+        name = self.make(3, distance="cosine")  # knows directions only
+        self.ok(self.api.upsert(name, [{"id": "a", "vector": [1e38, 1e38, 1e38]}]))
+        self.assertAlmostEqual(self.ok(self.api.search(name, [1e-38, 1e-38, 1e-38]))["results"][0]["score"], 0, places=6)
+
     def test_zero_vectors_with_cosine(self):
         name = self.make(3, distance="cosine")
         self.refuses_batch(name, {"id": "bad", "vector": [0, 0, 0]}, "points[1]", "'bad'", "zero")

@@ -84,6 +84,16 @@ class Points(ServerTest):
         self.assertEqual(self.ok(self.api.delete(name, "p0", "?request_id=r3")), gone)
         self.assertEqual(self.ok(self.api.get(name, "p0"))["point"]["vector"], [7])
 
+    def test_a_request_id_of_another_write_is_refused(self):
+        name = self.make(1)
+        self.ok(self.api.upsert(name, [{"id": "q1", "vector": [1]}], requestId="X1"))
+        text = "request id 'X1' was used for another write"
+        self.refused(self.api.delete(name, "q1", "?requestId=X1"), 400, INVALID_ARGUMENT, text)
+        self.refused(self.api.upsert(name, [{"id": "q2", "vector": [1]}], requestId="X1"), 400, INVALID_ARGUMENT, text)
+        self.refused(self.api.upsert(name, [{"id": "q1", "vector": [2]}], requestId="X1"), 400, INVALID_ARGUMENT, text)
+        self.ok(self.api.upsert(name, [{"id": "q1", "vector": [1]}], requestId="X1"))
+        self.assertEqual([(p["id"], p["vector"]) for p in self.api.scroll_all(name, includeVectors=True)], [("q1", [1])])
+
     def test_insert_only_refuses_existing_points_and_writes_nothing(self):
         name = self.make(1)
         self.ok(self.api.upsert(name, [{"id": "a", "vector": [1]}], insertOnly=True))
@@ -105,6 +115,14 @@ class Points(ServerTest):
         name = self.make(1)
         self.ok(self.api.upsert(name, [{"id": "a", "vector": [1], "colour": "red"}], flavour={"x": [1, {"y": 2}]}))
         self.ok(self.api.search(name, [1], flavour="sweet"))
+
+    def test_the_typed_payload_of_grpc_is_an_unknown_key_here(self):
+        name = self.make(1)
+        self.ok(self.api.upsert(name, [{"id": "a", "vector": [1], "payload": {"x": 1}, "fields": {"x": 2, "y": 3}}]))
+        point = self.ok(self.api.get(name, "a"))["point"]
+        self.assertEqual(point["payload"], {"x": 1})
+        self.assertNotIn("fields", point)
+        self.assertNotIn("fields", self.ok(self.api.search(name, [1]))["results"][0])
 
     def test_scroll_gives_every_point_once_in_order(self):
         name = self.make(1, shardCount=3)

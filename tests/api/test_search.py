@@ -107,6 +107,27 @@ class Search(ServerTest):
         self.assertEqual(sorted(s["shardId"] for s in told["explain"]["shards"]), [0, 1])
         self.assertEqual(sum(int(s["points"]) for s in told["explain"]["shards"]), 300)
 
+    def test_an_exact_search_counts_what_it_compared(self):
+        name, _, query = self.fill()
+        for options, compared in [({}, 300), ({"params": {"exact": True}}, 300),
+                                  ({"params": {"exact": True}, "filter": {"must": [{"field": "n", "range": {"lt": 50}}]}}, 50)]:
+            with self.subTest(options=options):
+                shard = self.ok(self.api.search(name, query, explain=True, **options))["explain"]["shards"][0]
+                self.assertEqual(int(shard["distances"]), compared, shard)
+
+    def test_times_of_all_years_are_compared(self):
+        times = ["0000-01-01T00:00:00Z", "1500-06-01T00:00:00Z", "1677-09-21T00:12:43Z", "1970-01-01T00:00:00Z", "2026-01-31T08:00:00.25Z",
+                 "2262-04-11T23:47:17Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.5Z"]
+        for indexes in [[], [{"field": "t", "type": "DATETIME"}]]:
+            name = self.make(1, payloadIndexes=indexes)
+            self.ok(self.api.upsert(name, [{"id": f"p{i}", "vector": [1], "payload": {"t": t}} for i, t in enumerate([*times, "no time"])]))
+            for at, bound in enumerate(times):
+                for test, kept in [("lt", range(at)), ("lte", range(at + 1)), ("gt", range(at + 1, 8)), ("gte", range(at, 8))]:
+                    with self.subTest(indexes=indexes, test=test, bound=bound):
+                        condition = {"must": [{"field": "t", "range": {test: bound}}]}
+                        hits = self.ok(self.api.search(name, [1], filter=condition))["results"]
+                        self.assertEqual([hit["id"] for hit in hits], [f"p{i}" for i in kept])
+
     def test_a_timeout_that_suffices_changes_nothing(self):
         name, _, query = self.fill(shardCount=3)
         answer = self.ok(self.api.search(name, query, timeoutMs=60000))

@@ -151,7 +151,7 @@ class Import(CliTest):
         good = self.lines(5, 2)
         text = self.jsonl(good[:2]) + b"{\"vector\": [1, }\n" + self.jsonl(good[2:4]) + b"{\"vector\": [1]}\n" + self.jsonl(good[4:])
         out, err = self.ctl("import", self.name, self.write("a.jsonl", text), "--create", "--dim", 2, code=1)
-        self.assertRegex(err, r"a\.jsonl:3: no valid JSON")
+        self.assertRegex(err, r"a\.jsonl:3: no valid JSON: malformed JSON at byte 15")
         self.assertRegex(err, r"a\.jsonl:6: 1 components, the collection wants 2")
         self.assertIn("2 bad rows", out)
         self.assertEqual([p["id"] for p in self.export()], [p["id"] for p in good])
@@ -271,10 +271,13 @@ class Points(CliTest):
     def test_get_and_delete(self):
         points = self.load(5)
         self.assertEqual(json.loads(self.ctl("--json", "get", self.name, "p00003")[0]), points[3])
-        self.ctl("delete", self.name, "p00003", "p00004")
+        self.assertEqual(self.ctl("delete", self.name, "p00003", "p00004")[0], "2 points deleted\n")
         self.assertIn("p00003", self.ctl("get", self.name, "p00003", code=1)[1])
         self.assertEqual([p["id"] for p in self.export()], ["p00000", "p00001", "p00002"])
-        self.ctl("delete", self.name, "p00003")  # what is not there can be deleted
+        self.assertEqual(self.ctl("delete", self.name, "p00003")[0], "0 points deleted, 1 was not there\n")
+        out = self.ctl("--json", "delete", self.name, "p00000", "p00003", "never")[0]
+        self.assertEqual(json.loads(out), {"deleted": 1, "missing": 2})
+        self.assertIn("does not exist", self.ctl("delete", "nowhere", "p00000", code=1)[1])
 
     def test_export_and_import_are_inverse(self):
         points = self.load(2_500, "--shards", 3)

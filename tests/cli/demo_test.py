@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The demo on free ports with the small data set: it runs, its curl lines work as printed, a second run reuses the data."""
+"""The demo with the small data set: it runs beside another server, its curl lines and its link to the console work as printed, a
+second run reuses the data, and nothing that it did not make is used or deleted."""
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("VECTRON_BIN_DIR", "")
@@ -18,11 +20,40 @@ class Demo(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="vectron-demo-")
         self.pid = 0
+        self.http = self.grpc = "127.0.0.1:0"
+        self.other = None
+        os.makedirs(os.path.join(self.folder, "console"))
+        with open(os.path.join(self.folder, "console", "index.html"), "w", encoding="utf-8") as file:
+            file.write("<!doctype html><title>The console</title>")
 
     def tearDown(self):
         if self.pid and self.alive():
             os.kill(self.pid, signal.SIGKILL)
+        if self.other:
+            self.other.kill()
+            self.other.wait()
+            self.other.stdout.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start_other(self):
+        """Somebody else's server at the addresses of the demo, with a larger collection of the demo's name."""
+        command = [os.path.join(BIN, "vectron"), "dev", "--data", os.path.join(self.folder, "other"), "--http", self.http, "--grpc",
+                   self.grpc, "--auth", "off"]
+        self.other = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        ready = json.loads(self.other.stdout.readline())
+        self.http, self.grpc = ready["http"], ready["grpc"]
+        self.call(self.http, "POST", "", {"name": "debian-packages", "dimension": 1})
+        points = [{"id": str(i), "vector": [i]} for i in range(2500)]
+        self.call(self.http, "POST", "/debian-packages/points", {"points": points})
+
+    def call(self, address, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://{address}/v1/collections{path}", data, method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read())
+
+    def count(self, address):
+        return int(self.call(address, "GET", "/debian-packages/status")["pointCount"])
 
     def alive(self):
         try:
@@ -31,18 +62,41 @@ class Demo(unittest.TestCase):
         except OSError:
             return False
 
-    def demo(self, *arguments):
-        command = [os.path.join(ROOT, "tools", "demo"), "--data", self.folder, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--set",
+    def demo(self, *arguments, code=0):
+        command = [os.path.join(ROOT, "tools", "demo"), "--data", self.folder, "--http", self.http, "--grpc", self.grpc, "--set",
                    os.path.join(ROOT, "examples", "data", "debian-packages-2k"), "--bin", BIN, "--seconds", "0.3", *arguments]
-        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
+                             env={**os.environ, "VECTRON_CONSOLE": os.path.join(self.folder, "console")})
         if not self.pid and os.path.exists(os.path.join(self.folder, "server.json")):
             with open(os.path.join(self.folder, "server.json"), encoding="utf-8") as file:
                 self.pid = json.load(file)["pid"]
-        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
-        return run.stdout
+        self.assertEqual(run.returncode, code, run.stdout + run.stderr)
+        return run.stdout + run.stderr
+
+    def check_console(self, out):
+        """The link leads to the console's page."""
+        link = re.search(r"^Console: (http://\S+/)$", out, re.MULTILINE)
+        self.assertTrue(link, out)
+        request = urllib.request.Request(link.group(1), headers={"Accept": "text/html"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            self.assertIn(b"<title>The console</title>", answer.read())
+
+    def check_what_it_did_not_make(self, address):
+        """A collection that grew, or whose maker is unknown, is left alone."""
+        vector = self.call(address, "POST", "/debian-packages/points/search", {"vector": [1] * 384, "topK": 1, "includeVectors": True})
+        self.call(address, "POST", "/debian-packages/points", {"points": [{"id": "mine", "vector": vector["results"][0]["vector"]}]})
+        self.assertIn("1 more than the demo wrote", self.demo(code=1))
+        os.rename(os.path.join(self.folder, "collection.json"), os.path.join(self.folder, "hidden"))
+        self.assertIn("that this demo did not make", self.demo(code=1))
+        os.rename(os.path.join(self.folder, "hidden"), os.path.join(self.folder, "collection.json"))
+        self.assertEqual(self.count(address), 2001)
+        self.call(address, "DELETE", "/debian-packages/points/mine")
 
     def test_demo(self):
+        self.start_other()
         out = self.demo()
+        self.assertIn(f"{self.http} is taken by another program", out)
+        self.check_console(out)
         self.assertIn("2,000 packages", out)
         self.assertIn("convert video from one format", out)
         for recall in re.findall(r"(?:grpc|http) +(\d\.\d{4})", out):
@@ -57,12 +111,19 @@ class Demo(unittest.TestCase):
                 self.assertNotIn("code", answer, line)
                 if "/points/search" in line:
                     self.assertTrue(answer["results"], line)
+        with open(os.path.join(self.folder, "server.json"), encoding="utf-8") as file:
+            mine = json.load(file)["http"]
+        self.assertNotEqual(mine, self.http)
+        self.assertEqual((self.count(mine), self.count(self.http)), (2000, 2500))
+        self.check_what_it_did_not_make(mine)
         self.assertIn("holds its 2,000 points already", self.demo())
         self.demo("--stop")
         deadline = time.monotonic() + 30
         while self.alive() and time.monotonic() < deadline:
             time.sleep(0.05)
         self.assertFalse(self.alive())
+        self.assertIsNone(self.other.poll())
+        self.assertIn("no server of this demo is running", self.demo("--stop", code=1))
 
 
 if __name__ == "__main__":

@@ -224,15 +224,24 @@ int RunGet(Client& client, const PointsOptions& options) {
 }
 
 int RunDelete(Client& client, const PointsOptions& options) {
+  // A delete succeeds whether there was a point or not, so it is asked for first; it is deleted in
+  // any case, because it may have come meanwhile.
+  size_t missing = 0;
   for (const std::string& id : options.ids) {
+    const absl::Status found = client.Get(options.collection, id).status();
+    if (!found.ok() && !absl::IsNotFound(found)) return Fail(found);
     if (const auto status = client.Delete(options.collection, id); !status.ok())
       return Fail(status);
+    missing += found.ok() ? 0 : 1;
   }
+  const size_t deleted = options.ids.size() - missing;
   if (options.json) {
-    fmt::print("{{\"deleted\":{}}}\n", options.ids.size());
-  } else {
-    fmt::print("{} {} deleted\n", options.ids.size(), options.ids.size() == 1 ? "point" : "points");
+    fmt::print("{{\"deleted\":{},\"missing\":{}}}\n", deleted, missing);
+    return 0;
   }
+  fmt::print("{} {} deleted", deleted, deleted == 1 ? "point" : "points");
+  if (missing > 0) fmt::print(", {} {} not there", missing, missing == 1 ? "was" : "were");
+  fmt::print("\n");
   return 0;
 }
 

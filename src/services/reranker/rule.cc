@@ -180,9 +180,10 @@ double TimestampOf(std::string_view text) {
     if (!std::isfinite(number) || number < 0) return -1;
     return number > kMillisFrom ? number / 1000 : number;
   }
-  const std::optional<int64_t> nanos = ParseRfc3339Nanos(text);
-  if (!nanos.has_value()) return -1;
-  return std::max(0.0, static_cast<double>(*nanos) * 1e-9);  // before 1970 is old enough
+  const std::optional<Timestamp> time = ParseRfc3339(text);
+  if (!time.has_value()) return -1;
+  return std::max(
+      0.0, static_cast<double>(time->seconds) + time->nanos * 1e-9);  // before 1970 is old enough
 }
 
 RuleResult ScoreByRule(const Question& question, std::span<const Document> documents,

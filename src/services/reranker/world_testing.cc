@@ -109,7 +109,7 @@ Doc MakeDoc(Random& random, size_t number, const Words& words,
   fields.emplace_back("quality", Value(doc.quality));
   fields.emplace_back("cost", Value(std::exp(3 + Normal(random))));
   const int64_t created_s = kNow - static_cast<int64_t>(age_days * 86'400);
-  fields.emplace_back("created_at", Value(FormatRfc3339Nanos(created_s * 1'000'000'000)));
+  fields.emplace_back("created_at", Value(FormatRfc3339({.seconds = created_s})));
   doc.document.id = fmt::format("d{}", number);
   doc.document.payload = Value(std::move(fields));
   doc.words = title;

@@ -10,6 +10,7 @@
 #include "apps/vectronctl/rows/json_dom.h"
 #include "base/limits.h"
 #include "base/status.h"
+#include "model/payload.h"
 
 namespace vectron::rows {
 namespace {
@@ -82,11 +83,20 @@ absl::Status StructFromDom(const simdjson::dom::object& from, uint32_t depth,
   return absl::OkStatus();
 }
 
+absl::Status NoValidJson(std::string_view object, simdjson::error_code error) {
+  // The reader of payloads knows the byte, unless there is too much text for one.
+  absl::Status why;
+  if (object.size() <= kMaxPayloadBytes) why = NormalizePayload(object).status();
+  return InvalidArgument("no valid JSON: {}", why.ok()
+                                                  ? std::string_view(simdjson::error_message(error))
+                                                  : MessageOf(why));
+}
+
 absl::StatusOr<google::protobuf::Struct> ParseObject(std::string_view json) {
   simdjson::dom::parser parser;
   simdjson::dom::element element;
   if (const auto error = parser.parse(json.data(), json.size()).get(element)) {
-    return InvalidArgument("no valid JSON: {}", simdjson::error_message(error));
+    return NoValidJson(json, error);
   }
   simdjson::dom::object object;
   if (element.get(object) != simdjson::SUCCESS) return InvalidArgument("wanted a JSON object");

@@ -4,6 +4,8 @@
 
 #include <simdjson.h>
 
+#include <string_view>
+
 #include "absl/status/status.h"
 #include "google/protobuf/struct.pb.h"
 
@@ -12,5 +14,9 @@ namespace vectron::rows {
 // `depth`: of this object, 1 for the outermost. Errors as ParseObject.
 absl::Status StructFromDom(const simdjson::dom::object& from, uint32_t depth,
                            google::protobuf::Struct& into);
+
+// Why the text of an object, which simdjson's parser refused with `error`, is none: with the byte
+// where it goes wrong.
+absl::Status NoValidJson(std::string_view object, simdjson::error_code error);
 
 }  // namespace vectron::rows

@@ -2,6 +2,7 @@
 
 #include "apps/vectronctl/rows/formats.h"
 #include "apps/vectronctl/rows/json.h"
+#include "apps/vectronctl/rows/json_dom.h"
 #include "apps/vectronctl/rows/json_point.h"
 #include "base/status.h"
 
@@ -52,7 +53,7 @@ class JsonLinesReader : public RowReader {
   absl::Status Parse(Row& row) {
     simdjson::dom::element element;
     if (const auto error = parser_.parse(line_).get(element)) {
-      return InvalidArgument("no valid JSON: {}", simdjson::error_message(error));
+      return NoValidJson(line_, error);
     }
     simdjson::dom::object object;
     if (element.get(object) != simdjson::SUCCESS) {

@@ -10,6 +10,7 @@
 #include "apps/vectronctl/rows/json.h"
 #include "apps/vectronctl/rows/row_reader.h"
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/status.h"
 #include "base/temp_dir.h"
 
@@ -200,10 +201,27 @@ TEST(RowReader, GoesOnBehindABadLineAndNamesIt) {
   }
   EXPECT_THAT(good, ElementsAre(0U, 8U));
   ASSERT_EQ(errors.size(), 7U);
-  EXPECT_THAT(errors[0], HasSubstr("a.jsonl:2: no valid JSON"));
+  EXPECT_THAT(errors[0], HasSubstr("a.jsonl:2: no valid JSON: malformed JSON at byte 13: "));
   EXPECT_THAT(errors[2], HasSubstr("a.jsonl:4: the key \"vector\" is missing"));
   EXPECT_THAT(errors[3], HasSubstr("a.jsonl:5: vector[0]: wanted a number"));
   EXPECT_THAT(errors[6], HasSubstr("a.jsonl:8: payload: n: 9007199254740993 would lose digits"));
+}
+
+TEST(RowReader, SaysThatJsonHasNoNaNAndAtWhichByte) {
+  TempDir dir;
+  const auto error = [&](const std::string& line) {
+    auto reader = RowReader::Open(Write(dir / "a.jsonl", line + "\n"));
+    CHECK_OK(reader.status());
+    return std::string(MessageOf((*reader)->Next().status()));
+  };
+  EXPECT_THAT(error(R"({"id":"a","vector":[1,NaN]})"),
+              HasSubstr("a.jsonl:1: no valid JSON: malformed JSON at byte 22: JSON has no NaN"));
+  EXPECT_THAT(error(R"({"id":"a","vector":[1],"payload":{"x":-Infinity}})"),
+              HasSubstr("malformed JSON at byte 38: JSON has no -Infinity"));
+  auto payloads = PayloadReader::Open(Write(dir / "p.jsonl", "{}\n{\"x\": NaN}\n"));
+  ASSERT_TRUE(payloads.ok() && (*payloads)->Next().ok());
+  EXPECT_THAT(std::string(MessageOf((*payloads)->Next().status())),
+              HasSubstr("p.jsonl:2: no valid JSON: malformed JSON at byte 6: JSON has no NaN"));
 }
 
 // id, vector and payload of each point, one a line; the first error ends it.
