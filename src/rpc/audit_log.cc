@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <utility>
 
 #include "absl/synchronization/notification.h"
@@ -22,8 +21,18 @@ namespace {
 constexpr std::array<std::string_view, 3> kProtocols = {"in_process", "http", "grpc"};
 constexpr std::array<std::string_view, 3> kKinds = {"login", "sdk", "api_key"};
 // RPCs that change what there is, beside those of the Auth service.
-constexpr std::array<std::string_view, 2> kAuditedWrites = {
+constexpr std::array<std::string_view, 2> kActionsOfWriters = {
     "vectron.v1.VectronService.CreateCollection", "vectron.v1.VectronService.DeleteCollection"};
+constexpr std::array<std::string_view, 8> kInternalActions = {
+    "vectron.auth.v1.AuthService.SetSubscription",
+    "vectron.placementdriver.v1.PlacementService.CreateCollection",
+    "vectron.placementdriver.v1.PlacementService.DeleteCollection",
+    "vectron.placementdriver.v1.PlacementService.DrainWorker",
+    "vectron.placementdriver.v1.PlacementService.Rebalance",
+    "vectron.placementdriver.v1.PlacementService.RemoveWorker",
+    "vectron.reranker.v1.RerankService.ControlModel",
+    "vectron.reranker.v1.RerankService.InvalidateCache",
+};
 constexpr size_t kMaxTextBytes = 256;  // of one value; what callers choose must not fill the file
 
 std::string Timestamp(int64_t unix_millis) {
@@ -37,23 +46,47 @@ void AppendText(std::string_view name, std::string_view value, std::string& line
   AppendJsonString(value.substr(0, kMaxTextBytes), line);
 }
 
+template <size_t N>
+bool Has(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool IsRefusal(absl::StatusCode code) {
+  return code == absl::StatusCode::kUnauthenticated ||
+         code == absl::StatusCode::kPermissionDenied ||
+         code == absl::StatusCode::kResourceExhausted;
+}
+
+size_t JournalOf(AuditKind kind) {
+  CHECK(kind != AuditKind::kNone);
+  return kind == AuditKind::kAction ? 0 : 1;
+}
+
 }  // namespace
 
-bool IsAudited(const CallContext& context, absl::StatusCode code) {
-  if (context.rule == nullptr) return false;
-  if (code == absl::StatusCode::kUnauthenticated || code == absl::StatusCode::kPermissionDenied ||
-      code == absl::StatusCode::kResourceExhausted) {
-    return true;
-  }
-  switch (context.rule->scope) {
+bool IsInternalAction(std::string_view rpc) { return Has(kInternalActions, rpc); }
+
+AuditKind AuditKindOf(const CallContext& context, absl::StatusCode code) {
+  if (context.rule == nullptr) return AuditKind::kNone;
+  const RouteRule& rule = *context.rule;
+  bool action = false;
+  switch (rule.scope) {
+    case options::SCOPE_INTERNAL:
+      // Parts of the cluster that are asked for too much say so; that is no refusal of a stranger.
+      if (IsRefusal(code) && code != absl::StatusCode::kResourceExhausted)
+        return AuditKind::kRefusal;
+      return IsInternalAction(rule.name) ? AuditKind::kAction : AuditKind::kNone;
     case options::SCOPE_ADMIN:
     case options::SCOPE_USER:
     case options::SCOPE_PUBLIC:
-      return context.rule->changes;
+      action = rule.changes && rule.rate_class != "validate";
+      break;
     default:
-      return std::find(kAuditedWrites.begin(), kAuditedWrites.end(), context.rule->name) !=
-             kAuditedWrites.end();
+      action = Has(kActionsOfWriters, rule.name);
   }
+  const bool stranger = context.identity == nullptr && code != absl::StatusCode::kOk;
+  if (IsRefusal(code) || (action && stranger)) return AuditKind::kRefusal;
+  return action ? AuditKind::kAction : AuditKind::kNone;
 }
 
 std::string AuditLine(const CallContext& context, absl::StatusCode code, int64_t unix_millis) {
@@ -65,109 +98,99 @@ std::string AuditLine(const CallContext& context, absl::StatusCode code, int64_t
     AppendText("credential", kKinds[static_cast<size_t>(who->kind)], line);
     AppendText("key", who->key_prefix, line);
     if (context.tenant != who->user_id) AppendText("tenant", context.tenant, line);
+  } else if (AuditKindOf(context, code) == AuditKind::kAction &&
+             context.rule->scope == options::SCOPE_INTERNAL) {
+    AppendText("credential", "cluster", line);
   }
   AppendText("target", context.audit_target, line);
+  AppendText("detail", context.audit_detail, line);
   AppendText("client", context.client, line);
   AppendText("protocol", kProtocols[static_cast<size_t>(context.protocol)], line);
   return line + "}";
 }
 
-AuditLog::AuditLog(AuditLogOptions options, FileSystem& files, const Clock& clock, Metrics& metrics)
-    : options_(std::move(options)),
-      files_(files),
-      clock_(clock),
+AuditLog::AuditLog(const AuditLogOptions& options, FileSystem& files, const Clock& clock,
+                   Metrics& metrics)
+    : clock_(clock),
       lines_(metrics.AddCounter("vectron_audit_lines_total", "Lines of the audit log.")),
       dropped_total_(
           metrics.AddCounter("vectron_audit_dropped_total", "Audit events there was no room for.")),
       failures_(metrics.AddCounter("vectron_audit_write_failures_total",
-                                   "Failed writes of the audit log.")) {
-  CHECK_GT(options_.max_files, 0u);
-}
+                                   "Failed writes of the audit log.")),
+      journals_{Journal(RotatingFile(options.dir + "/audit.log", options.max_file_bytes,
+                                     options.max_files, files)),
+                Journal(RotatingFile(options.dir + "/refused.log", options.max_file_bytes,
+                                     options.max_files, files))} {}
 
 absl::StatusOr<std::unique_ptr<AuditLog>> AuditLog::Open(AuditLogOptions options, FileSystem& files,
                                                          const Clock& clock, Metrics& metrics) {
-  std::unique_ptr<AuditLog> log(new AuditLog(std::move(options), files, clock, metrics));
-  RETURN_IF_ERROR(files.MakeDirs(log->options_.dir));
-  RETURN_IF_ERROR(log->OpenFile());
+  RETURN_IF_ERROR(files.MakeDirs(options.dir));
+  std::unique_ptr<AuditLog> log(new AuditLog(options, files, clock, metrics));
+  for (Journal& journal : log->journals_) RETURN_IF_ERROR(journal.file.Open());
   log->writer_ = std::make_unique<ThreadPool>("audit", 1);
   return log;
 }
 
 AuditLog::~AuditLog() {
+  if (writer_ == nullptr) return;
+  AddMore(limit_.TakeEnded(clock_.MonotonicMillis(), /*all=*/true));
   writer_.reset();  // runs what is scheduled
-  if (file_ == nullptr) return;
-  const absl::Status synced = file_->Sync();
-  if (!synced.ok()) LogError("audit log: {}", MessageOf(synced));
-}
-
-std::string AuditLog::PathOf(size_t number) const {
-  return number == 0 ? options_.dir + "/audit.log"
-                     : fmt::format("{}/audit.log.{}", options_.dir, number);
-}
-
-absl::Status AuditLog::OpenFile() {
-  ASSIGN_OR_RETURN(const bool exists, files_.Exists(PathOf(0)));
-  ASSIGN_OR_RETURN(file_,
-                   files_.Open(PathOf(0), exists ? OpenMode::kReadWrite : OpenMode::kCreate));
-  std::error_code ignored;  // a file system without permissions has nothing to protect
-  std::filesystem::permissions(
-      PathOf(0), std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, ignored);
-  ASSIGN_OR_RETURN(size_bytes_, file_->Size());
-  return absl::OkStatus();
-}
-
-absl::Status AuditLog::Rotate() {
-  RETURN_IF_ERROR(file_->Sync());
-  file_ = nullptr;
-  RETURN_IF_ERROR(files_.Remove(PathOf(options_.max_files - 1)));
-  for (size_t number = options_.max_files - 1; number > 0; --number) {
-    ASSIGN_OR_RETURN(const bool exists, files_.Exists(PathOf(number - 1)));
-    if (exists) RETURN_IF_ERROR(files_.Rename(PathOf(number - 1), PathOf(number)));
+  for (Journal& journal : journals_) {
+    const absl::Status synced = journal.file.Sync();
+    if (!synced.ok()) LogError("audit log: {}", MessageOf(synced));
   }
-  return OpenFile();
 }
 
-absl::Status AuditLog::Append(std::string_view bytes) {
-  if (file_ == nullptr) RETURN_IF_ERROR(OpenFile());
-  if (size_bytes_ > 0 && size_bytes_ + bytes.size() > options_.max_file_bytes) {
-    RETURN_IF_ERROR(Rotate());
-  }
-  RETURN_IF_ERROR(file_->Write(size_bytes_, bytes));
-  size_bytes_ += bytes.size();
-  return absl::OkStatus();
-}
-
-void AuditLog::Add(std::string line) {
+void AuditLog::Add(AuditKind kind, std::string line) {
   const absl::MutexLock lock(&mutex_);
-  if (queued_lines_ >= kMaxQueuedLines) {
-    ++dropped_;
+  Journal& journal = journals_[JournalOf(kind)];
+  if (journal.queued_lines >= kMaxQueuedLines) {
+    ++journal.dropped;
     dropped_total_.Increment();
     return;
   }
-  queued_ += line;
-  queued_ += '\n';
-  ++queued_lines_;
+  journal.queued += line;
+  journal.queued += '\n';
+  ++journal.queued_lines;
   if (scheduled_) return;
   scheduled_ = true;
   writer_->Schedule([this] { WriteQueued(); });
 }
 
+void AuditLog::AddMore(const std::vector<RefusalLimit::More>& more) {
+  for (const RefusalLimit::More& of : more) {
+    std::string line = fmt::format("{{\"time\":\"{}\",\"more_refused\":{}",
+                                   Timestamp(clock_.UnixMillis()), of.count);
+    AppendText("client", of.address, line);
+    Add(AuditKind::kRefusal, line + "}");
+  }
+}
+
 void AuditLog::WriteQueued() {
+  {
+    const absl::MutexLock lock(&mutex_);
+    scheduled_ = false;
+  }
+  for (size_t i = 0; i < journals_.size(); ++i) Write(i);
+}
+
+void AuditLog::Write(size_t number) {
+  Journal& journal = journals_[number];
   std::string bytes;
   size_t lines = 0;
   uint64_t dropped = 0;
   {
     const absl::MutexLock lock(&mutex_);
-    bytes.swap(queued_);
-    lines = std::exchange(queued_lines_, 0);
-    dropped = std::exchange(dropped_, 0);
-    scheduled_ = false;
+    bytes.swap(journal.queued);
+    lines = std::exchange(journal.queued_lines, 0);
+    dropped = std::exchange(journal.dropped, 0);
   }
   if (dropped != 0) {
     bytes += fmt::format("{{\"time\":\"{}\",\"dropped\":{}}}\n", Timestamp(clock_.UnixMillis()),
                          dropped);
   }
-  const absl::Status status = Append(bytes);
+  if (bytes.empty()) return;
+  const absl::Status status = journal.file.Append(bytes);
   if (status.ok()) {
     lines_.Increment(lines);
   } else {  // the calls have ended; the counter and the log are who can still be told
@@ -182,10 +205,17 @@ void AuditLog::Flush() {
   done.WaitForNotification();
 }
 
+void AuditLog::Observe(const CallContext& context, absl::StatusCode code) {
+  const AuditKind kind = AuditKindOf(context, code);
+  if (kind == AuditKind::kNone) return;
+  const int64_t now_ms = clock_.MonotonicMillis();
+  AddMore(limit_.TakeEnded(now_ms));
+  if (kind == AuditKind::kRefusal && !limit_.Admit(context.client, now_ms)) return;
+  Add(kind, AuditLine(context, code, clock_.UnixMillis()));
+}
+
 CallObserver AuditLog::AsObserver() {
-  return [this](CallContext& context, absl::StatusCode code) {
-    if (IsAudited(context, code)) Add(AuditLine(context, code, clock_.UnixMillis()));
-  };
+  return [this](CallContext& context, absl::StatusCode code) { Observe(context, code); };
 }
 
 }  // namespace vectron::rpc

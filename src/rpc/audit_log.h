@@ -1,19 +1,28 @@
 #pragma once
 
-// What administrators did and what was refused, one JSON line per event, in files that rotate.
+// What administrators did and what was refused, one JSON line per event, in files that rotate:
+// audit.log has what was done, refused.log has refusals, so that nobody can push the one out by
+// making the other.
 //
-//   {"time":"2026-01-31T12:00:00.123Z","what":"vectron.auth.v1.AuthService.DeleteAPIKey","code":"OK",
-//    "user":"user-...","credential":"login","target":"vkey-abc...","client":"10.0.0.7","protocol":"http"}
+//   {"time":"2026-01-31T12:00:00.123Z","what":"vectron.auth.v1.AuthService.UpdateUser","code":"OK",
+//    "user":"user-...","credential":"login","target":"user-...","detail":"role=ROLE_ADMIN",
+//    "client":"10.0.0.7","protocol":"http"}
 //
-// `what` is an RPC or "VERB /path" of a plain route; `user`, `credential`, `key`, `target` and
-// `tenant` are left out when unknown. Never a secret: no token, key, password or body. When events
+// `what` is an RPC or "VERB /path" of a plain route; `credential` is login, sdk, api_key or
+// cluster; `user`, `credential`, `key`, `target`, `detail` and `tenant` are left out when unknown.
+// Never a secret: no token, key, password or body.
+//
+// Refusals beyond so many of an address and in all (rpc/refusal_limit.h) are counted:
+// {"time":...,"more_refused":N,"client":"10.0.0.7"} follows once their minute is over. When events
 // come faster than they can be written some are dropped, and a line {"time":...,"dropped":N} says
 // how many.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -24,64 +33,77 @@
 #include "base/file.h"
 #include "base/metrics.h"
 #include "rpc/call_context.h"
+#include "rpc/refusal_limit.h"
+#include "rpc/rotating_file.h"
 #include "rpc/rpc_registry.h"
 
 namespace vectron::rpc {
 
 struct AuditLogOptions {
-  std::string dir;  // made when missing; holds audit.log, audit.log.1, ...
+  std::string dir;  // made when missing; holds audit.log, audit.log.1, ..., refused.log, ...
   size_t max_file_bytes = size_t{16} << 20;
-  size_t max_files = 8;  // with the present one; the oldest is removed
+  size_t max_files = 8;  // of each of the two, with the present one; the oldest is removed
 };
 
-// True for what belongs into the log: refusals (no or a wrong credential, no right, too often), and
-// whatever changes accounts, keys, rights or collections or is done with an administrator's right.
-bool IsAudited(const CallContext& context, absl::StatusCode code);
+// Which of the two logs an event belongs into.
+enum class AuditKind : uint8_t {
+  kNone,
+  // Whatever changes accounts, keys, rights or collections, or is done with an administrator's or,
+  // on an operator's behalf, with the cluster's right.
+  kAction,
+  // No or a wrong credential, no right, too often; what somebody without a credential got wrong.
+  kRefusal,
+};
+AuditKind AuditKindOf(const CallContext& context, absl::StatusCode code);
+// Whether calls of this RPC of SCOPE_INTERNAL are actions; the others carry data or tell that
+// somebody lives.
+bool IsInternalAction(std::string_view rpc);
 // The line of an event, without line break.
 std::string AuditLine(const CallContext& context, absl::StatusCode code, int64_t unix_millis);
 
 // Thread-safe.
 class AuditLog {
  public:
-  static constexpr size_t kMaxQueuedLines = 8'192;
+  static constexpr size_t kMaxQueuedLines = 8'192;  // of each kind
 
-  // Goes on behind what audit.log holds. `files`, `clock` and `metrics` outlive it.
+  // Goes on behind what the files hold. `files`, `clock` and `metrics` outlive it.
   static absl::StatusOr<std::unique_ptr<AuditLog>> Open(AuditLogOptions options, FileSystem& files,
                                                         const Clock& clock, Metrics& metrics);
-  // Writes what is queued.
+  // Writes what is queued, and the counts of refusals without a line.
   ~AuditLog();
 
-  // Queues a line; never blocks.
-  void Add(std::string line);
+  // Queues a line; never blocks. kind: not kNone.
+  void Add(AuditKind kind, std::string line);
+  // Adds the line of a call's end if it belongs here and, if it is a refusal, there is room.
+  void Observe(const CallContext& context, absl::StatusCode code);
   CallObserver AsObserver();
   // Blocks until what was added before is in the file.
   void Flush();
 
  private:
-  AuditLog(AuditLogOptions options, FileSystem& files, const Clock& clock, Metrics& metrics);
+  struct Journal {
+    explicit Journal(RotatingFile rotating) : file(std::move(rotating)) {}
+    std::string queued;
+    size_t queued_lines = 0;
+    uint64_t dropped = 0;
+    RotatingFile file;  // of the writer's thread
+  };
 
+  AuditLog(const AuditLogOptions& options, FileSystem& files, const Clock& clock, Metrics& metrics);
+
+  void AddMore(const std::vector<RefusalLimit::More>& more);
   void WriteQueued();
-  absl::Status Append(std::string_view bytes);
-  absl::Status Rotate();
-  absl::Status OpenFile();
-  std::string PathOf(size_t number) const;
+  void Write(size_t journal);
 
-  const AuditLogOptions options_;
-  FileSystem& files_;
   const Clock& clock_;
   Counter& lines_;
   Counter& dropped_total_;
   Counter& failures_;
+  RefusalLimit limit_;
 
-  absl::Mutex mutex_;
-  std::string queued_ ABSL_GUARDED_BY(mutex_);
-  size_t queued_lines_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t dropped_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Mutex mutex_;  // over all of the journals but their files
+  std::array<Journal, 2> journals_;
   bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;
-
-  // Of the writer's thread.
-  std::unique_ptr<File> file_;
-  uint64_t size_bytes_ = 0;
 
   std::unique_ptr<ThreadPool> writer_;  // last: its task uses everything above
 };

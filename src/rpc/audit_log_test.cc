@@ -1,20 +1,26 @@
 #include "rpc/audit_log.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+
+#include <algorithm>
+#include <set>
 
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/temp_dir.h"
 #include "rpc/call_context_testing.h"
 #include "rpc/json_text.h"
+#include "rpc/policy.h"
 
 namespace vectron::rpc {
 namespace {
 
 using absl::StatusCode;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class AuditLogTest : public testing::Test {
  protected:
@@ -51,29 +57,92 @@ TEST(AuditLine, IsOneJsonObjectAndHoldsNoCredential) {
   EXPECT_EQ(line.find("planted-secret"), std::string::npos);
 }
 
-TEST(AuditLine, IsWrittenForRefusalsAndAdministration) {
+TEST(AuditLine, SaysWhatWasAskedForAndThatTheClusterAskedIt) {
+  FakeCallContext call(
+      {"vectron.auth.v1.AuthService.SetSubscription", options::SCOPE_INTERNAL, "write", true});
+  call.audit_detail = "plan=PAID";
+  const std::string line = AuditLine(call, StatusCode::kOk, 0);
+  EXPECT_THAT(line, HasSubstr("\"detail\":\"plan=PAID\""));
+  EXPECT_THAT(line, HasSubstr("\"credential\":\"cluster\""));
+  EXPECT_THAT(AuditLine(call, StatusCode::kUnauthenticated, 0), Not(HasSubstr("credential")));
+}
+
+TEST(AuditKind, TellsActionsFromRefusalsAndFromTheRest) {
   FakeCallContext search;
-  EXPECT_FALSE(IsAudited(search, StatusCode::kOk));
-  EXPECT_FALSE(IsAudited(search, StatusCode::kNotFound));
-  EXPECT_TRUE(IsAudited(search, StatusCode::kUnauthenticated));
-  EXPECT_TRUE(IsAudited(search, StatusCode::kPermissionDenied));
-  EXPECT_TRUE(IsAudited(search, StatusCode::kResourceExhausted));
-  FakeCallContext upsert({"vectron.v1.VectronService.Upsert", options::SCOPE_WRITE, "write", true});
-  EXPECT_FALSE(IsAudited(upsert, StatusCode::kOk));
-  FakeCallContext drop(
-      {"vectron.v1.VectronService.DeleteCollection", options::SCOPE_WRITE, "write", true});
-  EXPECT_TRUE(IsAudited(drop, StatusCode::kOk));
-  FakeCallContext rotate({"x", options::SCOPE_ADMIN, "write", true});
-  EXPECT_TRUE(IsAudited(rotate, StatusCode::kOk));
-  FakeCallContext stats({"GET /v1/admin/stats", options::SCOPE_ADMIN, "read", false});
-  EXPECT_FALSE(IsAudited(stats, StatusCode::kOk));
+  search.identity = UserNamed("u");
+  EXPECT_EQ(AuditKindOf(search, StatusCode::kOk), AuditKind::kNone);
+  EXPECT_EQ(AuditKindOf(search, StatusCode::kNotFound), AuditKind::kNone);
+  for (const StatusCode code : {StatusCode::kUnauthenticated, StatusCode::kPermissionDenied,
+                                StatusCode::kResourceExhausted})
+    EXPECT_EQ(AuditKindOf(search, code), AuditKind::kRefusal);
+  const auto kind_of = [](const RouteRule& rule, StatusCode code) {
+    FakeCallContext call(rule);
+    if (rule.scope != options::SCOPE_INTERNAL) call.identity = UserNamed("u");
+    return AuditKindOf(call, code);
+  };
+  EXPECT_EQ(kind_of({"vectron.v1.VectronService.Upsert", options::SCOPE_WRITE, "write", true},
+                    StatusCode::kOk),
+            AuditKind::kNone);
+  EXPECT_EQ(
+      kind_of({"vectron.v1.VectronService.DeleteCollection", options::SCOPE_WRITE, "write", true},
+              StatusCode::kOk),
+      AuditKind::kAction);
+  EXPECT_EQ(kind_of({"x", options::SCOPE_ADMIN, "write", true}, StatusCode::kOk),
+            AuditKind::kAction);
+  EXPECT_EQ(kind_of({"GET /v1/admin/stats", options::SCOPE_ADMIN, "read", false}, StatusCode::kOk),
+            AuditKind::kNone);
+  const RouteRule billing = {"vectron.auth.v1.AuthService.SetSubscription", options::SCOPE_INTERNAL,
+                             "write", true};
+  EXPECT_EQ(kind_of(billing, StatusCode::kOk), AuditKind::kAction);
+  EXPECT_EQ(kind_of(billing, StatusCode::kNotFound), AuditKind::kAction);
+  EXPECT_EQ(kind_of(billing, StatusCode::kUnauthenticated), AuditKind::kRefusal);
+  const RouteRule data = {"vectron.worker.v1.WorkerService.UpsertPoints", options::SCOPE_INTERNAL,
+                          "write", true};
+  EXPECT_EQ(kind_of(data, StatusCode::kOk), AuditKind::kNone);
+  EXPECT_EQ(kind_of(data, StatusCode::kResourceExhausted), AuditKind::kNone) << "a full worker";
+  EXPECT_EQ(kind_of(data, StatusCode::kUnauthenticated), AuditKind::kRefusal);
+}
+
+TEST(AuditKind, WhatStrangersGetWrongCannotPushActionsOut) {
+  FakeCallContext login(
+      {"vectron.auth.v1.AuthService.Login", options::SCOPE_PUBLIC, "login", true});
+  EXPECT_EQ(AuditKindOf(login, StatusCode::kOk), AuditKind::kAction);
+  EXPECT_EQ(AuditKindOf(login, StatusCode::kInvalidArgument), AuditKind::kRefusal);
+  FakeCallContext validate(
+      {"vectron.auth.v1.AuthService.ValidateAPIKey", options::SCOPE_PUBLIC, "validate", true});
+  EXPECT_EQ(AuditKindOf(validate, StatusCode::kOk), AuditKind::kNone);
+}
+
+// Who adds an internal RPC says here whether it is an action.
+TEST(AuditKind, OfEveryInternalRpcIsKnown) {
+  std::set<std::string> quiet;
+  std::set<std::string> actions;
+  for (const PolicyRow& row : PolicyTable()) {
+    if (row.scope != options::SCOPE_INTERNAL) continue;
+    const std::string rpc(row.rpc);
+    (IsInternalAction(rpc) ? actions : quiet).insert(rpc.substr(rpc.rfind('.') + 1));
+  }
+  EXPECT_THAT(actions, ::testing::ElementsAre("ControlModel", "CreateCollection",
+                                              "DeleteCollection", "DrainWorker", "InvalidateCache",
+                                              "Rebalance", "RemoveWorker", "SetSubscription"));
+  EXPECT_THAT(
+      quiet,
+      ::testing::ElementsAre(
+          "BatchSearch", "BatchStoreVector", "Delete", "DeletePoint", "DeleteVector",
+          "DescribeShards", "Exchange", "FetchSnapshot", "Flush", "Get", "GetAuthDetailsForSDK",
+          "GetCollectionStatus", "GetLeader", "GetMap", "GetModel", "GetPoint", "GetReranker",
+          "GetStrategy", "GetVector", "GetWorker", "Heartbeat", "LearnFeedback", "ListCollections",
+          "ListRerankers", "ListWorkers", "ListWorkersForCollection", "Put", "RegisterReranker",
+          "RegisterWorker", "Rerank", "RerankerHeartbeat", "ScanShard", "Search", "SearchShards",
+          "Status", "StoreVector", "StreamBatchStoreVector", "StreamHNSWSnapshot",
+          "StreamHNSWUpdates", "UpsertPoints", "VerifyCredential", "WatchMap"));
 }
 
 TEST_F(AuditLogTest, GoesOnBehindWhatIsThereAndIsForItsOwnerOnly) {
-  Open(1'000)->Add("first");
+  Open(1'000)->Add(AuditKind::kAction, "first");
   {
     const auto log = Open(1'000);
-    log->Add("second");
+    log->Add(AuditKind::kAction, "second");
     log->Flush();
     EXPECT_EQ(Read("audit.log"), "first\nsecond\n");
   }
@@ -85,7 +154,7 @@ TEST_F(AuditLogTest, GoesOnBehindWhatIsThereAndIsForItsOwnerOnly) {
 TEST_F(AuditLogTest, RotatesAndKeepsTheNewestFiles) {
   const auto log = Open(10);
   for (const char* line : {"11111111", "22222222", "33333333", "44444444"}) {
-    log->Add(line);
+    log->Add(AuditKind::kAction, line);
     log->Flush();
   }
   EXPECT_EQ(Read("audit.log"), "44444444\n");
@@ -97,9 +166,9 @@ TEST_F(AuditLogTest, RotatesAndKeepsTheNewestFiles) {
 TEST_F(AuditLogTest, SaysHowManyWereDropped) {
   const auto log = Open(size_t{64} << 20);
   const std::string line(40, 'x');
-  for (size_t i = 0; i < 50 * AuditLog::kMaxQueuedLines; ++i) log->Add(line);
+  for (size_t i = 0; i < 50 * AuditLog::kMaxQueuedLines; ++i) log->Add(AuditKind::kAction, line);
   log->Flush();
-  log->Add("last");
+  log->Add(AuditKind::kAction, "last");
   log->Flush();
   const std::string text = Read("audit.log");
   EXPECT_TRUE(text.ends_with("last\n"));
@@ -112,6 +181,67 @@ TEST_F(AuditLogTest, SaysHowManyWereDropped) {
     ++notes;
   }
   EXPECT_EQ(lines - notes + dropped, 50 * AuditLog::kMaxQueuedLines + 1) << "each line is counted";
+}
+
+TEST_F(AuditLogTest, KeepsRefusalsApart) {
+  const auto log = Open(100);
+  log->Add(AuditKind::kAction, "done");
+  for (int i = 0; i < 50; ++i) {
+    log->Add(AuditKind::kRefusal, std::string(60, 'r'));
+    log->Flush();
+  }
+  EXPECT_EQ(Read("audit.log"), "done\n");
+  EXPECT_EQ(Read("refused.log"), std::string(60, 'r') + "\n");
+}
+
+TEST_F(AuditLogTest, CountsTheRefusalsOfOneAddressInsteadOfWritingThemAll) {
+  auto log = Open(1 << 20);
+  FakeCallContext stranger;
+  for (size_t i = 0; i < RefusalLimit::kLinesPerAddress + 7; ++i)
+    log->Observe(stranger, StatusCode::kUnauthenticated);
+  FakeCallContext other;
+  other.client = "10.9.9.9";
+  log->Observe(other, StatusCode::kUnauthenticated);
+  log->Flush();
+  std::string text = Read("refused.log");
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), int{RefusalLimit::kLinesPerAddress} + 1);
+  EXPECT_THAT(text, Not(HasSubstr("more_refused")));
+  clock_.AdvanceMillis(RefusalLimit::kWindowMs);
+  log->Observe(stranger, StatusCode::kUnauthenticated);
+  log->Flush();
+  text = Read("refused.log");
+  EXPECT_THAT(text, HasSubstr("\"more_refused\":7,\"client\":\"10.1.2.3\"}"));
+  EXPECT_THAT(text.substr(text.find("more_refused")), HasSubstr("Unauthenticated"))
+      << "in the next minute it has lines again";
+  for (size_t i = 0; i < RefusalLimit::kLinesPerAddress + 2; ++i)
+    log->Observe(stranger, StatusCode::kUnauthenticated);
+  log.reset();
+  EXPECT_THAT(Read("refused.log"), HasSubstr("\"more_refused\":3,"))
+      << "nothing is lost at the end";
+}
+
+TEST(RefusalLimit, HoldsForAllAddressesTogetherAndRemembersSoManyOfThem) {
+  RefusalLimit limit;
+  size_t lines = 0;
+  constexpr size_t kCalls = 3 * RefusalLimit::kMaxAddresses;
+  for (size_t i = 0; i < kCalls; ++i)
+    lines += limit.Admit(fmt::format("10.0.{}.{}", i / 256, i % 256), 5) ? 1 : 0;
+  EXPECT_EQ(lines, RefusalLimit::kLines);
+  EXPECT_TRUE(limit.TakeEnded(RefusalLimit::kWindowMs + 4).empty()) << "the minute is not over";
+  const auto more = limit.TakeEnded(RefusalLimit::kWindowMs + 5);
+  EXPECT_LE(more.size(), RefusalLimit::kMaxAddresses + 1);
+  uint64_t counted = 0;
+  for (const RefusalLimit::More& of : more) counted += of.count;
+  EXPECT_EQ(lines + counted, kCalls);
+  EXPECT_EQ(more.front().address, "") << "those beyond share a count";
+}
+
+TEST(RefusalLimit, CountsANetworkOfIpv6AsOneAddress) {
+  RefusalLimit limit;
+  size_t lines = 0;
+  for (size_t i = 0; i < 100; ++i)
+    lines += limit.Admit(fmt::format("2001:db8::{:x}", i), 0) ? 1 : 0;
+  EXPECT_EQ(lines, RefusalLimit::kLinesPerAddress);
 }
 
 }  // namespace

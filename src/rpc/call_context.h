@@ -50,6 +50,7 @@ class CallContext {
   std::string client;        // the client's own address without port, set with the identity
   std::string admitted_as;   // whose room it takes, set by the admission; "" for nobody's
   std::string audit_target;  // what the call is about, for the audit log: never a secret
+  std::string audit_detail;  // what was asked for in a few words, "role=ROLE_ADMIN": neither
 };
 
 }  // namespace vectron::rpc

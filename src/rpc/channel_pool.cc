@@ -10,6 +10,9 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "rpc/error_table.h"
 
 namespace vectron::rpc {
 namespace {
@@ -44,6 +47,18 @@ void HoldGrpc() {
     grpc_init();
     return true;
   }();
+}
+
+// A fault that goes on is told again after this.
+constexpr int64_t kFaultLogNanos = 5'000'000'000;
+
+// How users know the part of a cluster that has this service.
+std::string_view PartWith(std::string_view service) {
+  if (service.find(".auth.") != std::string_view::npos) return "the Auth service";
+  if (service.find(".worker.") != std::string_view::npos) return "a worker";
+  if (service.find(".placementdriver.") != std::string_view::npos) return "placement";
+  if (service.find(".reranker.") != std::string_view::npos) return "the reranker";
+  return "another part of the cluster";
 }
 
 }  // namespace
@@ -90,6 +105,23 @@ void ChannelPool::Ending(grpc::ClientContext& context) {
   const absl::MutexLock lock(&mutex_);
   CHECK_EQ(calls_.erase(&context), size_t{1});
   ending_ += 1;
+}
+
+absl::Status ChannelPool::ResultOf(const grpc::Status& status, std::string_view service) {
+  absl::Status result = FromGrpc(status);
+  if (absl::IsCancelled(result)) {
+    return Unavailable("{} ended the call before its answer", PartWith(service));
+  }
+  const bool fault = absl::IsUnavailable(result) || absl::IsDeadlineExceeded(result);
+  if (!fault || SaidByServer(status)) return result;
+  const int64_t now = clock_.MonotonicNanos();
+  int64_t logged = fault_logged_nanos_.load(std::memory_order_relaxed);
+  if ((logged == 0 || now - logged >= kFaultLogNanos) &&
+      fault_logged_nanos_.compare_exchange_strong(logged, now)) {
+    LogWarning("{} at {}: {}", PartWith(service), address_, MessageOf(result));
+  }
+  if (absl::IsUnavailable(result)) return Unavailable("{} cannot be reached", PartWith(service));
+  return DeadlineExceeded("{} did not answer in time", PartWith(service));
 }
 
 void ChannelPool::End() {

@@ -12,11 +12,13 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 
@@ -24,6 +26,7 @@ namespace grpc {
 class Channel;
 class ChannelCredentials;
 class ClientContext;
+class Status;
 }  // namespace grpc
 
 namespace vectron::rpc {
@@ -61,6 +64,12 @@ class ChannelPool {
   void Ending(grpc::ClientContext& context);  // is not cancelled any more
   void End();                                 // the last thing a callback does with the pool
 
+  // What a call ended with, for whoever asked for it. What the server said stays as it is. What
+  // gRPC says of a connection that failed names addresses and is no business of users: the log has
+  // it, and the status only says which part of the cluster does not answer. service: of the call,
+  // "vectron.worker.v1.WorkerService".
+  absl::Status ResultOf(const grpc::Status& status, std::string_view service);
+
  private:
   const std::string address_;
   const ChannelOptions options_;
@@ -68,6 +77,7 @@ class ChannelPool {
   std::vector<std::shared_ptr<grpc::Channel>> channels_;  // gRPC's way to hold them
   std::atomic<size_t> turn_{0};
   std::atomic<size_t> in_flight_{0};
+  std::atomic<int64_t> fault_logged_nanos_{0};  // 0: none was
 
   absl::Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

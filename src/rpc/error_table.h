@@ -41,5 +41,8 @@ std::optional<WorkerId> LeaderHint(const absl::Status& status);
 // Both ways between the two status types, codes being equal by number and the hints kept.
 grpc::Status ToGrpc(const absl::Status& status);
 absl::Status FromGrpc(const grpc::Status& status);
+// Whether an error that may also be one of the connection (Unavailable, DeadlineExceeded) was made
+// by ToGrpc at the other end. It has details then, if only its own code and message.
+bool SaidByServer(const grpc::Status& status);
 
 }  // namespace vectron::rpc

@@ -49,6 +49,12 @@ TEST(ErrorTable, CarriesTheLeaderThroughGrpc) {
   EXPECT_FALSE(LeaderHint(absl::OkStatus()).has_value());
 }
 
+TEST(ErrorTable, TellsWhatAServerSaidFromWhatGrpcSays) {
+  EXPECT_TRUE(SaidByServer(ToGrpc(Unavailable("no leader"))));
+  EXPECT_TRUE(SaidByServer(ToGrpc(DeadlineExceeded("too late"))));
+  EXPECT_FALSE(SaidByServer(grpc::Status(grpc::StatusCode::UNAVAILABLE, "10.0.0.7:1: refused")));
+}
+
 TEST(ErrorTable, IgnoresDetailsItCannotRead) {
   for (const char* details :
        {"\x1a", "\x1a\x05xx", "garbage", "\x1a\xff\xff\xff\xff\xff\xff\xff\xff\x7f"}) {

@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "base/status.h"
-#include "rpc/error_table.h"
 #include "rpc/grpc_call.h"
 
 namespace vectron::rpc {
@@ -33,6 +32,7 @@ class ForwardedCall {
   static void Send(std::unique_ptr<ForwardedCall> self, const std::string& grpc_path,
                    const Message& request) {
     ForwardedCall& call = *self.release();
+    call.grpc_path_ = grpc_path;
     call.request_bytes_ = SerializeMessage(request);
     for (const std::string_view name : kPassedOn) {
       if (const auto value = call.caller_.Header(name))
@@ -50,7 +50,7 @@ class ForwardedCall {
  private:
   void End(const grpc::Status& status) {
     std::unique_ptr<ForwardedCall> self(this);
-    absl::Status result = FromGrpc(status);
+    absl::Status result = channels_.ResultOf(status, grpc_path_);
     if (result.ok()) result = ParseMessage(response_bytes_, response_);
     response_.DiscardUnknownFields();
     const RpcDone done = std::move(done_);
@@ -65,6 +65,7 @@ class ForwardedCall {
   CallContext& caller_;
   Message& response_;
   RpcDone done_;
+  std::string grpc_path_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::GenericStub> stub_;
   grpc::ByteBuffer request_bytes_;

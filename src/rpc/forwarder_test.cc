@@ -140,7 +140,18 @@ TEST_F(ForwarderTest, CannotTellWhileTheServiceIsAway) {
   server_->Stop(0);
   const Verdict verdict = Ask(verifier, "good");
   EXPECT_TRUE(absl::IsUnavailable(verdict.identity.status())) << verdict.identity.status();
+  EXPECT_EQ(MessageOf(verdict.identity.status()),
+            "credentials cannot be checked now: the Auth service cannot be reached");
   EXPECT_EQ(verdict.good_until_nanos, 0);
+}
+
+TEST_F(ForwarderTest, TellsUsersNoAddressOfTheCluster) {
+  server_->Stop(0);
+  FakeCallContext context;
+  pb::LoginResponse response;
+  const absl::Status status = Login(context, "right", response);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(MessageOf(status), "the Auth service cannot be reached");
 }
 
 TEST_F(ForwarderTest, IsTurnedAwayWithoutTheClustersSecret) {

@@ -28,8 +28,11 @@ struct Identity {
   // Collections the credential is for, as names or patterns with '*' for any bytes; empty: all of
   // the user's.
   std::vector<std::string> collections;
-  std::string key_prefix;      // of an API key and of SDK tokens made from it
-  std::string token_id;        // of tokens: the claim `jti`
+  std::string key_prefix;  // of an API key and of SDK tokens made from it
+  std::string token_id;    // of tokens: the claim `jti`
+  // Of login tokens, where they are checked: `sid` and `auth_time`.
+  std::string session_id;
+  int64_t session_began_unix_s = 0;
   int64_t issued_unix_s = 0;   // of tokens
   int64_t expires_unix_s = 0;  // 0: never
 };

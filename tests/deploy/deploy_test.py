@@ -21,6 +21,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 DEPLOY = os.path.join(ROOT, "deploy")
 BIN = os.environ.get("VECTRON_BIN_DIR", "")
 VECTRON = os.path.join(BIN, "vectron")
+# Names of codes as metrics have them.
+with open(os.path.join(ROOT, "src", "rpc", "error_table.cc"), encoding="utf-8") as table:
+    CODES = set(re.findall(r'StatusCode::k\w+, \d+, "(\w+)"', table.read()))
 METRIC = re.compile(r"\b((?:vectron|process)_[a-z_]+)\b")
 
 
@@ -58,6 +61,8 @@ class Monitoring(unittest.TestCase):
         for expression in expressions:
             for name in METRIC.findall(expression):
                 self.assertIn(name, self.names, expression)
+            for codes in re.findall(r'code=~?"([^"]+)"', expression):
+                self.assertLessEqual(set(codes.split("|")), CODES, expression)
 
     def test_alert_rules(self):
         rules = [rule for group in yaml.safe_load(read("monitoring", "alerts.yaml"))["groups"] for rule in group["rules"]]
@@ -137,6 +142,21 @@ class Configuration(unittest.TestCase):
         said = subprocess.run([VECTRON, "config", "reference"], capture_output=True, text=True, check=True).stdout
         with open(os.path.join(ROOT, "docs", "configuration.md"), encoding="utf-8") as file:
             self.assertEqual(file.read(), said, "run `vectron config reference > docs/configuration.md`")
+
+    def test_a_check_reads_the_ranking_file_too(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "ranking.toml")
+            for role in (["dev"], ["reranker", "--placement", "127.0.0.1:1", "--cluster-secret-file", "x"]):
+                check = [VECTRON, "config", "check", *role, "--data", folder, "--ranking-config", path]
+                for text, code, said in ((b'[rerank]\nstrategy = "learned"\n', 0, "the configuration is right"),
+                                         (b'[rerank]\nstratgy = "rule"\n', 2, 'rerank.stratgy: is not known; did you mean "strategy"?')):
+                    with open(path, "wb") as file:
+                        file.write(text)
+                    done = subprocess.run(check, capture_output=True, text=True)
+                    self.assertEqual(done.returncode, code, done)
+                    self.assertIn(said, done.stdout + done.stderr)
+                os.remove(path)
+                self.assertEqual(subprocess.run(check, capture_output=True).returncode, 2)
 
 
 class Chart(unittest.TestCase):

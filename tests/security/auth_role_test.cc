@@ -94,8 +94,15 @@ TEST_F(AuthRoleTest, SharesUsersKeysAndRevocationsBetweenInstances) {
       200);
   EXPECT_LT(TimeUntil([&] { return Verify(*two_, key) == grpc::StatusCode::UNAUTHENTICATED; }),
             kRevocationBar);
-  ASSERT_EQ(Http(two_->port("http"), "POST", "/v1/auth/logout", Bearer(token), "{}").status, 200);
+  const auto refreshed = Http(two_->port("http"), "POST", "/v1/auth/refresh", Bearer(token), "{}");
+  ASSERT_EQ(refreshed.status, 200) << refreshed.body;
+  const std::string next = Field(refreshed.body, "jwtToken");
   EXPECT_LT(TimeUntil([&] { return Verify(*one_, token) == grpc::StatusCode::UNAUTHENTICATED; }),
+            kRevocationBar)
+      << "a token that was refreshed is over";
+  EXPECT_EQ(Verify(*one_, next), grpc::StatusCode::OK);
+  ASSERT_EQ(Http(two_->port("http"), "POST", "/v1/auth/logout", Bearer(next), "{}").status, 200);
+  EXPECT_LT(TimeUntil([&] { return Verify(*one_, next) == grpc::StatusCode::UNAUTHENTICATED; }),
             kRevocationBar);
   EXPECT_EQ(Http(two_->port("http"), "POST", "/v1/users/register", {},
                  std::string(R"({"email":"a@example.org","password":")") + kPassword + "\"}")

@@ -121,10 +121,11 @@ struct GrpcAnswer {
 };
 // A unary call of any method ("/package.Service/Method") with a serialised request.
 inline GrpcAnswer Grpc(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
-                       const Headers& headers, const std::string& request = "") {
+                       const Headers& headers, const std::string& request = "",
+                       std::chrono::milliseconds patience = std::chrono::seconds(30)) {
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+  context.set_deadline(std::chrono::system_clock::now() + patience);
   for (const auto& [name, value] : headers) context.AddMetadata(name, value);
   const grpc::Slice slice(request);
   const grpc::ByteBuffer in(&slice, 1);

@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
+#include <filesystem>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,6 +13,7 @@
 #include "rpc/tls_testing.h"
 #include "security/world.h"
 #include "services/auth/secrets.h"
+#include "vectron/auth.pb.h"
 #include "vectron/vectron.pb.h"
 
 namespace vectron {
@@ -254,8 +255,9 @@ TEST_F(Server, LeaksNoSecretIntoLogsErrorsAuditOrMetrics) {
   seen += world_.Call("GET", "/metrics", Bearer(admin_)).body;
   world_.server().Stop();  // writes out the audit log
   const std::string audit = world_.Read(world_.data() + "/audit/audit.log");
+  const std::string refused = world_.Read(world_.data() + "/audit/refused.log");
   const std::string log = world_.Read(world_.log());
-  seen += audit + log;
+  seen += audit + refused + log;
   for (const std::string& planted : {std::string(kUserPassword), key.substr(13), user_, admin_, sdk,
                                      sdk.substr(sdk.rfind('.')), std::string("planted-payload")}) {
     EXPECT_EQ(seen.find(planted), std::string::npos) << planted << " was seen";
@@ -263,15 +265,101 @@ TEST_F(Server, LeaksNoSecretIntoLogsErrorsAuditOrMetrics) {
   EXPECT_THAT(log, HasSubstr("x-vectron-bootstrap: ")) << "shown once, at the first start";
   EXPECT_THAT(audit,
               HasSubstr("\"what\":\"vectron.auth.v1.AuthService.CreateAPIKey\",\"code\":\"OK\""));
-  EXPECT_THAT(audit, HasSubstr("\"code\":\"Unauthenticated\""));
-  EXPECT_THAT(audit, HasSubstr("\"code\":\"PermissionDenied\""));
+  EXPECT_THAT(refused, HasSubstr("\"code\":\"Unauthenticated\""));
+  EXPECT_THAT(refused, HasSubstr("\"code\":\"PermissionDenied\""));
+  EXPECT_THAT(audit, Not(HasSubstr("Unauthenticated"))) << "refusals have a log of their own";
+  EXPECT_THAT(audit, HasSubstr("\"detail\":\"role=ROLE_ADMIN by the bootstrap secret\""));
   EXPECT_THAT(audit, HasSubstr("\"target\":\"" + key.substr(0, 13) + "\""));
   EXPECT_THAT(audit, HasSubstr("VectronService.CreateCollection"));
-  for (const char* name : {"/auth.secret", "/audit/audit.log"}) {
-    struct stat info {};
-    ASSERT_EQ(::stat((world_.data() + name).c_str(), &info), 0) << name;
-    EXPECT_EQ(info.st_mode & 0077, 0u) << name;
+}
+
+TEST_F(Server, LetsNoOtherUserOfTheMachineLookIntoItsData) {
+  ASSERT_EQ(Make(user_, "c").status, 200);
+  ASSERT_EQ(Put(user_, "c").status, 200);
+  world_.Call("POST", "/v1/feedback", Bearer(user_),
+              R"({"collection":"c","feedbackItems":[{"resultId":"p","clicked":true}]})");
+  namespace fs = std::filesystem;
+  size_t files = 0;
+  const auto check = [&](const fs::path& path) {
+    const fs::perms open = fs::perms::group_all | fs::perms::others_all;
+    std::error_code gone;  // the server is at work
+    const fs::perms mode = fs::symlink_status(path, gone).permissions();
+    if (gone || mode == fs::perms::unknown) return;
+    EXPECT_EQ(mode & open, fs::perms::none) << path;
+    ++files;
+  };
+  check(world_.data());
+  for (const auto& entry : fs::recursive_directory_iterator(world_.data())) check(entry.path());
+  EXPECT_GT(files, 20u);
+  EXPECT_TRUE(fs::exists(world_.data() + "/feedback.db"));
+  EXPECT_TRUE(fs::exists(world_.data() + "/auth"));
+}
+
+TEST_F(Server, ThrottlesWhoGuessesThePasswordOfASession) {
+  World world({"--auth-login-per-minute", "1", "--auth-key-per-minute", "0"});
+  world.Register("c@example.org");
+  const std::string token = world.Login("c@example.org");
+  const auto guess = [&](const std::string& path, const std::string& field) {
+    return world.Call("POST", path, Bearer(token),
+                      R"({")" + field + R"(":"Wrong-Password-1","newPassword":"Better-Pass-2"})");
+  };
+  // Four tries of an account and minute; the login was one.
+  EXPECT_EQ(guess("/v1/user/delete", "password").status, 403);
+  EXPECT_EQ(guess("/v1/user/password", "oldPassword").status, 403);
+  EXPECT_EQ(guess("/v1/user/delete", "password").status, 403);
+  for (const auto& [path, field] :
+       {std::pair{"/v1/user/delete", "password"}, std::pair{"/v1/user/password", "oldPassword"}}) {
+    auto refused = guess(path, field);
+    EXPECT_EQ(refused.status, 429) << path << refused.body;
+    EXPECT_GE(std::stoi(refused.headers["Retry-After"]), 1);
   }
+}
+
+TEST_F(Server, RefreshesATokenInItsPlaceAndEndsTheWholeSessionAtLogout) {
+  const auto profile = [&](const std::string& token) {
+    return world_.Call("GET", "/v1/user/profile", Bearer(token)).status;
+  };
+  const auto refresh = [&](const std::string& token) {
+    return Field(world_.Call("POST", "/v1/auth/refresh", Bearer(token), "{}").body, "jwtToken");
+  };
+  const std::string second = refresh(user_);
+  EXPECT_EQ(profile(user_), 401);
+  EXPECT_EQ(profile(second), 200);
+  const std::string third = refresh(second);
+  EXPECT_EQ(world_.Call("POST", "/v1/auth/logout", Bearer(third), "{}").status, 200);
+  EXPECT_EQ(profile(third), 401);
+  world_.server().Stop();
+  world_.Start();
+  for (const std::string& token : {user_, second, third}) EXPECT_EQ(profile(token), 401);
+}
+
+TEST_F(Server, ForgetsTheFeedbackOnACollectionThatIsMadeAgain) {
+  const auto records = [&] {
+    return world_.Call("GET", "/v1/feedback?collection=c1", Bearer(user_)).body;
+  };
+  ASSERT_EQ(Make(user_, "c1").status, 200);
+  const std::string body =
+      R"({"collection":"c1","query":"planted-text","feedbackItems":[{"resultId":"p","clicked":true}]})";
+  ASSERT_EQ(world_.Call("POST", "/v1/feedback", Bearer(user_), body).status, 200);
+  EXPECT_THAT(records(), HasSubstr("planted-text"));
+  ASSERT_EQ(world_.Call("DELETE", "/v1/collections/c1", Bearer(user_)).status, 200);
+  ASSERT_EQ(Make(user_, "c1").status, 200);
+  EXPECT_THAT(records(), Not(HasSubstr("planted-text")));
+}
+
+TEST_F(Server, AuditsWhatTheBillingHookDoes) {
+  auth::v1::SetSubscriptionRequest request;
+  request.set_user_id(user_id_);
+  request.set_plan(auth::v1::PAID);
+  EXPECT_TRUE(Grpc(world_.channel(), "/vectron.auth.v1.AuthService/SetSubscription",
+                   {{"x-vectron-cluster-secret", kWorldClusterSecret}}, request.SerializeAsString())
+                  .status.ok());
+  world_.server().Stop();
+  EXPECT_THAT(
+      world_.Read(world_.data() + "/audit/audit.log"),
+      HasSubstr(
+          "AuthService.SetSubscription\",\"code\":\"OK\",\"credential\":\"cluster\",\"target\":\"" +
+          user_id_ + "\",\"detail\":\"plan=PAID\""));
 }
 
 TEST(Limits, RefuseTooManyLoginsAndRequestsWithAHintWhenToTryAgain) {

@@ -147,7 +147,7 @@ class TwoGateways(unittest.TestCase):
         self.assertEqual(call(self.two, "POST", "/v1/collections", {"name": "x", "dimension": 2})[0], 401)
 
     def test_internal_ports_refuse_strangers(self):
-        """Over HTTP/2 that is tested elsewhere; here it is enough that the Auth service's own port knows the policy."""
+        """internal_ports_test.cc calls every RPC of every part; here it is enough that the Auth service's HTTP port knows the policy."""
         auth = self.cluster.nodes["auth-1"]["http"]
         self.assertEqual(call(auth, "GET", "/v1/admin/users")[0], 401)
         self.assertEqual(call(auth, "GET", "/v1/user/profile", credential=self.token)[0], 200)

@@ -1,6 +1,6 @@
 #pragma once
 
-// A running `vectron dev` with an administrator, two users and every kind of credential.
+// A running `vectron dev`, and how its users come to be and to their credentials.
 
 #include <chrono>
 #include <map>
@@ -13,16 +13,24 @@
 namespace vectron {
 
 inline constexpr char kUserPassword[] = "Planted-Password-1";
+inline constexpr char kWorldClusterSecret[] = "planted-cluster-secret";
 
 class World {
  public:
   explicit World(const std::vector<std::string>& flags = {
                      "--auth-login-per-minute", "0", "--auth-register-per-minute", "0",
                      "--auth-key-per-minute", "0", "--rate-free-per-second", "0"}) {
-    std::vector<std::string> arguments = {"dev",         "--data", data(),       "--http",
-                                          "127.0.0.1:0", "--grpc", "127.0.0.1:0"};
-    arguments.insert(arguments.end(), flags.begin(), flags.end());
-    server_ = std::make_unique<ServerProcess>(arguments, log());
+    const std::string secret = dir_ / "cluster.secret";
+    EXPECT_TRUE(NewPosixFileSystem()->WriteAtomically(secret, kWorldClusterSecret).ok());
+    arguments_ = {"dev",         "--data", data(),        "--http",
+                  "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--cluster-secret-file",
+                  secret};
+    arguments_.insert(arguments_.end(), flags.begin(), flags.end());
+    Start();
+  }
+  // After server().Stop(): the same data, other ports.
+  void Start() {
+    server_ = std::make_unique<ServerProcess>(arguments_, log());
     channel_ = grpc::CreateChannel(server_->address("grpc"), grpc::InsecureChannelCredentials());
   }
 
@@ -73,6 +81,7 @@ class World {
 
  private:
   TempDir dir_;
+  std::vector<std::string> arguments_;
   std::unique_ptr<ServerProcess> server_;
   std::shared_ptr<grpc::Channel> channel_;
 };

@@ -97,7 +97,8 @@ function errorOf(response: Response, json: unknown): ApiError {
   return new ApiError(response.status, 2, `HTTP ${response.status} ${response.statusText}`.trim(), wait);
 }
 
-// Exchanges the token for a fresh one when half of its life is over. A failure is no matter: the old one still holds.
+// Exchanges the token for a fresh one when half of its life is over; from then on the old one is refused. After a failure on the way
+// there the old one is tried again, and if it is refused, the user logs in.
 export async function renewTokenIfDue(nowMs: number): Promise<void> {
   const token = getToken();
   if (!token || !isRenewalDue(token, nowMs)) return;

@@ -8,13 +8,13 @@
 #include <cstdlib>
 #include <optional>
 
+#include "base/nearest.h"
 #include "base/status.h"
 
 namespace vectron {
 namespace {
 
 constexpr char kConfigOption[] = "config";
-constexpr size_t kFarthestGuess = 4;  // edits; a name farther off is no likely typing error
 
 // "--name" options that can be set from outside: all but --help and --config.
 std::vector<const CLI::Option*> OptionsOf(const CLI::App& role) {
@@ -40,31 +40,10 @@ std::string EnvironmentName(const std::string& option) {
   return name;
 }
 
-// Levenshtein's distance.
-size_t Edits(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 std::string Guess(const CLI::App& role, const std::string& name) {
-  std::string best;
-  size_t least = kFarthestGuess + 1;
-  for (const CLI::Option* option : OptionsOf(role)) {
-    const size_t edits = Edits(name, NameOf(*option));
-    if (edits >= least) continue;
-    least = edits;
-    best = NameOf(*option);
-  }
+  std::vector<std::string> known;
+  for (const CLI::Option* option : OptionsOf(role)) known.push_back(NameOf(*option));
+  const std::string best = NearestName(name, known);
   if (best.empty()) return fmt::format("`vectron {} --help` lists them", role.get_name());
   return fmt::format("did you mean \"{}\"?", best);
 }

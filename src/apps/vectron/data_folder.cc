@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/log.h"
 #include "base/status.h"
 
 namespace vectron {
@@ -75,6 +76,14 @@ absl::Status CheckFormat(const std::string& dir, FileSystem& files) {
   return absl::OkStatus();
 }
 
+// Of a folder that is there already the owner's group keeps what it may.
+void CloseToOthers(const std::string& dir) {
+  std::error_code error;
+  std::filesystem::permissions(dir, std::filesystem::perms::others_all,
+                               std::filesystem::perm_options::remove, error);
+  if (error) LogWarning("others may look into data folder {}: {}", dir, error.message());
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DataFolder>> DataFolder::Open(const std::string& path,
@@ -86,6 +95,7 @@ absl::StatusOr<std::unique_ptr<DataFolder>> DataFolder::Open(const std::string& 
   ASSIGN_OR_RETURN(const int lock, LockFolder(dir));
   std::unique_ptr<DataFolder> folder(new DataFolder(dir, lock));
   RETURN_IF_ERROR(CheckFormat(dir, files));
+  CloseToOthers(dir);  // now that it is known to be ours
   return folder;
 }
 

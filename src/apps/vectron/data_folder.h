@@ -15,7 +15,8 @@ namespace vectron {
 // at once. Layout: docs/formats/data-folder.md.
 class DataFolder {
  public:
-  // Makes the folder and its FORMAT file when there are none. Errors: FailedPrecondition (in use,
+  // Makes the folder and its FORMAT file when there are none, and takes all rights to the folder
+  // from users who are neither its owner nor of its group. Errors: FailedPrecondition (in use,
   // and by which process; made by a newer version; not empty and no data folder), DataLoss (FORMAT
   // is damaged), Internal, ResourceExhausted.
   static absl::StatusOr<std::unique_ptr<DataFolder>> Open(const std::string& path,

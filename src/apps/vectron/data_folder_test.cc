@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "base/status.h"
 #include "base/temp_dir.h"
 
@@ -35,6 +37,22 @@ TEST_F(DataFolderTest, RefusesAFolderOfSomethingElse) {
   const auto folder = DataFolder::Open(dir_.path(), *files_);
   EXPECT_EQ(folder.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(MessageOf(folder.status())), HasSubstr("letter.txt"));
+}
+
+TEST_F(DataFolderTest, IsClosedToOthersUnlessItIsSomebodyElses) {
+  namespace fs = std::filesystem;
+  const auto others = [](const std::string& path) {
+    return fs::status(path).permissions() & fs::perms::others_all;
+  };
+  for (const char* name : {"ours", "foreign"}) {
+    ASSERT_TRUE(files_->MakeDirs(dir_ / name).ok());
+    fs::permissions(dir_ / name, fs::perms(0755));
+  }
+  ASSERT_TRUE(files_->WriteAtomically(dir_ / "foreign/letter.txt", "dear").ok());
+  EXPECT_TRUE(DataFolder::Open(dir_ / "ours", *files_).ok());
+  EXPECT_EQ(others(dir_ / "ours"), fs::perms::none);
+  EXPECT_FALSE(DataFolder::Open(dir_ / "foreign", *files_).ok());
+  EXPECT_EQ(others(dir_ / "foreign"), fs::perms(05));
 }
 
 TEST_F(DataFolderTest, RefusesANewerFormatAndADamagedOne) {

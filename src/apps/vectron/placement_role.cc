@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "rpc/audit_log.h"
 #include "rpc/policy.h"
 #include "services/placement/placement_node.h"
 
@@ -56,6 +57,9 @@ class PlacementRole : public Role {
         rpc::PolicyMiddleware({.cluster_secret = options_.cluster.secret,
                                .trust_certificates = options_.cluster.tls.enabled()}));
     RETURN_IF_ERROR(node_->Register(registry_));
+    ASSIGN_OR_RETURN(audit_, rpc::AuditLog::Open({.dir = folder_->path() + "/audit"}, *files_,
+                                                 clock_, metrics_));
+    registry_.AddObserver(audit_->AsObserver());
     rpc::GrpcServerOptions server;
     server.address = Printable(grpc);
     server.tls = options_.cluster.tls;
@@ -149,6 +153,7 @@ class PlacementRole : public Role {
   ThreadTimer timer_{clock_};
   std::unique_ptr<ConsensusNode> consensus_;
   std::unique_ptr<placement::PlacementNode> node_;
+  std::unique_ptr<rpc::AuditLog> audit_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
   std::unique_ptr<rpc::GrpcServer> grpc_;
 };

@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "base/timer.h"
+#include "rpc/audit_log.h"
 #include "rpc/grpc_server.h"
 #include "rpc/placement_caller.h"
 #include "rpc/policy.h"
@@ -52,6 +53,9 @@ class RerankerRole : public Role {
     registry_.AddMiddleware(
         rpc::PolicyMiddleware({.cluster_secret = options_.cluster.secret,
                                .trust_certificates = options_.cluster.tls.enabled()}));
+    ASSIGN_OR_RETURN(audit_, rpc::AuditLog::Open({.dir = folder_->path() + "/audit"}, *files_,
+                                                 clock_, metrics_));
+    registry_.AddObserver(audit_->AsObserver());
     rpc::GrpcServerOptions grpc;
     grpc.address = Printable(options_.grpc);
     grpc.tls = options_.cluster.tls;
@@ -93,6 +97,7 @@ class RerankerRole : public Role {
   std::unique_ptr<ThreadPool> llm_threads_;
   std::unique_ptr<ThreadPool> learn_thread_ = std::make_unique<ThreadPool>("learn", 1);
   std::unique_ptr<reranker::Reranker> reranker_;
+  std::unique_ptr<rpc::AuditLog> audit_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
   std::unique_ptr<rpc::GrpcServer> grpc_;
   std::unique_ptr<rpc::PlacementCaller> placement_;

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "rpc/audit_log.h"
 #include "rpc/cluster_secret.h"
 #include "rpc/map_watch.h"
 #include "rpc/placement_caller.h"
@@ -219,6 +220,9 @@ class WorkerRole : public Role {
   }
 
   absl::Status Listen(const HostPort& address) {
+    ASSIGN_OR_RETURN(audit_, rpc::AuditLog::Open({.dir = folder_->path() + "/audit"}, *files_,
+                                                 clock_, metrics_));
+    registry_.AddObserver(audit_->AsObserver());
     rpc::GrpcServerOptions options;
     options.address = Printable(address);
     options.tls = options_.cluster.tls;
@@ -279,6 +283,7 @@ class WorkerRole : public Role {
   std::unique_ptr<worker::Worker> worker_;
   std::unique_ptr<worker::Agent> agent_;
   std::unique_ptr<worker::WorkerService> service_;
+  std::unique_ptr<rpc::AuditLog> audit_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
   std::unique_ptr<rpc::GrpcServer> grpc_;
   std::unique_ptr<rpc::MapWatch> watch_;

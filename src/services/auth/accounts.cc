@@ -15,6 +15,28 @@ namespace {
 
 constexpr int64_t kNanosPerMs = 1'000'000;
 
+// Tells that a token or a whole session is over, for as long as a token of it might be shown.
+MetaTxn::Write EndOf(const std::string& id, int64_t expires_s, int64_t now_s) {
+  store::v1::EndedSession ended;
+  ended.set_expires_at(expires_s);
+  return {.key = EndedSessionKey(id),
+          .value = ended.SerializeAsString(),
+          .ttl_seconds = std::max<int64_t>(1, expires_s + kTokenLeewaySeconds - now_s)};
+}
+
+// "role=ROLE_ADMIN plan=PAID": what is to be other than it was.
+std::string ChangesOf(v1::Plan plan, v1::Role role, v1::SubscriptionStatus subscription) {
+  std::string changes;
+  const auto add = [&changes](std::string_view name, const std::string& value) {
+    changes += fmt::format("{}{}={}", changes.empty() ? "" : " ", name, value);
+  };
+  if (role != v1::ROLE_UNSPECIFIED) add("role", v1::Role_Name(role));
+  if (plan != v1::PLAN_UNSPECIFIED) add("plan", v1::Plan_Name(plan));
+  if (subscription != v1::SUBSCRIPTION_STATUS_UNSPECIFIED)
+    add("subscription_status", v1::SubscriptionStatus_Name(subscription));
+  return changes;
+}
+
 absl::Status WrongLogin() { return Unauthenticated("the e-mail or the password is wrong"); }
 
 }  // namespace
@@ -35,14 +57,27 @@ absl::StatusOr<UserPtr> Auth::CallerOf(const Context& context) const {
   return user;
 }
 
-std::string Auth::NewLoginToken(const store::v1::User& user, int64_t now_s) const {
+Auth::Session Auth::NewSession() const { return {.id = RandomUuid(), .began_s = NowSeconds()}; }
+
+Auth::Session Auth::SessionOf(const Context& context) {
+  return {.id = context.identity->session_id, .began_s = context.identity->session_began_unix_s};
+}
+
+int64_t Auth::LoginTokenEnd(const Session& session, int64_t now_s) {
+  return std::min(now_s + kLoginTokenSeconds, session.ends_s());
+}
+
+std::string Auth::NewLoginToken(const store::v1::User& user, const Session& session,
+                                int64_t now_s) const {
   return directory_.key_ring()->Sign({.user_id = user.id(),
                                       .plan = v1::Plan_Name(user.plan()),
                                       .api_key = "",
                                       .token_id = RandomUuid(),
                                       .issued_at = now_s,
-                                      .expires_at = now_s + kLoginTokenSeconds,
-                                      .session_epoch = user.session_epoch()},
+                                      .expires_at = LoginTokenEnd(session, now_s),
+                                      .session_epoch = user.session_epoch(),
+                                      .session_id = session.id,
+                                      .session_began = session.began_s},
                                      now_s);
 }
 
@@ -69,6 +104,7 @@ absl::Status Auth::RegisterUser(Context& context, const v1::RegisterUserRequest&
   user.set_subscription_status(v1::ACTIVE);
   user.set_role(shown ? v1::ROLE_ADMIN : v1::ROLE_USER);
   context.audit_target = user.id();
+  if (shown) context.audit_detail = "role=ROLE_ADMIN by the bootstrap secret";
   MetaTxn txn{.compares = {{EmailKey(email), 0}, {UserKey(user.id()), 0}},
               .writes = {{.key = UserKey(user.id()), .value = user.SerializeAsString()},
                          {.key = EmailKey(email), .value = user.id()}}};
@@ -100,20 +136,22 @@ absl::Status Auth::CheckPasswordOf(const UserPtr& user, const std::string& passw
   return absl::OkStatus();
 }
 
+absl::Status Auth::TakeTry(const std::string& email) {
+  if (tries_ == nullptr) return absl::OkStatus();
+  const int64_t wait_nanos = tries_->Take(email, deps_.clock->MonotonicNanos());
+  if (wait_nanos == 0) return absl::OkStatus();
+  failed_logins_.Increment();
+  return rpc::WithRetryAfter(ResourceExhausted("the password of this account was tried too often"),
+                             (wait_nanos + kNanosPerMs - 1) / kNanosPerMs);
+}
+
 absl::Status Auth::Login(Context& context, const v1::LoginRequest& request,
                          v1::LoginResponse& response) {
   if (request.email().empty()) return InvalidArgument("email: it is empty");
   if (request.password().empty()) return InvalidArgument("password: it is empty");
   RETURN_IF_ERROR(verifier_.CheckFresh());
   const absl::StatusOr<std::string> email = NormalizeEmail(request.email());
-  if (email.ok() && tries_ != nullptr) {
-    const int64_t wait_nanos = tries_->Take(*email, deps_.clock->MonotonicNanos());
-    if (wait_nanos != 0) {
-      failed_logins_.Increment();
-      return rpc::WithRetryAfter(ResourceExhausted("too many tries to log in to this account"),
-                                 (wait_nanos + kNanosPerMs - 1) / kNanosPerMs);
-    }
-  }
+  if (email.ok()) RETURN_IF_ERROR(TakeTry(*email));
   const UserPtr user = email.ok() ? directory_.FindUserByEmail(*email) : nullptr;
   if (user != nullptr) context.audit_target = user->record.id();
   const absl::Status checked = CheckPasswordOf(user, request.password());
@@ -122,7 +160,7 @@ absl::Status Auth::Login(Context& context, const v1::LoginRequest& request,
     return checked;
   }
   logins_.Increment();
-  response.set_jwt_token(NewLoginToken(user->record, NowSeconds()));
+  response.set_jwt_token(NewLoginToken(user->record, NewSession(), NowSeconds()));
   ToProfile(user->record, *response.mutable_user());
   return absl::OkStatus();
 }
@@ -131,6 +169,7 @@ absl::Status Auth::ChangePassword(Context& context, const v1::ChangePasswordRequ
                                   v1::ChangePasswordResponse& response) {
   ASSIGN_OR_RETURN(const UserPtr caller, CallerOf(context));
   RETURN_IF_ERROR(CheckPassword(request.new_password()));
+  RETURN_IF_ERROR(TakeTry(caller->record.email()));
   if (!CheckPasswordOf(caller, request.old_password()).ok())
     return PermissionDenied("the old password is wrong");
   const std::string hash = HashPassword(request.new_password(), options_.hash_cost);
@@ -140,26 +179,31 @@ absl::Status Auth::ChangePassword(Context& context, const v1::ChangePasswordRequ
                      record.set_session_epoch(record.session_epoch() + 1);
                      return absl::OkStatus();
                    }));
-  response.set_jwt_token(NewLoginToken(user->record, NowSeconds()));
+  response.set_jwt_token(NewLoginToken(user->record, NewSession(), NowSeconds()));
   return absl::OkStatus();
 }
 
 absl::Status Auth::Logout(Context& context) {
-  const rpc::Identity& identity = *context.identity;
-  const int64_t left_s = identity.expires_unix_s + kTokenLeewaySeconds - NowSeconds();
-  if (left_s <= 0) return absl::OkStatus();
-  store::v1::EndedSession ended;
-  ended.set_expires_at(identity.expires_unix_s);
-  return Commit({.writes = {{.key = EndedSessionKey(identity.token_id),
-                             .value = ended.SerializeAsString(),
-                             .ttl_seconds = left_s}}});
+  const int64_t now = NowSeconds();
+  // Whatever tokens the session has, none lives longer; and none is refreshed once this is written.
+  return Commit({.writes = {EndOf(context.identity->session_id,
+                                  LoginTokenEnd(SessionOf(context), now), now)}});
 }
 
 absl::Status Auth::Refresh(const Context& context, v1::RefreshTokenResponse& response) {
   ASSIGN_OR_RETURN(const UserPtr user, CallerOf(context));
+  const Session session = SessionOf(context);
   const int64_t now = NowSeconds();
-  response.set_jwt_token(NewLoginToken(user->record, now));
-  response.set_expires_at(now + kLoginTokenSeconds);
+  if (now >= session.ends_s()) return Unauthenticated("the session is too old: log in again");
+  const rpc::Identity& identity = *context.identity;
+  // A token has one successor, and a session that has ended gets none.
+  const absl::Status status = Commit(
+      {.compares = {{EndedSessionKey(identity.token_id), 0}, {EndedSessionKey(session.id), 0}},
+       .writes = {EndOf(identity.token_id, identity.expires_unix_s, now)}});
+  if (absl::IsAborted(status)) return Unauthenticated("the session has ended");
+  RETURN_IF_ERROR(status);
+  response.set_jwt_token(NewLoginToken(user->record, session, now));
+  response.set_expires_at(LoginTokenEnd(session, now));
   return absl::OkStatus();
 }
 
@@ -167,6 +211,7 @@ absl::StatusOr<UserPtr> Auth::ChangeOwnPlan(Context& context, v1::Plan plan) {
   if (plan != v1::FREE && plan != v1::PAID) return InvalidArgument("plan: wanted FREE or PAID");
   ASSIGN_OR_RETURN(UserPtr user, CallerOf(context));
   context.audit_target = user->record.id();
+  context.audit_detail = fmt::format("plan={}", v1::Plan_Name(plan));
   if (user->record.plan() == plan) return user;
   if (user->record.role() != v1::ROLE_ADMIN) {
     return PermissionDenied(
@@ -181,6 +226,7 @@ absl::StatusOr<UserPtr> Auth::ChangeOwnPlan(Context& context, v1::Plan plan) {
 absl::Status Auth::UpdateUser(Context& context, const v1::UpdateUserRequest& request,
                               v1::UpdateUserResponse& response) {
   context.audit_target = request.user_id();
+  context.audit_detail = ChangesOf(request.plan(), request.role(), request.subscription_status());
   if (!v1::Plan_IsValid(request.plan()) || !v1::Role_IsValid(request.role()) ||
       !v1::SubscriptionStatus_IsValid(request.subscription_status())) {
     return InvalidArgument("plan, role or subscription_status is no known value");
@@ -199,6 +245,8 @@ absl::Status Auth::UpdateUser(Context& context, const v1::UpdateUserRequest& req
 absl::Status Auth::SetSubscription(Context& context, const v1::SetSubscriptionRequest& request,
                                    v1::SetSubscriptionResponse& response) {
   context.audit_target = request.user_id();
+  context.audit_detail =
+      ChangesOf(request.plan(), v1::ROLE_UNSPECIFIED, request.subscription_status());
   if (request.plan() == v1::PLAN_UNSPECIFIED || !v1::Plan_IsValid(request.plan()))
     return InvalidArgument("plan: wanted FREE or PAID");
   ASSIGN_OR_RETURN(const UserPtr user, ChangeUser(request.user_id(), [&](store::v1::User& record) {
@@ -227,6 +275,7 @@ void Auth::DeleteUser(Context& context, const std::string& password, Done done) 
   const auto locked_out = [this, &context, password]() -> absl::Status {
     ASSIGN_OR_RETURN(const UserPtr caller, CallerOf(context));
     context.audit_target = caller->record.id();
+    RETURN_IF_ERROR(TakeTry(caller->record.email()));
     if (!CheckPasswordOf(caller, password).ok()) return PermissionDenied("the password is wrong");
     return ChangeUser(caller->record.id(),
                       [](store::v1::User& record) {

@@ -54,7 +54,7 @@ struct AuthOptions {
   HashCost hash_cost = {};
   size_t hash_threads = 1;
   size_t max_waiting_hashes = 64;  // logins and registrations that wait for a hash
-  // Tries to log in per account and minute, right or wrong; 0: no limit.
+  // Tries of a password per account and minute, right or wrong, whatever the call; 0: no limit.
   double tries_per_account_minute = 20;
   int64_t load_timeout_ms = 30'000;  // for the store to answer at the start
 };
@@ -139,6 +139,7 @@ class Auth {
   absl::Status ChangePassword(Context& context, const v1::ChangePasswordRequest& request,
                               v1::ChangePasswordResponse& response);
   absl::Status Logout(Context& context);
+  // Ends the token that the call carries and gives out its successor.
   absl::Status Refresh(const Context& context, v1::RefreshTokenResponse& response);
   // The caller's own plan, which only an administrator may change.
   absl::StatusOr<UserPtr> ChangeOwnPlan(Context& context, v1::Plan plan);
@@ -154,7 +155,21 @@ class Auth {
   absl::Status RemoveRecords(const std::string& user_id);
   absl::Status CheckPasswordOf(const UserPtr& user, const std::string& password) const;
   absl::StatusOr<UserPtr> CallerOf(const Context& context) const;
-  std::string NewLoginToken(const store::v1::User& user, int64_t now_s) const;
+  // A session from its first token on.
+  struct Session {
+    std::string id;
+    int64_t began_s = 0;
+    // No token of it is good for longer.
+    int64_t ends_s() const { return began_s + kSessionSeconds; }
+  };
+  Session NewSession() const;
+  // Of the token that the call carries.
+  static Session SessionOf(const Context& context);
+  std::string NewLoginToken(const store::v1::User& user, const Session& session,
+                            int64_t now_s) const;
+  static int64_t LoginTokenEnd(const Session& session, int64_t now_s);
+  // ResourceExhausted with the time to wait when the account's password has been tried too often.
+  absl::Status TakeTry(const std::string& email);
   bool HoldsBootstrapSecret(std::string_view shown) const;
 
   // --- Keys (keys.cc) ---

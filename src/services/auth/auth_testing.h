@@ -157,6 +157,9 @@ class AuthTest : public testing::Test {
                                               {{rpc::kClusterSecretHeader, kClusterSecret}})
         .status();
   }
+  absl::StatusOr<v1::RefreshTokenResponse> Refresh(const std::string& token) {
+    return Call<v1::RefreshTokenResponse>("RefreshToken", v1::RefreshTokenRequest(), Bearer(token));
+  }
   absl::StatusOr<v1::UserProfile> Profile(const std::string& token) {
     auto response = Call<v1::GetUserProfileResponse>("GetUserProfile", v1::GetUserProfileRequest(),
                                                      Bearer(token));

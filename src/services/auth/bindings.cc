@@ -47,9 +47,11 @@ void Auth::RegisterSessions(rpc::RpcRegistry& registry) {
         Run(lane(), context, std::move(done), [this, &context] { return Logout(context); });
       });
   registry.Unary<v1::RefreshTokenRequest, v1::RefreshTokenResponse>(
-      Named("RefreshToken"),
-      [this](Context& context, v1::RefreshTokenRequest&, v1::RefreshTokenResponse& response,
-             const Done& done) { done(Refresh(context, response)); });
+      Named("RefreshToken"), [this](Context& context, v1::RefreshTokenRequest&,
+                                    v1::RefreshTokenResponse& response, Done done) {
+        Run(lane(), context, std::move(done),
+            [this, &context, &response] { return Refresh(context, response); });
+      });
   registry.Unary<v1::GetUserProfileRequest, v1::GetUserProfileResponse>(
       Named("GetUserProfile"), [this](Context& context, v1::GetUserProfileRequest&,
                                       v1::GetUserProfileResponse& response, const Done& done) {
@@ -64,7 +66,7 @@ void Auth::RegisterSessions(rpc::RpcRegistry& registry) {
           const absl::StatusOr<UserPtr> user = ChangeOwnPlan(context, request.plan());
           if (!user.ok()) return user.status();
           ToProfile((*user)->record, *response.mutable_user());
-          response.set_jwt_token(NewLoginToken((*user)->record, NowSeconds()));
+          response.set_jwt_token(NewLoginToken((*user)->record, SessionOf(context), NowSeconds()));
           return absl::OkStatus();
         });
       });

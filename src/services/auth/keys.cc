@@ -80,6 +80,15 @@ v1::KeyScope ScopeOf(rpc::Access access) {
   return v1::KEY_SCOPE_UNSPECIFIED;
 }
 
+// "scope=KEY_SCOPE_READ collections=docs-*,news", for the audit log.
+std::string DetailOf(const store::v1::ApiKey& key) {
+  std::string detail = fmt::format("scope={}", v1::KeyScope_Name(key.scope()));
+  for (int i = 0; i < key.collections_size(); ++i)
+    detail += fmt::format("{}{}", i == 0 ? " collections=" : ",", key.collections(i));
+  if (key.expires_at() != 0) detail += fmt::format(" expires_at={}", key.expires_at());
+  return detail;
+}
+
 v1::Plan PlanOf(rpc::Plan plan) { return plan == rpc::Plan::kPaid ? v1::PAID : v1::FREE; }
 
 }  // namespace
@@ -102,6 +111,7 @@ absl::Status Auth::CreateApiKey(Context& context, const v1::CreateAPIKeyRequest&
   *key.mutable_collections() = request.collections();
   key.set_expires_at(request.expires_at());
   context.audit_target = key.prefix();
+  context.audit_detail = DetailOf(key);
   // The user is compared too: a key must not outlive a deletion that goes on meanwhile.
   RETURN_IF_ERROR(Commit(
       {.compares = {{ApiKeyKey(key.prefix()), 0}, {UserKey(caller->record.id()), caller->revision}},

@@ -94,6 +94,8 @@ absl::StatusOr<Claims> ClaimsOf(const object& json, int64_t now) {
   claims.plan = TextOf(json, "plan").value_or("");
   claims.api_key = TextOf(json, "api_key").value_or("");
   claims.session_epoch = static_cast<uint64_t>(TimeOf(json, "ses").value_or(0));
+  claims.session_id = TextOf(json, "sid").value_or("");
+  claims.session_began = TimeOf(json, "auth_time").value_or(0);
   return claims;
 }
 
@@ -134,6 +136,10 @@ std::string KeyRing::Sign(const Claims& claims, int64_t now_unix_s) const {
   AppendText("jti", claims.token_id, payload);
   if (claims.session_epoch != 0)
     AppendNumber("ses", static_cast<int64_t>(claims.session_epoch), payload);
+  if (!claims.session_id.empty()) {
+    AppendText("sid", claims.session_id, payload);
+    AppendNumber("auth_time", claims.session_began, payload);
+  }
   payload += "}";
   std::string token = Base64UrlEncode(header) + "." + Base64UrlEncode(payload);
   token += "." + Base64UrlEncode(AsText(HmacSha256(key.bytes, token)));

@@ -19,6 +19,8 @@ namespace vectron::auth {
 
 inline constexpr char kTokenIssuer[] = "vectron";
 inline constexpr int64_t kLoginTokenSeconds = int64_t{24} * 3600;
+// A session goes on by refreshing its token; past this its user logs in again.
+inline constexpr int64_t kSessionSeconds = int64_t{30} * 24 * 3600;
 inline constexpr int64_t kSdkTokenSeconds = int64_t{7} * 24 * 3600;
 inline constexpr int64_t kTokenLeewaySeconds = 5;  // clocks differ
 inline constexpr size_t kMaxTokenBytes = 4'096;    // ours have some 500
@@ -30,7 +32,9 @@ struct Claims {
   std::string token_id;   // `jti`
   int64_t issued_at = 0;  // seconds since the Unix epoch, as the next; `nbf` is the same
   int64_t expires_at = 0;
-  uint64_t session_epoch = 0;  // `ses`, of a login
+  uint64_t session_epoch = 0;   // `ses`, of a login
+  std::string session_id = {};  // `sid`, of a login: the same for all tokens of the session
+  int64_t session_began = 0;    // `auth_time`, of a login
 };
 
 enum class Algorithm : uint8_t { kHs256 };

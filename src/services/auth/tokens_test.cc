@@ -25,7 +25,9 @@ Claims SomeClaims() {
           .token_id = "j-1",
           .issued_at = kNow,
           .expires_at = kNow + 100,
-          .session_epoch = 3};
+          .session_epoch = 3,
+          .session_id = "s-1",
+          .session_began = kNow - 50};
 }
 // A token as an attacker makes it: any header and payload, signed with any bytes or not at all.
 std::string Forge(const std::string& header, const std::string& payload, const std::string& key) {
@@ -75,6 +77,8 @@ TEST(Tokens, ComeBackAsTheyWere) {
   EXPECT_EQ(claims->issued_at, kNow);
   EXPECT_EQ(claims->expires_at, kNow + 100);
   EXPECT_EQ(claims->session_epoch, 3u);
+  EXPECT_EQ(claims->session_id, "s-1");
+  EXPECT_EQ(claims->session_began, kNow - 50);
 }
 
 TEST(Tokens, HoldFromTheirBeginToTheirEndWithFiveSecondsOfLeeway) {

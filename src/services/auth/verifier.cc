@@ -79,8 +79,12 @@ absl::StatusOr<rpc::Identity> LocalVerifier::FromToken(std::string_view token) c
     identity.kind = rpc::CredentialKind::kLogin;
     identity.access = rpc::Access::kAdmin;  // what the role allows
     const UserPtr user = directory_.FindUser(claims.user_id);
-    if (user != nullptr && user->record.session_epoch() != claims.session_epoch)
+    const bool other_epoch =
+        user != nullptr && user->record.session_epoch() != claims.session_epoch;
+    if (other_epoch || claims.session_id.empty() || directory_.SessionEnded(claims.session_id))
       return Unauthenticated("the session has ended");
+    identity.session_id = claims.session_id;
+    identity.session_began_unix_s = claims.session_began;
     RETURN_IF_ERROR(SetUser(claims.user_id, identity));
   } else {
     const ApiKeyPtr key = directory_.FindKey(claims.api_key);

@@ -19,7 +19,7 @@ constexpr int64_t kQueueRetryMs = 100;    // what waits is written within this, 
 constexpr int64_t kFullRetryMs = 10'000;  // a disk is not made room on sooner
 constexpr size_t kExpireRows = 1'000;
 constexpr size_t kMaxQueuedRecords = 100'000;  // to the reranker; past it the oldest go
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 
 constexpr const char* kSchema = R"(
   CREATE TABLE IF NOT EXISTS feedback (
@@ -31,7 +31,8 @@ constexpr const char* kSchema = R"(
     query TEXT NOT NULL,
     query_id TEXT NOT NULL,
     result_ids TEXT NOT NULL,
-    context TEXT NOT NULL);
+    context TEXT NOT NULL,
+    made_unix_ms INTEGER NOT NULL DEFAULT 0);
   CREATE INDEX IF NOT EXISTS feedback_by_collection ON feedback (tenant, collection, number);
   CREATE INDEX IF NOT EXISTS feedback_by_time ON feedback (created_unix_ms);
   CREATE TABLE IF NOT EXISTS feedback_item (
@@ -43,11 +44,22 @@ constexpr const char* kSchema = R"(
     position INTEGER NOT NULL,
     comment TEXT NOT NULL,
     PRIMARY KEY (number, place)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS subject (
+    tenant TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    made_unix_ms INTEGER NOT NULL,
+    PRIMARY KEY (tenant, collection, made_unix_ms)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS learn_queue (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     record BLOB NOT NULL);
   CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 )";
+
+// Before kSchema, of version 1, where a collection was its name; and after it.
+constexpr const char* kFromVersion1 =
+    "ALTER TABLE feedback ADD COLUMN made_unix_ms INTEGER NOT NULL DEFAULT 0;";
+constexpr const char* kThenFromVersion1 =
+    "INSERT INTO subject SELECT DISTINCT tenant, collection, 0 FROM feedback;";
 
 // Binds values to a statement from its first parameter on. Texts must outlive the next step.
 class Binder {
@@ -119,6 +131,10 @@ void ReadContext(const std::string& json, v1::FeedbackRecord& record) {
 
 }  // namespace
 
+std::string ModelKeyOf(const std::string& collection, int64_t made_unix_ms) {
+  return fmt::format("{}#{}", collection, made_unix_ms);
+}
+
 FeedbackStore::FeedbackStore(const FeedbackStoreOptions& options, const Clock& clock,
                              Executor& executor)
     : options_(options), clock_(clock), db_(nullptr, sqlite3_close_v2), serial_(executor) {}
@@ -163,16 +179,17 @@ absl::Status FeedbackStore::OpenFile() {
   RETURN_IF_ERROR(ErrorOf(opened));
   sqlite3_extended_result_codes(db, 1);
   RETURN_IF_ERROR(
-      Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+      Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
               "PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 1000;"));
   ASSIGN_OR_RETURN(const Statement version, Prepare("PRAGMA user_version"));
   RETURN_IF_ERROR(ErrorOf(sqlite3_step(version.get())));
   const int found = sqlite3_column_int(version.get(), 0);
   if (found > kSchemaVersion) return FailedPrecondition("tables of a newer version: {}", found);
   if (found < kSchemaVersion) {
-    RETURN_IF_ERROR(
-        Execute(fmt::format("BEGIN; {} PRAGMA user_version = {}; COMMIT;", kSchema, kSchemaVersion)
-                    .c_str()));
+    RETURN_IF_ERROR(Execute(fmt::format("BEGIN; {} {} {} PRAGMA user_version = {}; COMMIT;",
+                                        found == 1 ? kFromVersion1 : "", kSchema,
+                                        found == 1 ? kThenFromVersion1 : "", kSchemaVersion)
+                                .c_str()));
   }
   if (options_.max_bytes != 0) {
     ASSIGN_OR_RETURN(const Statement page, Prepare("PRAGMA page_size"));
@@ -249,7 +266,8 @@ absl::Status FeedbackStore::Insert(const FeedbackWrite& write) {
   const std::string context = JsonOf(request.context());
   ASSIGN_OR_RETURN(const Statement row,
                    Prepare("INSERT INTO feedback (feedback_id, created_unix_ms, tenant, collection,"
-                           " query, query_id, result_ids, context) VALUES (?,?,?,?,?,?,?,?)"));
+                           " query, query_id, result_ids, context, made_unix_ms)"
+                           " VALUES (?,?,?,?,?,?,?,?,?)"));
   Binder(row.get())
       .Text(write.feedback_id)
       .Number(clock_.UnixMillis())
@@ -258,9 +276,15 @@ absl::Status FeedbackStore::Insert(const FeedbackWrite& write) {
       .Text(request.query())
       .Text(request.query_id())
       .Text(result_ids)
-      .Text(context);
+      .Text(context)
+      .Number(write.made_unix_ms);
   RETURN_IF_ERROR(ErrorOf(sqlite3_step(row.get())));
-  return InsertItems(write, sqlite3_last_insert_rowid(db_.get()));
+  const int64_t number = sqlite3_last_insert_rowid(db_.get());
+  ASSIGN_OR_RETURN(const Statement subject,
+                   Prepare("INSERT OR IGNORE INTO subject VALUES (?,?,?)"));
+  Binder(subject.get()).Text(write.tenant).Text(request.collection()).Number(write.made_unix_ms);
+  RETURN_IF_ERROR(ErrorOf(sqlite3_step(subject.get())));
+  return InsertItems(write, number);
 }
 
 absl::Status FeedbackStore::InsertItems(const FeedbackWrite& write, int64_t number) {
@@ -330,21 +354,83 @@ absl::StatusOr<bool> FeedbackStore::Expire() {
   return sqlite3_changes(db_.get()) == static_cast<int>(kExpireRows);
 }
 
-void FeedbackStore::List(std::string tenant, std::string collection, uint64_t after, uint32_t limit,
-                         std::function<void(absl::StatusOr<v1::ListFeedbackResponse>)> done) {
-  serial_.Schedule([this, tenant = std::move(tenant), collection = std::move(collection), after,
-                    limit,
-                    done = std::move(done)] { done(ReadPage(tenant, collection, after, limit)); });
+absl::StatusOr<std::vector<FeedbackSubject>> FeedbackStore::Subjects() {
+  ASSIGN_OR_RETURN(const Statement row,
+                   Prepare("SELECT tenant, collection, made_unix_ms FROM subject"));
+  std::vector<FeedbackSubject> subjects;
+  int code = SQLITE_OK;
+  while ((code = sqlite3_step(row.get())) == SQLITE_ROW) {
+    subjects.push_back({.tenant = TextOf(row.get(), 0),
+                        .collection = TextOf(row.get(), 1),
+                        .made_unix_ms = sqlite3_column_int64(row.get(), 2)});
+  }
+  RETURN_IF_ERROR(ErrorOf(code));
+  return subjects;
 }
 
-absl::StatusOr<v1::ListFeedbackResponse> FeedbackStore::ReadPage(const std::string& tenant,
-                                                                 const std::string& collection,
+absl::StatusOr<bool> FeedbackStore::Forget(const FeedbackSubject& subject) {
+  RETURN_IF_ERROR(DropQueuedOf(subject));
+  ASSIGN_OR_RETURN(const Statement row,
+                   Prepare("DELETE FROM feedback WHERE number IN (SELECT number FROM feedback"
+                           " WHERE tenant = ? AND collection = ? AND made_unix_ms = ? LIMIT ?)"));
+  Binder(row.get())
+      .Text(subject.tenant)
+      .Text(subject.collection)
+      .Number(subject.made_unix_ms)
+      .Number(kExpireRows);
+  RETURN_IF_ERROR(ErrorOf(sqlite3_step(row.get())));
+  if (sqlite3_changes(db_.get()) == static_cast<int>(kExpireRows)) return true;
+  ASSIGN_OR_RETURN(
+      const Statement last,
+      Prepare("DELETE FROM subject WHERE tenant = ? AND collection = ? AND made_unix_ms = ?"));
+  Binder(last.get()).Text(subject.tenant).Text(subject.collection).Number(subject.made_unix_ms);
+  RETURN_IF_ERROR(ErrorOf(sqlite3_step(last.get())));
+  return false;
+}
+
+absl::Status FeedbackStore::DropQueuedOf(const FeedbackSubject& subject) {
+  const std::string model = ModelKeyOf(subject.collection, subject.made_unix_ms);
+  ASSIGN_OR_RETURN(const Statement row, Prepare("SELECT number, record FROM learn_queue"));
+  std::vector<int64_t> numbers;
+  int code = SQLITE_OK;
+  while ((code = sqlite3_step(row.get())) == SQLITE_ROW) {
+    reranker::v1::LearnRecord record;
+    if (!record.ParseFromString(TextOf(row.get(), 1))) continue;
+    if (record.tenant() == subject.tenant && record.collection() == model)
+      numbers.push_back(sqlite3_column_int64(row.get(), 0));
+  }
+  RETURN_IF_ERROR(ErrorOf(code));
+  if (numbers.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const Statement drop, Prepare("DELETE FROM learn_queue WHERE number = ?"));
+  for (const int64_t number : numbers) {
+    Binder(drop.get()).Number(number);
+    RETURN_IF_ERROR(ErrorOf(sqlite3_step(drop.get())));
+    sqlite3_reset(drop.get());
+  }
+  return absl::OkStatus();
+}
+
+void FeedbackStore::List(FeedbackSubject subject, uint64_t after, uint32_t limit,
+                         std::function<void(absl::StatusOr<v1::ListFeedbackResponse>)> done) {
+  serial_.Schedule([this, subject = std::move(subject), after, limit, done = std::move(done)] {
+    done(ReadPage(subject, after, limit));
+  });
+}
+
+absl::StatusOr<v1::ListFeedbackResponse> FeedbackStore::ReadPage(const FeedbackSubject& subject,
                                                                  uint64_t after, uint32_t limit) {
   ASSIGN_OR_RETURN(const Statement row,
                    Prepare("SELECT number, feedback_id, created_unix_ms, query, query_id,"
-                           " result_ids, context FROM feedback WHERE tenant = ? AND collection = ?"
-                           " AND number > ? ORDER BY number LIMIT ?"));
-  Binder(row.get()).Text(tenant).Text(collection).Number(static_cast<int64_t>(after)).Number(limit);
+                           " result_ids, context FROM feedback"
+                           " WHERE tenant = ?1 AND collection = ?2 AND number > ?4 AND"
+                           " (made_unix_ms = ?3 OR (made_unix_ms = 0 AND created_unix_ms >= ?3))"
+                           " ORDER BY number LIMIT ?5"));
+  Binder(row.get())
+      .Text(subject.tenant)
+      .Text(subject.collection)
+      .Number(subject.made_unix_ms)
+      .Number(static_cast<int64_t>(after))
+      .Number(limit);
   v1::ListFeedbackResponse page;
   int code = SQLITE_OK;
   while ((code = sqlite3_step(row.get())) == SQLITE_ROW) {
@@ -352,7 +438,7 @@ absl::StatusOr<v1::ListFeedbackResponse> FeedbackStore::ReadPage(const std::stri
     record.set_number(static_cast<uint64_t>(sqlite3_column_int64(row.get(), 0)));
     record.set_feedback_id(TextOf(row.get(), 1));
     record.set_created_unix_ms(sqlite3_column_int64(row.get(), 2));
-    record.set_collection(collection);
+    record.set_collection(subject.collection);
     record.set_query(TextOf(row.get(), 3));
     record.set_query_id(TextOf(row.get(), 4));
     ReadTexts(TextOf(row.get(), 5), record);

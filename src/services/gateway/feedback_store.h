@@ -3,6 +3,9 @@
 // Feedback on disk, in SQLite: what was said (kept for the retention time, exported page by page),
 // and a queue of what the reranker has still to learn. docs/formats/feedback.md has the tables.
 //
+// A collection is told from an earlier one of its name by when it was made. What belongs to
+// collections that are no more goes (Forget), and deleted rows are overwritten on disk.
+//
 // Writes that wait share one transaction, synced before any of them is answered. Thread-safe;
 // callbacks run on the store's executor.
 
@@ -11,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -32,9 +36,22 @@ struct FeedbackStoreOptions {
   uint64_t max_bytes = 0;       // of the file; past it ResourceExhausted; 0: the disk's size
 };
 
+// Whose feedback it is and about what.
+struct FeedbackSubject {
+  std::string tenant;
+  std::string collection;
+  int64_t made_unix_ms = 0;  // when the collection was made; 0: before this was noted
+
+  bool operator<(const FeedbackSubject& other) const {
+    return std::tie(tenant, collection, made_unix_ms) <
+           std::tie(other.tenant, other.collection, other.made_unix_ms);
+  }
+};
+
 // One SubmitFeedback on its way to disk.
 struct FeedbackWrite {
   std::string tenant;
+  int64_t made_unix_ms = 0;
   std::string feedback_id;
   v1::SubmitFeedbackRequest request;
   bool learn = false;                      // goes to the reranker as well
@@ -54,8 +71,8 @@ class FeedbackStore {
 
   // OK when it is on disk. ResourceExhausted (file or disk full, too many waiting), DataLoss.
   void Write(FeedbackWrite write, std::function<void(absl::Status)> done);
-  // Feedback of a tenant's collection with numbers above `after`, oldest first.
-  void List(std::string tenant, std::string collection, uint64_t after, uint32_t limit,
+  // Feedback on a collection with numbers above `after`, oldest first.
+  void List(FeedbackSubject subject, uint64_t after, uint32_t limit,
             std::function<void(absl::StatusOr<v1::ListFeedbackResponse>)> done);
 
   // --- The queue to the reranker; called on the executor (Run). ---
@@ -67,6 +84,11 @@ class FeedbackStore {
   void Run(std::function<void()> task) { serial_.Schedule(std::move(task)); }
   // Deletes what is past its time, a bounded piece; true when there is more.
   absl::StatusOr<bool> Expire();
+  // All there is, or was, feedback about.
+  absl::StatusOr<std::vector<FeedbackSubject>> Subjects();
+  // Deletes the feedback on a subject, a bounded piece, and what is queued of it; true when there
+  // is more.
+  absl::StatusOr<bool> Forget(const FeedbackSubject& subject);
 
  private:
   using Statement = std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)>;
@@ -86,8 +108,8 @@ class FeedbackStore {
   absl::Status Insert(const FeedbackWrite& write);
   absl::Status InsertItems(const FeedbackWrite& write, int64_t number);
   absl::Status Enqueue(const reranker::v1::LearnRecord& record);
-  absl::StatusOr<v1::ListFeedbackResponse> ReadPage(const std::string& tenant,
-                                                    const std::string& collection, uint64_t after,
+  absl::Status DropQueuedOf(const FeedbackSubject& subject);
+  absl::StatusOr<v1::ListFeedbackResponse> ReadPage(const FeedbackSubject& subject, uint64_t after,
                                                     uint32_t limit);
   absl::Status ReadItems(v1::FeedbackRecord& record);
 
@@ -99,5 +121,8 @@ class FeedbackStore {
   std::vector<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
   SerialExecutor serial_;  // last: its tasks use the above
 };
+
+// The name a collection's model has: a collection made again under an old name starts anew.
+std::string ModelKeyOf(const std::string& collection, int64_t made_unix_ms);
 
 }  // namespace vectron::gateway

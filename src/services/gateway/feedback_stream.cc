@@ -15,13 +15,15 @@ constexpr uint64_t kExpireRounds = 60;  // rounds between two looks for feedback
 }  // namespace
 
 struct FeedbackStream::State {
-  State(FeedbackStore& from, rpc::RerankerApi& to, Timer& wakes, const Clock& steady)
-      : store(from), reranker(to), timer(wakes), clock(steady) {}
+  State(FeedbackStore& from, rpc::RerankerApi& to, Timer& wakes, const Clock& steady,
+        std::function<void()> tidies)
+      : store(from), reranker(to), timer(wakes), clock(steady), tidy(std::move(tidies)) {}
 
   FeedbackStore& store;
   rpc::RerankerApi& reranker;
   Timer& timer;
   const Clock& clock;
+  const std::function<void()> tidy;
 
   absl::Mutex mutex;
   bool stopped ABSL_GUARDED_BY(mutex) = false;
@@ -33,11 +35,12 @@ struct FeedbackStream::State {
   uint64_t cursor = 0;  // the reranker has what comes up to this
   uint64_t dropped = 0;
   uint64_t rounds = 0;
+  bool expiring = false;  // there is more past its time
 };
 
 FeedbackStream::FeedbackStream(FeedbackStore& store, rpc::RerankerApi& reranker, Timer& timer,
-                               const Clock& clock)
-    : state_(std::make_shared<State>(store, reranker, timer, clock)) {}
+                               const Clock& clock, std::function<void()> tidy)
+    : state_(std::make_shared<State>(store, reranker, timer, clock, std::move(tidy))) {}
 
 FeedbackStream::~FeedbackStream() { Stop(); }
 
@@ -68,8 +71,10 @@ void FeedbackStream::Plan(const std::shared_ptr<State>& state) {
 
 // Asks for the marks, if anything waits.
 void FeedbackStream::Ask(const std::shared_ptr<State>& state) {
-  if (state->rounds++ % kExpireRounds == 0) {
+  state->tidy();
+  if (state->rounds++ % kExpireRounds == 0 || state->expiring) {
     const absl::StatusOr<bool> more = state->store.Expire();
+    state->expiring = more.ok() && *more;
     if (!more.ok()) LogWarning("old feedback stays for now: {}", MessageOf(more.status()));
   }
   const absl::StatusOr<std::vector<reranker::v1::LearnRecord>> waiting =

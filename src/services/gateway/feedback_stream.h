@@ -6,6 +6,7 @@
 // what it says is durable leaves the store. So one that lost its memory is sent the rest again.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "base/clock.h"
@@ -18,8 +19,9 @@ namespace vectron::gateway {
 // Thread-safe. What is borrowed outlives it; Stop, or the end, waits for the batch under way.
 class FeedbackStream {
  public:
-  FeedbackStream(FeedbackStore& store, rpc::RerankerApi& reranker, Timer& timer,
-                 const Clock& clock);
+  // tidy: called once a second, where the store's work runs and only until Stop.
+  FeedbackStream(FeedbackStore& store, rpc::RerankerApi& reranker, Timer& timer, const Clock& clock,
+                 std::function<void()> tidy);
   ~FeedbackStream();
   FeedbackStream(const FeedbackStream&) = delete;
   FeedbackStream& operator=(const FeedbackStream&) = delete;

@@ -43,7 +43,8 @@ absl::StatusOr<WorkerId> ParseWorker(std::string_view text) {
   return WorkerId{*number};
 }
 
-// Everyone may see that it is well or not; only operators see why. Without credentials everyone is one.
+// Everyone may see that it is well or not; only operators see why. Without credentials everyone is
+// one.
 bool SeesEverything(const CallContext& context) {
   return context.identity == nullptr || rpc::ActsAsAdmin(context.identity.get());
 }
@@ -107,6 +108,7 @@ void Management::RegisterActions(rpc::RpcRegistry& registry) {
       Named("DrainWorker"), [this](CallContext& context, pb::DrainWorkerRequest& request,
                                    pb::DrainWorkerResponse& response, RpcDone done) {
         context.audit_target = "worker " + request.worker_id();
+        if (request.cancel()) context.audit_detail = "cancel";
         const absl::StatusOr<WorkerId> worker = ParseWorker(request.worker_id());
         if (!worker.ok()) return done(worker.status());
         deps_.sources.operations->DrainWorker(
@@ -128,9 +130,10 @@ void Management::RegisterActions(rpc::RpcRegistry& registry) {
         deps_.sources.operations->RemoveWorker(*worker, std::move(done));
       });
   registry.Unary<pb::RebalanceRequest, pb::RebalanceResponse>(
-      Named("Rebalance"), [this](CallContext&, pb::RebalanceRequest& request,
+      Named("Rebalance"), [this](CallContext& context, pb::RebalanceRequest& request,
                                  pb::RebalanceResponse& response, RpcDone done) {
         const bool dry_run = request.dry_run();
+        if (dry_run) context.audit_detail = "dry run";
         deps_.sources.operations->Rebalance(
             dry_run ? rpc::RebalanceMode::kDryRun : rpc::RebalanceMode::kStart,
             [&response, dry_run,
@@ -180,10 +183,9 @@ void Management::RegisterRecords(rpc::RpcRegistry& registry) {
         });
       });
   registry.Unary<pb::GetTimeSeriesRequest, pb::GetTimeSeriesResponse>(
-      Named("GetTimeSeries"), [this](CallContext&, pb::GetTimeSeriesRequest& request,
-                                     pb::GetTimeSeriesResponse& response, RpcDone done) {
-        done(FillSeries(request, response));
-      });
+      Named("GetTimeSeries"),
+      [this](CallContext&, pb::GetTimeSeriesRequest& request, pb::GetTimeSeriesResponse& response,
+             RpcDone done) { done(FillSeries(request, response)); });
   registry.Unary<pb::ListSlowQueriesRequest, pb::ListSlowQueriesResponse>(
       Named("ListSlowQueries"), [this](CallContext&, pb::ListSlowQueriesRequest& request,
                                        pb::ListSlowQueriesResponse& response, RpcDone done) {

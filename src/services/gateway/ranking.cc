@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/status.h"
 #include "model/ids.h"
@@ -14,6 +15,7 @@ using rpc::CallContext;
 using rpc::RpcDone;
 
 constexpr uint32_t kMaxGrade = 5;
+constexpr uint64_t kLookRounds = 60;  // seconds between two looks for collections that are gone
 
 std::string Named(std::string_view method) {
   return fmt::format("vectron.v1.VectronService.{}", method);
@@ -57,7 +59,7 @@ std::string EndUserOf(const std::string& principal, const v1::SubmitFeedbackRequ
 }  // namespace
 
 std::string ModelKeyOf(const rpc::CollectionRecord& record) {
-  return fmt::format("{}#{}", record.schema.name, record.created_unix_ms);
+  return ModelKeyOf(record.schema.name, record.created_unix_ms);
 }
 
 Ranking::Ranking(const RankingDeps& deps)
@@ -79,8 +81,9 @@ absl::StatusOr<std::unique_ptr<Ranking>> Ranking::Open(const FeedbackStoreOption
   std::unique_ptr<Ranking> ranking(new Ranking(deps));
   ASSIGN_OR_RETURN(ranking->store_, FeedbackStore::Open(feedback, *deps.clock, *deps.executor));
   if (deps.reranker != nullptr) {
-    ranking->stream_ = std::make_unique<FeedbackStream>(*ranking->store_, *deps.reranker,
-                                                        *deps.timer, *deps.clock);
+    ranking->stream_ =
+        std::make_unique<FeedbackStream>(*ranking->store_, *deps.reranker, *deps.timer, *deps.clock,
+                                         [raw = ranking.get()] { raw->ForgetTheGone(); });
   }
   return ranking;
 }
@@ -102,6 +105,36 @@ absl::StatusOr<std::shared_ptr<const rpc::CollectionRecord>> Ranking::Find(
   return record;
 }
 
+bool Ranking::IsGone(const FeedbackSubject& subject) const {
+  const auto record = deps_.placement->FindCollection(subject.tenant, subject.collection);
+  if (record == nullptr) return true;
+  // One that was made later than the present one is not known here yet.
+  return subject.made_unix_ms != 0 && subject.made_unix_ms < record->created_unix_ms;
+}
+
+absl::Status Ranking::LookForTheGone() {
+  ASSIGN_OR_RETURN(const std::vector<FeedbackSubject> subjects, store_->Subjects());
+  std::set<FeedbackSubject> missing;
+  for (const FeedbackSubject& subject : subjects) {
+    if (!IsGone(subject)) continue;
+    if (missing_.contains(subject)) gone_.insert(subject);
+    missing.insert(subject);
+  }
+  missing_ = std::move(missing);
+  return absl::OkStatus();
+}
+
+void Ranking::ForgetTheGone() {
+  absl::Status status = rounds_++ % kLookRounds == 0 ? LookForTheGone() : absl::OkStatus();
+  if (!gone_.empty()) {
+    const absl::StatusOr<bool> more = store_->Forget(*gone_.begin());
+    if (!more.ok()) status = more.status();
+    if (!more.ok() || !*more) gone_.erase(gone_.begin());  // the next look finds it again
+  }
+  if (!status.ok())
+    LogWarning("feedback on deleted collections stays for now: {}", MessageOf(status));
+}
+
 std::string Ranking::NextFeedbackId() {
   const uint64_t number = next_feedback_.fetch_add(1, std::memory_order_relaxed);
   const uint64_t high = Mix64(deps_.seed ^ Mix64(~number));
@@ -117,6 +150,7 @@ void Ranking::Submit(const CallContext& context, v1::SubmitFeedbackRequest reque
   if (const absl::Status checked = CheckFeedback(request); !checked.ok()) return done(checked);
   FeedbackWrite write;
   write.tenant = context.tenant;
+  write.made_unix_ms = (*record)->created_unix_ms;
   write.feedback_id = NextFeedbackId();
   v1::SubmitFeedbackResponse response;
   response.set_success(true);
@@ -156,7 +190,10 @@ void Ranking::List(const CallContext& context, const v1::ListFeedbackRequest& re
     return done(
         InvalidArgument("limit: got {}, at most {} is allowed", request.limit(), kMaxFeedbackPage));
   }
-  store_->List(context.tenant, request.collection(), request.after_number(),
+  store_->List({.tenant = context.tenant,
+                .collection = request.collection(),
+                .made_unix_ms = (*record)->created_unix_ms},
+               request.after_number(),
                request.limit() == 0 ? kDefaultFeedbackPage : request.limit(), std::move(done));
 }
 
@@ -238,6 +275,10 @@ void Ranking::Register(rpc::RpcRegistry& registry) {
       Named("ControlRanking"),
       [this, model](CallContext& context, v1::ControlRankingRequest& request,
                     reranker::v1::ModelStatus& response, RpcDone done) {
+        context.audit_detail =
+            fmt::format("action={}", reranker::v1::ModelAction_Name(request.action()));
+        if (request.version() != 0)
+          context.audit_detail += fmt::format(" version={}", request.version());
         ControlRanking(context, request, model(request.collection(), response, std::move(done)));
       });
 }

@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -77,6 +78,12 @@ class Ranking {
   void ControlRanking(const rpc::CallContext& context, const v1::ControlRankingRequest& request,
                       ModelDone done);
   std::string NextFeedbackId();
+  // Forgets the feedback on collections that are no more, a piece of one at a time: those that are
+  // missing at two looks a minute apart, so that a map that is not complete yet costs nothing.
+  // Called once a second on the store's executor.
+  void ForgetTheGone();
+  absl::Status LookForTheGone();
+  bool IsGone(const FeedbackSubject& subject) const;
 
   const RankingDeps deps_;
   Histogram& seconds_;
@@ -86,10 +93,13 @@ class Ranking {
   std::atomic<uint64_t> next_feedback_{0};
   Impressions impressions_;
   std::unique_ptr<FeedbackStore> store_;
+  // Of the store's executor:
+  uint64_t rounds_ = 0;
+  std::set<FeedbackSubject> missing_;       // at the last look
+  std::set<FeedbackSubject> gone_;          // still to be forgotten
   std::unique_ptr<FeedbackStream> stream_;  // null without a reranker
 };
 
-// The name a collection's model has: a collection made again under an old name starts anew.
 std::string ModelKeyOf(const rpc::CollectionRecord& record);
 
 }  // namespace vectron::gateway

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include "base/limits.h"
 #include "base/status.h"
@@ -448,6 +449,80 @@ TEST_F(RankingTest, OldFeedbackGoes) {
   ASSERT_TRUE(Click("q", "p0").ok());
   timer_.AdvanceMillis(120'000);
   EXPECT_EQ(List().records_size(), 1);
+}
+
+TEST_F(RankingTest, FeedbackGoesWithItsCollection) {
+  Fill(5, "learned");
+  v1::SubmitFeedbackRequest request;
+  request.set_collection("docs");
+  request.set_query("planted-text");
+  request.add_feedback_items()->set_result_id("p0");
+  reranker_.failure = Unavailable("down");  // what is queued stays
+  ASSERT_TRUE(Submit(request).ok());
+  reranker_.failure = absl::OkStatus();
+  const std::string query_id = Search(Query(3))->query_id;
+  reranker_.failure = Unavailable("down");
+  ASSERT_TRUE(Click(query_id, "p4").ok());
+  const FeedbackSubject first = {
+      .tenant = "",
+      .collection = "docs",
+      .made_unix_ms = placement_.FindCollection("", "docs")->created_unix_ms};
+  ASSERT_EQ(List().records_size(), 2);
+  placement_.DeleteCollection("", "docs", [](const absl::Status& s) { ASSERT_TRUE(s.ok()); });
+  Fill(1);
+  EXPECT_EQ(List().records_size(), 0) << "another collection of that name";
+  ASSERT_TRUE(Click("q", "p0").ok());
+  const auto stored = [&](const FeedbackSubject& subject) {
+    const auto store = FeedbackStore::Open({.path = dir_ / "feedback.db"}, clock_, inline_);
+    int records = -1;
+    (*store)->List(subject, 0, 100, [&](auto page) { records = page->records_size(); });
+    return records;
+  };
+  EXPECT_EQ(stored(first), 2);
+  timer_.AdvanceMillis(180'000);
+  EXPECT_EQ(stored(first), 0);
+  EXPECT_EQ(List().records_size(), 1) << "that of the present one stays";
+  reranker_.failure = absl::OkStatus();
+  timer_.AdvanceMillis(5'000);
+  EXPECT_THAT(reranker_.learned, SizeIs(0)) << "nor is anything learned of it any more";
+}
+
+TEST_F(RankingTest, AMapWithoutACollectionForAMomentCostsNoFeedback) {
+  Fill(1);
+  ASSERT_TRUE(Click("q", "p0").ok());
+  const auto record = placement_.FindCollection("", "docs");
+  placement_.DeleteCollection("", "docs", [](const absl::Status&) {});
+  timer_.AdvanceMillis(59'000);
+  placement_.Put(record);
+  timer_.AdvanceMillis(180'000);
+  EXPECT_EQ(List().records_size(), 1);
+}
+
+TEST(FeedbackStore, TakesAFileOfVersionOne) {
+  const TempDir dir;
+  ManualClock clock;
+  InlineExecutor inline_executor;
+  { ASSERT_TRUE(FeedbackStore::Open({.path = dir / "f.db"}, clock, inline_executor).ok()); }
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open((dir / "f.db").c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(
+      sqlite3_exec(db,
+                   "ALTER TABLE feedback DROP COLUMN made_unix_ms; PRAGMA user_version = 1;"
+                   "INSERT INTO feedback VALUES (1, 'id', 5000, 't', 'c', 'q', '', '[]', '{}')",
+                   nullptr, nullptr, nullptr),
+      SQLITE_OK)
+      << sqlite3_errmsg(db);
+  sqlite3_close(db);
+  const auto store = FeedbackStore::Open({.path = dir / "f.db"}, clock, inline_executor);
+  ASSERT_TRUE(store.ok()) << store.status();
+  const auto listed = [&](int64_t made_unix_ms) {
+    int records = -1;
+    (*store)->List({.tenant = "t", .collection = "c", .made_unix_ms = made_unix_ms}, 0, 10,
+                   [&](auto page) { records = page->records_size(); });
+    return records;
+  };
+  EXPECT_EQ(listed(4'000), 1);
+  EXPECT_EQ(listed(6'000), 0) << "of a collection that was there before";
 }
 
 TEST(Impressions, KeepToTheirBytes) {

@@ -14,12 +14,40 @@ std::string Named(std::string_view method) {
   return fmt::format("vectron.placementdriver.v1.PlacementService.{}", method);
 }
 
+// What a call that changes something is about, for the audit log.
+std::string TargetOf(const pb::DrainWorkerRequest& request) {
+  return "worker " + request.worker_id();
+}
+std::string TargetOf(const pb::RemoveWorkerRequest& request) {
+  return "worker " + request.worker_id();
+}
+std::string TargetOf(const pb::CreateCollectionRequest& request) {
+  return request.has_schema() ? request.schema().name() : request.name();
+}
+std::string TargetOf(const pb::DeleteCollectionRequest& request) { return request.name(); }
+template <typename Request>
+std::string TargetOf(const Request&) {
+  return {};
+}
+std::string DetailOf(const pb::DrainWorkerRequest& request) {
+  return request.cancel() ? "cancel" : "";
+}
+std::string DetailOf(const pb::RebalanceRequest& request) {
+  return request.dry_run() ? "dry run" : "";
+}
+template <typename Request>
+std::string DetailOf(const Request&) {
+  return {};
+}
+
 template <typename Request, typename Response>
 void Bind(rpc::RpcRegistry& registry, std::string_view name, PlacementService& service,
           void (PlacementService::*call)(const Request&, PlacementService::Done<Response>)) {
-  registry.Unary<Request, Response>(Named(name), [&service, call](CallContext&, Request& request,
-                                                                  Response& response,
-                                                                  RpcDone done) {
+  registry.Unary<Request, Response>(Named(name), [&service, call](
+                                                     CallContext& context, Request& request,
+                                                     Response& response, RpcDone done) {
+    context.audit_target = TargetOf(request);
+    context.audit_detail = DetailOf(request);
     (service.*call)(request, [&response, done = std::move(done)](absl::StatusOr<Response> answer) {
       if (answer.ok()) response = *std::move(answer);
       done(answer.status());

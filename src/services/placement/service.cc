@@ -56,9 +56,9 @@ absl::Status PlacementService::CheckLeading() const {
                     "under way"),
         kRetryMs);
   }
-  return rpc::WithLeaderHint(Unavailable("not the leader of placement; that is node {} at {}",
-                                         leadership.node.value, leadership.address),
-                             leadership.node);
+  return rpc::WithLeaderHint(
+      Unavailable("not the leader of placement; that is node {}", leadership.node.value),
+      leadership.node);
 }
 
 absl::Status PlacementService::CheckCluster(const std::string& cluster_id) const {

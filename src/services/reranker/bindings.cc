@@ -155,8 +155,10 @@ absl::Status Reranker::Register(rpc::RpcRegistry& registry) {
                  });
       });
   registry.Unary<v1::ControlModelRequest, v1::ModelStatus>(
-      Named("ControlModel"), [this](CallContext&, v1::ControlModelRequest& request,
+      Named("ControlModel"), [this](CallContext& context, v1::ControlModelRequest& request,
                                     v1::ModelStatus& response, RpcDone done) {
+        context.audit_target = request.collection();
+        context.audit_detail = fmt::format("action={}", v1::ModelAction_Name(request.action()));
         ControlModel(std::move(request),
                      [&response, done = std::move(done)](absl::StatusOr<v1::ModelStatus> status) {
                        if (status.ok()) response = *std::move(status);

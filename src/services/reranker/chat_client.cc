@@ -34,7 +34,8 @@ absl::Status ErrorOf(CURLcode code) {
 
 }  // namespace
 
-ChatClient::ChatClient(std::string url, const std::string& key) : url_(std::move(url)) {
+ChatClient::ChatClient(std::string url, const std::string& key, std::string ca_file)
+    : url_(std::move(url)), ca_file_(std::move(ca_file)) {
   static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
   static_cast<void>(initialised);
   if (!key.empty()) authorization_ = "Authorization: Bearer " + key;
@@ -67,6 +68,7 @@ absl::StatusOr<ChatReply> ChatClient::Post(const std::string& body, int64_t time
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+  if (!ca_file_.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file_.c_str());
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout_ms));
   curl_easy_setopt(curl, CURLOPT_MAXFILESIZE, static_cast<long>(kMaxAnswerBytes));

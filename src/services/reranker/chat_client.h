@@ -21,8 +21,8 @@ struct ChatReply {
 
 class ChatClient {
  public:
-  // url: http or https. key: "" for none.
-  ChatClient(std::string url, const std::string& key);
+  // url: http or https. key: "" for none. ca_file: PEM, for https; "": the system's.
+  ChatClient(std::string url, const std::string& key, std::string ca_file);
   ~ChatClient();
   ChatClient(const ChatClient&) = delete;
   ChatClient& operator=(const ChatClient&) = delete;
@@ -36,6 +36,7 @@ class ChatClient {
   Handle Take();
 
   const std::string url_;
+  const std::string ca_file_;
   std::string authorization_;  // the whole header line; "" for none
   absl::Mutex mutex_;
   std::vector<Handle> idle_ ABSL_GUARDED_BY(mutex_);  // each keeps its connection

@@ -1,30 +1,11 @@
 #pragma once
 
-// The settings of ranking, as a TOML document gives them:
+// The settings of ranking, as a TOML document gives them (docs/configuration.md has every key):
 //
 //   [rerank]
-//   strategy = "rule"            # none | rule | learned | llm
-//   budget_ms = 75
-//   [rerank.rule]
-//   weights = { similarity = 0.60, bm25 = 0.25, coverage = 0.10, recency = 0.05 }
-//   k1 = 1.2
-//   fields.title = { weight = 2.0, b = 0.5, bytes = 256 }   # any field; replaces the three
-//   defaults recency = { field = "created_at", half_life_days = 30.0 } boosts = [ { field =
-//   "pinned", equals = "true", factor = 0.2 } ] penalties = [ { field = "deprecated", equals =
-//   "true", factor = 0.5 } ] [rerank.learned] explore = 0.3                # at most 0.3
-//   end_user_cap = 20
-//   auto_promote = true
-//   anonymous = false            # true: events without an end user count one by one
-//   [rerank.llm]
-//   url = "https://host/v1/chat/completions"
-//   key_file = "/etc/vectron/llm.key"
-//   model = "name"
-//   candidates = 50
-//   usd_per_mtok = { in = 0.5, out = 1.5 }
-//   usd_per_day = 5.0
-//   [rerank.cache]
-//   megabytes = 64
-//   redis = "127.0.0.1:6379"     # or "unix:/path"; left out: memory alone
+//   strategy = "learned"
+//   rule.weights = { similarity = 0.60, bm25 = 0.25, coverage = 0.10, recency = 0.05 }
+//   rule.boosts = [ { field = "pinned", equals = "true", factor = 0.2 } ]
 //
 // A key that is not known or a value out of range refuses the start.
 
@@ -41,6 +22,7 @@ namespace vectron::reranker {
 struct LlmConfig {
   std::string url;  // "": the strategy is not available
   std::string key_file;
+  std::string ca_file;  // of its certificate; "": the system's
   std::string model;
   size_t candidates = 50;  // sent to the model; the others follow
   double usd_per_mtok_in = 0;
@@ -62,8 +44,12 @@ struct RankingConfig {
   CacheConfig cache;
 };
 
-// InvalidArgument names the key, and for bad syntax the line.
+// InvalidArgument names the key (an unknown one with the nearest known one), and for bad syntax the
+// line.
 absl::StatusOr<RankingConfig> ParseRankingConfig(std::string_view toml);
+
+// The part of docs/configuration.md about them: every key.
+std::string RankingReference();
 
 // A hash of everything that changes a score.
 uint64_t ConfigHash(const RankingConfig& config);

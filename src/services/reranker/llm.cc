@@ -24,7 +24,7 @@ LlmRanker::LlmRanker(const LlmConfig& config, const std::string& key, const Cloc
       clock_(clock),
       executor_(executor),
       metrics_(metrics),
-      client_(config.url, key) {}
+      client_(config.url, key, config.ca_file) {}
 
 void LlmRanker::RollDay() const {
   const int64_t today = clock_.UnixMillis() / kMillisPerDay;

@@ -9,8 +9,10 @@
 
 #include "absl/synchronization/notification.h"
 #include "base/status.h"
+#include "base/temp_dir.h"
 #include "model/json_writer.h"
 #include "rpc/http_server.h"
+#include "rpc/tls_testing.h"
 #include "services/reranker/service.h"
 
 namespace vectron::reranker {
@@ -25,9 +27,13 @@ class Stub {
  public:
   using Answer = std::function<rpc::HttpResponse(const Value& request)>;
 
-  explicit Stub(Answer answer) : answer_(std::move(answer)) {
+  // tls: none for plain HTTP. address: on which it listens.
+  explicit Stub(Answer answer, rpc::TlsFiles tls = {}, const std::string& address = "127.0.0.1")
+      : answer_(std::move(answer)), scheme_(tls.enabled() ? "https" : "http") {
     rpc::HttpServerOptions options;
     options.io_threads = 1;
+    options.address = address;
+    options.tls = std::move(tls);
     auto server = rpc::HttpServer::Start(
         options,
         [this](rpc::HttpRequest request, rpc::HttpResponder responder) {
@@ -43,7 +49,9 @@ class Stub {
     server_ = *std::move(server);
   }
   ~Stub() { server_->Stop(0); }
-  std::string url() const { return "http://" + server_->bound_address() + "/v1/chat/completions"; }
+  std::string url() const {
+    return scheme_ + "://" + server_->bound_address() + "/v1/chat/completions";
+  }
 
   std::atomic<int> calls = 0;
   std::atomic<bool> silent = false;
@@ -51,6 +59,7 @@ class Stub {
 
  private:
   Answer answer_;
+  const std::string scheme_;
   std::vector<rpc::HttpResponder> held_;
   SystemClock clock_;
   Metrics metrics_;
@@ -170,6 +179,123 @@ TEST_F(LlmTest, TriesOnceMoreWhenOverloaded) {
   refusals = 100;
   EXPECT_TRUE(absl::IsUnavailable(Ask(ranker, Documents({"1", "2"})).status()));
   EXPECT_EQ(stub.calls, 4);
+}
+
+TEST_F(LlmTest, TriesOnceMoreAfterAFaultOfTheEndpoint) {
+  for (const int status : {500, 502, 503, 504}) {
+    std::atomic<int> faults = 1;
+    Stub stub([&](const Value& request) {
+      return faults-- > 0 ? Says("broken", status) : ByTitle(request);
+    });
+    LlmRanker ranker(Config(stub), "", clock_, pool_, metrics_);
+    EXPECT_TRUE(Ask(ranker, Documents({"1", "2"})).ok()) << status;
+    EXPECT_EQ(stub.calls, 2);
+    faults = 100;
+    EXPECT_TRUE(absl::IsUnavailable(Ask(ranker, Documents({"1", "2"})).status()));
+    EXPECT_EQ(stub.calls, 4);
+  }
+}
+
+// Keeps what it is given until it is told to run it.
+class HeldExecutor : public Executor {
+ public:
+  void Schedule(std::function<void()> task) override { tasks.push_back(std::move(task)); }
+  size_t parallelism() const override { return 1; }
+  void RunAll() {
+    for (const auto& task : std::exchange(tasks, {})) task();
+  }
+  std::vector<std::function<void()>> tasks;
+};
+
+TEST_F(LlmTest, AsksSoManyQuestionsAtOnceAndNoMore) {
+  Stub stub(ByTitle);
+  HeldExecutor held;
+  LlmRanker ranker(Config(stub), "", clock_, held, metrics_);
+  std::vector<absl::StatusCode> answers;
+  const auto rank = [&] {
+    ranker.Rank("query", Documents({"1", "2"}), clock_.MonotonicNanos() + 30'000'000'000, 7,
+                [&](const auto& order) { answers.push_back(order.status().code()); });
+  };
+  for (int i = 0; i < 64; ++i) rank();
+  EXPECT_THAT(answers, SizeIs(0));
+  rank();
+  EXPECT_THAT(answers, ElementsAre(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(held.tasks, SizeIs(64));
+  answers.clear();
+  held.RunAll();
+  EXPECT_THAT(answers, ::testing::AllOf(SizeIs(64), ::testing::Each(absl::StatusCode::kOk)));
+  rank();
+  EXPECT_THAT(held.tasks, SizeIs(1)) << "there is room again";
+  held.RunAll();
+}
+
+TEST_F(LlmTest, SpeaksTlsWithTheEndpointOfACertificateThatItTrustsAlone) {
+  const TempDir dir;
+  const rpc::TestCertificate authority("authority");
+  authority.Write(dir / "ca", "");
+  rpc::TestCertificate("other authority").Write(dir / "other-ca", "");
+  rpc::TestCertificate("endpoint", &authority).Write(dir / "cert", dir / "key");
+  rpc::TlsFiles tls;
+  tls.certificate = dir / "cert";
+  tls.key = dir / "key";
+  Stub stub(ByTitle, tls);
+  Stub misnamed(ByTitle, tls, "127.0.0.2");
+  const auto ask = [&](const Stub& endpoint, const std::string& ca_file) {
+    LlmConfig config = Config(endpoint);
+    config.ca_file = ca_file;
+    LlmRanker ranker(config, "secret", clock_, pool_, metrics_);
+    return Ask(ranker, Documents({"1", "2"})).status();
+  };
+  EXPECT_EQ(ask(stub, dir / "ca"), absl::OkStatus());
+  EXPECT_EQ(stub.calls, 1);
+  EXPECT_TRUE(absl::IsUnavailable(ask(stub, ""))) << "nobody knows its authority";
+  EXPECT_TRUE(absl::IsUnavailable(ask(stub, dir / "other-ca")));
+  EXPECT_EQ(stub.calls, 1) << "it was sent neither question nor key";
+  EXPECT_TRUE(absl::IsUnavailable(ask(misnamed, dir / "ca")));
+  EXPECT_EQ(misnamed.calls, 0) << "the certificate is for another address";
+}
+
+TEST_F(LlmTest, NeverTellsTheKey) {
+  const std::string key = "planted-key-of-the-endpoint";
+  testing::internal::CaptureStderr();
+  std::string said;
+  {
+    Stub stub([&](const Value&) { return Says("your key " + key + " is no good", 401); });
+    RankingConfig config;
+    config.strategy = "llm";
+    config.llm = Config(stub);
+    const TempDir dir;
+    const std::unique_ptr<FileSystem> files = NewPosixFileSystem();
+    config.llm.key_file = dir / "key";
+    ASSERT_TRUE(files->WriteAtomically(config.llm.key_file, key + "\n").ok());
+    const auto reranker = Reranker::Make(
+        config, "",
+        {.files = files.get(), .clock = &clock_, .metrics = &metrics_, .llm_executor = &pool_});
+    ASSERT_TRUE(reranker.ok()) << reranker.status();
+    for (int i = 0; i < 8; ++i) {  // refused, and then left alone
+      rpc::RerankCall call;
+      call.query = fmt::format("q{}", i);
+      call.strategy = "llm";
+      call.top_n = 1;
+      call.deadline_nanos = clock_.MonotonicNanos() + 30'000'000'000;
+      call.items.push_back({.id = "d", .distance = 1, .payload = "{}"});
+      absl::Notification answered;
+      (*reranker)->Rerank(std::move(call), [&](const auto& reply) {
+        said += reply.ok() ? reply->reason : std::string(MessageOf(reply.status()));
+        answered.Notify();
+      });
+      answered.WaitForNotification();
+    }
+    EXPECT_EQ(stub.authorization, "Bearer " + key);
+    LlmConfig nowhere = Config(stub);
+    nowhere.url = "http://127.0.0.1:1/";
+    LlmRanker ranker(nowhere, key, clock_, pool_, metrics_);
+    said += std::string(MessageOf(Ask(ranker, Documents({"1"})).status()));
+  }
+  said += testing::internal::GetCapturedStderr();
+  said += metrics_.Expose();
+  EXPECT_THAT(said, HasSubstr("401"));
+  EXPECT_THAT(said, ::testing::Not(HasSubstr(key)));
 }
 
 TEST_F(LlmTest, RefusesWhatIsNoOrder) {

@@ -195,9 +195,14 @@ void Models::Load(Entry& entry) {
 
 absl::StatusOr<Models::Saved> Models::ReadVersion(const Entry& entry, uint64_t version) const {
   if (entry.dir.empty()) return NotFound("models are not kept on disk");
-  ASSIGN_OR_RETURN(const std::string bytes,
-                   files_.ReadAll(fmt::format("{}/{:020}{}", entry.dir, version, kSuffix)));
-  ASSIGN_OR_RETURN(const std::string body, Unsealed(kModelMagic, bytes));
+  const absl::StatusOr<std::string> bytes =
+      files_.ReadAll(fmt::format("{}/{:020}{}", entry.dir, version, kSuffix));
+  if (absl::IsNotFound(bytes.status())) return NotFound("it is not among the saved ones");
+  if (!bytes.ok()) {  // names a path, which users are not told
+    LogWarning("ranking model: {}", MessageOf(bytes.status()));
+    return DataLoss("it cannot be read");
+  }
+  ASSIGN_OR_RETURN(const std::string body, Unsealed(kModelMagic, *bytes));
   ByteReader reader(body);
   Saved saved;
   std::string_view tenant;

@@ -12,6 +12,7 @@ namespace vectron::reranker {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class RerankerTest : public testing::Test {
  protected:
@@ -295,7 +296,10 @@ TEST_F(RerankerTest, RestoresASavedVersion) {
   Teach(*reranker, 21, 20);
   ASSERT_TRUE(Control(*reranker, v1::MODEL_ROLLBACK).ok());
   EXPECT_EQ(Status(*reranker).events(), 40u);
-  EXPECT_TRUE(absl::IsNotFound(Control(*reranker, v1::MODEL_RESTORE, 99).status()));
+  const absl::Status unknown = Control(*reranker, v1::MODEL_RESTORE, 99).status();
+  EXPECT_TRUE(absl::IsNotFound(unknown));
+  EXPECT_THAT(std::string(MessageOf(unknown)), HasSubstr("version 99"));
+  EXPECT_THAT(std::string(MessageOf(unknown)), Not(HasSubstr("/"))) << "no path of the server";
   const auto restored = Control(*reranker, v1::MODEL_RESTORE, 1);
   ASSERT_TRUE(restored.ok()) << restored.status();
   EXPECT_EQ(restored->events(), 20u);
@@ -327,6 +331,27 @@ TEST(RankingConfig, TakesTheDocumentedFormAndRefusesOthers) {
                           "[rerank.rule]\nweights = { similarity = nan }"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ParseRankingConfig(bad).status())) << bad;
   }
+}
+
+TEST(RankingConfig, NamesTheNearestKnownKey) {
+  const auto said = [](const char* toml) {
+    return std::string(MessageOf(ParseRankingConfig(toml).status()));
+  };
+  EXPECT_EQ(said("[rerank]\nstratgy = \"rule\""),
+            "rerank.stratgy: is not known; did you mean \"strategy\"?");
+  EXPECT_EQ(said("[rerank.rule.weights]\nsimilar = 1"),
+            "rerank.rule.weights.similar: is not known; did you mean \"similarity\"?");
+  EXPECT_EQ(said("[rank]"), "rank: is not known; did you mean \"rerank\"?");
+  EXPECT_EQ(said("[rerank]\nfrobnicated = 1"), "rerank.frobnicated: is not known");
+}
+
+TEST(RankingConfig, ItsReferenceHasEveryKeyWithItsDefault) {
+  const std::string reference = RankingReference();
+  for (const char* row :
+       {"| `rerank.strategy` | `\"rule\"` |", "| `rerank.budget_ms` | `75` |",
+        "| `rerank.rule.weights.bm25` | `0.25` |", "| `rerank.learned.auto_promote` | `true` |",
+        "| `rerank.llm.usd_per_mtok.in` | `0` |", "| `rerank.cache.megabytes` | `64` |"})
+    EXPECT_THAT(reference, HasSubstr(row));
 }
 
 }  // namespace

@@ -1,0 +1,132 @@
+// Sessions and their tokens, guesses of passwords, and what the audit log is told.
+
+#include <gtest/gtest.h>
+
+#include "rpc/error_table.h"
+#include "services/auth/auth_testing.h"
+
+namespace vectron::auth {
+namespace {
+
+using absl::StatusCode;
+
+TEST_F(AuthTest, ATokenHasOneSuccessorInItsPlace) {
+  const std::string first = NewUser("a@example.org");
+  const std::string other_session = *Login("a@example.org");
+  const auto second = Refresh(first);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(Check(first).code(), StatusCode::kUnauthenticated);
+  EXPECT_EQ(Refresh(first).status().code(), StatusCode::kUnauthenticated);
+  const auto third = Refresh(second->jwt_token());
+  ASSERT_TRUE(third.ok()) << third.status();
+  EXPECT_EQ(Check(second->jwt_token()).code(), StatusCode::kUnauthenticated);
+  EXPECT_TRUE(Check(third->jwt_token()).ok());
+  Close();
+  OpenAuth();
+  EXPECT_EQ(Check(first).code(), StatusCode::kUnauthenticated) << "it is in the store";
+  EXPECT_TRUE(Check(third->jwt_token()).ok());
+  EXPECT_TRUE(Check(other_session).ok());
+}
+
+TEST_F(AuthTest, LoggingOutEndsAllTokensOfTheSession) {
+  const std::string token = NewUser("a@example.org");
+  const std::string other_session = *Login("a@example.org");
+  v1::UpdateUserProfileRequest same_plan;
+  same_plan.set_plan(v1::FREE);
+  const auto second =
+      Call<v1::UpdateUserProfileResponse>("UpdateUserProfile", same_plan, Bearer(token));
+  ASSERT_TRUE(second.ok()) << second.status();
+  const auto third = Refresh(second->jwt_token());
+  ASSERT_TRUE(third.ok()) << third.status();
+  EXPECT_TRUE(Check(token).ok()) << "that one was not refreshed";
+  ASSERT_TRUE(
+      Call<v1::LogoutResponse>("Logout", v1::LogoutRequest(), Bearer(third->jwt_token())).ok());
+  for (const std::string& ended : {token, second->jwt_token(), third->jwt_token()}) {
+    EXPECT_EQ(Check(ended).code(), StatusCode::kUnauthenticated);
+    EXPECT_EQ(Refresh(ended).status().code(), StatusCode::kUnauthenticated);
+  }
+  EXPECT_TRUE(Check(other_session).ok());
+}
+
+TEST_F(AuthTest, RefreshingDoesNotMakeASessionLastForEver) {
+  std::string token = NewUser("a@example.org");
+  const int64_t began = clock_.UnixMillis() / 1000;
+  int64_t expires = 0;
+  for (int64_t days = 1; days < kSessionSeconds / kLoginTokenSeconds; ++days) {
+    clock_.AdvanceSeconds(kLoginTokenSeconds);
+    const auto next = Refresh(token);
+    ASSERT_TRUE(next.ok()) << days << next.status();
+    token = next->jwt_token();
+    expires = next->expires_at();
+  }
+  clock_.AdvanceSeconds(kLoginTokenSeconds - 10);
+  const auto last = Refresh(token);
+  ASSERT_TRUE(last.ok()) << last.status();
+  EXPECT_EQ(last->expires_at(), began + kSessionSeconds);
+  EXPECT_EQ(expires, began + kSessionSeconds);
+  clock_.AdvanceSeconds(11);
+  EXPECT_EQ(Refresh(last->jwt_token()).status().code(), StatusCode::kUnauthenticated)
+      << "the leeway of the clocks does not prolong it";
+  EXPECT_TRUE(Login("a@example.org").ok());
+}
+
+TEST_F(AuthTest, LimitsTheTriesWhateverTheCallThatChecksThePassword) {
+  const std::string token = NewUser("a@example.org");
+  Close();
+  OpenAuth(3);
+  v1::ChangePasswordRequest change;
+  change.set_old_password("Wrong-Horse-1");
+  change.set_new_password("Better-Horse-2");
+  const auto delete_user = [&](const std::string& password) {
+    v1::DeleteUserRequest request;
+    request.set_password(password);
+    return Call<v1::DeleteUserResponse>("DeleteUser", request, Bearer(token)).status();
+  };
+  const auto change_password = [&] {
+    return Call<v1::ChangePasswordResponse>("ChangePassword", change, Bearer(token)).status();
+  };
+  EXPECT_EQ(delete_user("Wrong-Horse-1").code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(change_password().code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(Login("a@example.org", "Wrong-Horse-1").status().code(), StatusCode::kUnauthenticated);
+  change.set_old_password(kPassword);
+  for (const absl::Status& refused :
+       {delete_user(kPassword), change_password(), Login("a@example.org").status()}) {
+    EXPECT_EQ(refused.code(), StatusCode::kResourceExhausted);
+    EXPECT_EQ(rpc::RetryAfterMillis(refused), 20'000);
+  }
+  clock_.AdvanceSeconds(20);
+  EXPECT_TRUE(delete_user(kPassword).ok());
+}
+
+TEST_F(AuthTest, TellsTheAuditLogWhatWasAskedFor) {
+  std::string detail;  // of the last call
+  registry_->AddObserver(
+      [&detail](rpc::CallContext& context, StatusCode) { detail = context.audit_detail; });
+  const std::string id = RegisterAdmin().id();
+  EXPECT_EQ(detail, "role=ROLE_ADMIN by the bootstrap secret");
+  const std::string admin = *Login("admin@example.org");
+  const std::string user = Profile(NewUser("u@example.org"))->id();
+  v1::UpdateUserRequest update;
+  update.set_user_id(user);
+  update.set_role(v1::ROLE_ADMIN);
+  update.set_plan(v1::PAID);
+  ASSERT_TRUE(Call<v1::UpdateUserResponse>("UpdateUser", update, Bearer(admin)).ok());
+  EXPECT_EQ(detail, "role=ROLE_ADMIN plan=PAID");
+  v1::SetSubscriptionRequest billing;
+  billing.set_user_id(user);
+  billing.set_plan(v1::FREE);
+  billing.set_subscription_status(v1::PAST_DUE);
+  ASSERT_TRUE(Call<v1::SetSubscriptionResponse>("SetSubscription", billing,
+                                                {{rpc::kClusterSecretHeader, kClusterSecret}})
+                  .ok());
+  EXPECT_EQ(detail, "plan=FREE subscription_status=PAST_DUE");
+  v1::CreateAPIKeyRequest key;
+  key.set_name("k");
+  key.set_scope(v1::KEY_SCOPE_READ);
+  key.add_collections("docs-*");
+  NewKey(admin, key);
+  EXPECT_EQ(detail, "scope=KEY_SCOPE_READ collections=docs-*");
+}
+
+}  // namespace
+}  // namespace vectron::auth
