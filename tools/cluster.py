@@ -114,7 +114,8 @@ class Cluster:
 
     def plan(self, args):
         """Names, addresses and command lines of a new cluster's nodes."""
-        address = self.addresses(2 * (args.placement + args.workers + args.search_workers + args.gateways + args.rerankers + 2))
+        nodes = args.placement + args.workers + args.search_workers + args.gateways + args.rerankers
+        address = self.addresses(2 * (nodes + 2))
         authority = certificates.Authority(self.tls_folder) if args.tls else None
         secret = [] if authority else ["--cluster-secret-file", self.secret_file()]
         threads = ["--threads", str(args.threads)]
@@ -132,7 +133,8 @@ class Cluster:
         for number in range(1, args.search_workers + 1):
             grpc, raft = address(f"search-{number}"), address(f"search-{number}")
             self.add(f"search-{number}", "worker", grpc, raft=raft, flags=[
-                "--grpc", grpc, "--raft", raft, "--placement", placement, "--search-only", *secret, *threads], authority=authority)
+                "--grpc", grpc, "--raft", raft, "--placement", placement, "--search-only", *secret, *threads],
+                authority=authority)
         for number in range(1, args.rerankers + 1):
             grpc = address(f"reranker-{number}")
             self.add(f"reranker-{number}", "reranker", grpc, flags=["--grpc", grpc, "--placement", placement, *secret],

@@ -56,6 +56,28 @@ test('placement shows the shards and plans before it moves', async () => {
   await close();
 });
 
+test('moves in flight are shown until they have ended', async () => {
+  const { page, misdeeds, close } = await openPage('about:blank');
+  let moving = true;
+  await page.route('**/v1/admin/collections', async (route) => {
+    const answer = await route.fetch();
+    const json = await answer.json();
+    const move = { shard_id: 0, from_worker: 'worker-1', to_worker: 'worker-2', reason: 'drain', stage: 'copying', since: Date.now() };
+    json.collections[0].moves = moving ? [move, { ...move, from_worker: '', reason: 'repair', to_worker: 'worker-3' }] : [];
+    await route.fulfill({ response: answer, json });
+  });
+  await page.goto(`${front.url}#/placement`);
+  await page.getByRole('heading', { name: 'Moves in flight: 2' }).waitFor();
+  await page.getByRole('row', { name: /docs 0 worker-1 worker-2 copying drain/ }).waitFor();
+  await page.getByRole('row', { name: /docs 0 a copy is added worker-3 copying repair/ }).waitFor();
+  await shoot(page, 'moves');
+  await assertAccessible(page, 'moves in flight');
+  moving = false; // the next live update asks again
+  await page.getByRole('heading', { name: /^Moves in flight/ }).waitFor({ state: 'detached' });
+  assertBehaved(misdeeds, 'moves in flight');
+  await close();
+});
+
 test('an alert that was measured is shown, resolved and kept', async () => {
   const { page, misdeeds, close } = await openPage(`${front.url}#/health`);
   await page.getByRole('cell', { name: 'gateway' }).waitFor();

@@ -12,21 +12,42 @@ namespace {
 
 namespace wire_v1 = worker::v1;
 
-template <typename Range, typename Wire>
-void RangeToWire(const Range& range, Wire& wire) {
+void NumbersToWire(const NumberRange& range, wire_v1::NumberRange& wire) {
   if (range.gt.has_value()) wire.set_gt(*range.gt);
   if (range.gte.has_value()) wire.set_gte(*range.gte);
   if (range.lt.has_value()) wire.set_lt(*range.lt);
   if (range.lte.has_value()) wire.set_lte(*range.lte);
 }
 
-template <typename Range, typename Wire>
-Range RangeOf(const Wire& wire) {
-  Range range;
+NumberRange NumbersOf(const wire_v1::NumberRange& wire) {
+  NumberRange range;
   if (wire.has_gt()) range.gt = wire.gt();
   if (wire.has_gte()) range.gte = wire.gte();
   if (wire.has_lt()) range.lt = wire.lt();
   if (wire.has_lte()) range.lte = wire.lte();
+  return range;
+}
+
+void InstantToWire(const Timestamp& time, wire_v1::Instant& wire) {
+  wire.set_seconds(time.seconds);
+  wire.set_nanos(time.nanos);
+}
+
+void TimesToWire(const TimeRange& range, wire_v1::TimeRange& wire) {
+  if (range.gt.has_value()) InstantToWire(*range.gt, *wire.mutable_gt());
+  if (range.gte.has_value()) InstantToWire(*range.gte, *wire.mutable_gte());
+  if (range.lt.has_value()) InstantToWire(*range.lt, *wire.mutable_lt());
+  if (range.lte.has_value()) InstantToWire(*range.lte, *wire.mutable_lte());
+}
+
+Timestamp InstantOf(const wire_v1::Instant& wire) { return {wire.seconds(), wire.nanos()}; }
+
+TimeRange TimesOf(const wire_v1::TimeRange& wire) {
+  TimeRange range;
+  if (wire.has_gt()) range.gt = InstantOf(wire.gt());
+  if (wire.has_gte()) range.gte = InstantOf(wire.gte());
+  if (wire.has_lt()) range.lt = InstantOf(wire.lt());
+  if (wire.has_lte()) range.lte = InstantOf(wire.lte());
   return range;
 }
 
@@ -49,8 +70,8 @@ struct TestToWire {
     wire_v1::MatchValues& values = *wire.mutable_match();
     for (const MatchValue& value : test.any_of) ValueToWire(value, *values.add_any_of());
   }
-  void operator()(const NumberRange& range) const { RangeToWire(range, *wire.mutable_numbers()); }
-  void operator()(const TimeRange& range) const { RangeToWire(range, *wire.mutable_times()); }
+  void operator()(const NumberRange& range) const { NumbersToWire(range, *wire.mutable_numbers()); }
+  void operator()(const TimeRange& range) const { TimesToWire(range, *wire.mutable_times()); }
   void operator()(const ExistsTest& test) const { wire.set_exists(test.wanted); }
   void operator()(const IsEmptyTest& test) const { wire.set_is_empty(test.wanted); }
   void operator()(const HasIdTest& test) const {
@@ -104,10 +125,10 @@ class FilterReader {
       case wire_v1::ShardCondition::kMatch:
         return ReadMatch(wire.match(), condition);
       case wire_v1::ShardCondition::kNumbers:
-        condition.test = RangeOf<NumberRange>(wire.numbers());
+        condition.test = NumbersOf(wire.numbers());
         return absl::OkStatus();
       case wire_v1::ShardCondition::kTimes:
-        condition.test = RangeOf<TimeRange>(wire.times());
+        condition.test = TimesOf(wire.times());
         return absl::OkStatus();
       case wire_v1::ShardCondition::kExists:
         condition.test = ExistsTest{.wanted = wire.exists()};

@@ -32,6 +32,12 @@ ShardPlacement ShardOf(const pb::MapShard& wire) {
     if (reads && !replica.leaving()) shard.readers.push_back(worker);
     if (replica.role() == pb::REPLICA_ROLE_VOTER) shard.replicas.push_back(worker);
   }
+  if (shard.readers.empty()) {
+    // Nobody leads and so nobody tells who is in sync: whoever is left may be asked.
+    for (const pb::ReplicaDescriptor& replica : wire.replicas()) {
+      if (!replica.leaving()) shard.readers.push_back(WorkerId{replica.worker_id()});
+    }
+  }
   shard.moves = MovesOf(wire);
   return shard;
 }

@@ -42,13 +42,15 @@ class Process(unittest.TestCase):
         self.data = os.path.join(self.folder, "data")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
+    def batch(self):
+        return [{"id": f"p{i}", "vector": [i, 1, i % 3, -1], "payload": {"n": i, "s": f"text {i}"}} for i in range(500)]
+
     def fill(self, api):
         api.create("one", 4, distance="cosine")
         api.create("four", 4, shardCount=4, payloadIndexes=[{"field": "n", "type": "INTEGER"}])
         api.create("gone", 4)
         for name in ("one", "four"):
-            points = [{"id": f"p{i}", "vector": [i, 1, i % 3, -1], "payload": {"n": i, "s": f"text {i}"}} for i in range(500)]
-            assert api.upsert(name, points, requestId="bulk").status == 200
+            assert api.upsert(name, self.batch(), requestId="bulk").status == 200
             for i in range(0, 500, 7):
                 assert api.delete(name, f"p{i}").status == 200
         assert api.drop("gone").status == 200
@@ -79,9 +81,10 @@ class Process(unittest.TestCase):
             api = server.client()
             with self.subTest(ending=ending):
                 self.assertEqual(self.picture(api), before)
-        # Request ids are remembered as well: the batch of the beginning changes nothing now.
-        points = [{"id": f"p{i}", "vector": [9, 9, 9, 9]} for i in range(500)]
-        self.assertEqual(api.upsert("four", points, requestId="bulk").status, 200)
+        # Request ids are remembered as well: the batch of the beginning changes nothing now, another one is refused.
+        self.assertEqual(api.upsert("four", self.batch(), requestId="bulk").status, 200)
+        other = [{"id": f"p{i}", "vector": [9, 9, 9, 9]} for i in range(500)]
+        self.assertEqual(api.upsert("four", other, requestId="bulk").status, 400)
         self.assertEqual(self.picture(api), before)
         self.assertEqual(api.get("one", "p0").code, NOT_FOUND)
         self.assertEqual(server.stop(), 0)

@@ -16,6 +16,7 @@ export default function Placement() {
   return (
     <Page title="Placement" lead="The collections of all owners, their shards and where they live.">
       <Rebalance />
+      {collections.data && <MovesInFlight collections={collections.data.collections} />}
       <Panel title="Collections" flush>
         <Loaded query={collections} rows={5}>
           {(data) =>
@@ -102,6 +103,45 @@ function Moves({ moves }: { moves: PlannedMove[] }) {
   );
 }
 
+// What placement has begun and not ended: by a rebalance, a drain, or to repair what a lost worker held.
+function MovesInFlight({ collections }: { collections: Collection[] }) {
+  const moves = collections.flatMap((each) => each.moves.map((move) => ({ ...move, collection: each.name })));
+  if (moves.length === 0) return null;
+  return (
+    <Panel title={`Moves in flight: ${format.count(moves.length)}`} flush>
+      <Table
+        label="Moves in flight"
+        head={
+          <>
+            <th>Collection</th>
+            <th className={css.right}>Shard</th>
+            <th>From</th>
+            <th>To</th>
+            <th>Stage</th>
+            <th>Why</th>
+            <th>Since</th>
+          </>
+        }
+      >
+        {moves.slice(0, mostMoves).map((move) => (
+          <tr key={`${move.collection} ${move.shard_id} ${move.from_worker} ${move.to_worker}`}>
+            <td className="wrap-anywhere">{move.collection}</td>
+            <td className={css.right}>{move.shard_id}</td>
+            <td>{move.from_worker || <span className="dim">a copy is added</span>}</td>
+            <td>{move.to_worker || <span className="dim">a copy is taken away</span>}</td>
+            <td>
+              <Tag tone="accent">{move.stage}</Tag>
+            </td>
+            <td>{move.reason}</td>
+            <td className="num nowrap">{move.since > 0 ? format.dateTime(move.since) : '–'}</td>
+          </tr>
+        ))}
+      </Table>
+    </Panel>
+  );
+}
+
+const mostMoves = 50;
 const pageSize = 25;
 
 function Listing({ collections }: { collections: Collection[] }) {

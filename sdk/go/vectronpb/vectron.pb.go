@@ -638,7 +638,7 @@ type UpsertRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Collection     string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`                                 // its name
 	Points         []*Point               `protobuf:"bytes,2,rep,name=points,proto3" json:"points,omitempty"`                                         // at most 100,000 and 64 MiB
-	RequestId      string                 `protobuf:"bytes,16,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`                 // a retry with the same id applies once; at most 128 bytes
+	RequestId      string                 `protobuf:"bytes,16,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`                 // a retry with the same id applies once, another write with it is refused; at most 128 bytes
 	ReturnVersions bool                   `protobuf:"varint,17,opt,name=return_versions,json=returnVersions,proto3" json:"return_versions,omitempty"` // answer with `versions`
 	InsertOnly     bool                   `protobuf:"varint,18,opt,name=insert_only,json=insertOnly,proto3" json:"insert_only,omitempty"`             // ALREADY_EXISTS, and nothing of that shard is written, when a point exists
 	unknownFields  protoimpl.UnknownFields
@@ -1380,7 +1380,7 @@ type ShardExplain struct {
 	MatchesEstimated uint64                 `protobuf:"varint,5,opt,name=matches_estimated,json=matchesEstimated,proto3" json:"matches_estimated,omitempty"` // points that pass the filter, as the planner saw it
 	Matches          uint64                 `protobuf:"varint,6,opt,name=matches,proto3" json:"matches,omitempty"`                                           // points that pass the filter, counted
 	Hops             uint64                 `protobuf:"varint,7,opt,name=hops,proto3" json:"hops,omitempty"`                                                 // graph records expanded
-	Distances        uint64                 `protobuf:"varint,8,opt,name=distances,proto3" json:"distances,omitempty"`                                       // code distances computed
+	Distances        uint64                 `protobuf:"varint,8,opt,name=distances,proto3" json:"distances,omitempty"`                                       // distances computed: of codes, or by an exact scan of whole vectors
 	TailScanned      uint64                 `protobuf:"varint,9,opt,name=tail_scanned,json=tailScanned,proto3" json:"tail_scanned,omitempty"`                // points not yet in the graph, compared one by one
 	Tombstones       uint64                 `protobuf:"varint,10,opt,name=tombstones,proto3" json:"tombstones,omitempty"`                                    // deleted records met
 	Reranked         uint64                 `protobuf:"varint,11,opt,name=reranked,proto3" json:"reranked,omitempty"`                                        // candidates re-scored on full-precision vectors
@@ -1925,7 +1925,7 @@ type DeleteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Collection    string                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`                 // its name
 	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`                                 // of the point
-	RequestId     string                 `protobuf:"bytes,16,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"` // a retry with the same id applies once; at most 128 bytes
+	RequestId     string                 `protobuf:"bytes,16,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"` // a retry with the same id applies once, another write with it is refused; at most 128 bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
