@@ -85,7 +85,13 @@ void ChannelPool::Close() {
 }
 
 std::shared_ptr<grpc::Channel> ChannelPool::Next() {
-  return channels_[turn_.fetch_add(1, std::memory_order_relaxed) % channels_.size()];
+  const size_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
+  for (size_t i = 0; i < channels_.size(); ++i) {
+    const std::shared_ptr<grpc::Channel>& channel = channels_[(turn + i) % channels_.size()];
+    if (channel->GetState(/*try_to_connect=*/false) != GRPC_CHANNEL_TRANSIENT_FAILURE)
+      return channel;
+  }
+  return channels_[turn % channels_.size()];
 }
 
 void ChannelPool::Begin(grpc::ClientContext& context, int64_t deadline_nanos) {

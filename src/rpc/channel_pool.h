@@ -52,7 +52,8 @@ class ChannelPool {
   ChannelPool& operator=(const ChannelPool&) = delete;
 
   const std::string& address() const { return address_; }
-  // The connection whose turn it is.
+  // The connection whose turn it is, or the next one when that one waits to be tried again: after a
+  // peer came back its connections do not all find that out at once.
   std::shared_ptr<grpc::Channel> Next();
   size_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
 

@@ -145,6 +145,24 @@ TEST_F(ForwarderTest, CannotTellWhileTheServiceIsAway) {
   EXPECT_EQ(verdict.good_until_nanos, 0);
 }
 
+TEST_F(ForwarderTest, DoesNotTakeAConnectionThatWaitsWhileAnotherOneIsThere) {
+  const std::string address = server_->bound_address();
+  for (int round = 0; round < 3; ++round) {
+    server_->Stop(0);
+    FakeCallContext context;
+    pb::LoginResponse response;
+    for (int call = 0; call < 4; ++call)  // every connection finds out that nobody is there
+      EXPECT_TRUE(absl::IsUnavailable(Login(context, "right", response)));
+    server_.reset();
+    auto again = GrpcServer::Start({.address = address}, behind_);
+    ASSERT_TRUE(again.ok()) << again.status();
+    server_ = *std::move(again);
+    while (!Login(context, "right", response).ok()) continue;
+    for (int call = 0; call < 4; ++call)
+      EXPECT_TRUE(Login(context, "right", response).ok()) << "in round " << round;
+  }
+}
+
 TEST_F(ForwarderTest, TellsUsersNoAddressOfTheCluster) {
   server_->Stop(0);
   FakeCallContext context;
