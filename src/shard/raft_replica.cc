@@ -185,32 +185,6 @@ void RaftReplica::GiveWayWhenFull(uint64_t host_tick) {
   }
 }
 
-// What a leader proposed before it lost its office is settled by what is committed next. When
-// nothing is, because this node is cut off, its callers are told after a while that the outcome is
-// open.
-void RaftReplica::FailLostProposals() {
-  if (leads_ || (proposals_.empty() && !change_)) {
-    lost_leadership_tick_ = 0;
-    return;
-  }
-  if (lost_leadership_tick_ == 0) lost_leadership_tick_ = ticks_;
-  if (ticks_ - lost_leadership_tick_ < options_.election_ticks / 2) return;
-  const absl::Status lost = Unavailable(
-      "group {}: leadership moved; what was proposed may or may not happen", start_.group.value);
-  for (Proposal& proposal : std::exchange(proposals_, {})) proposal.done(lost);
-  if (change_) std::exchange(change_, std::nullopt)->done(lost);
-}
-
-void RaftReplica::FailLateReads() {
-  std::erase_if(late_reads_, [this](auto& waiting) {
-    auto& [index, read] = waiting;
-    if (ticks_ - read.since_tick < kReadPatienceTicks) return false;
-    read.done(Unavailable("group {}: this replica is at {}, the read wants {}; ask another one",
-                          start_.group.value, handed_, index));
-    return true;
-  });
-}
-
 bool RaftReplica::Step(PeerMessage message, Outbox& out) {
   if (message.to != start_.replica.value || !problem_.ok()) return false;
   if (message.type == kQuietMessage) {
@@ -247,47 +221,6 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
   return raft_->Step(message.bytes).ok();
 }
 
-void RaftReplica::QueueProposal(std::string command, ProposeCallback done) {
-  if (hooks_.nodes->own_room() == DiskRoom::kFull) {
-    done(ResourceExhausted("group {}: the disk of this node's log is full", start_.group.value));
-    return;
-  }
-  if (leads_ && !MostVotersHave(DiskRoom::kNearlyFull)) {
-    done(
-        ResourceExhausted("group {}: the disks of most of its nodes are full", start_.group.value));
-    return;
-  }
-  if (unapplied_bytes_.load(std::memory_order_relaxed) > kMaxUnappliedBytes) {
-    done(ResourceExhausted("group {}: {} bytes committed and not yet applied", start_.group.value,
-                           unapplied_bytes_.load()));
-    return;
-  }
-  Wake();
-  queued_.emplace_back(std::move(command), std::move(done));
-}
-
-void RaftReplica::QueueRead(ProposeCallback done) {
-  Wake();
-  queued_reads_.push_back(std::move(done));
-}
-
-void RaftReplica::ChangeMembership(ReplicaId replica, consensus::ChangeKind kind,
-                                   std::function<void(absl::Status)> done) {
-  if (change_) {
-    done(
-        FailedPrecondition("group {}: another membership change is under way", start_.group.value));
-    return;
-  }
-  Wake();
-  const absl::Status status = raft_->ProposeMembershipChange(replica.value, kind, "");
-  const auto after = raft_->status();
-  if (!status.ok() || !after.ok()) {
-    done(status.ok() ? after.status() : status);
-    return;
-  }
-  change_ = Change{after->last_index, after->term, std::move(done)};
-}
-
 void RaftReplica::TransferLeadership(ReplicaId to) {
   Wake();
   raft_->TransferLeadership(to.value).IgnoreError();
@@ -309,57 +242,6 @@ void RaftReplica::ReportUnreachable(WorkerId node) {
 void RaftReplica::Applied(uint64_t index) {
   applied_ = std::max(applied_, index);
   raft_->AdvanceApplied(index).IgnoreError();
-}
-
-void RaftReplica::FlushInputs() {
-  if (!problem_.ok()) {
-    FailAll(problem_);
-    return;
-  }
-  if (!queued_.empty()) {
-    std::vector<std::string_view> commands;
-    for (const auto& [command, done] : queued_) commands.push_back(command);
-    const absl::Status status = raft_->Propose(commands);
-    const auto after = raft_->status();
-    for (size_t i = 0; i < queued_.size(); ++i) {
-      if (!status.ok() || !after.ok()) {
-        // Busy with a snapshot is no reason not to try again elsewhere.
-        queued_[i].second(absl::IsFailedPrecondition(status)
-                              ? absl::UnavailableError(status.message())
-                          : status.ok() ? after.status()
-                                        : status);
-        continue;
-      }
-      proposals_.push_back({.term = after->term,
-                            .index = after->last_index - queued_.size() + 1 + i,
-                            .done = std::move(queued_[i].second)});
-    }
-    queued_.clear();
-  }
-  AskForReads();
-}
-
-// One round for all reads that wait. Its context names replica, start and number, so it never
-// repeats: a late answer to a question of an earlier life must not answer one of this life.
-void RaftReplica::AskForReads() {
-  if (queued_reads_.empty()) return;
-  if (installing_ || lacks_state_) {
-    const absl::Status none =
-        Unavailable("group {}: this replica waits for a copy", start_.group.value);
-    for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(none);
-    return;
-  }
-  const auto status = raft_->status();
-  if (!status.ok() || status->leader == 0) {
-    if (ticks_ == 0) return;  // a group that just started hears of its leader soon
-    const absl::Status none = Unavailable("group {}: no leader is known", start_.group.value);
-    for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(none);
-    return;
-  }
-  const std::string context =
-      fmt::format("{}/{}/{}", start_.replica.value, log_->state().starts, ++read_counter_);
-  if (!raft_->ReadIndex(context).ok()) return;
-  reads_[context] = {std::exchange(queued_reads_, {}), ticks_};
 }
 
 void RaftReplica::Address(const consensus::OutMessage& message, Outbox& out) {
@@ -437,35 +319,6 @@ absl::Status RaftReplica::Finish(consensus::Scratch& scratch, PendingReady& pend
   return absl::OkStatus();
 }
 
-// Tells proposers of committed entries. Once an entry of a later term is committed, proposals of
-// earlier terms that are not can never be (log matching; Ongaro & Ousterhout 2014, section 5.3).
-void RaftReplica::SettleProposals(const std::vector<Entry>& committed) {
-  for (const Entry& entry : committed) {
-    while (!proposals_.empty() &&
-           (proposals_.front().term < entry.term || proposals_.front().index <= entry.index)) {
-      Proposal proposal = std::move(proposals_.front());
-      proposals_.pop_front();
-      if (proposal.term == entry.term && proposal.index == entry.index) {
-        proposal.done(entry.index);
-      } else {
-        proposal.done(Unavailable("group {}: leadership moved before the write was committed",
-                                  start_.group.value));
-      }
-    }
-    if (change_ && (change_->index <= entry.index || change_->term < entry.term)) {
-      const bool mine = change_->index == entry.index && change_->term == entry.term;
-      // The engine turns a change that came too early into an empty entry.
-      const bool done = mine && KindOf(entry.command) != EntryKind::kNormal;
-      auto callback = std::move(change_->done);
-      change_.reset();
-      callback(
-          done   ? absl::OkStatus()
-          : mine ? FailedPrecondition("group {}: another change was under way", start_.group.value)
-                 : Unavailable("group {}: leadership moved", start_.group.value));
-    }
-  }
-}
-
 absl::Status RaftReplica::HandToApplier(std::vector<Entry> committed) {
   if (committed.empty()) return absl::OkStatus();
   CHECK_EQ(committed.front().index, handed_ + 1);
@@ -489,37 +342,9 @@ absl::Status RaftReplica::HandToApplier(std::vector<Entry> committed) {
   return absl::OkStatus();
 }
 
-void RaftReplica::AnswerReads(std::vector<PendingReady::Read>& reads) {
-  for (PendingReady::Read& read : reads) {
-    const auto found = reads_.find(read.context);
-    if (found == reads_.end()) continue;  // asked again meanwhile
-    for (ProposeCallback& done : found->second.callbacks) {
-      late_reads_.emplace(read.index, LateRead{std::move(done), ticks_});
-    }
-    reads_.erase(found);
-  }
-  while (!late_reads_.empty() && late_reads_.begin()->first <= handed_) {
-    ProposeCallback done = std::move(late_reads_.begin()->second.done);
-    const uint64_t index = late_reads_.begin()->first;
-    late_reads_.erase(late_reads_.begin());
-    done(index);
-  }
-}
-
 void RaftReplica::Quarantine(const absl::Status& status) {
   problem_ = Internal("this group is quarantined: {}", MessageOf(status));
   RefreshView(/*with_progress=*/false);
-}
-
-void RaftReplica::FailAll(const absl::Status& status) {
-  for (auto& [command, done] : std::exchange(queued_, {})) done(status);
-  for (Proposal& proposal : std::exchange(proposals_, {})) proposal.done(status);
-  for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(status);
-  for (auto& [context, round] : std::exchange(reads_, {})) {
-    for (ProposeCallback& done : round.callbacks) done(status);
-  }
-  for (auto& [index, read] : std::exchange(late_reads_, {})) read.done(status);
-  if (change_) std::exchange(change_, std::nullopt)->done(status);
 }
 
 void RaftReplica::RefreshView(bool with_progress) {

@@ -2,6 +2,9 @@
 
 // One group's replica on the raft thread: its engine, the proposals and reads that wait for it, and
 // its way to the applier. Part of RaftHost; confined to the raft thread but for the marked parts.
+//
+// raft_replica.cc: its life, and what a turn takes in and gives out. raft_replica_requests.cc: what
+// callers wait for. raft_replica_quiet.cc, raft_replica_snapshot.cc: what their names say.
 
 #include <atomic>
 #include <cstdint>
