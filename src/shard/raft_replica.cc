@@ -140,6 +140,7 @@ void RaftReplica::TickEngine(uint64_t host_tick) {
   }
   uint32_t ticks = 1;
   if (leads_) ticks = host_tick % options_.heartbeat_ticks == 0 ? options_.heartbeat_ticks : 0;
+  if (ticks > 0) heartbeats_due_ = true;
   // A failure quarantines the group, which TakeReady then reports.
   for (uint32_t i = 0; i < ticks; ++i) raft_->Tick().IgnoreError();
 }
@@ -149,14 +150,7 @@ void RaftReplica::Tick(uint64_t host_tick, Outbox& out) {
   ++idle_ticks_;
   TickEngine(host_tick);
   if (copy_pause_end_ != 0 && ticks_ >= copy_pause_end_) EndCopyPause(out);
-  for (auto it = reads_.begin(); it != reads_.end();) {
-    if (ticks_ - it->second.asked_tick < options_.read_retry_ticks) {
-      ++it;
-      continue;
-    }
-    for (ProposeCallback& done : it->second.callbacks) queued_reads_.push_back(std::move(done));
-    it = reads_.erase(it);
-  }
+  RepeatReads();
   FailLostProposals();
   FailLateReads();
   GiveWayWhenFull(host_tick);
@@ -200,6 +194,13 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
   switch (message.type) {
     case kWakeMessage:
       return true;
+    case consensus::kReadIndexMessage:
+      heartbeats_due_ =
+          true;  // how the follower that asks fares with its answers is not known here
+      break;
+    case consensus::kHeartbeatResponseMessage:
+      answered_last_ = message.from;
+      break;
     case kSnapshotFailedMessage:
       TakeRefusal(message);
       return true;
@@ -245,6 +246,7 @@ void RaftReplica::Applied(uint64_t index) {
 }
 
 void RaftReplica::Address(const consensus::OutMessage& message, Outbox& out) {
+  if (IsSpared(message)) return;
   const ReplicaId to{message.to};
   PeerMessage addressed = OwnMessage(to, message.type);
   addressed.bytes = std::string(message.bytes);
@@ -267,6 +269,7 @@ absl::Status RaftReplica::TakeReady(consensus::Scratch& scratch, PendingReady& p
     pending.committed.push_back({entry.term, entry.index, WithKind(entry.kind, entry.data)});
   }
   for (const consensus::OutMessage& message : ready.messages) Address(message, out);
+  heartbeats_due_ = false;
   for (const consensus::OutMessage& message : ready.persisted_messages) {
     pending.persisted_bytes.emplace_back(message.bytes);
     pending.persisted.push_back({message.to, message.type, {}});

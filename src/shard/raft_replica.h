@@ -35,6 +35,10 @@ inline constexpr uint64_t kMaxCopyPauseTicks = 3'200;
 // How long a read waits for this replica to catch up with what the leader had committed (20 ms
 // ticks: 5 s); then another replica should be asked.
 inline constexpr uint64_t kReadPatienceTicks = 250;
+// A round of reads without an answer for so long (20 ms ticks: 40 to 60 ms) holds up no other one,
+// and for a while after it (10 s) a leader asks all followers, not just as many as it needs.
+inline constexpr uint64_t kReadRoundTicks = 3;
+inline constexpr uint64_t kAskAllTicks = 500;
 
 using ProposeCallback = std::function<void(absl::StatusOr<uint64_t>)>;
 
@@ -199,6 +203,9 @@ class RaftReplica {
   absl::Status ApplyMemberships(consensus::Scratch& scratch, PendingReady& pending);
   void Address(const consensus::OutMessage& message, Outbox& out);
   void AskForReads();
+  void ChooseReadQuorum();
+  bool IsSpared(const consensus::OutMessage& message) const;
+  void RepeatReads();
   void GiveUpSnapshots();
   void SettleProposals(const std::vector<Entry>& committed);
   void AnswerReads(std::vector<PendingReady::Read>& reads);
@@ -242,6 +249,11 @@ class RaftReplica {
   uint64_t handed_term_ = 0;
   std::atomic<uint64_t> unapplied_bytes_{0};  // handed and not yet applied
   uint64_t read_counter_ = 0;
+  uint64_t read_asked_tick_ = 0;       // of the newest round
+  uint64_t ask_all_until_ = 0;         // tick before which no follower is spared
+  bool heartbeats_due_ = false;        // those of this turn go to everyone
+  std::vector<uint64_t> read_quorum_;  // replicas whose answers make a majority with the own one
+  uint64_t answered_last_ = 0;         // the replica that did
 
   const std::shared_ptr<ReplicaCounters> counters_ =
       std::make_shared<ReplicaCounters>();  // shared with the Replicator

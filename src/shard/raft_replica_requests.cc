@@ -1,5 +1,6 @@
 // What callers wait for: proposals, membership changes and reads, from their queue to the answer.
 
+#include <algorithm>
 #include <utility>
 
 #include "base/limits.h"
@@ -77,8 +78,9 @@ void RaftReplica::FlushInputs() {
   AskForReads();
 }
 
-// One round for all reads that wait. Its context names replica, start and number, so it never
-// repeats: a late answer to a question of an earlier life must not answer one of this life.
+// One round for all reads that wait, and one at a time: reads that come while it is under way share
+// the next one. Its context names replica, start and number, so it never repeats: a late answer to
+// a question of an earlier life must not answer one of this life.
 void RaftReplica::AskForReads() {
   if (queued_reads_.empty()) return;
   if (installing_ || lacks_state_) {
@@ -86,6 +88,10 @@ void RaftReplica::AskForReads() {
         Unavailable("group {}: this replica waits for a copy", start_.group.value);
     for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(none);
     return;
+  }
+  if (!reads_.empty()) {
+    if (ticks_ - read_asked_tick_ < kReadRoundTicks) return;
+    ask_all_until_ = ticks_ + kAskAllTicks;
   }
   const auto status = raft_->status();
   if (!status.ok() || status->leader == 0) {
@@ -96,8 +102,51 @@ void RaftReplica::AskForReads() {
   }
   const std::string context =
       fmt::format("{}/{}/{}", start_.replica.value, log_->state().starts, ++read_counter_);
+  if (status->role == consensus::Role::kLeader) ChooseReadQuorum();
   if (!raft_->ReadIndex(context).ok()) return;
   reads_[context] = {std::exchange(queued_reads_, {}), ticks_};
+  read_asked_tick_ = ticks_;
+}
+
+// As many followers as a majority needs beside this leader, the one that answered last among them:
+// asking all of them costs every read messages whose answers change nothing.
+void RaftReplica::ChooseReadQuorum() {
+  read_quorum_.clear();
+  const consensus::Membership& members = membership();
+  const size_t wanted = members.voters.size() / 2;
+  const auto take = [&](uint64_t id) {
+    if (id == start_.replica.value || read_quorum_.size() == wanted) return;
+    if (hooks_.nodes->Lives(ReplicaId{id}.node())) read_quorum_.push_back(id);
+  };
+  const auto votes = std::find(members.voters.begin(), members.voters.end(), answered_last_);
+  if (votes != members.voters.end()) take(answered_last_);
+  for (const uint64_t id : members.voters) {
+    if (id != answered_last_) take(id);
+  }
+  if (read_quorum_.size() < wanted || !members.outgoing_voters.empty()) heartbeats_due_ = true;
+}
+
+// Whether a heartbeat, which only asks for reads in this turn, may stay here.
+bool RaftReplica::IsSpared(const consensus::OutMessage& message) const {
+  if (message.type != consensus::kHeartbeatMessage || heartbeats_due_ || ticks_ < ask_all_until_)
+    return false;
+  return std::find(read_quorum_.begin(), read_quorum_.end(), message.to) == read_quorum_.end();
+}
+
+// A round that got no answer is asked for again; soon when some followers were spared.
+void RaftReplica::RepeatReads() {
+  const bool spared = leads_ && ticks_ >= ask_all_until_;
+  const uint64_t patience = spared ? std::min<uint64_t>(kReadRoundTicks, options_.read_retry_ticks)
+                                   : options_.read_retry_ticks;
+  for (auto it = reads_.begin(); it != reads_.end();) {
+    if (ticks_ - it->second.asked_tick < patience) {
+      ++it;
+      continue;
+    }
+    for (ProposeCallback& done : it->second.callbacks) queued_reads_.push_back(std::move(done));
+    it = reads_.erase(it);
+    if (spared) ask_all_until_ = ticks_ + kAskAllTicks;
+  }
 }
 
 // Tells proposers of committed entries. Once an entry of a later term is committed, proposals of
@@ -144,6 +193,7 @@ void RaftReplica::AnswerReads(std::vector<PendingReady::Read>& reads) {
     late_reads_.erase(late_reads_.begin());
     done(index);
   }
+  if (reads_.empty()) AskForReads();
 }
 
 // What a leader proposed before it lost its office is settled by what is committed next. When
