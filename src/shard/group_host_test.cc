@@ -57,7 +57,7 @@ class GroupHosts : public testing::Test {
     RaftGroupStart start;
     start.group = group;
     start.replica = member.node->replica();
-    start.members = Voters({1, 2, 3});
+    start.members = founders_;
     start.applier = member.appliers[group.value].get();
     const auto replicator = member.node->host->Attach(start);
     ASSERT_TRUE(replicator.ok()) << replicator.status();
@@ -119,6 +119,7 @@ class GroupHosts : public testing::Test {
 
   TempDir dir_;
   LocalNetwork network_;
+  consensus::Membership founders_ = Voters({1, 2, 3});
   absl::Mutex mutex_;
   absl::Status fatal_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, Member> members_;
@@ -155,6 +156,21 @@ TEST_F(GroupHosts, HandOverLeadershipBeforeTheyEnd) {
   EXPECT_TRUE(host(first).HandOverAll().ok());
   EXPECT_FALSE(host(first).View(kGroup).is_leader);
   EXPECT_NE(AwaitLeader(), first);
+}
+
+// A member without a vote calls no election, so nothing tells it that its leader is gone.
+TEST_F(GroupHosts, RefuseReadsOfALearnerWhenAllVotersAreGone) {
+  founders_ = Voters({1, 2});
+  founders_.learners = {ReplicaId::Make({3}, 1).value};
+  StartAll();
+  Write("a");
+  ASSERT_TRUE(AllHave({"a"}));
+  EXPECT_TRUE(members_.at(1).replicators.at(kGroup.value)->votes());
+  EXPECT_FALSE(members_.at(3).replicators.at(kGroup.value)->votes());
+  EXPECT_TRUE(ReadBarrier(3).ok());
+  Stop(1);
+  Stop(2);
+  EXPECT_TRUE(absl::IsUnavailable(ReadBarrier(3).status()));
 }
 
 TEST_F(GroupHosts, AnswerOnceDetached) {

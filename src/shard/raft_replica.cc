@@ -19,6 +19,10 @@ uint64_t CommandBytes(const std::vector<Entry>& entries) {
   return bytes;
 }
 
+bool Contains(const std::vector<uint64_t>& members, ReplicaId replica) {
+  return std::find(members.begin(), members.end(), replica.value) != members.end();
+}
+
 // What the state machine sees of an entry.
 void StripKind(Entry& entry) {
   if (KindOf(entry.command) == EntryKind::kNormal) {
@@ -168,10 +172,9 @@ void RaftReplica::GiveWayWhenFull(uint64_t host_tick) {
   const auto status = raft_->status();
   const auto progress = raft_->progress();
   if (!status.ok() || !progress.ok()) return;
-  const std::vector<uint64_t>& voters = membership().voters;
   for (const consensus::PeerProgress& peer : *progress) {
     const WorkerId node = ReplicaId{peer.id}.node();
-    const bool votes = std::find(voters.begin(), voters.end(), peer.id) != voters.end();
+    const bool votes = Contains(membership().voters, {peer.id});
     if (node == options_.node || !votes || peer.match != status->last_index) continue;
     if (!hooks_.nodes->Lives(node) || hooks_.nodes->RoomOf(node) == DiskRoom::kFull) continue;
     raft_->TransferLeadership(peer.id).IgnoreError();
@@ -369,6 +372,8 @@ void RaftReplica::RefreshView(bool with_progress) {
     const bool lone = next.is_leader && next.membership.voters.size() == 1 &&
                       next.membership.outgoing_voters.empty() && handed_term_ == status->term;
     counters_->committed.store(status->commit, std::memory_order_release);
+    counters_->learner.store(Contains(next.membership.learners, start_.replica),
+                             std::memory_order_relaxed);
     counters_->lone_commit.store(lone ? handed_ : 0, std::memory_order_release);
     const bool plenty =
         hooks_.nodes->own_room() == DiskRoom::kPlenty && MostVotersHave(DiskRoom::kPlenty);

@@ -32,8 +32,8 @@ inline constexpr uint64_t kSnapshotPatienceTicks = 250;
 // while.
 inline constexpr uint64_t kFirstCopyPauseTicks = 25;
 inline constexpr uint64_t kMaxCopyPauseTicks = 3'200;
-// How long a read waits for this replica to catch up with what the leader had committed (20 ms
-// ticks: 5 s); then another replica should be asked.
+// How long a read waits for the leader's answer, and then for this replica to catch up with it
+// (20 ms ticks: 5 s); then another replica should be asked.
 inline constexpr uint64_t kReadPatienceTicks = 250;
 // A round of reads without an answer for so long (20 ms ticks: 40 to 60 ms) holds up no other one,
 // and for a while after it (10 s) a leader asks all followers, not just as many as it needs.
@@ -79,6 +79,7 @@ struct ReplicaCounters {
   std::atomic<uint64_t> lone_commit{0};
   std::atomic<uint64_t> committed{0};
   std::atomic<bool> nearly_full{false};  // too few voters have room on their disks
+  std::atomic<bool> learner{false};      // a member without a vote
 };
 
 class RaftReplica {
@@ -159,13 +160,13 @@ class RaftReplica {
     uint64_t index = 0;
     ProposeCallback done;
   };
-  struct ReadRound {
-    std::vector<ProposeCallback> callbacks;
-    uint64_t asked_tick = 0;
-  };
-  struct LateRead {
+  struct WaitingRead {
     ProposeCallback done;
     uint64_t since_tick = 0;
+  };
+  struct ReadRound {
+    std::vector<WaitingRead> reads;
+    uint64_t asked_tick = 0;
   };
   struct Change {
     uint64_t index = 0;
@@ -225,9 +226,9 @@ class RaftReplica {
 
   std::vector<std::pair<std::string, ProposeCallback>> queued_;
   std::deque<Proposal> proposals_;  // by index
-  std::vector<ProposeCallback> queued_reads_;
+  std::vector<WaitingRead> queued_reads_;
   std::map<std::string, ReadRound> reads_;  // asked, by context
-  std::multimap<uint64_t, LateRead>
+  std::multimap<uint64_t, WaitingRead>
       late_reads_;  // answered with an index not yet handed to the applier
   std::optional<Change> change_;
   std::map<uint64_t, SentOffer> offers_;         // the newest, by replica

@@ -30,7 +30,7 @@ void RaftReplica::QueueProposal(std::string command, ProposeCallback done) {
 
 void RaftReplica::QueueRead(ProposeCallback done) {
   Wake();
-  queued_reads_.push_back(std::move(done));
+  queued_reads_.push_back({std::move(done), ticks_});
 }
 
 void RaftReplica::ChangeMembership(ReplicaId replica, consensus::ChangeKind kind,
@@ -86,7 +86,7 @@ void RaftReplica::AskForReads() {
   if (installing_ || lacks_state_) {
     const absl::Status none =
         Unavailable("group {}: this replica waits for a copy", start_.group.value);
-    for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(none);
+    for (WaitingRead& read : std::exchange(queued_reads_, {})) read.done(none);
     return;
   }
   if (!reads_.empty()) {
@@ -97,7 +97,7 @@ void RaftReplica::AskForReads() {
   if (!status.ok() || status->leader == 0) {
     if (ticks_ == 0) return;  // a group that just started hears of its leader soon
     const absl::Status none = Unavailable("group {}: no leader is known", start_.group.value);
-    for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(none);
+    for (WaitingRead& read : std::exchange(queued_reads_, {})) read.done(none);
     return;
   }
   const std::string context =
@@ -133,7 +133,8 @@ bool RaftReplica::IsSpared(const consensus::OutMessage& message) const {
   return std::find(read_quorum_.begin(), read_quorum_.end(), message.to) == read_quorum_.end();
 }
 
-// A round that got no answer is asked for again; soon when some followers were spared.
+// A round that got no answer is asked for again; soon when some followers were spared. A learner
+// never learns that its leader is gone, so this has an end.
 void RaftReplica::RepeatReads() {
   const bool spared = leads_ && ticks_ >= ask_all_until_;
   const uint64_t patience = spared ? std::min<uint64_t>(kReadRoundTicks, options_.read_retry_ticks)
@@ -143,7 +144,13 @@ void RaftReplica::RepeatReads() {
       ++it;
       continue;
     }
-    for (ProposeCallback& done : it->second.callbacks) queued_reads_.push_back(std::move(done));
+    for (WaitingRead& read : it->second.reads) {
+      if (ticks_ - read.since_tick < kReadPatienceTicks) {
+        queued_reads_.push_back(std::move(read));
+      } else {
+        read.done(Unavailable("group {}: its leader does not answer", start_.group.value));
+      }
+    }
     it = reads_.erase(it);
     if (spared) ask_all_until_ = ticks_ + kAskAllTicks;
   }
@@ -182,8 +189,8 @@ void RaftReplica::AnswerReads(std::vector<PendingReady::Read>& reads) {
   for (PendingReady::Read& read : reads) {
     const auto found = reads_.find(read.context);
     if (found == reads_.end()) continue;  // asked again meanwhile
-    for (ProposeCallback& done : found->second.callbacks) {
-      late_reads_.emplace(read.index, LateRead{std::move(done), ticks_});
+    for (WaitingRead& waiting : found->second.reads) {
+      late_reads_.emplace(read.index, WaitingRead{std::move(waiting.done), ticks_});
     }
     reads_.erase(found);
   }
@@ -225,9 +232,9 @@ void RaftReplica::FailLateReads() {
 void RaftReplica::FailAll(const absl::Status& status) {
   for (auto& [command, done] : std::exchange(queued_, {})) done(status);
   for (Proposal& proposal : std::exchange(proposals_, {})) proposal.done(status);
-  for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(status);
+  for (WaitingRead& read : std::exchange(queued_reads_, {})) read.done(status);
   for (auto& [context, round] : std::exchange(reads_, {})) {
-    for (ProposeCallback& done : round.callbacks) done(status);
+    for (WaitingRead& read : round.reads) read.done(status);
   }
   for (auto& [index, read] : std::exchange(late_reads_, {})) read.done(status);
   if (change_) std::exchange(change_, std::nullopt)->done(status);

@@ -69,6 +69,9 @@ class Replicator {
   // Propose itself refuses at a lower mark. Cheap.
   virtual bool nearly_full() const { return false; }
 
+  // False: this replica is there for reads alone, which may have to do without the others. Cheap.
+  virtual bool votes() const { return true; }
+
   virtual uint64_t committed_index() const = 0;
   virtual uint64_t first_index() const = 0;  // of the log as kept
 };

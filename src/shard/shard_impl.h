@@ -120,7 +120,10 @@ class ShardImpl : public Shard, private Applier {
 
   // --- reads (shard_read.cc) ---
   absl::Status ReadGate() const;
+  Consistency ConsistencyOf(const Freshness& wanted) const;
   bool NeedsBarrier(const Freshness& wanted) const;
+  absl::Status WhyNotFresh(const Freshness& wanted, const absl::Status& status) const;
+  void KeepFresh();
   void NoteFresh(int64_t as_of_nanos);
   void WithBarrier(const Freshness& wanted, Resume then);
 
@@ -169,6 +172,8 @@ class ShardImpl : public Shard, private Applier {
   // Every write acknowledged before this moment is applied here, as barriers have shown.
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::min();
   std::atomic<int64_t> fresh_as_of_nanos_{kNever};
+  std::atomic<bool> refreshing_{false};       // KeepFresh waits for an answer
+  std::atomic<uint64_t> refreshed_index_{0};  // applied when KeepFresh asked what it was answered
 
   const std::shared_ptr<ReadyReads> ready_reads_ = std::make_shared<ReadyReads>();
 

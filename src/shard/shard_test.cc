@@ -158,6 +158,49 @@ TEST(Shard, BoundedReadsWaitForWhatIsCommitted) {
   EXPECT_TRUE(absl::IsUnavailable(test.Get("a", bounded).status()));
 }
 
+// Without being asked anything, a copy for reads alone knows how far behind it is, so that it can
+// go on alone; and where it cannot, it says what it can.
+TEST(Shard, CopiesWithoutAVoteKeepKnowingHowFreshTheyAre) {
+  CollectionSchema schema = TestSchema(2);
+  schema.replication_factor = 3;
+  TestShard test(schema);
+  ASSERT_TRUE(test.Open().ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("a", {1, 0}), ""}).ok());
+  test.shard().Tick();
+  EXPECT_EQ(test.log().barriers, 0) << "a voter need not";
+  test.log().has_vote = false;
+  const auto bounded = [&](uint32_t bound_ms) {
+    SearchQuery query = Nearest({1, 0});
+    query.consistency = Consistency::kBounded;
+    query.max_staleness_ms = bound_ms;
+    return test.Search(query).status();
+  };
+  const auto barriers_after = [&](int64_t ms) {
+    const int before = test.log().barriers;
+    test.clock().AdvanceMillis(ms);
+    test.shard().Tick();
+    return test.log().barriers - before;
+  };
+  test.log().refuse_reads = absl::UnavailableError("cut off");
+  EXPECT_EQ(barriers_after(0), 1);
+  EXPECT_EQ(bounded(1'000'000).message(),
+            "cut off; this replica does not know how far behind it is: it answers EVENTUAL");
+  test.log().refuse_reads = absl::OkStatus();
+  EXPECT_EQ(barriers_after(0), 1);
+  EXPECT_EQ(barriers_after(20'000), 0) << "nothing was written since";
+  EXPECT_EQ(barriers_after(10'000), 1);
+  ASSERT_TRUE(test.Upsert({OnePoint("a", {1, 0}), ""}).ok());
+  EXPECT_EQ(barriers_after(999), 0);
+  EXPECT_EQ(barriers_after(1), 1);
+
+  test.log().refuse_reads = absl::UnavailableError("cut off");
+  test.clock().AdvanceMillis(400);
+  EXPECT_TRUE(bounded(400).ok());
+  EXPECT_EQ(bounded(300).message(),
+            "cut off; this replica may be 400 ms behind and the bound is 300 ms: it answers "
+            "EVENTUAL, or BOUNDED with a larger max_staleness_ms");
+}
+
 TEST(Shard, EntryThatCannotBeAppliedQuarantines) {
   TestShard test(TestSchema(1));
   ASSERT_TRUE(test.Open().ok());
