@@ -106,6 +106,14 @@ class GroupHosts : public testing::Test {
   void Write(const std::string& command, uint64_t without = 0) {
     EXPECT_TRUE(Eventually([&] { return Propose(AwaitLeader(without), command).ok(); }));
   }
+  bool AllGoQuiet() {
+    return Eventually([&] {
+      for (auto& [id, member] : members_) {
+        if (member.node->host != nullptr && !member.node->host->View(kGroup).quiet) return false;
+      }
+      return true;
+    });
+  }
   bool AllHave(const std::vector<std::string>& commands) {
     return Eventually([&] {
       for (auto& [id, member] : members_) {
@@ -207,18 +215,12 @@ TEST_F(GroupHosts, GoQuietWhenIdleAndWakeForUseAndForADeadLeader) {
     member.node->Start();
     Join(id);
   }
-  const auto all_quiet = [&] {
-    for (auto& [id, member] : members_) {
-      if (member.node->host != nullptr && !member.node->host->View(kGroup).quiet) return false;
-    }
-    return true;
-  };
   Write("a");
-  ASSERT_TRUE(Eventually(all_quiet));
+  ASSERT_TRUE(AllGoQuiet());
   const uint64_t leader = AwaitLeader();
   ASSERT_TRUE(Propose(leader, "b").ok());
   EXPECT_TRUE(AllHave({"a", "b"}));
-  ASSERT_TRUE(Eventually(all_quiet));
+  ASSERT_TRUE(AllGoQuiet());
   // Nobody uses the group: its members learn from the silence of the node. (The host ends without a
   // word.)
   members_.at(leader).node->Stop();
@@ -250,7 +252,6 @@ TEST_F(GroupHosts, RefuseWritesWhileMostDisksAreFullAndGoOnOnceThereIsRoom) {
   for (auto& [id, member] : members_) {
     std::atomic<bool>& here = full[id];
     member.node->disk_room = [&here] { return here ? DiskRoom::kFull : DiskRoom::kPlenty; };
-    member.node->quiet_after_ticks = 0;  // a quiet group looks once it is used
   }
   StartAll();
   std::vector<std::string> written{"a"};
@@ -269,6 +270,29 @@ TEST_F(GroupHosts, RefuseWritesWhileMostDisksAreFullAndGoOnOnceThereIsRoom) {
     written.push_back(std::to_string(with_room));
     Write(written.back());
     EXPECT_TRUE(AllHave(written));
+  }
+  for (auto& [id, member] : members_) Stop(id);  // they ask `full` no more
+}
+
+// Nothing happens in the group meanwhile that would make it look.
+TEST_F(GroupHosts, HearOfRoomOnDisksWhileTheyAreQuiet) {
+  std::atomic<bool> full{false};
+  for (auto& [id, member] : members_) {
+    member.node->quiet_after_ticks = 20;
+    if (id != 1) {
+      member.node->disk_room = [&full] { return full ? DiskRoom::kNearlyFull : DiskRoom::kPlenty; };
+    }
+    member.node->Start();
+    Join(id);
+  }
+  Write("a");
+  for (const bool now : {true, false}) {
+    ASSERT_TRUE(AllGoQuiet());
+    full = now;
+    for (auto& [id, member] : members_) {
+      const Replicator* replicator = member.replicators.at(kGroup.value);
+      EXPECT_TRUE(Eventually([&] { return replicator->nearly_full() == now; })) << "node " << id;
+    }
   }
   for (auto& [id, member] : members_) Stop(id);  // they ask `full` no more
 }

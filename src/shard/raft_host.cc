@@ -396,6 +396,7 @@ RaftHostStats Host::stats() const {
 // Which nodes live, and whom that wakes.
 void Host::LookAround(const Inbox& inbox, std::set<uint64_t>& touched) {
   turn_mutex_.AssertHeld();
+  const uint64_t rooms = nodes_.room_changes();
   if (inbox.room) nodes_.set_own_room(*inbox.room);
   const auto wake_for = [&](WorkerId node, uint32_t silent_ticks) {
     turn_mutex_.AssertHeld();
@@ -411,8 +412,11 @@ void Host::LookAround(const Inbox& inbox, std::set<uint64_t>& touched) {
   for (const WorkerId node : inbox.unreachable) {
     for (auto& [id, attached] : groups_) attached.replica->ReportUnreachable(node);
   }
-  if (inbox.ticks == 0) return;
-  for (const WorkerId node : nodes_.Tick()) wake_for(node, options_.silence_ticks);
+  if (inbox.ticks > 0) {
+    for (const WorkerId node : nodes_.Tick()) wake_for(node, options_.silence_ticks);
+  }
+  if (nodes_.room_changes() == rooms) return;
+  for (auto& [id, attached] : groups_) attached.replica->RefreshRoom();
 }
 
 // A host that was held up does not make up for lost ticks: silence of its own is no sign of others'

@@ -19,10 +19,6 @@ uint64_t CommandBytes(const std::vector<Entry>& entries) {
   return bytes;
 }
 
-bool Contains(const std::vector<uint64_t>& members, ReplicaId replica) {
-  return std::find(members.begin(), members.end(), replica.value) != members.end();
-}
-
 // What the state machine sees of an entry.
 void StripKind(Entry& entry) {
   if (KindOf(entry.command) == EntryKind::kNormal) {
@@ -161,25 +157,6 @@ void RaftReplica::Tick(uint64_t host_tick, Outbox& out) {
   if (ticks_ % options_.heartbeat_ticks == 0) RefreshView(/*with_progress=*/true);
   if (ticks_ % kSnapshotPatienceTicks == 0) GiveUpSnapshots();
   GoQuietIfIdle(out);
-}
-
-// A leader whose disk is full can take nothing; another voter that has everything and has room
-// leads better. Not when most disks are full: a new leader could commit nothing and so not even
-// serve reads.
-void RaftReplica::GiveWayWhenFull(uint64_t host_tick) {
-  if (!leads_ || hooks_.nodes->own_room() != DiskRoom::kFull) return;
-  if (host_tick % options_.election_ticks != 0 || !MostVotersHave(DiskRoom::kNearlyFull)) return;
-  const auto status = raft_->status();
-  const auto progress = raft_->progress();
-  if (!status.ok() || !progress.ok()) return;
-  for (const consensus::PeerProgress& peer : *progress) {
-    const WorkerId node = ReplicaId{peer.id}.node();
-    const bool votes = Contains(membership().voters, {peer.id});
-    if (node == options_.node || !votes || peer.match != status->last_index) continue;
-    if (!hooks_.nodes->Lives(node) || hooks_.nodes->RoomOf(node) == DiskRoom::kFull) continue;
-    raft_->TransferLeadership(peer.id).IgnoreError();
-    return;
-  }
 }
 
 bool RaftReplica::Step(PeerMessage message, Outbox& out) {
@@ -372,12 +349,12 @@ void RaftReplica::RefreshView(bool with_progress) {
     const bool lone = next.is_leader && next.membership.voters.size() == 1 &&
                       next.membership.outgoing_voters.empty() && handed_term_ == status->term;
     counters_->committed.store(status->commit, std::memory_order_release);
-    counters_->learner.store(Contains(next.membership.learners, start_.replica),
-                             std::memory_order_relaxed);
+    const std::vector<uint64_t>& learners = next.membership.learners;
+    counters_->learner.store(
+        std::find(learners.begin(), learners.end(), start_.replica.value) != learners.end(),
+        std::memory_order_relaxed);
     counters_->lone_commit.store(lone ? handed_ : 0, std::memory_order_release);
-    const bool plenty =
-        hooks_.nodes->own_room() == DiskRoom::kPlenty && MostVotersHave(DiskRoom::kPlenty);
-    counters_->nearly_full.store(!plenty, std::memory_order_relaxed);
+    RefreshRoom();
     if (with_progress && next.is_leader) {
       auto progress = raft_->progress();
       if (progress.ok()) next.progress = *std::move(progress);
@@ -392,18 +369,6 @@ void RaftReplica::RefreshView(bool with_progress) {
   const absl::MutexLock lock(&mutex_);
   if (!with_progress && next.is_leader) next.progress = std::move(view_.progress);
   view_ = std::move(next);
-}
-
-// Whether the disks of a majority of the voters have so much room, or more.
-bool RaftReplica::MostVotersHave(DiskRoom room) const {
-  const std::vector<uint64_t>& voters = membership().voters;
-  size_t with_room = 0;
-  for (const uint64_t id : voters) {
-    const WorkerId node = ReplicaId{id}.node();
-    const bool own = node == options_.node;
-    if ((own ? hooks_.nodes->own_room() : hooks_.nodes->RoomOf(node)) <= room) ++with_room;
-  }
-  return with_room * 2 > voters.size();
 }
 
 GroupView RaftReplica::view() const {

@@ -120,6 +120,8 @@ class RaftReplica {
   // The node was silent for so many ticks, or lives anew: a quiet group that has a replica there
   // wakes, and counts the silence.
   void WakeFor(WorkerId node, uint32_t silent_ticks);
+  // Whether the node's disk or another's has room may have changed; also for a quiet group.
+  void RefreshRoom();
   // Tells the others that this replica leaves its node, so that none waits quietly for it.
   void SayGoodbye(Outbox& out) const;
   // Proposes what was queued as one batch and asks for the reads that wait; once per turn.
