@@ -366,6 +366,9 @@ void RaftReplica::RefreshView(bool with_progress) {
     counters_->lone_commit.store(0, std::memory_order_release);
   }
   leads_ = next.is_leader;
+  if (leads_ && next.term != std::exchange(led_term_, next.term) && deps_.on_leader) {
+    deps_.on_leader(start_.group, start_.replica, next.term);
+  }
   const absl::MutexLock lock(&mutex_);
   if (!with_progress && next.is_leader) next.progress = std::move(view_.progress);
   view_ = std::move(next);

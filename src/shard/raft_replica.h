@@ -242,6 +242,7 @@ class RaftReplica {
   uint64_t copy_pause_end_ = 0;    // 0: copies are taken
   bool quiet_ = false;
   bool leads_ = false;
+  uint64_t led_term_ = 0;              // the newest in which it led
   uint64_t idle_ticks_ = 0;            // since anything but heartbeats
   uint64_t lost_leadership_tick_ = 0;  // 0: leads, or never did
   uint64_t applied_ = 0;               // as reported
