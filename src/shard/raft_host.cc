@@ -42,6 +42,9 @@ class GroupReplicator : public Replicator {
   bool nearly_full() const override {
     return counters_->nearly_full.load(std::memory_order_relaxed);
   }
+  uint64_t quorum_tail_bytes() const override {
+    return counters_->quorum_tail.load(std::memory_order_relaxed);
+  }
   bool votes() const override { return !counters_->learner.load(std::memory_order_relaxed); }
   uint64_t committed_index() const override {
     return counters_->committed.load(std::memory_order_acquire);

@@ -154,7 +154,10 @@ void RaftReplica::Tick(uint64_t host_tick, Outbox& out) {
   FailLostProposals();
   FailLateReads();
   GiveWayWhenFull(host_tick);
-  if (ticks_ % options_.heartbeat_ticks == 0) RefreshView(/*with_progress=*/true);
+  if (ticks_ % options_.heartbeat_ticks == 0) {
+    TellTail(out);
+    RefreshView(/*with_progress=*/true);
+  }
   if (ticks_ % kSnapshotPatienceTicks == 0) GiveUpSnapshots();
   GoQuietIfIdle(out);
 }
@@ -186,6 +189,9 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
       return true;
     case kSnapshotTakenMessage:
       raft_->ReportSnapshot(message.from, /*delivered=*/true).IgnoreError();
+      return true;
+    case kTailMessage:
+      TakeTail(message);
       return true;
     case consensus::kAppendMessage:
       if (hooks_.nodes->own_room() == DiskRoom::kFull) return false;
@@ -355,6 +361,8 @@ void RaftReplica::RefreshView(bool with_progress) {
         std::memory_order_relaxed);
     counters_->lone_commit.store(lone ? handed_ : 0, std::memory_order_release);
     RefreshRoom();
+    counters_->quorum_tail.store(next.is_leader && !quiet_ ? QuorumTail() : 0,
+                                 std::memory_order_relaxed);
     if (with_progress && next.is_leader) {
       auto progress = raft_->progress();
       if (progress.ok()) next.progress = *std::move(progress);

@@ -4,7 +4,8 @@
 // its way to the applier. Part of RaftHost; confined to the raft thread but for the marked parts.
 //
 // raft_replica.cc: its life, and what a turn takes in and gives out. raft_replica_requests.cc: what
-// callers wait for. raft_replica_quiet.cc, raft_replica_snapshot.cc: what their names say.
+// callers wait for. raft_replica_quiet.cc, raft_replica_snapshot.cc, raft_replica_room.cc (on
+// disks), raft_replica_tail.cc: what their names say.
 
 #include <atomic>
 #include <cstdint>
@@ -52,6 +53,9 @@ inline constexpr uint32_t kAliveMessage = 1'003;  // from host to host, group 0:
 // The sender has taken a snapshot over. The engine's own answer says nothing new to a leader that
 // had all of its log acknowledged before its state was lost; it would wait for news for ever.
 inline constexpr uint32_t kSnapshotTakenMessage = 1'004;
+inline constexpr uint32_t kTailMessage = 1'005;  // to the leader: u64 Applier::tail_bytes
+// What a replica told of its tail counts for so long (20 ms ticks: 1 s).
+inline constexpr uint64_t kTailPatienceTicks = 50;
 
 // Messages of one turn, by node.
 using Outbox = std::map<WorkerId, std::vector<PeerMessage>>;
@@ -80,6 +84,7 @@ struct ReplicaCounters {
   std::atomic<uint64_t> committed{0};
   std::atomic<bool> nearly_full{false};  // too few voters have room on their disks
   std::atomic<bool> learner{false};      // a member without a vote
+  std::atomic<uint64_t> quorum_tail{0};  // Replicator::quorum_tail_bytes
 };
 
 class RaftReplica {
@@ -175,6 +180,10 @@ class RaftReplica {
     uint64_t term = 0;
     std::function<void(absl::Status)> done;
   };
+  struct ToldTail {
+    uint64_t bytes = 0;
+    uint64_t tick = 0;
+  };
   struct SentOffer {
     std::string token;
     uint64_t index = 0;
@@ -203,6 +212,9 @@ class RaftReplica {
   void FailLostProposals();
   void FailLateReads();
   bool MostVotersHave(DiskRoom room) const;
+  void TellTail(Outbox& out);
+  void TakeTail(const PeerMessage& message);
+  uint64_t QuorumTail() const;
   absl::Status ApplyMemberships(consensus::Scratch& scratch, PendingReady& pending);
   void Address(const consensus::OutMessage& message, Outbox& out);
   void AskForReads();
@@ -253,11 +265,13 @@ class RaftReplica {
   uint64_t handed_term_ = 0;
   std::atomic<uint64_t> unapplied_bytes_{0};  // handed and not yet applied
   uint64_t read_counter_ = 0;
-  uint64_t read_asked_tick_ = 0;       // of the newest round
-  uint64_t ask_all_until_ = 0;         // tick before which no follower is spared
-  bool heartbeats_due_ = false;        // those of this turn go to everyone
-  std::vector<uint64_t> read_quorum_;  // replicas whose answers make a majority with the own one
-  uint64_t answered_last_ = 0;         // the replica that did
+  uint64_t read_asked_tick_ = 0;        // of the newest round
+  uint64_t ask_all_until_ = 0;          // tick before which no follower is spared
+  bool heartbeats_due_ = false;         // those of this turn go to everyone
+  std::vector<uint64_t> read_quorum_;   // replicas whose answers make a majority with the own one
+  uint64_t answered_last_ = 0;          // the replica that did
+  std::map<uint64_t, ToldTail> tails_;  // by replica
+  uint64_t told_tail_ = 0;              // what the leader was told last
 
   const std::shared_ptr<ReplicaCounters> counters_ =
       std::make_shared<ReplicaCounters>();  // shared with the Replicator

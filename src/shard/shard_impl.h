@@ -107,9 +107,11 @@ class ShardImpl : public Shard, private Applier {
   void Propose(Write write);
   void OnProposed(uint64_t rows, const WriteCallback& done, absl::StatusOr<uint64_t> log_index);
   void EndWrite();
+  uint64_t TailWith(uint64_t coming_bytes) const;
   uint64_t TailForAdmission() const;
   void Apply(std::vector<Entry> entries) override;
   uint64_t stored_index() const override { return state_->store_applied(); }
+  uint64_t tail_bytes() const override { return TailWith(0); }
   void ApplyAll(std::vector<Entry> entries) ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mutex_);
   void Stall(std::vector<Entry> rest, const absl::Status& why)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mutex_);

@@ -44,6 +44,7 @@ class FakeLog : public Replicator {
   // Of the replica that is attached.
   bool has_vote = true;
   int barriers = 0;  // asked for
+  uint64_t quorum_tail = 0;
 
   absl::StatusOr<Replicator*> Attach(Applier& applier, uint64_t applied_index) {
     std::vector<Entry> entries;
@@ -86,6 +87,7 @@ class FakeLog : public Replicator {
     if (!entries.empty()) applier_->Apply(std::move(entries));
   }
   bool votes() const override { return has_vote; }
+  uint64_t quorum_tail_bytes() const override { return quorum_tail; }
   void ReadBarrier(std::function<void(absl::StatusOr<uint64_t>)> done) override {
     ++barriers;
     if (!refuse_reads.ok()) {
