@@ -256,7 +256,9 @@ ShardStats ShardImpl::stats() const {
   stats.points = state_->points();
   stats.indexed = index.has_graph ? index.linked : index.live;
   stats.tail_bytes = index.tail_bytes;
+  const StateMachine::Mark mark = state_->mark();
   stats.applied_index = state_->published();
+  stats.digest = mark.index == stats.applied_index ? mark.digest : 0;
   stats.disk_bytes = kv_->disk_bytes() + index.disk_bytes;
   stats.memory_bytes = kv_->memory_bytes() + index.memory_bytes + indexes->filters.memory_bytes();
   stats.searches = searches_;

@@ -1,12 +1,14 @@
 #include "shard/shard.h"
 
 #include <cmath>
+#include <set>
 
 #include "base/status.h"
 #include "gtest/gtest.h"
 #include "index/half.h"
 #include "model/validate.h"
 #include "shard/shard_testing.h"
+#include "storage/layout.h"
 
 namespace vectron::shard {
 namespace {
@@ -199,6 +201,41 @@ TEST(Shard, CopiesWithoutAVoteKeepKnowingHowFreshTheyAre) {
   EXPECT_EQ(bounded(300).message(),
             "cut off; this replica may be 400 ms behind and the bound is 300 ms: it answers "
             "EVENTUAL, or BOUNDED with a larger max_staleness_ms");
+}
+
+// What replicas are held against each other by: the points and their versions, however they came to
+// be, kept over crashes and made anew where the store has none.
+TEST(Shard, DigestSaysWhichPointsThereAre) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  EXPECT_EQ(test.shard().stats().digest, 0u);
+  std::set<uint64_t> seen;
+  const auto write = [&](const std::string& id, float x) {
+    ASSERT_TRUE(test.Upsert({OnePoint(id, {x}), "", false}).ok());
+    EXPECT_TRUE(seen.insert(test.shard().stats().digest).second) << id;
+  };
+  write("a", 1);
+  const uint64_t first = test.shard().stats().digest;
+  write("b", 1);
+  ASSERT_TRUE(test.Delete("b").ok());
+  EXPECT_EQ(test.shard().stats().digest, first);
+  ASSERT_TRUE(test.Delete("b").ok());
+  EXPECT_EQ(test.shard().stats().digest, first);
+  write("a", 1);  // another version
+  write("b", 2);
+  const uint64_t last = test.shard().stats().digest;
+  test.CrashAndOpen();  // nothing was flushed: all is replayed
+  EXPECT_EQ(test.shard().stats().digest, last);
+  ASSERT_TRUE(test.shard().FlushAll().ok());
+  storage::WriteBatch batch;
+  batch.Delete(storage::kMeta, std::string(storage::kDigestKey));
+  test.Close();
+  ASSERT_TRUE(test.kv().Write(batch, storage::Kv::Durability::kBuffered).ok());
+  ASSERT_TRUE(test.Open().ok());
+  EXPECT_EQ(test.shard().stats().digest, last);
+  ASSERT_TRUE(test.Delete("b").ok());
+  ASSERT_TRUE(test.Delete("a").ok());
+  EXPECT_EQ(test.shard().stats().digest, 0u);
 }
 
 TEST(Shard, EntryThatCannotBeAppliedQuarantines) {

@@ -12,6 +12,15 @@ def differences(here, elsewhere):
             if here.get(point) != elsewhere.get(point)]
 
 
+def told_differences(cluster):
+    """What placement found by itself: it compares the digests that the replicas tell it."""
+    found = []
+    for name in cluster.names("placement"):
+        with open(cluster.nodes[name]["log"], encoding="utf-8", errors="replace") as log:
+            found += [line for line in log if "hold different points" in line]
+    return found
+
+
 def free_the_rest(cluster, api, collection):
     """Drains all workers but as many as there are copies, so that each that is left has a replica of every shard; their names."""
     names = cluster.names("worker")
@@ -55,4 +64,6 @@ def check_replicas(cluster, api, collection):
             # It may still have had to catch up when the others went; what stays is a fault.
             deadline.what = f"{name} to hold what its shards hold: {len(found)} differences, {found[:10]}\n{cluster.logs()}"
             deadline.pause()
+    if told_differences(cluster):
+        raise AssertionError(f"placement found differences: {told_differences(cluster)}")
     print(f"{len(holders)} replicas of each shard hold the same {len(everything)} points", flush=True)
