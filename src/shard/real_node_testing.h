@@ -41,7 +41,7 @@ class RealNode {
         Shard::Open(options_,
                     {.files = files_,
                      .clock = &clock_,
-                     .apply_executor = &apply_pool_,
+                     .read_executor = &apply_pool_,
                      .background_executor = &background_pool_,
                      .resources = &resources_,
                      .timer = &timer_},

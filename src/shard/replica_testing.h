@@ -56,7 +56,7 @@ class ReplicaNodes {
     ShardReplicaDeps deps;
     deps.shard = {.files = &on.faulty_files,
                   .clock = &on.clock,
-                  .apply_executor = &on.apply_pool,
+                  .read_executor = &on.apply_pool,
                   .background_executor = &on.background_pool,
                   .resources = &on.resources,
                   .timer = &on.timer};

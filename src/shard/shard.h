@@ -43,7 +43,7 @@ struct ShardOptions {
 struct ShardDeps {
   FileSystem* files = nullptr;
   Clock* clock = nullptr;
-  Executor* apply_executor = nullptr;            // reads that waited for a barrier go on here
+  Executor* read_executor = nullptr;             // reads that waited for others go on here
   Executor* background_executor = nullptr;       // building, flushing, checkpoints
   storage::RocksResources* resources = nullptr;  // shared by the stores of a node
   Timer* timer = nullptr;  // null: the shard makes one of its own, with a thread

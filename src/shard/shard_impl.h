@@ -80,7 +80,7 @@ class ShardImpl : public Shard, private Applier {
     Consistency consistency = Consistency::kUnspecified;
     uint32_t max_staleness_ms = 0;  // of kBounded; 0: as kStrong
   };
-  // Reads whose barrier is passed, on their way to the apply executor. Shared with its tasks, which
+  // Reads whose barrier is passed, on their way to the read executor. Shared with its tasks, which
   // may come late: the shard runs at its end what they have not.
   struct ReadyReads {
     absl::Mutex mutex;
@@ -128,6 +128,7 @@ class ShardImpl : public Shard, private Applier {
   void KeepFresh();
   void NoteFresh(int64_t as_of_nanos);
   void WithBarrier(const Freshness& wanted, Resume then);
+  void GoOn(Resume read, absl::Status status);
 
   // --- background (shard_background.cc) ---
   void ScheduleBuild();

@@ -50,7 +50,7 @@ ShardImpl::ShardImpl(const ShardOptions& options, const ShardDeps& deps, ShardPa
 absl::StatusOr<std::unique_ptr<ShardImpl>> ShardImpl::Make(const ShardOptions& options,
                                                            const ShardDeps& deps,
                                                            ShardParts parts) {
-  CHECK(deps.files != nullptr && deps.clock != nullptr && deps.apply_executor != nullptr &&
+  CHECK(deps.files != nullptr && deps.clock != nullptr && deps.read_executor != nullptr &&
         deps.background_executor != nullptr);
   std::unique_ptr<ShardImpl> shard(new ShardImpl(options, deps, std::move(parts)));
   shard->admission_ = std::make_shared<Admission>(

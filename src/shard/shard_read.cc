@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "base/status.h"
@@ -90,6 +91,7 @@ void ShardImpl::WithBarrier(const Freshness& wanted, Resume then) {
     return;
   }
   const int64_t asked_nanos = deps_.clock->MonotonicNanos();
+  const std::thread::id asker = std::this_thread::get_id();
   Resume resume = [this, wanted, asked_nanos, then = std::move(then)](const absl::Status& status) {
     if (status.ok()) NoteFresh(asked_nanos);
     then(WhyNotFresh(wanted, status));
@@ -98,18 +100,34 @@ void ShardImpl::WithBarrier(const Freshness& wanted, Resume then) {
     const absl::MutexLock lock(&mutex_);
     ++barriers_asked_;
   }
-  replicator_->ReadBarrier([this, resume = std::move(resume)](absl::StatusOr<uint64_t> index) {
-    absl::Status gate = index.ok() ? ReadGate() : index.status();
-    bool waits = false;
-    if (gate.ok()) {
-      const absl::MutexLock lock(&mutex_);
-      waits = state_->published() < *index;
-      if (waits) barriers_.emplace(*index, resume);
-    }
-    if (!waits) resume(std::move(gate));
-    const absl::MutexLock lock(&mutex_);
-    --barriers_asked_;
-  });
+  replicator_->ReadBarrier(
+      [this, asker, resume = std::move(resume)](absl::StatusOr<uint64_t> index) {
+        absl::Status gate = index.ok() ? ReadGate() : index.status();
+        bool waits = false;
+        if (gate.ok()) {
+          const absl::MutexLock lock(&mutex_);
+          waits = state_->published() < *index;
+          if (waits) barriers_.emplace(*index, resume);
+        }
+        if (!waits && std::this_thread::get_id() == asker) {
+          resume(std::move(gate));
+        } else if (!waits) {
+          GoOn(resume, std::move(gate));
+        }
+        const absl::MutexLock lock(&mutex_);
+        --barriers_asked_;
+      });
+}
+
+// Continues a read that others waited for: not in their thread, which serves every group of the
+// node and must not search meanwhile.
+void ShardImpl::GoOn(Resume read, absl::Status status) {
+  {
+    const absl::MutexLock lock(&ready_reads_->mutex);
+    ready_reads_->queue.emplace_back(
+        [read = std::move(read), status = std::move(status)] { read(status); });
+  }
+  deps_.read_executor->Schedule([ready = ready_reads_] { ready->RunOne(); });
 }
 
 bool ShardImpl::ReadyReads::RunOne() {

@@ -2,7 +2,9 @@
 
 #include <cmath>
 #include <set>
+#include <thread>
 
+#include "absl/synchronization/notification.h"
 #include "base/status.h"
 #include "gtest/gtest.h"
 #include "index/half.h"
@@ -93,6 +95,34 @@ TEST(Shard, AnswersInEitherOrderOfCommitAndApply) {
   EXPECT_EQ(test.Upsert({OnePoint("a", {1}), "", false})->version, 1u);
   test.log().answer_first = false;
   EXPECT_EQ(test.Upsert({OnePoint("a", {1}), "", false})->version, 2u);
+}
+
+// The thread that answers barriers serves every group of a node: a search there would keep them all
+// from their elections.
+TEST(Shard, SearchesLeaveTheThreadThatAnswersTheirBarrier) {
+  ThreadPool reads("reads", 1);
+  TestShard test(TestSchema(2));
+  test.read_executor = &reads;
+  test.schema().replication_factor = 3;
+  CHECK_OK(test.Open());
+  ASSERT_TRUE(test.Upsert({.points = OnePoint("a", {1, 2})}).ok());
+  std::thread::id barrier_thread;
+  test.log().answer_reads = [&](const std::function<void()>& answer) {
+    std::thread([&] {
+      barrier_thread = std::this_thread::get_id();
+      answer();
+    }).join();
+  };
+  std::thread::id search_thread;
+  absl::Notification answered;
+  test.shard().Search(Nearest({1, 2}), [&](const absl::StatusOr<SearchAnswer>& answer) {
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    search_thread = std::this_thread::get_id();
+    answered.Notify();
+  });
+  answered.WaitForNotification();
+  EXPECT_NE(search_thread, barrier_thread);
+  EXPECT_NE(search_thread, std::this_thread::get_id());
 }
 
 // A replica that no longer hears of its group answers bounded reads for as long as it knows that it

@@ -43,6 +43,8 @@ class FakeLog : public Replicator {
   bool hold = false;
   // Of the replica that is attached.
   bool has_vote = true;
+  // Runs the answers to read barriers, when set; else the asking thread does.
+  std::function<void(std::function<void()>)> answer_reads;
   int barriers = 0;  // asked for
   uint64_t quorum_tail = 0;
 
@@ -90,10 +92,17 @@ class FakeLog : public Replicator {
   uint64_t quorum_tail_bytes() const override { return quorum_tail; }
   void ReadBarrier(std::function<void(absl::StatusOr<uint64_t>)> done) override {
     ++barriers;
-    if (!refuse_reads.ok()) {
-      done(refuse_reads);
+    const auto answer = [this, done = std::move(done)] {
+      if (!refuse_reads.ok()) {
+        done(refuse_reads);
+      } else {
+        done(committed_index());
+      }
+    };
+    if (answer_reads) {
+      answer_reads(answer);
     } else {
-      done(committed_index());
+      answer();
     }
   }
   absl::StatusOr<std::vector<Entry>> ReadEntries(uint64_t first, uint64_t last) const override {
@@ -251,7 +260,7 @@ class TestShard {
   ShardDeps deps() {
     return {.files = &files_,
             .clock = &clock_,
-            .apply_executor = &executor_,
+            .read_executor = read_executor,
             .background_executor = &executor_,
             .timer = &timer_};
   }
@@ -326,6 +335,7 @@ class TestShard {
 
   // Called before the shard reads several points from its store; may write to the shard.
   std::function<void()> before_multi_get;
+  Executor* read_executor = &executor_;  // before Open
 
   Shard& shard() { return *shard_; }
   storage::MemoryKv& kv() { return kv_; }

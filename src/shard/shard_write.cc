@@ -309,12 +309,7 @@ void ShardImpl::AnswerWaiters() {
     barriers_.erase(barriers_.begin(), end);
   }
   for (auto& [resume, status] : reads) {
-    {
-      const absl::MutexLock lock(&ready_reads_->mutex);
-      ready_reads_->queue.emplace_back(
-          [resume = std::move(resume), status = std::move(status)] { resume(status); });
-    }
-    deps_.apply_executor->Schedule([ready = ready_reads_] { ready->RunOne(); });
+    GoOn(std::move(resume), std::move(status));
   }
   // Once the last write is ended the shard may be gone.
   for (auto& [done, result] : writes) {

@@ -93,7 +93,7 @@ class DevServerImpl : public DevServer {
                                                                       .on_fatal = {}}));
     shards_ = worker::MakeLocalShards({.shard = {.files = files_.get(),
                                                  .clock = &clock_,
-                                                 .apply_executor = &apply_,
+                                                 .read_executor = &search_,
                                                  .background_executor = &background_,
                                                  .resources = &resources_,
                                                  .timer = &timer_},

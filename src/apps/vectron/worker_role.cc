@@ -177,7 +177,7 @@ class WorkerRole : public Role {
                                       .resolve = [this](uint64_t node) { return Resolve(node); }}));
     shards_ = worker::MakeGroupShards({.shard = {.files = files_.get(),
                                                  .clock = &clock_,
-                                                 .apply_executor = &apply_,
+                                                 .read_executor = &search_,
                                                  .background_executor = &background_,
                                                  .resources = &resources_,
                                                  .timer = &timer_},

@@ -161,7 +161,7 @@ class Node {
     host_.Start();
     shards_ = MakeGroupShards({.shard = {.files = host_.files.get(),
                                          .clock = &host_.clock,
-                                         .apply_executor = &host_.apply_pool,
+                                         .read_executor = &host_.apply_pool,
                                          .background_executor = &host_.background_pool,
                                          .resources = &host_.resources,
                                          .timer = &host_.timer},

@@ -36,7 +36,7 @@ class WorkerTest : public testing::Test {
     log_ = *std::move(log);
     shards_ = MakeLocalShards({.shard = {.files = files_.get(),
                                          .clock = &clock_,
-                                         .apply_executor = &apply_,
+                                         .read_executor = &search_,
                                          .background_executor = &background_,
                                          .resources = &resources_,
                                          .timer = &timer_},

@@ -30,7 +30,7 @@ class TestWorker {
     log_ = *std::move(log);
     shards_ = MakeLocalShards({.shard = {.files = files_.get(),
                                          .clock = &clock,
-                                         .apply_executor = &apply_,
+                                         .read_executor = &search_,
                                          .background_executor = &background,
                                          .resources = &resources_,
                                          .timer = &timer},
