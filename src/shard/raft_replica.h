@@ -39,9 +39,9 @@ inline constexpr uint64_t kReadPatienceTicks = 250;
 using ProposeCallback = std::function<void(absl::StatusOr<uint64_t>)>;
 
 // Types of hosts' own messages, beside the engine's.
-inline constexpr uint32_t kSnapshotFailedMessage =
-    1'000;  // the receiver of a snapshot could not bring its files, or wants a newer one:
-            // snapshot_index, of at least that entry
+// The receiver of a snapshot could not bring its files, or wants a newer one: snapshot_index, of at
+// least that entry.
+inline constexpr uint32_t kSnapshotFailedMessage = 1'000;
 inline constexpr uint32_t kQuietMessage = 1'001;  // a leader goes quiet: u64 term, u64 commit
 inline constexpr uint32_t kWakeMessage = 1'002;   // the receiver must not be quiet
 inline constexpr uint32_t kAliveMessage = 1'003;  // from host to host, group 0: peer_nodes.h
@@ -220,8 +220,8 @@ class RaftReplica {
   std::deque<Proposal> proposals_;  // by index
   std::vector<ProposeCallback> queued_reads_;
   std::map<std::string, ReadRound> reads_;  // asked, by context
-  std::multimap<uint64_t, LateRead>
-      late_reads_;  // answered with an index not yet handed to the applier
+  // By the index they were answered with, which is not yet handed to the applier.
+  std::multimap<uint64_t, LateRead> late_reads_;
   std::optional<Change> change_;
   std::map<uint64_t, SentOffer> offers_;         // the newest, by replica
   std::map<uint64_t, uint64_t> refused_copies_;  // by replica: the entry that its copy must hold
@@ -243,8 +243,8 @@ class RaftReplica {
   std::atomic<uint64_t> unapplied_bytes_{0};  // handed and not yet applied
   uint64_t read_counter_ = 0;
 
-  const std::shared_ptr<ReplicaCounters> counters_ =
-      std::make_shared<ReplicaCounters>();  // shared with the Replicator
+  // Shared with the Replicator.
+  const std::shared_ptr<ReplicaCounters> counters_ = std::make_shared<ReplicaCounters>();
   mutable absl::Mutex mutex_;
   GroupView view_ ABSL_GUARDED_BY(mutex_);
 };

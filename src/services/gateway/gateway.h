@@ -51,8 +51,8 @@ struct GatewayDeps {
 };
 
 struct UpsertReply {
-  uint32_t upserted =
-      0;  // points of the request, those replaced by a later one of the same id included
+  // Points of the request, those replaced by a later one of the same id included.
+  uint32_t upserted = 0;
   std::vector<uint64_t> versions;  // per point of the request, when asked for
 };
 
