@@ -27,7 +27,7 @@ constexpr uint64_t kHugePagesFromBytes = 2 * kHugePageBytes;
 // Growth smaller than this is not worth asking the system for.
 constexpr uint64_t kMemoryCheckBytes = kHugePageBytes;
 constexpr uint64_t kMemoryKeptFree = uint64_t{64} << 20;
-constexpr uint64_t kMaxRows = uint64_t{1} << 32;
+constexpr uint64_t kMaxStoreRows = uint64_t{1} << 32;
 
 uint64_t RoundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -145,8 +145,8 @@ absl::Status RecordStore::AddChunk(bool huge_pages) {
 
 absl::Status RecordStore::Reserve(uint64_t rows) {
   if (rows <= reserved_rows()) return absl::OkStatus();
-  if (rows > kMaxRows) {
-    return ResourceExhausted("{} rows wanted, a store has at most {}", rows, kMaxRows);
+  if (rows > kMaxStoreRows) {
+    return ResourceExhausted("{} rows wanted, a store has at most {}", rows, kMaxStoreRows);
   }
   const uint64_t bytes = rows * stride_;
   if (descriptor_ < 0 && bytes > checked_bytes_) {
@@ -205,7 +205,7 @@ absl::Status RecordStore::OpenFrom(const CheckpointReader& reader, std::string_v
                                    uint64_t rows) {
   CHECK_LT(descriptor_, 0);
   CHECK_EQ(chunk_count(), 0U);
-  if (rows > kMaxRows) return DataLoss("{}: section {} of {} rows", reader.dir(), name, rows);
+  if (rows > kMaxStoreRows) return DataLoss("{}: section {} of {} rows", reader.dir(), name, rows);
   for (uint64_t first = 0; first < rows; first += rows_per_chunk()) {
     const uint64_t size = std::min(rows - first, rows_per_chunk()) * stride_;
     const std::string section_name = ChunkSection(name, first >> shift_);
