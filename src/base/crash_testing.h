@@ -10,7 +10,7 @@
 //   }
 //   TEST(Thing, IsWholeAfterACrash) {
 //     ASSERT_EQ(RunToCrashPoint("Thing.ChildOfTheCrashTest", dir.path(), "thing.renamed"),
-//     kCrashed);
+//               kCrashed);
 //     ... looks at what is in dir ...
 //   }
 

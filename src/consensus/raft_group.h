@@ -7,7 +7,7 @@
 //
 // Order per Ready (anything else loses safety):
 //   1. write `entries` and `hard_state` into the log (visible through LogReader), as one atomic
-//   batch
+//      batch
 //   2. AdvanceAppend, and go on with inputs
 //   3. send `messages` at once
 //   4. when the batch is durable: OnPersisted(number), and only then send `persisted_messages`

@@ -1,7 +1,7 @@
 #pragma once
 
-// The `capacity` nearest of a stream of rows. Collects up to twice as many and halves by selection, so it costs about one
-// comparison a row and suits any capacity. Confined to one thread.
+// The `capacity` nearest of a stream of rows. Collects up to twice as many and halves by selection,
+// so it costs about one comparison a row and suits any capacity. Confined to one thread.
 
 #include <algorithm>
 #include <cstdint>

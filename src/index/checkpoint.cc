@@ -16,7 +16,8 @@ namespace {
 constexpr std::string_view kMagic = "VECTRIDX";
 constexpr std::string_view kManifestFile = "MANIFEST";
 constexpr std::string_view kSharedFile = "small";
-// magic, version, CRC, length: the same in every version, so that damage is told from a newer format.
+// magic, version, CRC, length: the same in every version, so that damage is told from a newer
+// format.
 constexpr size_t kCrcOffset = 12;
 constexpr size_t kHeaderBytes = 24;
 constexpr uint8_t kLinkedFlag = 1;
@@ -236,15 +237,6 @@ absl::Status CheckpointWriter::AddSection(std::string_view name, std::string_vie
   RETURN_IF_ERROR(Begin(name, bytes.size()));
   RETURN_IF_ERROR(Append(bytes));
   return End();
-}
-
-absl::Status CheckpointWriter::LinkSection(const SectionInfo& section,
-                                           const std::string& from_dir) {
-  CHECK(!open_);
-  CHECK_NE(section.file, kSharedFile);
-  RETURN_IF_ERROR(files_.HardLink(from_dir + "/" + section.file, dir_ + "/" + section.file));
-  CrashPoint("index_checkpoint.section_linked");
-  return AddInfo(section);
 }
 
 absl::Status CheckpointWriter::LinkFile(std::string_view name, const std::string& file_name,

@@ -1,10 +1,10 @@
 #include "index/checkpoint.h"
 
+#include <gtest/gtest.h>
+
 #include <cstring>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
@@ -46,7 +46,8 @@ absl::Status WriteSample(FileSystem& files, const std::string& dir, const std::s
   return writer->Finish();
 }
 
-// Opens, verifies and compares everything with what WriteSample wrote. DataLoss, or OK with equal contents.
+// Opens, verifies and compares everything with what WriteSample wrote. DataLoss, or OK with equal
+// contents.
 absl::Status Check(FileSystem& files, const std::string& dir, size_t large_bytes) {
   ASSIGN_OR_RETURN(const auto reader, CheckpointReader::Open(files, dir));
   RETURN_IF_ERROR(reader->VerifyAll());
@@ -88,8 +89,7 @@ TEST(Checkpoint, AFolderWithoutAManifestIsNotFound) {
   auto writer = CheckpointWriter::Create(*files, dir / "c");
   ASSERT_TRUE(writer.ok());
   ASSERT_TRUE((*writer)->AddSection("a", "x").ok());
-  EXPECT_EQ(CheckpointReader::Open(*files, dir / "c").status().code(),
-            absl::StatusCode::kNotFound);
+  EXPECT_EQ(CheckpointReader::Open(*files, dir / "c").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(CheckpointWriter::Create(*files, dir / "c").status().code(),
             absl::StatusCode::kAlreadyExists);
 }
@@ -143,7 +143,8 @@ TEST(Checkpoint, WhereverTheDiskFailsThereIsAnErrorAndNeverHalfACheckpoint) {
     SCOPED_TRACE(n);
     const TempDir dir;
     FaultFileSystem files(*real);
-    files.FailAt(n, {.status = absl::ResourceExhaustedError("disk full"), .short_write = n % 2 == 0});
+    files.FailAt(n,
+                 {.status = absl::ResourceExhaustedError("disk full"), .short_write = n % 2 == 0});
     const absl::Status status = WriteSample(files, dir / "c", dir / "raw", kOwnFileBytes);
     failed = files.failed_count() > 0;
     EXPECT_EQ(status.code(), failed ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kOk);

@@ -40,8 +40,7 @@ Graph::Links Graph::LinksOf(RowTable& table, uint32_t slot, uint32_t level) {
   }
   CHECK_LE(level, uint32_t{tail.level});
   Links links{reinterpret_cast<Link*>(UpperBlock(tail.upper, level)), 0};
-  while (links.count < m_ &&
-         links.links[links.count].load(std::memory_order_relaxed) != kNoSlot) {
+  while (links.count < m_ && links.links[links.count].load(std::memory_order_relaxed) != kNoSlot) {
     links.count += 1;
   }
   return links;
@@ -56,8 +55,7 @@ Graph::ConstLinks Graph::LinksOf(const RowTable& table, uint32_t slot, uint32_t 
   // A stale link of a row that has since been unlinked may lead here.
   if (level > tail.level) return {};
   ConstLinks links{reinterpret_cast<const Link*>(UpperBlock(tail.upper, level)), 0};
-  while (links.count < m_ &&
-         links.links[links.count].load(std::memory_order_relaxed) != kNoSlot) {
+  while (links.count < m_ && links.links[links.count].load(std::memory_order_relaxed) != kNoSlot) {
     links.count += 1;
   }
   return links;
@@ -77,9 +75,7 @@ void Graph::StoreLinks(RowTable& table, uint32_t slot, uint32_t level,
     for (size_t i = links.size(); i < old.count; ++i) {
       old.links[i].store(kNoSlot, std::memory_order_relaxed);
     }
-    upper_.MarkDirty(table.Tail(slot).upper + level - 1);
   }
-  table.records.MarkDirty(slot);
 }
 
 void Graph::AppendLinks(RowTable& table, uint32_t slot, uint32_t level,
@@ -92,10 +88,7 @@ void Graph::AppendLinks(RowTable& table, uint32_t slot, uint32_t level,
   if (level == 0) {
     table.Tail(slot).link_count.store(static_cast<uint16_t>(old.count + links.size()),
                                       std::memory_order_release);
-  } else {
-    upper_.MarkDirty(table.Tail(slot).upper + level - 1);
   }
-  table.records.MarkDirty(slot);
 }
 
 bool Graph::HasLink(const RowTable& table, uint32_t slot, uint32_t level, uint32_t to) const {
@@ -126,7 +119,6 @@ uint32_t Graph::TakeUpper(uint32_t level) {
   for (uint32_t l = 1; l <= level; ++l) {
     Link* links = reinterpret_cast<Link*>(UpperBlock(first, l));
     for (uint32_t i = 0; i < m_; ++i) links[i].store(kNoSlot, std::memory_order_relaxed);
-    upper_.MarkDirty(first + l - 1);
   }
   return first;
 }

@@ -1,17 +1,19 @@
 #pragma once
 
-// The HNSW graph (Malkov & Yashunin 2018) over the records of a RowTable: walks for readers, batched insertion and repair
-// for the builder, judges for tests.
+// The HNSW graph (Malkov & Yashunin 2018) over the records of a RowTable: walks for readers,
+// batched insertion and repair for the builder, judges for tests.
 //
 // Invariants:
 //  1. Any path of published links leads to whole records.
-//  2. Batches, cuts and the graph before decide the graph after; slot numbers and threads do not. (Ties of distance are
-//     broken by the order in which a walk or a batch meets rows.)
-//  3. Every linked row but the root has a parent: a linked row whose level-0 link to it is never dropped; the root is the
-//     entry point. So every linked row can be reached from the entry point.
+//  2. Batches, cuts and the graph before decide the graph after; slot numbers and threads do not.
+//     (Ties of distance are broken by the order in which a walk or a batch meets rows.)
+//  3. Every linked row but the root has a parent: a linked row whose level-0 link to it is never
+//     dropped; the root is the entry point. So every linked row can be reached from the entry
+//     point.
 //  4. After Repair(dead) no linked row has a link to one of `dead`.
 //
-// Threads: const functions by any; the others by the builder, one at a time, beside any number of readers.
+// Threads: const functions by any; the others by the builder, one at a time, beside any number of
+// readers.
 
 #include <atomic>
 #include <cstdint>
@@ -37,15 +39,17 @@ class Graph {
   // --- readers ---
   struct Request {
     const RowTable* table = nullptr;
-    uint32_t slots = 0;          // all that may be met
-    uint32_t sequence = 0;       // rows not seen at it only route
+    uint32_t slots = 0;     // all that may be met
+    uint32_t sequence = 0;  // rows not seen at it only route
     const SlotSet* filter = nullptr;
     uint32_t ef = 0;
   };
-  // Leaves the ef nearest rows that count in context.pool. context.query is set. Malkov & Yashunin 2018, alg. 5.
+  // Leaves the ef nearest rows that count in context.pool. context.query is set. Malkov & Yashunin
+  // 2018, alg. 5.
   void Walk(const Request& request, SearchContext& context) const;
-  // The same for a filter that few rows pass: steps over rows that do not pass to their neighbours that do
-  // (Patel et al., ACORN, 2024). `seeds`: rows that pass, to begin with besides the entry point.
+  // The same for a filter that few rows pass: steps over rows that do not pass to their neighbours
+  // that do (Patel et al., ACORN, 2024). `seeds`: rows that pass, to begin with besides the entry
+  // point.
   void WalkTwoHop(const Request& request, std::span<const uint32_t> seeds,
                   SearchContext& context) const;
   bool empty() const { return entry_.load(std::memory_order_acquire) == kNoEntry; }
@@ -61,7 +65,7 @@ class Graph {
   absl::Status InsertBatch(RowTable& table, const Batch& batch, ContextPool& contexts,
                            Executor& executor);
   struct RepairCut {
-    std::span<const uint32_t> dead;   // linked rows, in log order
+    std::span<const uint32_t> dead;  // linked rows, in log order
     uint32_t slot_count = 0;
   };
   // Takes rows out of the graph: their neighbours inherit their links. Rows are marked kUnlinked.
@@ -83,7 +87,8 @@ class Graph {
 
   // --- judges ---
   absl::Status Check(const RowTable& table, uint32_t slot_count) const;
-  // Of levels, links, parents and entry point, in terms of the rows' tags; slot numbers do not matter.
+  // Of levels, links, parents and entry point, in terms of the rows' tags; slot numbers do not
+  // matter.
   uint64_t Hash(const RowTable& table, uint32_t slot_count) const;
 
   uint64_t memory_bytes() const { return upper_.memory_bytes(); }
@@ -120,7 +125,8 @@ class Graph {
   };
   ConstLinks LinksOf(const RowTable& table, uint32_t slot, uint32_t level) const;
   uint32_t MaxLinks(uint32_t level) const { return level == 0 ? 2 * m_ : m_; }
-  // Replaces the links of a row; those it had before may be seen mixed with the new ones for a moment.
+  // Replaces the links of a row; those it had before may be seen mixed with the new ones for a
+  // moment.
   void StoreLinks(RowTable& table, uint32_t slot, uint32_t level, std::span<const Candidate> links);
   void AppendLinks(RowTable& table, uint32_t slot, uint32_t level,
                    std::span<const Candidate> links);
@@ -129,8 +135,10 @@ class Graph {
                 ContextPool& contexts);
   bool HasLink(const RowTable& table, uint32_t slot, uint32_t level, uint32_t to) const;
 
-  // From the entry point down to `level` + 1 by steps to the nearest neighbour; where to begin on `level`.
-  Candidate Descend(const RowTable& table, Entry from, uint32_t level, SearchContext& context) const;
+  // From the entry point down to `level` + 1 by steps to the nearest neighbour; where to begin on
+  // `level`.
+  Candidate Descend(const RowTable& table, Entry from, uint32_t level,
+                    SearchContext& context) const;
   Candidate GreedyStep(const RowTable& table, Candidate from, uint32_t level,
                        SearchContext& context) const;
   template <typename Counts>

@@ -12,10 +12,12 @@
 namespace vectron::index {
 namespace {
 
-// Candidates of the lowest level that are remembered in case none of a row's own links can be its parent.
+// Candidates of the lowest level that are remembered in case none of a row's own links can be its
+// parent.
 constexpr size_t kParentCandidates = 64;
 
-// A row counts when it was not removed before the cut. (Those in the graph were all born before it.)
+// A row counts when it was not removed before the cut. (Those in the graph were all born before
+// it.)
 struct CountsAtCut {
   uint32_t sequence;
   bool operator()(uint32_t /*slot*/, const RecordTail& tail) const {
@@ -28,8 +30,8 @@ struct CountsAtCut {
 struct Graph::NewRow {
   uint32_t slot = 0;
   uint32_t level = 0;
-  std::vector<std::vector<Candidate>> links;   // by level
-  std::vector<Candidate> near;                 // nearest of the lowest level, chosen or not
+  std::vector<std::vector<Candidate>> links;  // by level
+  std::vector<Candidate> near;                // nearest of the lowest level, chosen or not
 };
 
 // `source` is to be linked from `target`.
@@ -80,7 +82,7 @@ class Graph::Inserter {
   std::vector<NewRow> rows_;
   std::vector<BackLink> back_links_;
   std::optional<Entry> raised_;
-  std::vector<size_t> group_begins_;   // into back_links_, and its size at the end
+  std::vector<size_t> group_begins_;  // into back_links_, and its size at the end
 };
 
 absl::Status Graph::Inserter::Prepare() {
@@ -139,14 +141,15 @@ void Graph::Inserter::FindLinks(size_t i) {
       start = {pool[0].distance, pool[0].slot()};
     }
     AddPeers(row, level, peer_distances, candidates);
-    std::stable_sort(candidates.begin(), candidates.end(),
-                     [](const Candidate& a, const Candidate& b) { return a.distance < b.distance; });
+    std::stable_sort(
+        candidates.begin(), candidates.end(),
+        [](const Candidate& a, const Candidate& b) { return a.distance < b.distance; });
     context->selector.Select(table_, graph_.kernels_, candidates, graph_.m_);
     row.links[level] = context->selector.chosen();
   }
-  row.near.assign(candidates.begin(),
-                  candidates.begin() +
-                      static_cast<ptrdiff_t>(std::min(candidates.size(), kParentCandidates)));
+  row.near.assign(
+      candidates.begin(),
+      candidates.begin() + static_cast<ptrdiff_t>(std::min(candidates.size(), kParentCandidates)));
 }
 
 // Phase 2: the new rows become whole. Nobody can reach them yet.
@@ -189,7 +192,6 @@ void Graph::Inserter::Attach(const NewRow& row, const Candidate& parent) {
   tail.parent = parent.slot;
   tail.state.store(RowState::kLinked, std::memory_order_release);
   table_.Tail(parent.slot).children += 1;
-  table_.records.MarkDirty(parent.slot);
   if (!graph_.HasLink(table_, row.slot, 0, parent.slot)) {
     back_links_.push_back({0, parent.slot, row.slot, parent.distance});
   }
@@ -206,8 +208,8 @@ bool Graph::Inserter::AttachToNear(const NewRow& row) {
   return false;
 }
 
-// Any row with room will do, the nearer in the tree to the row's neighbours the better. A leaf of the tree, or a row of
-// this batch, always has room.
+// Any row with room will do, the nearer in the tree to the row's neighbours the better. A leaf of
+// the tree, or a row of this batch, always has room.
 void Graph::Inserter::AttachAnywhere(const NewRow& row) {
   for (const NewRow& peer : rows_) {
     if (peer.slot == row.slot || !CanAdopt(peer.slot)) continue;
@@ -234,8 +236,7 @@ void Graph::Inserter::AttachAnywhere(const NewRow& row) {
 // Phase 3: every new row gets a parent (invariant 3 of the graph).
 void Graph::Inserter::AttachAll() {
   if (graph_.empty()) {
-    table_.Tail(rows_[HighestRow()].slot).state.store(RowState::kLinked,
-                                                      std::memory_order_release);
+    table_.Tail(rows_[HighestRow()].slot).state.store(RowState::kLinked, std::memory_order_release);
   }
   std::vector<const NewRow*> waiting;
   for (const NewRow& row : rows_) {
@@ -254,7 +255,8 @@ void Graph::Inserter::AttachAll() {
   }
 }
 
-// Phase 4: a row of the highest level yet becomes entry point and root; the root before becomes its child.
+// Phase 4: a row of the highest level yet becomes entry point and root; the root before becomes its
+// child.
 void Graph::Inserter::RaiseEntry() {
   const NewRow& highest = rows_[HighestRow()];
   if (!graph_.empty()) {
@@ -262,11 +264,9 @@ void Graph::Inserter::RaiseEntry() {
     if (highest.level <= old.level) return;
     RecordTail& tail = table_.Tail(highest.slot);
     table_.Tail(tail.parent).children -= 1;
-    table_.records.MarkDirty(tail.parent);
     tail.parent = kNoSlot;
     tail.children += 1;
     table_.Tail(old.slot).parent = highest.slot;
-    table_.records.MarkDirty(old.slot);
     if (!graph_.HasLink(table_, highest.slot, 0, old.slot)) {
       back_links_.push_back({0, highest.slot, old.slot, Distance(highest.slot, old.slot)});
     }

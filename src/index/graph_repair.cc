@@ -1,5 +1,6 @@
-// Taking removed rows out of the graph, after Singh et al., FreshDiskANN, 2021: every row that links to removed ones keeps
-// its other links and fills up with the best of what the removed ones linked to.
+// Taking removed rows out of the graph, after Singh et al., FreshDiskANN, 2021: every row that
+// links to removed ones keeps its other links and fills up with the best of what the removed ones
+// linked to.
 
 #include <algorithm>
 #include <deque>
@@ -55,9 +56,10 @@ class Graph::Repairer {
   RowTable& table_;
   const RepairCut& cut_;
   ContextPool& contexts_;
-  std::vector<uint64_t> dead_;     // bit a slot
-  std::vector<uint32_t> orphans_;  // rows whose parent died, in the order of the dead and their links
-  uint32_t root_ = kNoSlot;        // when it was replaced
+  std::vector<uint64_t> dead_;  // bit a slot
+  std::vector<uint32_t>
+      orphans_;              // rows whose parent died, in the order of the dead and their links
+  uint32_t root_ = kNoSlot;  // when it was replaced
 };
 
 Graph::Repairer::Repairer(Graph& graph, RowTable& table, const RepairCut& cut,
@@ -81,12 +83,10 @@ Graph::Repairer::Repairer(Graph& graph, RowTable& table, const RepairCut& cut,
     const uint32_t parent = Tail(slot).parent;
     if (parent != kNoSlot) {
       Tail(parent).children -= 1;
-      table_.records.MarkDirty(parent);
     }
   }
   for (const uint32_t orphan : orphans_) {
     Tail(orphan).parent = kNoSlot;
-    table_.records.MarkDirty(orphan);
   }
 }
 
@@ -125,8 +125,7 @@ void Graph::Repairer::ChooseEntry() {
 // The candidates' distances from the row.
 void Graph::Repairer::Measure(uint32_t slot, std::vector<Candidate>& candidates,
                               SearchContext& context) const {
-  const CodeQuery query =
-      table_.coder()->QueryOfCode(table_.Code(slot), context.QueryValues());
+  const CodeQuery query = table_.coder()->QueryOfCode(table_.Code(slot), context.QueryValues());
   std::vector<const uint8_t*> codes(candidates.size());
   std::vector<int32_t> distances(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
@@ -215,8 +214,6 @@ void Graph::Repairer::SetParent(uint32_t child, uint32_t parent) {
   ForceLink(parent, child);
   Tail(child).parent = parent;
   Tail(parent).children += 1;
-  table_.records.MarkDirty(child);
-  table_.records.MarkDirty(parent);
 }
 
 // Makes an orphan of the row's last child, when it has no room for another one.
@@ -228,7 +225,6 @@ void Graph::Repairer::MakeRoomForChild(uint32_t slot) {
     if (Tail(child).parent != slot) continue;
     Tail(child).parent = kNoSlot;
     Tail(slot).children -= 1;
-    table_.records.MarkDirty(child);
     orphans_.push_back(child);
     return;
   }
@@ -305,7 +301,6 @@ void Graph::Repairer::AdoptOrphans() {
 void Graph::Repairer::Unlink() {
   for (const uint32_t slot : cut_.dead) {
     Tail(slot).state.store(RowState::kUnlinked, std::memory_order_relaxed);
-    table_.records.MarkDirty(slot);
   }
 }
 

@@ -1,8 +1,9 @@
+#include "index/graph_walk.h"
+
 #include <algorithm>
 
 #include "base/limits.h"
 #include "index/graph.h"
-#include "index/graph_walk.h"
 
 namespace vectron::index {
 namespace {
@@ -47,8 +48,7 @@ Candidate Graph::GreedyStep(const RowTable& table, Candidate from, uint32_t leve
       PrefetchCode(table.layout, record);
       batch.Add(record, slot);
     }
-    kernels_.code_distances(context.query, batch.codes.data(), batch.count,
-                            batch.distances.data());
+    kernels_.code_distances(context.query, batch.codes.data(), batch.count, batch.distances.data());
     context.stats.hops += 1;
     context.stats.distances += batch.count;
     const uint32_t before = from.slot;
@@ -90,7 +90,8 @@ void Graph::Walk(const Request& request, SearchContext& context) const {
   }
 }
 
-// Neighbours of `slot` that pass the filter go into the batch, and neighbours of those that do not, until it is full.
+// Neighbours of `slot` that pass the filter go into the batch, and neighbours of those that do not,
+// until it is full.
 void Graph::GatherTwoHop(const RowTable& table, uint32_t slot, const SlotSet& filter,
                          SearchContext& context) const {
   SearchContext::Batch& batch = context.batch;

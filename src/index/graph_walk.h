@@ -19,7 +19,8 @@ inline void PrefetchLinks(const RecordLayout& layout, const char* record) {
   for (uint32_t at = first; at < layout.stride_bytes; at += 64) __builtin_prefetch(record + at);
 }
 
-// Computes the distances of the batch and puts what is near enough into the pool. counts(slot, tail): is it a result?
+// Computes the distances of the batch and puts what is near enough into the pool. counts(slot,
+// tail): is it a result?
 template <typename Counts>
 void Graph::Offer(const RowTable& table, const Counts& counts, SearchContext& context) const {
   SearchContext::Batch& batch = context.batch;
@@ -35,7 +36,8 @@ void Graph::Offer(const RowTable& table, const Counts& counts, SearchContext& co
   }
 }
 
-// Expands the pool's entries, nearest first, until none is left. Rows in context.visited are not met again.
+// Expands the pool's entries, nearest first, until none is left. Rows in context.visited are not
+// met again.
 template <typename Counts>
 void Graph::WalkLevel(const RowTable& table, uint32_t level, const Counts& counts,
                       SearchContext& context) const {

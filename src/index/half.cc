@@ -15,11 +15,13 @@ uint16_t ToHalf(float value) {
   const uint32_t sign = (bits >> 16) & 0x8000;
   const uint32_t magnitude = bits & 0x7fffffff;
   if (magnitude < 0x38800000) {
-    // Below the least normal half, 2^-14: adding 1/2 makes the float unit round at 2^-24, the step of a half there.
+    // Below the least normal half, 2^-14: adding 1/2 makes the float unit round at 2^-24, the step
+    // of a half there.
     const float shifted = std::bit_cast<float>(magnitude) + 0.5F;
     return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(shifted) - 0x3f000000));
   }
-  // Exponent bias 127 -> 15, then 23 -> 10 bits of fraction; a carry out of the fraction raises the exponent.
+  // Exponent bias 127 -> 15, then 23 -> 10 bits of fraction; a carry out of the fraction raises the
+  // exponent.
   const uint32_t rebiased = magnitude - 0x38000000;
   const uint32_t rounded = rebiased + 0xfff + ((rebiased >> 13) & 1);
   return static_cast<uint16_t>(sign | (rounded >> 13));
@@ -39,8 +41,7 @@ float FromHalf(uint16_t half) {
 #if defined(__x86_64__)
 namespace {
 
-__attribute__((target("avx,f16c"))) size_t ToHalfF16c(std::span<const float> from,
-                                                       uint16_t* into) {
+__attribute__((target("avx,f16c"))) size_t ToHalfF16c(std::span<const float> from, uint16_t* into) {
   const __m256 most = _mm256_set1_ps(kMaxHalf);
   const __m256 least = _mm256_set1_ps(-kMaxHalf);
   size_t i = 0;
@@ -54,7 +55,7 @@ __attribute__((target("avx,f16c"))) size_t ToHalfF16c(std::span<const float> fro
 }
 
 __attribute__((target("avx,f16c"))) size_t FromHalfF16c(const uint16_t* from,
-                                                         std::span<float> into) {
+                                                        std::span<float> into) {
   size_t i = 0;
   for (; i + 8 <= into.size(); i += 8) {
     const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i));

@@ -10,8 +10,8 @@ namespace vectron::index {
 
 inline constexpr float kMaxHalf = 65504.0F;
 
-// Rounds to nearest, ties to even; what lies beyond +-kMaxHalf becomes that, so a finite vector stays finite. value is
-// not NaN.
+// Rounds to nearest, ties to even; what lies beyond +-kMaxHalf becomes that, so a finite vector
+// stays finite. value is not NaN.
 uint16_t ToHalf(float value);
 // Exact.
 float FromHalf(uint16_t half);

@@ -1,10 +1,10 @@
 #include "index/half.h"
 
+#include <gtest/gtest.h>
+
 #include <bit>
 #include <cmath>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "base/random.h"
 
@@ -53,7 +53,8 @@ TEST(Half, SpansAgreeWithSingleValues) {
   for (size_t size = 0; size < 40; ++size) {
     std::vector<float> values(size);
     for (float& value : values) {
-      value = static_cast<float>(std::ldexp(random.Uniform() - 0.5, static_cast<int>(random.Below(60)) - 35));
+      value = static_cast<float>(
+          std::ldexp(random.Uniform() - 0.5, static_cast<int>(random.Below(60)) - 35));
     }
     std::vector<uint16_t> halves(size);
     ToHalf(values, halves.data());

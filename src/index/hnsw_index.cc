@@ -112,7 +112,8 @@ void HnswIndex::WriteRecord(uint32_t slot, const Row& row, std::span<const float
   RowTable& rows = table();
   char* record = rows.Record(slot);
   RecordTail& tail = rows.layout.Tail(record);
-  // A scan may be looking at the slot: it must see the new birth before the new death (record.h: SeenAt).
+  // A scan may be looking at the slot: it must see the new birth before the new death (record.h:
+  // SeenAt).
   tail.birth.store(NextSequence(state_.sequence), std::memory_order_release);
   tail.link_count.store(0, std::memory_order_relaxed);
   tail.level = 0;
@@ -129,7 +130,6 @@ void HnswIndex::WriteRecord(uint32_t slot, const Row& row, std::span<const float
   }
   tail.state.store(RowState::kTail, std::memory_order_release);
   tail.death.store(kNever, std::memory_order_release);
-  rows.records.MarkDirty(slot);
 }
 
 uint32_t HnswIndex::Upsert(const Row& row) {
@@ -161,7 +161,6 @@ uint32_t HnswIndex::Upsert(const Row& row) {
 void HnswIndex::Kill(uint32_t slot) {
   RowTable& rows = table();
   rows.Tail(slot).death.store(NextSequence(state_.sequence), std::memory_order_release);
-  rows.records.MarkDirty(slot);
   dead_.push_back(slot);
   live_.fetch_sub(1, std::memory_order_relaxed);
   dead_count_.fetch_add(1, std::memory_order_relaxed);
@@ -192,7 +191,8 @@ bool HnswIndex::IsManyDead() const {
   return dead_.size() >= kMinDead && dead_.size() * kDeadOneIn >= live + dead_.size();
 }
 
-// Without a graph: the log keeps the rows in order for the day there is one; removed rows leave it here.
+// Without a graph: the log keeps the rows in order for the day there is one; removed rows leave it
+// here.
 void HnswIndex::CompactLog() {
   log_.Compact([this](uint32_t slot) { return SeenAt(table().Tail(slot), state_.sequence); });
   batched_ = log_.linked();
@@ -274,7 +274,6 @@ std::vector<uint32_t> HnswIndex::TakeFreedSlots() {
     const bool had_no_id = opened_ && (death == kAlways || Reached(opened_sequence_, death));
     if (!had_no_id) ids_.Release(slot);
     tail.state.store(RowState::kFree, std::memory_order_release);
-    table().records.MarkDirty(slot);
     freed.push_back(slot);
   }
   reusable_.swap(still);
@@ -307,8 +306,8 @@ IndexStats HnswIndex::stats() const {
   stats.dead = dead_count_.load(std::memory_order_relaxed);
   {
     const std::lock_guard<AppendLock> lock(append_lock_);
-    stats.memory_bytes = rows.records.memory_bytes() + graph_.memory_bytes() +
-                         ids_.memory_bytes() + raw_->memory_bytes() + log_.memory_bytes();
+    stats.memory_bytes = rows.records.memory_bytes() + graph_.memory_bytes() + ids_.memory_bytes() +
+                         raw_->memory_bytes() + log_.memory_bytes();
   }
   stats.disk_bytes = raw_->disk_bytes();
   readers_.Leave(reader);

@@ -3,17 +3,15 @@
 // The VectorIndex: records and full-precision vectors by slot, a log of rows not yet linked, a
 // graph, and the rules that tie them together (vector_index.h has the promises).
 //
-//   visibility   A row has a birth and a death, both commit sequences; a snapshot is a sequence.
-//   (record.h: SeenAt) a slot       free -> tail (Upsert) -> linked (a batch) -> dead (Remove) ->
-//   unlinked (a repair) -> free (readers gone,
-//                no checkpoint needs it). A row that dies before its batch goes from tail to
-//                unlinked.
+//   visibility   A row has a birth and a death, both commit sequences; a snapshot is a sequence
+//                (record.h: SeenAt).
+//   a slot       free -> tail (Upsert) -> linked (a batch) -> dead (Remove) -> unlinked (a repair)
+//                -> free (readers gone, no checkpoint needs it). A row that dies before its batch
+//                goes from tail to unlinked.
 //   old readers  Rows unlinked while a snapshot that sees them is held wait in retired_, where
-//   searches of such snapshots
-//                look for them.
+//                searches of such snapshots look for them.
 //   scale        A RowTable is the records with one scale. A new scale makes a new table aside,
-//   which then takes the old
-//                one's place; readers of the old one finish on it.
+//                which then takes the old one's place; readers of the old one finish on it.
 //
 // Locks: append_lock_ (appender writes a row; builder copies memory or swaps a table) before
 // retired_mutex_; the work queue's and the context pool's are leaves. Readers take none, but for
@@ -55,8 +53,8 @@ struct IndexTuning {
   uint64_t scan_lines = 52'000;
   uint32_t scan_one_in = 8;     // a walk for one in so many rows costs more than a scan
   uint32_t first_sequence = 1;  // of commits
-  uint32_t freeze_every = uint32_t{1}
-                          << 30;  // commits; far below 2^31, where sequences become ambiguous
+  // In commits; far below 2^31, where sequences become ambiguous.
+  uint32_t freeze_every = uint32_t{1} << 30;
   const Kernels* kernels = &BestKernels();
 };
 

@@ -11,7 +11,8 @@
 namespace vectron::index {
 namespace {
 
-// A new scale is due when more than one value in this many lay outside it, among at least so many values.
+// A new scale is due when more than one value in this many lay outside it, among at least so many
+// values.
 constexpr uint64_t kClampedOneIn = 100;
 constexpr uint64_t kMinValuesToJudge = 1 << 16;
 // Rows of one hold of the append lock.
@@ -29,18 +30,26 @@ bool HnswIndex::Build(Executor& executor) {
 
 bool HnswIndex::Execute(const Work& work, Executor& executor) {
   switch (work.kind) {
-    case WorkKind::kStartGraph: return StartGraph(work, executor);
-    case WorkKind::kLink: return LinkBatch(work, executor);
-    case WorkKind::kRepair: Repair(work, executor); return true;
-    case WorkKind::kDropFlat: DropFlat(work); return true;
-    case WorkKind::kFreeze: return Freeze(work);
+    case WorkKind::kStartGraph:
+      return StartGraph(work, executor);
+    case WorkKind::kLink:
+      return LinkBatch(work, executor);
+    case WorkKind::kRepair:
+      Repair(work, executor);
+      return true;
+    case WorkKind::kDropFlat:
+      DropFlat(work);
+      return true;
+    case WorkKind::kFreeze:
+      return Freeze(work);
   }
   CHECK(false);
   return false;
 }
 
 bool HnswIndex::LinkBatch(const Work& work, Executor& executor) {
-  // Values of the batch before this one may have asked for a new scale; a failure for want of memory is tried again.
+  // Values of the batch before this one may have asked for a new scale; a failure for want of
+  // memory is tried again.
   if (NeedsNewScale() && !Recode(work.cut_sequence, executor)) return false;
   RowTable& rows = table();
   std::vector<uint32_t> alive;
@@ -59,7 +68,6 @@ bool HnswIndex::LinkBatch(const Work& work, Executor& executor) {
   if (!removed.empty()) {
     for (const uint32_t slot : removed) {
       rows.Tail(slot).state.store(RowState::kUnlinked, std::memory_order_release);
-      rows.records.MarkDirty(slot);
     }
     BeginRetire(work.cut_sequence, std::move(removed));
     log_.SetLinked(work.first + work.count);
@@ -74,8 +82,8 @@ void HnswIndex::Repair(const Work& work, Executor& executor) {
   RowTable& rows = table();
   std::vector<uint32_t> dead;
   std::unordered_set<uint32_t> seen;
-  // A row that died in the tail went with its batch, and its slot may have a new row by now: alive, or dead and named
-  // further on. So the last mention of a slot counts.
+  // A row that died in the tail went with its batch, and its slot may have a new row by now: alive,
+  // or dead and named further on. So the last mention of a slot counts.
   for (auto slot = work.dead.rbegin(); slot != work.dead.rend(); ++slot) {
     const RecordTail& tail = rows.Tail(*slot);
     if (tail.state.load(std::memory_order_acquire) == RowState::kLinked &&
@@ -97,7 +105,6 @@ void HnswIndex::DropFlat(const Work& work) {
   RowTable& rows = table();
   for (const uint32_t slot : work.dead) {
     rows.Tail(slot).state.store(RowState::kUnlinked, std::memory_order_release);
-    rows.records.MarkDirty(slot);
   }
   BeginRetire(work.cut_sequence, work.dead);
   EndRetire();
@@ -158,15 +165,13 @@ bool HnswIndex::Freeze(const Work& work) {
       if (birth != kAlways && Reached(work.cut_sequence, birth)) {
         tail.birth.store(kAlways, std::memory_order_release);
       }
-      rows.records.MarkDirty(slot);
     }
   }
   return true;
 }
 
 bool HnswIndex::NeedsNewScale() const {
-  return encoded_values_ >= kMinValuesToJudge &&
-         clamped_values_ * kClampedOneIn > encoded_values_;
+  return encoded_values_ >= kMinValuesToJudge && clamped_values_ * kClampedOneIn > encoded_values_;
 }
 
 }  // namespace vectron::index

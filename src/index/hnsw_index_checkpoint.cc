@@ -1,7 +1,8 @@
 // Writing the index as of a cut, and opening it. Bytes: docs/formats/index-checkpoint.md.
 //
-// Records are copied while the appender goes on, so they are written as of the cut or later. What is later is undone by
-// two lists: rows removed after the cut live again when opened, and slots of rows born after it are free.
+// Records are copied while the appender goes on, so they are written as of the cut or later. What
+// is later is undone by two lists: rows removed after the cut live again when opened, and slots of
+// rows born after it are free.
 
 #include <bit>
 #include <mutex>
@@ -224,11 +225,6 @@ absl::Status HnswIndex::WriteCheckpoint(const CheckpointCut& cut, const std::str
   };
   const absl::Status status = write();
   work_.RemoveBarrier();
-  if (!status.ok()) {
-    table().records.MarkAllDirty();
-    graph_.upper().MarkAllDirty();
-    raw_->MarkAllDirty();
-  }
   return status;
 }
 

@@ -1,4 +1,5 @@
-// Making codes: the first scale of an index, and a new one when vectors have left the old one's range.
+// Making codes: the first scale of an index, and a new one when vectors have left the old one's
+// range.
 
 #include <algorithm>
 #include <mutex>
@@ -20,7 +21,8 @@ bool IsInUse(const RecordTail& tail) {
 
 }  // namespace
 
-// Values of a sample of the rows seen at the cut: the same rows on every replica, whatever their slots.
+// Values of a sample of the rows seen at the cut: the same rows on every replica, whatever their
+// slots.
 std::vector<float> HnswIndex::SampleValues(const RowTable& rows, uint32_t cut_sequence) const {
   const uint32_t slots = slot_count_.load(std::memory_order_acquire);
   std::vector<uint32_t> seen;
@@ -39,7 +41,8 @@ std::vector<float> HnswIndex::SampleValues(const RowTable& rows, uint32_t cut_se
   }
   std::vector<float> values(seen.size() * options_.dimension);
   for (size_t i = 0; i < seen.size(); ++i) {
-    raw_->Read(seen[i], std::span<float>(values).subspan(i * options_.dimension, options_.dimension));
+    raw_->Read(seen[i],
+               std::span<float>(values).subspan(i * options_.dimension, options_.dimension));
   }
   return values;
 }
@@ -53,7 +56,6 @@ void HnswIndex::EncodeRow(const Coder& coder, RowTable& rows, uint32_t slot,
   tail.norm = encoded.norm;
   tail.clamped = static_cast<uint16_t>(std::min<uint32_t>(encoded.clamped, 0xffff));
   if (!encoded.lossless) rows.NoteLossy();
-  rows.records.MarkDirty(slot);
 }
 
 // All but the code.
@@ -75,7 +77,6 @@ void HnswIndex::CopyTail(const RowTable& from, RowTable& to, uint32_t slot) cons
     new_links[i].store(old_links[i].load(std::memory_order_acquire), std::memory_order_relaxed);
   }
   target.link_count.store(links, std::memory_order_relaxed);
-  to.records.MarkDirty(slot);
 }
 
 // The rows in use get their codes in place: nobody reads codes yet.
@@ -143,7 +144,8 @@ bool HnswIndex::Recode(uint32_t cut_sequence, Executor& executor) {
   for (const uint32_t slot : changes) recode(slot, scratch);
   fresh->PublishCoder(std::move(coder));
   table_.store(fresh.get(), std::memory_order_release);
-  old_tables_.push_back({.epoch = readers_.Advance(), .table = std::exchange(table_owner_, std::move(fresh))});
+  old_tables_.push_back(
+      {.epoch = readers_.Advance(), .table = std::exchange(table_owner_, std::move(fresh))});
   encoded_values_ = 0;
   clamped_values_ = 0;
   return true;

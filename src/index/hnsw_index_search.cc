@@ -22,12 +22,15 @@ void HnswIndex::AddRetired(uint32_t sequence, std::vector<uint32_t>& slots) cons
 Plan HnswIndex::RunPlan(SearchJob& job, uint32_t sequence, std::vector<uint32_t>& slots) const {
   const Plan plan = job.ChoosePlan();
   switch (plan) {
-    case Plan::kFlat: job.ScanExact(); return plan;
+    case Plan::kFlat:
+      job.ScanExact();
+      return plan;
     case Plan::kScanMatches:
       job.ScanCodes();
       job.Rerank();
       return plan;
-    default: break;
+    default:
+      break;
   }
   // Tail, then graph, then what was retired: a row that moves on meanwhile is met where it goes.
   slots.clear();
@@ -71,7 +74,8 @@ absl::StatusOr<SearchResult> HnswIndex::Search(const Snapshot& snapshot,
   const bool scanned = plan == Plan::kFlat || plan == Plan::kScanMatches;
   uint64_t possible = input.row_count;
   if (options.filter != nullptr) possible = std::min(possible, options.filter->count);
-  // A walk may come back with too few: a filter that matches far from where it went, or a snapshot older than repairs.
+  // A walk may come back with too few: a filter that matches far from where it went, or a snapshot
+  // older than repairs.
   if (!scanned && job.hit_count() < std::min<uint64_t>(options.k, possible)) job.ScanExact();
   raw_->NoteReads(job.stats().reranked);
   return job.Finish(plan);

@@ -24,7 +24,7 @@ constexpr uint32_t kUnitBytes = 4;
 constexpr uint64_t kGroupSize = 16;
 constexpr uint64_t kMinGroups = 4;
 constexpr uint64_t kMaxGroups = uint64_t{1} << 29;  // 2^33 places, for 2^32 ids
-constexpr uint64_t kMigratedPerWrite = 2;  // groups; one would do (see ReserveTable)
+constexpr uint64_t kMigratedPerWrite = 2;           // groups; one would do (see ReserveTable)
 
 // A tag is empty, deleted, or 128 plus 7 bits of the hash. Fresh memory is zero: an empty table.
 constexpr uint8_t kEmpty = 0;
@@ -76,12 +76,14 @@ uint32_t UnitsForBytes(uint64_t bytes) {
   return static_cast<uint32_t>((bytes + kUnitBytes - 1) / kUnitBytes);
 }
 
-// Writes rows one after the other as the sections "name/0", ... that RecordStore::OpenFrom expects of a store with the
-// same stride.
+// Writes rows one after the other as the sections "name/0", ... that RecordStore::OpenFrom expects
+// of a store with the same stride.
 class RowSections {
  public:
   RowSections(CheckpointWriter& writer, std::string_view name, uint32_t stride, uint64_t rows)
-      : writer_(writer), name_(name), chunk_bytes_(RecordStore(stride).rows_per_chunk() * stride),
+      : writer_(writer),
+        name_(name),
+        chunk_bytes_(RecordStore(stride).rows_per_chunk() * stride),
         left_(rows * stride) {}
 
   absl::Status Append(std::string_view bytes) {
@@ -128,8 +130,8 @@ uint64_t PlaceBlock(uint64_t end, uint32_t units, uint64_t units_per_chunk) {
 }  // namespace
 
 struct IdMap::Table {
-  uint64_t groups = 0;        // a power of two
-  uint64_t used = 0;          // tags that are not empty
+  uint64_t groups = 0;  // a power of two
+  uint64_t used = 0;    // tags that are not empty
   ChunkedArray<TagGroup> tags;
   ChunkedArray<uint32_t> slots;  // kGroupSize a group
 
@@ -156,7 +158,8 @@ struct IdMap::Table {
   }
   void RemoveAt(uint64_t place) {
     TagGroup& group = tags[place / kGroupSize];
-    // A search that came this far stops at an empty tag of the group, so this one may become empty too.
+    // A search that came this far stops at an empty tag of the group, so this one may become empty
+    // too.
     const bool stops = Matches(group, kEmpty) != 0;
     group.tags[place % kGroupSize] = stops ? kEmpty : kDeleted;
     if (stops) --used;
@@ -249,8 +252,8 @@ absl::Status IdMap::ReserveTable(uint64_t ids) {
   }
   MigrateGroups(~uint64_t{0} / 2);
   if (table_ != nullptr && table_->used + ids <= MostUsed(table_->groups)) return absl::OkStatus();
-  // At least a quarter of the new table's room is left after the move, many times what the old one has groups; so the
-  // move, two groups a write, ends long before the next.
+  // At least a quarter of the new table's room is left after the move, many times what the old one
+  // has groups; so the move, two groups a write, ends long before the next.
   const uint64_t groups = GroupsFor(size_ + ids + (size_ + ids) / 3);
   if (groups > kMaxGroups) return ResourceExhausted("{} ids wanted", size_ + ids);
   auto table = std::make_unique<Table>();

@@ -2,15 +2,17 @@
 
 // Ids of points: id -> slot for the appender, slot -> (id, version, flags) for everyone.
 //
-// The table is open addressing over groups of 16 one-byte tags (after Kulukundis, "Designing a fast, efficient,
-// cache-friendly hash table, step by step", CppCon 2017) with a u32 slot beside each; it grows by moving a group or two
-// per write, so that no write pays for all. Id bytes lie in an arena of 4-byte units; those of a released slot are used
-// again for ids of that size (smaller ones too while much is free), so that garbage is bounded by the peak of each size.
-// Per row: 16 bytes, 6 to 12 of table, and the id rounded up to 4.
+// The table is open addressing over groups of 16 one-byte tags (after Kulukundis, "Designing a
+// fast, efficient, cache-friendly hash table, step by step", CppCon 2017) with a u32 slot beside
+// each; it grows by moving a group or two per write, so that no write pays for all. Id bytes lie in
+// an arena of 4-byte units; those of a released slot are used again for ids of that size (smaller
+// ones too while much is free), so that garbage is bounded by the peak of each size. Per row: 16
+// bytes, 6 to 12 of table, and the id rounded up to 4.
 //
-// Threads: Find, Insert, Erase, Release and Reserve by the appender (all but Find under the AppendLock, when Adopt may
-// run); Id, Version, Flags by any thread while the slot's row is visible to it: what they read is written
-// once, before the row is committed, and changes only after Release.
+// Threads: Find, Insert, Erase, Release and Reserve by the appender (all but Find under the
+// AppendLock, when Adopt may run); Id, Version, Flags by any thread while the slot's row is visible
+// to it: what they read is written once, before the row is committed, and changes only after
+// Release.
 
 #include <array>
 #include <atomic>
@@ -34,19 +36,22 @@ class IdMap {
   IdMap(const IdMap&) = delete;
   IdMap& operator=(const IdMap&) = delete;
 
-  // Makes sure that slots [0, slot_end) can be used and that `ids` more Inserts, of `id_bytes` bytes of ids together, need
-  // no memory that could be refused. ResourceExhausted when there is not enough.
+  // Makes sure that slots [0, slot_end) can be used and that `ids` more Inserts, of `id_bytes`
+  // bytes of ids together, need no memory that could be refused. ResourceExhausted when there is
+  // not enough.
   absl::Status Reserve(uint64_t slot_end, uint64_t ids, uint64_t id_bytes);
 
   // The id's slot.
   std::optional<uint32_t> Find(std::string_view id) const;
-  // Gives `slot` to the id. Returns the slot the id had before; that one keeps its own copy of the id for its readers until
-  // it is released. id: 1-256 bytes. slot: reserved, and free (never inserted, or released).
-  std::optional<uint32_t> Insert(uint32_t slot, std::string_view id, uint64_t version, uint8_t flags);
+  // Gives `slot` to the id. Returns the slot the id had before; that one keeps its own copy of the
+  // id for its readers until it is released. id: 1-256 bytes. slot: reserved, and free (never
+  // inserted, or released).
+  std::optional<uint32_t> Insert(uint32_t slot, std::string_view id, uint64_t version,
+                                 uint8_t flags);
   // Forgets the id; returns the slot it had. The slot's row stays readable until it is released.
   std::optional<uint32_t> Erase(std::string_view id);
-  // The slot's row is seen by nobody any more: its id bytes may be reused. The slot is neither the id's current one nor
-  // released already.
+  // The slot's row is seen by nobody any more: its id bytes may be reused. The slot is neither the
+  // id's current one nor released already.
   void Release(uint32_t slot);
   uint64_t size() const { return size_; }  // ids
 
@@ -65,16 +70,18 @@ class IdMap {
   uint8_t Flags(uint32_t slot) const { return entries_[slot].flags; }
   void Prefetch(uint32_t slot) const { __builtin_prefetch(&entries_[slot]); }
 
-  // Writes the ids of the slots in [0, slot_end) for which live(slot) says true, as of the cut: those rows must be held
-  // against release while this runs (as by a reader), and hold each id once. Packed anew, so what removed ids left behind
-  // goes. Needs 6 to 12 bytes of memory per id for the time.
+  // Writes the ids of the slots in [0, slot_end) for which live(slot) says true, as of the cut:
+  // those rows must be held against release while this runs (as by a reader), and hold each id
+  // once. Packed anew, so what removed ids left behind goes. Needs 6 to 12 bytes of memory per id
+  // for the time.
   absl::Status WriteTo(CheckpointWriter& writer, uint64_t slot_end,
                        const std::function<bool(uint32_t)>& live) const;
-  // Maps what WriteTo made; on an empty map only. No row is touched. Slots that were not live are free. Errors: DataLoss
-  // (missing or contradictory), ResourceExhausted.
+  // Maps what WriteTo made; on an empty map only. No row is touched. Slots that were not live are
+  // free. Errors: DataLoss (missing or contradictory), ResourceExhausted.
   absl::Status OpenFrom(const CheckpointReader& reader, uint64_t slot_end);
-  // Checks what CRCs cannot: that every entry of [0, slot_end) for which live(slot) says true points to bytes of the arena
-  // and is found by its id. DataLoss with the slot. By the appender's thread or while it rests.
+  // Checks what CRCs cannot: that every entry of [0, slot_end) for which live(slot) says true
+  // points to bytes of the arena and is found by its id. DataLoss with the slot. By the appender's
+  // thread or while it rests.
   absl::Status CheckConsistent(uint64_t slot_end, const std::function<bool(uint32_t)>& live) const;
   // Moves what is mapped from a checkpoint into memory of our own.
   absl::Status Adopt(AppendLock& lock);
@@ -84,7 +91,7 @@ class IdMap {
  private:
   struct Entry {
     uint64_t version = 0;
-    uint32_t ref = 0;             // first unit of the id in the arena; 0: the slot is free
+    uint32_t ref = 0;  // first unit of the id in the arena; 0: the slot is free
     uint8_t length_minus_1 = 0;
     uint8_t flags = 0;
     uint16_t unused = 0;
@@ -103,14 +110,15 @@ class IdMap {
   const uint32_t* FindPlace(std::string_view id, uint64_t hash) const;
 
   ChunkedArray<Entry> entries_;
-  RecordStore arena_;                    // rows of one 4-byte unit; unit 0 is never handed out
-  uint64_t arena_end_ = 1;               // units handed out so far
-  uint64_t free_units_ = 0;              // of them, in free blocks
-  std::array<uint32_t, 65> free_heads_{};  // by units: first free block, 0 = none; a free block holds the next
+  RecordStore arena_;        // rows of one 4-byte unit; unit 0 is never handed out
+  uint64_t arena_end_ = 1;   // units handed out so far
+  uint64_t free_units_ = 0;  // of them, in free blocks
+  // By units: first free block, 0 = none; a free block holds the next.
+  std::array<uint32_t, 65> free_heads_{};
   std::unique_ptr<Table> table_;
-  std::unique_ptr<Table> old_;           // being moved into table_, or null
-  uint64_t old_group_ = 0;               // groups of old_ before this one are moved
-  uint64_t old_left_ = 0;                // ids still in it
+  std::unique_ptr<Table> old_;  // being moved into table_, or null
+  uint64_t old_group_ = 0;      // groups of old_ before this one are moved
+  uint64_t old_left_ = 0;       // ids still in it
   uint64_t size_ = 0;
   std::atomic<uint64_t> table_bytes_{0};
 };

@@ -1,12 +1,12 @@
 #include "index/id_map.h"
 
+#include <gtest/gtest.h>
+
 #include <map>
 #include <mutex>
 #include <set>
 #include <string>
 #include <thread>
-
-#include <gtest/gtest.h>
 
 #include "base/fault_file_system.h"
 #include "base/random.h"
@@ -29,7 +29,7 @@ struct Model {
     uint8_t flags = 0;
   };
   std::map<std::string, uint32_t> slots;
-  std::map<uint32_t, Row> rows;       // inserted and not released
+  std::map<uint32_t, Row> rows;  // inserted and not released
   std::set<uint32_t> free;
   uint32_t end = 0;
 
@@ -146,13 +146,15 @@ TEST(IdMap, ReplacingEverythingManyTimesDoesNotGrowTheMemory) {
   uint32_t end = 0;
   for (int round = 0; round < 30; ++round) {
     for (uint32_t i = 0; i < kIds; ++i) {
-      const std::string id = std::string(1 + i % 100, 'a') + std::to_string(i) + (round % 2 == 0 ? "even" : "odd");
+      const std::string id =
+          std::string(1 + i % 100, 'a') + std::to_string(i) + (round % 2 == 0 ? "even" : "odd");
       const uint32_t slot = free.empty() ? end++ : free.back();
       if (!free.empty()) free.pop_back();
       ASSERT_TRUE(map.Reserve(end, 1, id.size()).ok());
       ASSERT_EQ(map.Insert(slot, id, 1, 0), std::nullopt);
       if (round > 0) {
-        const std::string old = std::string(1 + i % 100, 'a') + std::to_string(i) + (round % 2 == 1 ? "even" : "odd");
+        const std::string old =
+            std::string(1 + i % 100, 'a') + std::to_string(i) + (round % 2 == 1 ? "even" : "odd");
         ASSERT_EQ(map.Erase(old), slots[i]);
         map.Release(slots[i]);
         free.push_back(slots[i]);

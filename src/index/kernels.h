@@ -1,16 +1,18 @@
 #pragma once
 
-// Distance kernels: about ten functions, one table per instruction set, the best one chosen once at start.
+// Distance kernels: about ten functions, one table per instruction set, the best one chosen once at
+// start.
 //
-// Code kernels compare a query with 8-bit codes and answer 32-bit integers that are the same on every machine. A code
-// has `code_bytes` bytes (a multiple of 16) and is followed by an i32 norm. With q the query's s8 values,
+// Code kernels compare a query with 8-bit codes and answer 32-bit integers that are the same on
+// every machine. A code has `code_bytes` bytes (a multiple of 16) and is followed by an i32 norm.
+// With q the query's s8 values,
 //
 //   distance = offset + (norm & norm_mask) - (dot(code, q) << shift)      modulo 2^32, read as i32
 //
-// Whoever makes the query (code.h) picks offset so that the i32 order is the order of distances.
+// Whoever makes the query (coder.h) picks offset so that the i32 order is the order of distances.
 //
-// Float kernels compare an f32 query with full-precision vectors; sums are f32 and their last bits depend on the
-// instruction set.
+// Float kernels compare an f32 query with full-precision vectors; sums are f32 and their last bits
+// depend on the instruction set.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,9 +23,9 @@ struct CodeQuery {
   const int8_t* values = nullptr;  // code_bytes of them; zero where the dimension has ended
   uint32_t code_bytes = 0;         // multiple of 16
   uint32_t offset = 0;
-  uint32_t norm_mask = 0;          // 0 or ~0
-  uint32_t shift = 0;              // 0 or 1
-  bool lossless = false;           // the values say the query exactly; of no use to kernels
+  uint32_t norm_mask = 0;  // 0 or ~0
+  uint32_t shift = 0;      // 0 or 1
+  bool lossless = false;   // the values say the query exactly; of no use to kernels
 };
 
 // All functions are thread-safe and allow any alignment.

@@ -7,7 +7,8 @@
 namespace vectron::index::kernels_isa {
 namespace {
 
-// Adds the products of 16 codes and 16 query values to four i32 sums. _mm_maddubs_epi16 would saturate, so widen first.
+// Adds the products of 16 codes and 16 query values to four i32 sums. _mm_maddubs_epi16 would
+// saturate, so widen first.
 __m128i Accumulate(__m128i sum, const uint8_t* code, const int8_t* values) {
   const __m128i c = _mm_loadu_si128(reinterpret_cast<const __m128i*>(code));
   const __m128i q = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values));

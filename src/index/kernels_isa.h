@@ -1,8 +1,9 @@
 #pragma once
 
-// What the files compiled with their own instruction-set flags give to kernels.cc. Those files include nothing else and
-// keep their helpers in anonymous namespaces: an inline function of a shared header compiled there could be picked by the
-// linker for the whole program and fault on a lesser machine.
+// What the files compiled with their own instruction-set flags give to kernels.cc. Those files
+// include nothing else and keep their helpers in anonymous namespaces: an inline function of a
+// shared header compiled there could be picked by the linker for the whole program and fault on a
+// lesser machine.
 
 #include "index/kernels.h"
 

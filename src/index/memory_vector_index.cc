@@ -80,9 +80,7 @@ absl::Status MemoryVectorIndex::Load(std::string_view bytes) {
   return absl::OkStatus();
 }
 
-absl::Status MemoryVectorIndex::Reserve(uint64_t /*rows*/) {
-  return absl::OkStatus();
-}
+absl::Status MemoryVectorIndex::Reserve(uint64_t /*rows*/) { return absl::OkStatus(); }
 
 uint32_t MemoryVectorIndex::Upsert(const Row& row) {
   CHECK_EQ(row.vector.size(), size_t{options_.dimension});
@@ -162,9 +160,10 @@ absl::Status MemoryVectorIndex::WriteCheckpoint(const CheckpointCut& cut, const 
       const Stored& row = rows_[slot];
       const bool seen = !row.vector.empty() && row.SeenAt(cut.sequence);
       PutLengthPrefixed(body, seen ? std::string_view(row.id) : std::string_view());
-      PutLengthPrefixed(body, seen ? std::string_view(reinterpret_cast<const char*>(row.vector.data()),
-                                                      row.vector.size() * sizeof(float))
-                                   : std::string_view());
+      PutLengthPrefixed(body,
+                        seen ? std::string_view(reinterpret_cast<const char*>(row.vector.data()),
+                                                row.vector.size() * sizeof(float))
+                             : std::string_view());
       PutFixed(body, row.version);
       PutFixed(body, row.flags);
     }
@@ -204,8 +203,10 @@ double MemoryVectorIndex::Distance(std::span<const float> a, std::span<const flo
       }
       return sum;
     }
-    case Metric::kCosine: return 1 - Dot(a, b) / std::sqrt(Dot(a, a) * Dot(b, b));
-    case Metric::kDot: return -Dot(a, b);
+    case Metric::kCosine:
+      return 1 - Dot(a, b) / std::sqrt(Dot(a, a) * Dot(b, b));
+    case Metric::kDot:
+      return -Dot(a, b);
   }
   CHECK(false);
   return 0;

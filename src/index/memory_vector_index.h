@@ -1,7 +1,8 @@
 #pragma once
 
-// The dumb twin of VectorIndex: every search compares with every row, in double precision, under one mutex. For the tests
-// of this folder and of those above it. Slots are reused by the same rules as in the real index, as early as they allow.
+// The dumb twin of VectorIndex: every search compares with every row, in double precision, under
+// one mutex. For the tests of this folder and of those above it. Slots are reused by the same rules
+// as in the real index, as early as they allow.
 
 #include <cstdint>
 #include <deque>
@@ -44,9 +45,9 @@ class MemoryVectorIndex : public VectorIndex {
   Snapshot TakeSnapshot() override;
   absl::StatusOr<SearchResult> Search(const Snapshot& snapshot, std::span<const float> query,
                                       const SearchOptions& options) const override;
-  void ForEachRow(const Snapshot& snapshot,
-                  const std::function<void(uint32_t, std::string_view, uint64_t)>& visit)
-      const override;
+  void ForEachRow(
+      const Snapshot& snapshot,
+      const std::function<void(uint32_t, std::string_view, uint64_t)>& visit) const override;
   std::optional<RowView> RowAt(const Snapshot& snapshot, uint32_t slot) const override;
   std::optional<Located> Find(std::string_view id) const override;
   IndexStats stats() const override;

@@ -1,11 +1,12 @@
 #pragma once
 
-// The candidates of one walk: a sorted array, nearest first, that serves as both heaps of the textbook search.
+// The candidates of one walk: a sorted array, nearest first, that serves as both heaps of the
+// textbook search.
 //
-// An entry either counts (a result) or only routes (removed, or not passing the filter). The pool keeps the `capacity`
-// nearest that count, and of the routing ones those nearer than the last of them; so routing entries never use up the
-// budget of results. Entries at equal distances stay in the order they came, which makes a walk a function of the graph
-// alone. Confined to one thread.
+// An entry either counts (a result) or only routes (removed, or not passing the filter). The pool
+// keeps the `capacity` nearest that count, and of the routing ones those nearer than the last of
+// them; so routing entries never use up the budget of results. Entries at equal distances stay in
+// the order they came, which makes a walk a function of the graph alone. Confined to one thread.
 
 #include <cstdint>
 #include <cstring>

@@ -1,7 +1,7 @@
 #pragma once
 
-// The committed state, read by any thread while the appender replaces it (a sequence lock: a reader that meets a change
-// reads again; the change takes a few nanoseconds).
+// The committed state, read by any thread while the appender replaces it (a sequence lock: a reader
+// that meets a change reads again; the change takes a few nanoseconds).
 
 #include <atomic>
 #include <cstdint>

@@ -18,7 +18,8 @@ constexpr uint32_t kRowAlignment = 16;
 constexpr std::string_view kSection = "raw";
 constexpr std::string_view kCrcSection = "raw_crc";
 constexpr const char* kFileName = "raw.vectors";
-// The file grows by a quarter within these bounds, so that a small index costs little disk and a large one few calls.
+// The file grows by a quarter within these bounds, so that a small index costs little disk and a
+// large one few calls.
 constexpr uint64_t kMinFileStep = uint64_t{64} << 10;
 constexpr uint64_t kMaxFileStep = uint64_t{64} << 20;
 constexpr uint64_t kVerifyRows = 64;  // checked in one hold of the lock
@@ -110,11 +111,8 @@ absl::Status RawStore::Put(uint32_t slot, std::span<const float> vector) {
   if (file_ != nullptr) {
     RETURN_IF_ERROR(file_->Write(uint64_t{slot} * stride_, scratch_));
     NoteReads(1);  // the builder will read it
-  } else {
-    rows_.MarkDirty(slot);
   }
   crcs_[slot] = Crc32c({row, stride_});
-  crcs_.store().MarkDirty(slot);
   return absl::OkStatus();
 }
 
@@ -133,26 +131,19 @@ void RawStore::TrimResident() {
   rows_.DropResident();
 }
 
-absl::Status RawStore::WriteTo(CheckpointWriter& writer, uint64_t rows, AppendLock& lock,
-                               const CheckpointReader* previous) {
+absl::Status RawStore::WriteTo(CheckpointWriter& writer, uint64_t rows, AppendLock& lock) {
   if (file_ != nullptr) {
     RETURN_IF_ERROR(file_->Sync());
     CrashPoint("raw_store.synced");
     RETURN_IF_ERROR(writer.LinkFile(kSection, kFileName, path_, rows * stride_));
   } else {
-    RETURN_IF_ERROR(rows_.WriteTo(writer, kSection, rows, lock, previous));
+    RETURN_IF_ERROR(rows_.WriteTo(writer, kSection, rows, lock));
   }
-  return crcs_.store().WriteTo(writer, kCrcSection, rows, lock, previous);
-}
-
-void RawStore::MarkAllDirty() {
-  crcs_.store().MarkAllDirty();
-  if (file_ == nullptr) rows_.MarkAllDirty();
+  return crcs_.store().WriteTo(writer, kCrcSection, rows, lock);
 }
 
 absl::Status RawStore::Verify(uint64_t first, uint64_t count,
-                              const std::function<bool(uint32_t)>& needed,
-                              AppendLock& lock) const {
+                              const std::function<bool(uint32_t)>& needed, AppendLock& lock) const {
   const uint64_t end = first + count;
   CHECK_LE(end, rows_.reserved_rows());
   std::string rows;

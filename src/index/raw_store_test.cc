@@ -1,12 +1,12 @@
 #include "index/raw_store.h"
 
+#include <gtest/gtest.h>
+
 #include <atomic>
 #include <fstream>
 #include <mutex>
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "base/fault_file_system.h"
 #include "base/random.h"
@@ -100,7 +100,8 @@ TEST(RawStore, OpensFromACheckpointAndGoesOn) {
     auto store = RawStore::Create(disk.Options(shape, "raw"), *disk.files);
     ASSERT_TRUE(store.ok());
     ASSERT_TRUE((*store)->Reserve(1000).ok());
-    for (uint32_t slot = 0; slot < 1000; ++slot) ASSERT_TRUE((*store)->Put(slot, Vector(slot)).ok());
+    for (uint32_t slot = 0; slot < 1000; ++slot)
+      ASSERT_TRUE((*store)->Put(slot, Vector(slot)).ok());
     ASSERT_TRUE(disk.Save(**store, 900, "c").ok());
     // Past the checkpoint: a new row, and a reused slot that the checkpoint does not need.
     ASSERT_TRUE((*store)->Put(950, Vector(5)).ok());
@@ -141,10 +142,12 @@ TEST(RawStore, ADamagedRowIsDataLossNamingItUnlessItIsNotNeeded) {
   byte = static_cast<char>(byte ^ 4);
   ASSERT_TRUE((*file)->Write(offset, {&byte, 1}).ok());
   AppendLock lock;
-  const absl::Status status = (*store)->Verify(0, 300, [](uint32_t) { return true; }, lock);
+  const auto all = [](uint32_t) { return true; };
+  const absl::Status status = (*store)->Verify(0, 300, all, lock);
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_NE(MessageOf(status).find("slot 123"), std::string_view::npos) << status;
-  EXPECT_TRUE((*store)->Verify(0, 300, [](uint32_t slot) { return slot != 123; }, lock).ok());
+  const auto but_one = [](uint32_t slot) { return slot != 123; };
+  EXPECT_TRUE((*store)->Verify(0, 300, but_one, lock).ok());
 }
 
 TEST(RawStore, AFileTooShortIsDataLossNotACrash) {
@@ -214,9 +217,10 @@ TEST(RawStore, ReadersGoOnWhileItGrowsTrimsAndVerifies) {
     }
   });
   std::thread builder([&] {
+    const auto all = [](uint32_t) { return true; };
     while (!stop) {
       const uint32_t end = rows.load(std::memory_order_acquire);
-      if (!(*store)->Verify(0, end, [](uint32_t) { return true; }, lock).ok()) ++wrong;
+      if (!(*store)->Verify(0, end, all, lock).ok()) ++wrong;
     }
   });
   for (uint32_t slot = 0; slot < 5000; ++slot) {

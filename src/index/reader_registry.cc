@@ -31,7 +31,8 @@ size_t ReaderRegistry::Enter() {
           !mine.compare_exchange_strong(expected, epoch)) {
         continue;
       }
-      // The epoch may have moved on before the entry could be seen; enter with the one that holds now.
+      // The epoch may have moved on before the entry could be seen; enter with the one that holds
+      // now.
       for (uint64_t now = epoch_.load(); now != epoch; now = epoch_.load()) {
         epoch = now;
         mine.store(epoch);

@@ -1,8 +1,9 @@
 #pragma once
 
-// Who is reading, so that what readers may still look at is not reused (epoch-based reclamation; Fraser, "Practical
-// lock-freedom", 2004). A reader enters with the current epoch. What was made unreachable before Advance returned r is
-// free once Oldest() >= r: every reader that holds on has entered after it.
+// Who is reading, so that what readers may still look at is not reused (epoch-based reclamation;
+// Fraser, "Practical lock-freedom", 2004). A reader enters with the current epoch. What was made
+// unreachable before Advance returned r is free once Oldest() >= r: every reader that holds on has
+// entered after it.
 //
 // Thread-safe and lock-free.
 

@@ -4,8 +4,9 @@
 //
 //   u8 code[code_bytes]   RecordTail (32 bytes)   u32 links[2 m]   zeros up to a multiple of 64
 //
-// Who writes: the appender all but the links' fields, before the row is committed, and `death` later; the builder the
-// links' fields. Readers see a link only after the record it points to is whole (release and acquire on the link).
+// Who writes: the appender all but the links' fields, before the row is committed, and `death`
+// later; the builder the links' fields. Readers see a link only after the record it points to is
+// whole (release and acquire on the link).
 
 #include <atomic>
 #include <cstddef>
@@ -16,11 +17,12 @@
 namespace vectron::index {
 
 inline constexpr uint32_t kNoSlot = ~uint32_t{0};
-inline constexpr uint32_t kMaxRows = uint32_t{1} << 30;  // two bits of a slot number are used as marks
+// Two bits of a slot number are used as marks.
+inline constexpr uint32_t kMaxRows = uint32_t{1} << 30;
 inline constexpr uint32_t kMaxLevel = 15;
 
 // Commit sequences count from 1 and may wrap around; these two are not used as such.
-inline constexpr uint32_t kAlways = 0;         // birth: before all snapshots. death: likewise
+inline constexpr uint32_t kAlways = 0;  // birth: before all snapshots. death: likewise
 inline constexpr uint32_t kNever = ~uint32_t{0};
 
 enum class RowState : uint8_t {
@@ -33,17 +35,17 @@ enum class RowState : uint8_t {
 using Link = std::atomic<uint32_t>;
 
 struct RecordTail {
-  int32_t norm;                    // directly behind the code: kernels read it there
+  int32_t norm;  // directly behind the code: kernels read it there
   std::atomic<uint16_t> link_count;
-  uint8_t level;                   // the builder's, before the row is reachable
+  uint8_t level;  // the builder's, before the row is reachable
   std::atomic<RowState> state;
-  std::atomic<uint32_t> birth;     // commit sequence from which the row is seen
-  std::atomic<uint32_t> death;     // commit sequence from which it is not, or kNever
-  uint32_t upper;                  // first of `level` blocks of links, or kNoSlot
-  uint32_t parent;                 // the row whose link to this one is never dropped; builder's alone
-  uint16_t children;               // rows that have this one as parent; builder's alone
-  uint16_t clamped;                // values out of the scale's range
-  uint32_t tag;                    // hash of id and version: the row's name in terms of the log
+  std::atomic<uint32_t> birth;  // commit sequence from which the row is seen
+  std::atomic<uint32_t> death;  // commit sequence from which it is not, or kNever
+  uint32_t upper;               // first of `level` blocks of links, or kNoSlot
+  uint32_t parent;              // the row whose link to this one is never dropped; builder's alone
+  uint16_t children;            // rows that have this one as parent; builder's alone
+  uint16_t clamped;             // values out of the scale's range
+  uint32_t tag;                 // hash of id and version: the row's name in terms of the log
 };
 static_assert(sizeof(RecordTail) == 32);
 static_assert(std::atomic<uint32_t>::is_always_lock_free && sizeof(Link) == 4);

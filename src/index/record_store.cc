@@ -21,12 +21,13 @@ namespace {
 
 constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;
 constexpr uint64_t kMinRowsPerChunk = 256;  // so that a chunk of a 16-byte multiple is whole pages
-// The first chunk gets huge pages once it is this full: below, they would waste more than they help.
+// The first chunk gets huge pages once it is this full: below, they would waste more than they
+// help.
 constexpr uint64_t kHugePagesFromBytes = 2 * kHugePageBytes;
 // Growth smaller than this is not worth asking the system for.
 constexpr uint64_t kMemoryCheckBytes = kHugePageBytes;
 constexpr uint64_t kMemoryKeptFree = uint64_t{64} << 20;
-constexpr uint64_t kMaxRows = uint64_t{1} << 32;
+constexpr uint64_t kMaxStoreRows = uint64_t{1} << 32;
 
 uint64_t RoundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -116,17 +117,11 @@ void RecordStore::DropResident() {
 void RecordStore::GrowTables() {
   const uint64_t size = table_size_ == 0 ? 4 : table_size_ * 2;
   auto pointers = std::make_unique<std::atomic<char*>[]>(size);
-  auto marks = std::make_unique<std::atomic<uint8_t>[]>(size);
   for (uint64_t i = 0; i < size; ++i) {
-    const bool old = i < table_size_;
-    pointers[i].store(old ? chunk(i) : nullptr, std::memory_order_relaxed);
-    // A mark set on the old table after this line is lost; so the new table starts all dirty.
-    marks[i].store(old ? 1 : 0, std::memory_order_relaxed);
+    pointers[i].store(i < table_size_ ? chunk(i) : nullptr, std::memory_order_relaxed);
   }
   table_.store(pointers.get(), std::memory_order_release);
-  dirty_.store(marks.get(), std::memory_order_release);
   tables_.push_back(std::move(pointers));
-  marks_.push_back(std::move(marks));
   table_size_ = size;
 }
 
@@ -134,8 +129,7 @@ absl::Status RecordStore::AddChunk(bool huge_pages) {
   char* base = nullptr;
   if (descriptor_ >= 0) {
     const auto offset = static_cast<off_t>(chunk_count() * chunk_bytes());
-    void* const mapped =
-        ::mmap(nullptr, range_bytes(), PROT_READ, MAP_SHARED, descriptor_, offset);
+    void* const mapped = ::mmap(nullptr, range_bytes(), PROT_READ, MAP_SHARED, descriptor_, offset);
     if (mapped == MAP_FAILED) return MapError("map a file for", range_bytes());
     base = static_cast<char*>(mapped);
   } else {
@@ -151,8 +145,8 @@ absl::Status RecordStore::AddChunk(bool huge_pages) {
 
 absl::Status RecordStore::Reserve(uint64_t rows) {
   if (rows <= reserved_rows()) return absl::OkStatus();
-  if (rows > kMaxRows) {
-    return ResourceExhausted("{} rows wanted, a store has at most {}", rows, kMaxRows);
+  if (rows > kMaxStoreRows) {
+    return ResourceExhausted("{} rows wanted, a store has at most {}", rows, kMaxStoreRows);
   }
   const uint64_t bytes = rows * stride_;
   if (descriptor_ < 0 && bytes > checked_bytes_) {
@@ -186,28 +180,14 @@ uint64_t RecordStore::memory_bytes() const {
   return all - std::min(all, mapped_bytes_.load(std::memory_order_relaxed));
 }
 
-void RecordStore::MarkAllDirty() {
-  auto* const marks = dirty_.load(std::memory_order_acquire);
-  for (uint64_t i = 0; i < chunk_count(); ++i) marks[i].store(1, std::memory_order_relaxed);
-}
-
 absl::Status RecordStore::WriteTo(CheckpointWriter& writer, std::string_view name, uint64_t rows,
-                                  AppendLock& lock, const CheckpointReader* previous) {
+                                  AppendLock& lock) const {
   CHECK_LT(descriptor_, 0);
   CHECK_LE(rows, reserved_rows());
   std::string buffer;
   for (uint64_t first = 0; first < rows; first += rows_per_chunk()) {
     const uint64_t size = std::min(rows - first, rows_per_chunk()) * stride_;
-    const std::string section = ChunkSection(name, first >> shift_);
-    auto& mark = dirty_.load(std::memory_order_acquire)[first >> shift_];
-    const bool dirty = mark.exchange(0, std::memory_order_acq_rel) != 0;
-    const SectionInfo* const old =
-        dirty || previous == nullptr ? nullptr : previous->FindSection(section);
-    if (old != nullptr && old->size_bytes == size && size >= kOwnFileBytes) {
-      RETURN_IF_ERROR(writer.LinkSection(*old, previous->dir()));
-      continue;
-    }
-    RETURN_IF_ERROR(writer.Begin(section, size));
+    RETURN_IF_ERROR(writer.Begin(ChunkSection(name, first >> shift_), size));
     for (uint64_t at = 0; at < size; at += kSectionPieceBytes) {
       buffer.resize(std::min(size - at, kSectionPieceBytes));
       {
@@ -225,7 +205,7 @@ absl::Status RecordStore::OpenFrom(const CheckpointReader& reader, std::string_v
                                    uint64_t rows) {
   CHECK_LT(descriptor_, 0);
   CHECK_EQ(chunk_count(), 0U);
-  if (rows > kMaxRows) return DataLoss("{}: section {} of {} rows", reader.dir(), name, rows);
+  if (rows > kMaxStoreRows) return DataLoss("{}: section {} of {} rows", reader.dir(), name, rows);
   for (uint64_t first = 0; first < rows; first += rows_per_chunk()) {
     const uint64_t size = std::min(rows - first, rows_per_chunk()) * stride_;
     const std::string section_name = ChunkSection(name, first >> shift_);
@@ -237,10 +217,9 @@ absl::Status RecordStore::OpenFrom(const CheckpointReader& reader, std::string_v
     RETURN_IF_ERROR(AddChunk(first > 0 || size >= kHugePagesFromBytes));
     char* const base = chunk(chunk_count() - 1);
     const uint64_t bytes = section->padded_bytes();
-    void* const mapped = ::mmap(base, bytes, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
-                                reader.FileOf(*section).descriptor(),
-                                static_cast<off_t>(section->offset));
+    void* const mapped =
+        ::mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+               reader.FileOf(*section).descriptor(), static_cast<off_t>(section->offset));
     if (mapped == MAP_FAILED) return MapError("map a checkpoint's file for", bytes);
     mapped_.push_back(MappedChunk{.base = base, .mapped = bytes});
     mapped_bytes_.fetch_add(bytes, std::memory_order_relaxed);
@@ -263,12 +242,14 @@ absl::Status RecordStore::PreparePiece() {
   MappedChunk& from = mapped_.back();
   const bool huge = from.mapped >= kHugePageBytes;
   if (from.stage == nullptr) {
-    // Laid out as the chunk is, so that the pieces merge to one mapping again where they are moved to.
+    // Laid out as the chunk is, so that the pieces merge to one mapping again where they are moved
+    // to.
     ASSIGN_OR_RETURN(from.stage, MapAligned(range_bytes()));
     AdviseHugePages(from.stage, range_bytes(), huge);
   }
   const uint64_t left = from.mapped - from.adopted;
-  // Advice only, so that the copy under the lock waits for no disk and no zeroing; old kernels refuse it.
+  // Advice only, so that the copy under the lock waits for no disk and no zeroing; old kernels
+  // refuse it.
   ::madvise(from.base + from.adopted, std::min(left, kHugePageBytes), MADV_POPULATE_READ);
   ::madvise(from.stage + from.adopted, huge ? kHugePageBytes : left, MADV_POPULATE_WRITE);
   return absl::OkStatus();
@@ -278,7 +259,8 @@ absl::Status RecordStore::AdoptPiece() {
   CHECK(!fully_adopted());
   if (mapped_.back().stage == nullptr) RETURN_IF_ERROR(PreparePiece());
   MappedChunk& from = mapped_.back();
-  // The last piece of a large chunk takes the fresh rows behind it along, for the sake of one whole huge page.
+  // The last piece of a large chunk takes the fresh rows behind it along, for the sake of one whole
+  // huge page.
   const bool huge = from.mapped >= kHugePageBytes;
   const uint64_t left = from.mapped - from.adopted;
   const uint64_t bytes = huge ? kHugePageBytes : left;
@@ -300,9 +282,8 @@ absl::Status RecordStore::AdoptPiece() {
 void RecordStore::ReleaseStage(const MappedChunk& chunk) const {
   if (chunk.stage == nullptr) return;
   // What was moved left holes behind that may be somebody else's by now.
-  const uint64_t moved = chunk.mapped >= kHugePageBytes
-                             ? RoundUp(chunk.adopted, kHugePageBytes)
-                             : chunk.adopted;
+  const uint64_t moved =
+      chunk.mapped >= kHugePageBytes ? RoundUp(chunk.adopted, kHugePageBytes) : chunk.adopted;
   if (moved < range_bytes()) ::munmap(chunk.stage + moved, range_bytes() - moved);
 }
 

@@ -6,18 +6,21 @@
 //   ChunkedArray<T>        the same for one small value a row
 //   AppendLock             lets the builder copy memory that the appender may be writing
 //
-// Rows lie in chunks of a power of two of rows, at most 64 MiB each. A chunk takes its whole address range when its
-// first row is reserved and memory only page by page as it is written, so a small store costs a page or two, and a row
-// keeps its address for the life of the store: growing, opening and adopting never move one. Fresh rows are zero.
+// Rows lie in chunks of a power of two of rows, at most 64 MiB each. A chunk takes its whole
+// address range when its first row is reserved and memory only page by page as it is written, so a
+// small store costs a page or two, and a row keeps its address for the life of the store: growing,
+// opening and adopting never move one. Fresh rows are zero.
 //
-// Threads: At may be called by any thread for a row that was reserved before the caller learnt of it; who may write
-// which bytes is the owner's affair. Reserve: the appender. OpenFrom: before any other thread knows the store. WriteTo
-// and Adopt: the builder, while nobody but the appender (under the AppendLock) writes. No reader ever takes a lock.
+// Threads: At may be called by any thread for a row that was reserved before the caller learnt of
+// it; who may write which bytes is the owner's affair. Reserve: the appender. OpenFrom: before any
+// other thread knows the store. WriteTo and Adopt: the builder, while nobody but the appender
+// (under the AppendLock) writes. No reader ever takes a lock.
 //
-// Opening maps the checkpoint's files MAP_PRIVATE (copy on write): nothing is read until it is touched, and the files
-// are never written. Adopt then moves the rows to anonymous huge-page memory, 2 MiB at a time, each piece copied aside
-// and put in place of the old one by mremap: the address stays and a concurrent reader sees the same bytes throughout,
-// so nothing has to be retired.
+// Opening maps the checkpoint's files MAP_PRIVATE (copy on write): nothing is read until it is
+// touched, and the files are never written. Adopt then moves the rows to anonymous huge-page
+// memory, 2 MiB at a time, each piece copied aside and put in place of the old one by mremap: the
+// address stays and a concurrent reader sees the same bytes throughout, so nothing has to be
+// retired.
 
 #include <atomic>
 #include <cstddef>
@@ -38,9 +41,10 @@ class CheckpointWriter;
 // Chunks are at most this large (unless 256 rows are larger).
 inline constexpr uint64_t kMaxChunkBytes = uint64_t{64} << 20;
 
-// A spin lock for short holds: the appender holds it while it writes one row to any of the index's stores (about a
-// microsecond), the builder while it copies one piece of at most 2 MiB (below a millisecond). One per index. Yields the
-// processor when it has to wait. Meets BasicLockable, for std::lock_guard.
+// A spin lock for short holds: the appender holds it while it writes one row to any of the index's
+// stores (about a microsecond), the builder while it copies one piece of at most 2 MiB (below a
+// millisecond). One per index. Yields the processor when it has to wait. Meets BasicLockable, for
+// std::lock_guard.
 class AppendLock {
  public:
   void lock();
@@ -52,7 +56,8 @@ class AppendLock {
 
 class RecordStore {
  public:
-  // stride_bytes: size of a row; >= 1. A multiple of 64 makes every row 64-byte aligned. No memory is taken yet.
+  // stride_bytes: size of a row; >= 1. A multiple of 64 makes every row 64-byte aligned. No memory
+  // is taken yet.
   explicit RecordStore(uint32_t stride_bytes);
   ~RecordStore();
   RecordStore(const RecordStore&) = delete;
@@ -65,45 +70,39 @@ class RecordStore {
   }
   const char* At(uint64_t row) const { return const_cast<RecordStore*>(this)->At(row); }
 
-  // Makes the rows of this store, still empty, those of a file: row r is at byte r * stride of it, mapped shared and
-  // read-only, chunk by chunk as they are reserved. The owner writes rows with pwrite, and makes the file long enough
-  // before it reserves. The stride is a multiple of 16. WriteTo, OpenFrom and Adopt are not for such a store.
+  // Makes the rows of this store, still empty, those of a file: row r is at byte r * stride of it,
+  // mapped shared and read-only, chunk by chunk as they are reserved. The owner writes rows with
+  // pwrite, and makes the file long enough before it reserves. The stride is a multiple of 16.
+  // WriteTo, OpenFrom and Adopt are not for such a store.
   void BackByFile(int descriptor);
-  // Gives all mapped pages of the file back to the page cache. Any thread; readers meanwhile fault them in again.
+  // Gives all mapped pages of the file back to the page cache. Any thread; readers meanwhile fault
+  // them in again.
   void DropResident();
 
-  // Makes rows [0, rows) usable; never shrinks. rows <= 2^32. ResourceExhausted when the machine or the container has
-  // not that much memory left (asked for each step of growth, so that the answer is a status and not the out-of-memory
-  // killer), or no address space.
+  // Makes rows [0, rows) usable; never shrinks. rows <= 2^32. ResourceExhausted when the machine or
+  // the container has not that much memory left (asked for each step of growth, so that the answer
+  // is a status and not the out-of-memory killer), or no address space.
   absl::Status Reserve(uint64_t rows);
   uint64_t reserved_rows() const { return reserved_rows_.load(std::memory_order_relaxed); }
 
   uint32_t stride_bytes() const { return stride_; }
   uint64_t rows_per_chunk() const { return mask_ + 1; }
-  // Anonymous memory the reserved rows need when all are written; not what is only mapped from a checkpoint.
+  // Anonymous memory the reserved rows need when all are written; not what is only mapped from a
+  // checkpoint.
   uint64_t memory_bytes() const;
 
-  // Remembers that the row's chunk differs from the last checkpoint written or opened. Any writer, relaxed and cheap.
-  void MarkDirty(uint64_t row) {
-    auto& mark = dirty_.load(std::memory_order_acquire)[row >> shift_];
-    if (mark.load(std::memory_order_relaxed) == 0) mark.store(1, std::memory_order_relaxed);
-  }
-  // After a checkpoint that was written is dropped instead of published, or could not be written.
-  void MarkAllDirty();
-
-  // Writes rows [0, rows) as sections "name/0", "name/1", ... one a chunk, and takes their dirty marks. Chunks that are
-  // clean are hard-linked from `previous`, the newest published checkpoint (null: all are written). Bytes that change
-  // meanwhile are written as they were or as they are. Errors: those of the files; call MarkAllDirty then.
+  // Writes rows [0, rows) as sections "name/0", "name/1", ... one a chunk. Bytes that change
+  // meanwhile are written as they were or as they are. Errors: those of the files.
   absl::Status WriteTo(CheckpointWriter& writer, std::string_view name, uint64_t rows,
-                       AppendLock& lock, const CheckpointReader* previous = nullptr);
-  // Maps rows [0, rows) from the sections that WriteTo made. On an empty store only. Errors: DataLoss (a section is
-  // missing or has another size), ResourceExhausted.
+                       AppendLock& lock) const;
+  // Maps rows [0, rows) from the sections that WriteTo made. On an empty store only. Errors:
+  // DataLoss (a section is missing or has another size), ResourceExhausted.
   absl::Status OpenFrom(const CheckpointReader& reader, std::string_view name, uint64_t rows);
-  // Moves what is still mapped from a checkpoint into memory of our own. Nothing to do: OK at once. After an error
-  // (ResourceExhausted) the rest stays mapped and everything works on.
+  // Moves what is still mapped from a checkpoint into memory of our own. Nothing to do: OK at once.
+  // After an error (ResourceExhausted) the rest stays mapped and everything works on.
   absl::Status Adopt(AppendLock& lock);
-  // Adopt in steps, for an owner that may swap the store between them: pieces still to do, and one of them; the caller
-  // holds the AppendLock.
+  // Adopt in steps, for an owner that may swap the store between them: pieces still to do, and one
+  // of them; the caller holds the AppendLock.
   bool fully_adopted() const { return mapped_.empty(); }
   absl::Status AdoptPiece();
 
@@ -113,10 +112,10 @@ class RecordStore {
     char* base = nullptr;
     uint64_t mapped = 0;   // bytes from its start that came from the file; whole pages
     uint64_t adopted = 0;  // of them, moved already
-    char* stage = nullptr; // where the rest is copied to before it is moved; null before the first piece
+    // Where the rest is copied to before it is moved; null before the first piece.
+    char* stage = nullptr;
   };
   using Pointers = std::unique_ptr<std::atomic<char*>[]>;
-  using Marks = std::unique_ptr<std::atomic<uint8_t>[]>;
 
   absl::Status AddChunk(bool huge_pages);
   void GrowTables();
@@ -136,19 +135,17 @@ class RecordStore {
   uint64_t mask_ = 0;
   // Tables double; old ones stay until the end because a reader may still look at one.
   std::atomic<std::atomic<char*>*> table_{nullptr};
-  std::atomic<std::atomic<uint8_t>*> dirty_{nullptr};
   std::vector<Pointers> tables_;
-  std::vector<Marks> marks_;
   uint64_t table_size_ = 0;
   std::atomic<uint64_t> chunk_count_{0};
-  uint64_t checked_bytes_ = 0;           // of the rows, that the memory check has let pass
+  uint64_t checked_bytes_ = 0;  // of the rows, that the memory check has let pass
   std::atomic<uint64_t> reserved_rows_{0};
   std::atomic<uint64_t> mapped_bytes_{0};
-  std::vector<MappedChunk> mapped_;      // filled by OpenFrom, then the builder's
+  std::vector<MappedChunk> mapped_;  // filled by OpenFrom, then the builder's
 };
 
-// One T a row. T is trivially copyable and all zero bytes are a valid T; an std::atomic of an integer will do.
-// Everything else as for RecordStore.
+// One T a row. T is trivially copyable and all zero bytes are a valid T; an std::atomic of an
+// integer will do. Everything else as for RecordStore.
 template <typename T>
 class ChunkedArray {
  public:
@@ -160,7 +157,7 @@ class ChunkedArray {
   const T& operator[](uint64_t row) const { return *reinterpret_cast<const T*>(rows_.At(row)); }
   absl::Status Reserve(uint64_t rows) { return rows_.Reserve(rows); }
   uint64_t reserved_rows() const { return rows_.reserved_rows(); }
-  // WriteTo, OpenFrom, Adopt, MarkDirty, memory_bytes.
+  // WriteTo, OpenFrom, Adopt, memory_bytes.
   RecordStore& store() { return rows_; }
   const RecordStore& store() const { return rows_; }
 

@@ -26,7 +26,6 @@ void Fill(RecordStore& store, uint64_t row, uint64_t version) {
   for (uint32_t at = 0; at + 8 <= store.stride_bytes(); at += 8) {
     std::memcpy(store.At(row) + at, &stamp, 8);
   }
-  store.MarkDirty(row);
 }
 
 bool Holds(const RecordStore& store, uint64_t row, uint64_t version) {
@@ -42,18 +41,16 @@ struct Disk {
   std::unique_ptr<FileSystem> files = NewPosixFileSystem();
 };
 
-void SaveIn(FileSystem& files, const std::string& dir, RecordStore& store, uint64_t rows,
-            const CheckpointReader* previous = nullptr) {
+void SaveIn(FileSystem& files, const std::string& dir, const RecordStore& store, uint64_t rows) {
   AppendLock lock;
   auto writer = CheckpointWriter::Create(files, dir);
   ASSERT_TRUE(writer.ok()) << writer.status();
-  ASSERT_TRUE(store.WriteTo(**writer, "rows", rows, lock, previous).ok());
+  ASSERT_TRUE(store.WriteTo(**writer, "rows", rows, lock).ok());
   ASSERT_TRUE((*writer)->Finish().ok());
 }
 
-void Save(Disk& disk, RecordStore& store, uint64_t rows, const std::string& name,
-          const CheckpointReader* previous = nullptr) {
-  SaveIn(*disk.files, disk.dir / name, store, rows, previous);
+void Save(Disk& disk, const RecordStore& store, uint64_t rows, const std::string& name) {
+  SaveIn(*disk.files, disk.dir / name, store, rows);
 }
 
 TEST(RecordStore, RowsAreAlignedZeroAndNeverMove) {
@@ -162,35 +159,6 @@ TEST(RecordStore, ReadersAndTheAppenderGoOnWhileItAdopts) {
   for (uint64_t row = 0; row < appended; ++row) ASSERT_TRUE(Holds(opened, row, 1)) << row;
 }
 
-TEST(RecordStore, CleanChunksAreLinkedFromTheCheckpointBefore) {
-  Disk disk;
-  RecordStore store(16384);  // 4096 rows a chunk
-  const uint64_t per_chunk = store.rows_per_chunk();
-  const uint64_t rows = 2 * per_chunk + 10;
-  ASSERT_TRUE(store.Reserve(rows).ok());
-  for (uint64_t row = 0; row < rows; row += per_chunk / 2) Fill(store, row, 1);
-  Save(disk, store, rows, "one");
-  auto one = CheckpointReader::Open(*disk.files, disk.dir / "one");
-  ASSERT_TRUE(one.ok());
-  Fill(store, per_chunk, 2);
-  Save(disk, store, rows, "two", one->get());
-  const auto inode = [&](const std::string& name) {
-    return std::filesystem::hard_link_count(disk.dir / name);
-  };
-  EXPECT_EQ(inode("two/rows-0"), 2U);
-  EXPECT_EQ(inode("two/rows-1"), 1U);
-  auto two = CheckpointReader::Open(*disk.files, disk.dir / "two");
-  ASSERT_TRUE(two.ok());
-  EXPECT_TRUE((*two)->VerifyAll().ok());
-  RecordStore opened(16384);
-  ASSERT_TRUE(opened.OpenFrom(**two, "rows", rows).ok());
-  EXPECT_TRUE(Holds(opened, 0, 1));
-  EXPECT_TRUE(Holds(opened, per_chunk, 2));
-  store.MarkAllDirty();
-  Save(disk, store, rows, "three", two->get());
-  EXPECT_EQ(inode("three/rows-0"), 1U);
-}
-
 constexpr uint32_t kLargeStride = 4'096;
 constexpr uint64_t kLargeRows = kOwnFileBytes / kLargeStride + 1;
 
@@ -201,32 +169,18 @@ TEST(RecordStore, ChildOfTheCrashTest) {
   RecordStore store(kLargeStride);
   ASSERT_TRUE(store.Reserve(kLargeRows).ok());
   for (uint64_t row = 0; row < kLargeRows; ++row) Fill(store, row, 1);
-  const std::string first = std::string(dir) + "/one";
-  SaveIn(*files, first, store, kLargeRows);
-  auto reader = CheckpointReader::Open(*files, first);
-  ASSERT_TRUE(reader.ok());
-  SaveIn(*files, std::string(dir) + "/two", store, kLargeRows, reader->get());
+  SaveIn(*files, std::string(dir) + "/c", store, kLargeRows);
 }
 
-// A checkpoint that was cut short is none, and takes nothing from the one it shares files with.
-TEST(RecordStore, ACheckpointThatWasCutShortHarmsNothing) {
-  for (const bool linked : {false, true}) {
-    Disk disk;
-    ASSERT_EQ(RunToCrashPoint(
-                  "RecordStore.ChildOfTheCrashTest", disk.dir.path(),
-                  linked ? "index_checkpoint.section_linked" : "index_checkpoint.section_synced"),
-              kCrashed);
-    const std::string cut = disk.dir / (linked ? "two" : "one");
-    EXPECT_TRUE(std::filesystem::exists(cut + "/rows-0"));
-    EXPECT_FALSE(CheckpointReader::Open(*disk.files, cut).ok());
-    ASSERT_TRUE(disk.files->RemoveTree(cut).ok());
-    if (!linked) continue;
-    auto reader = CheckpointReader::Open(*disk.files, disk.dir / "one");
-    ASSERT_TRUE(reader.ok()) << reader.status();
-    RecordStore store(kLargeStride);
-    ASSERT_TRUE(store.OpenFrom(**reader, "rows", kLargeRows).ok());
-    for (uint64_t row = 0; row < kLargeRows; ++row) EXPECT_TRUE(Holds(store, row, 1)) << row;
-  }
+// Its large sections are there and whole, but the manifest is not.
+TEST(RecordStore, ACheckpointThatWasCutShortIsNone) {
+  Disk disk;
+  ASSERT_EQ(RunToCrashPoint("RecordStore.ChildOfTheCrashTest", disk.dir.path(),
+                            "index_checkpoint.section_synced"),
+            kCrashed);
+  const std::string cut = disk.dir / "c";
+  EXPECT_TRUE(std::filesystem::exists(cut + "/rows-0"));
+  EXPECT_FALSE(CheckpointReader::Open(*disk.files, cut).ok());
 }
 
 TEST(RecordStore, ASectionOfAnotherSizeIsDataLoss) {

@@ -1,12 +1,14 @@
 #pragma once
 
-// The rows not yet in the graph, in log order: a ring of slots numbered by ordinal (0, 1, 2, ... over the index's life).
+// The rows not yet in the graph, in log order: a ring of slots numbered by ordinal (0, 1, 2, ...
+// over the index's life).
 //
 //   linked() <= committed() <= appended()
 //
-// Threads: the appender appends and commits; the builder moves linked(); readers load linked(), then committed(), and read
-// what lies between. An entry they read late may be a younger row's: that is no harm, for the older row is in the graph
-// by then and the younger one not visible to them.
+// Threads: the appender appends and commits; the builder moves linked(); readers load linked(),
+// then committed(), and read what lies between. An entry they read late may be a younger row's:
+// that is no harm, for the older row is in the graph by then and the younger one not visible to
+// them.
 
 #include <atomic>
 #include <cstddef>
@@ -33,8 +35,8 @@ class RowLog {
   void Append(uint32_t slot);
   void Commit() { committed_.store(appended_, std::memory_order_release); }
   uint64_t appended() const { return appended_; }
-  // Drops the rows for which keep(slot) is false and moves the others to the end, in order. While nothing is linked, no
-  // reader looks at the log and all is committed.
+  // Drops the rows for which keep(slot) is false and moves the others to the end, in order. While
+  // nothing is linked, no reader looks at the log and all is committed.
   template <typename Keep>
   void Compact(const Keep& keep) {
     uint64_t to = appended_;

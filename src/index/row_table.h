@@ -1,7 +1,7 @@
 #pragma once
 
-// The records of all rows, and the coder that made their codes. A new scale makes a new table; readers of the old one
-// finish on it.
+// The records of all rows, and the coder that made their codes. A new scale makes a new table;
+// readers of the old one finish on it.
 
 #include <atomic>
 #include <cstdint>

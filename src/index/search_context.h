@@ -1,6 +1,7 @@
 #pragma once
 
-// What one search or one insertion needs besides the graph, kept between searches so that a query allocates nothing.
+// What one search or one insertion needs besides the graph, kept between searches so that a query
+// allocates nothing.
 
 #include <atomic>
 #include <cstddef>
@@ -23,8 +24,8 @@ namespace vectron::index {
 class AlignedBytes {
  public:
   explicit AlignedBytes(size_t size)
-      : bytes_(static_cast<uint8_t*>(::operator new(size, std::align_val_t{64}))) {}
-  ~AlignedBytes() { ::operator delete(bytes_, std::align_val_t{64}); }
+      : bytes_(static_cast<uint8_t*>(::operator new (size, std::align_val_t{64}))) {}
+  ~AlignedBytes() { ::operator delete (bytes_, std::align_val_t{64}); }
   AlignedBytes(const AlignedBytes&) = delete;
   AlignedBytes& operator=(const AlignedBytes&) = delete;
   uint8_t* data() { return bytes_; }
@@ -78,10 +79,10 @@ struct SearchContext {
   std::vector<uint32_t> tail_slots;
   WalkStats stats;
   Selector selector;
-  std::vector<float> vector;      // the query, of unit length with kCosine
-  AlignedBytes query_values;      // of `query`
-  AlignedBytes row_values;        // of a row compared with others
-  AlignedBytes code;              // scratch
+  std::vector<float> vector;  // the query, of unit length with kCosine
+  AlignedBytes query_values;  // of `query`
+  AlignedBytes row_values;    // of a row compared with others
+  AlignedBytes code;          // scratch
 
   int8_t* QueryValues() { return reinterpret_cast<int8_t*>(query_values.data()); }
   int8_t* RowValues() { return reinterpret_cast<int8_t*>(row_values.data()); }

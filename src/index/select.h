@@ -1,7 +1,7 @@
 #pragma once
 
-// Which of a row's candidates become its links: those not nearer to a chosen one than to the row itself
-// (Malkov & Yashunin 2018, alg. 4).
+// Which of a row's candidates become its links: those not nearer to a chosen one than to the row
+// itself (Malkov & Yashunin 2018, alg. 4).
 
 #include <cstdint>
 #include <memory>
@@ -22,8 +22,8 @@ struct Candidate {
 // Scratch of Select; confined to one thread.
 class Selector {
  public:
-  // Chooses at most `max` of `candidates`, which are sorted by distance from the row they are for, into chosen(). At most
-  // `max` of them are to be kept.
+  // Chooses at most `max` of `candidates`, which are sorted by distance from the row they are for,
+  // into chosen(). At most `max` of them are to be kept.
   void Select(const RowTable& table, const Kernels& kernels, std::span<const Candidate> candidates,
               uint32_t max);
   // As Select, with `given` chosen already: adds to them.
@@ -42,8 +42,8 @@ class Selector {
   void DropFirstOfWindow();
 
   std::vector<Candidate> chosen_;
-  std::vector<CodeQuery> queries_;                    // of the chosen
-  std::vector<std::unique_ptr<int8_t[]>> values_;     // of the queries; kept between calls
+  std::vector<CodeQuery> queries_;                 // of the chosen
+  std::vector<std::unique_ptr<int8_t[]>> values_;  // of the queries; kept between calls
   uint32_t value_bytes_ = 0;
   Candidate window_[kWindow];
   const uint8_t* window_codes_[kWindow];

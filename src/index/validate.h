@@ -12,7 +12,8 @@ namespace vectron::index {
 // InvalidArgument naming the option, got and wanted.
 absl::Status ValidateOptions(const IndexOptions& options);
 
-// InvalidArgument for a wrong size, a component that is not finite, or a query without direction with kCosine.
+// InvalidArgument for a wrong size, a component that is not finite, or a query without direction
+// with kCosine.
 absl::Status ValidateQuery(const IndexOptions& options, std::span<const float> query);
 
 // InvalidArgument for k or ef out of range.

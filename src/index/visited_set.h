@@ -1,7 +1,8 @@
 #pragma once
 
-// Slots seen by one walk. A u16 a slot that holds the number of the walk, so nothing is cleared between walks; above
-// kDenseSlots a hash table, so that many readers of a large index do not hold 2 bytes a row each.
+// Slots seen by one walk. A u16 a slot that holds the number of the walk, so nothing is cleared
+// between walks; above kDenseSlots a hash table, so that many readers of a large index do not hold
+// 2 bytes a row each.
 
 #include <algorithm>
 #include <cstdint>
@@ -36,8 +37,10 @@ class VisitedSet {
 
   // True the first time.
   bool Insert(uint32_t slot) {
-    if (!is_dense_) [[unlikely]] return InsertSparse(slot);
-    if (slot >= dense_.size()) [[unlikely]] return false;  // appended since Begin: not for this walk
+    if (!is_dense_) [[unlikely]]
+      return InsertSparse(slot);
+    if (slot >= dense_.size()) [[unlikely]]
+      return false;  // appended since Begin: not for this walk
     if (dense_[slot] == epoch_) return false;
     dense_[slot] = epoch_;
     return true;

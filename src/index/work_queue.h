@@ -1,6 +1,7 @@
 #pragma once
 
-// What the builder has to do, in log order; the appender decides it, so that every replica does the same.
+// What the builder has to do, in log order; the appender decides it, so that every replica does the
+// same.
 
 #include <cstdint>
 #include <deque>
@@ -24,10 +25,10 @@ enum class WorkKind : uint32_t {
 
 struct Work {
   WorkKind kind = WorkKind::kLink;
-  uint32_t cut_sequence = 0;    // removals after it are ignored
+  uint32_t cut_sequence = 0;  // removals after it are ignored
   uint64_t first = 0;
   uint32_t count = 0;
-  std::vector<uint32_t> dead;   // slots, in log order
+  std::vector<uint32_t> dead;  // slots, in log order
 };
 
 // Thread-safe.

@@ -107,8 +107,7 @@ void PointToProto(const PointRecord& point, v1::Point& proto);
 // object of any values; `fields`, the typed payload of the protobuf form, is an unknown key here.
 // `collection` comes from the path and overrides the body's unless it is empty. Errors of syntax
 // give the byte position; NaN and Infinity, which JSON does not have though some writers do, also
-// the component they stand for. Cost: about 15
-// ns per component of a vector.
+// the field, of a vector the component. Cost: about 15 ns per component of a vector.
 absl::StatusOr<UpsertCall> UpsertFromJson(PaddedJson json, std::string_view collection);
 absl::StatusOr<SearchCall> SearchFromJson(PaddedJson json, std::string_view collection);
 absl::StatusOr<ScrollCall> ScrollFromJson(PaddedJson json, std::string_view collection);

@@ -72,6 +72,8 @@ class ChannelPool {
   absl::Status ResultOf(const grpc::Status& status, std::string_view service);
 
  private:
+  bool Quiet() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return calls_.empty() && ending_ == 0; }
+
   const std::string address_;
   const ChannelOptions options_;
   const Clock& clock_;
@@ -84,8 +86,6 @@ class ChannelPool {
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);
   size_t ending_ ABSL_GUARDED_BY(mutex_) = 0;  // between the two steps
-
-  bool Quiet() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return calls_.empty() && ending_ == 0; }
 };
 
 }  // namespace vectron::rpc

@@ -313,8 +313,8 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* StartStreamCall(
     const RpcRegistry& registry, const RpcMethod& method,
     grpc::CallbackServerContext& server_context, const grpc::ByteBuffer& request) {
   auto call = std::make_shared<StreamCall>(registry, method, server_context, request);
-  auto* reactor =
-      new StreamReactor(call);  // deletes itself in OnDone, as gRPC's callback API has it
+  // Deletes itself in OnDone, as gRPC's callback API has it.
+  auto* reactor = new StreamReactor(call);
   call->Start(*reactor);
   return reactor;
 }

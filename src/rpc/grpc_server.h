@@ -26,15 +26,15 @@ namespace vectron::rpc {
 struct GrpcServerOptions {
   // "127.0.0.1:8081"; port 0 picks a free one. Empty: no port, for in-process channels only.
   std::string address = "127.0.0.1:0";
-  TlsFiles tls = {};  // none: plain
+  TlsFiles tls = {};                                // none: plain
   size_t max_message_bytes = kMaxGrpcMessageBytes;  // of a request; larger ones RESOURCE_EXHAUSTED
   size_t max_concurrent_streams = kMaxConcurrentStreams;  // per connection
   size_t memory_quota_bytes = size_t{1} << 30;            // gRPC's own buffers of all connections
   int64_t min_ping_interval_ms = 10'000;  // a client that pings oftener is sent away
   int64_t keep_alive_time_ms = 60'000;    // pings of ours on a quiet connection, to find dead peers
   int64_t keep_alive_timeout_ms = 20'000;
-  int64_t max_connection_age_ms =
-      0;  // 0: never; else clients reconnect now and then and find new servers
+  // 0: never; else clients reconnect now and then and find new servers.
+  int64_t max_connection_age_ms = 0;
   std::vector<grpc::Service*> extra_services =
       {};  // beside the registry's; they outlive the server
 };

@@ -29,6 +29,8 @@ class Checker {
   }
 
  private:
+  static constexpr size_t kMaxNamedBytes = 66;  // longer keys are no field of ours
+
   absl::Status Fail(std::string_view what) const {
     return InvalidArgument("JSON, byte {}: {}", at_, what);
   }
@@ -50,7 +52,8 @@ class Checker {
     for (const std::string_view literal : {"NaN", "Infinity", "-Infinity"}) {
       if (!text_.substr(at_).starts_with(literal)) continue;
       const std::string what = fmt::format("JSON has no {}", literal);
-      return Fail(field_.empty() ? what : fmt::format("{} (in field {})", what, field_));
+      const bool named = !field_.empty() && field_.size() <= kMaxNamedBytes;
+      return Fail(named ? fmt::format("{} (in field {})", what, field_) : what);
     }
     switch (text_[at_]) {
       case '{':

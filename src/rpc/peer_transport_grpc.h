@@ -44,13 +44,13 @@ struct PeerTransportOptions {
                            << 20;  // messages of a frame together; one message may pass it
   int64_t min_backoff_ms = 50;
   int64_t max_backoff_ms = 2'000;
-  int64_t stuck_write_ms =
-      10'000;  // a frame not taken by the network for this long breaks the call
+  // A frame not taken by the network for this long breaks the call.
+  int64_t stuck_write_ms = 10'000;
   size_t snapshot_chunk_bytes = size_t{256} << 10;
   uint64_t snapshot_bytes_per_second = uint64_t{64} << 20;  // given away, all transfers together
   size_t max_snapshot_transfers = 4;  // given away at once; more get RESOURCE_EXHAUSTED
-  int64_t snapshot_patience_ms =
-      60'000;  // an interrupted transfer is tried again this long without progress
+  // An interrupted transfer is tried again this long without progress.
+  int64_t snapshot_patience_ms = 60'000;
 };
 
 // All outlive the transport.

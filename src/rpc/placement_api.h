@@ -1,7 +1,7 @@
 #pragma once
 
-// What the gateway asks of placement: collections and where their shards are. Two implementations: the local catalog of a
-// single process, and a client of vectron.placementdriver.v1.
+// What the gateway asks of placement: collections and where their shards are. Two implementations:
+// the local catalog of a single process, and a client of vectron.placementdriver.v1.
 
 #include <cstdint>
 #include <functional>
@@ -35,8 +35,8 @@ struct ShardPlacement {
   std::vector<WorkerId> replicas;
   WorkerId leader;
   bool ready = false;
-  // Replicas that had everything when last heard of, learners among them: whom reads that need not be fresh may ask. Empty:
-  // any of `replicas`.
+  // Replicas that had everything when last heard of, learners among them: whom reads that need not
+  // be fresh may ask. Empty: any of `replicas`.
   std::vector<WorkerId> readers = {};
   std::vector<ReplicaMove> moves = {};  // under way
 };
@@ -44,7 +44,7 @@ struct ShardPlacement {
 // Immutable once handed out; a change makes a new one.
 struct CollectionRecord {
   CollectionSchema schema;
-  std::string owner;            // tenant; "" when credentials are off
+  std::string owner;  // tenant; "" when credentials are off
   int64_t created_unix_ms = 0;
   std::vector<ShardPlacement> shards;  // by ordinal
 };
@@ -53,19 +53,22 @@ struct CollectionRecord {
 class PlacementApi {
  public:
   virtual ~PlacementApi() = default;
-  // Returns when the collection can be used. AlreadyExists, FailedPrecondition (no eligible worker), ResourceExhausted.
+  // OK once the collection can be used. AlreadyExists, FailedPrecondition (no eligible worker),
+  // ResourceExhausted.
   virtual void CreateCollection(CollectionSchema schema, std::string owner,
                                 std::function<void(absl::Status)> done) = 0;
   // NotFound.
   virtual void DeleteCollection(std::string owner, std::string name,
                                 std::function<void(absl::Status)> done) = 0;
-  // From the cached map, without waiting; null when there is none. Shared: a search may still read a map that has since been
-  // replaced.
+  // From the cached map, without waiting; null when there is none. Shared: a search may still read
+  // a map that has since been replaced.
   virtual std::shared_ptr<const CollectionRecord> FindCollection(const std::string& owner,
                                                                  const std::string& name) = 0;
+  // Those of one owner, by name.
   virtual std::vector<std::shared_ptr<const CollectionRecord>> ListCollections(
-      const std::string& owner) = 0;  // by name
-  // Calls `done` when the cached map is what placement knows by now, or it cannot be reached. At once where nothing is cached.
+      const std::string& owner) = 0;
+  // Calls `done` when the cached map is what placement knows by now, or it cannot be reached. At
+  // once where nothing is cached.
   virtual void Refresh(std::function<void()> done) { done(); }
   // Those of all owners, by owner and name; what operators see.
   virtual std::vector<std::shared_ptr<const CollectionRecord>> AllCollections() = 0;

@@ -10,8 +10,8 @@ namespace vectron::rpc {
 namespace {
 
 constexpr std::array<const char*, 3> kProtocolNames = {"in_process", "http", "grpc"};
-constexpr int64_t kBusyRetryMs =
-    100;  // calls end within milliseconds; a client should not hammer meanwhile
+// Calls end within milliseconds; a client should not hammer meanwhile.
+constexpr int64_t kBusyRetryMs = 100;
 
 const google::protobuf::FieldDescriptor* CollectionFieldOf(
     const google::protobuf::MethodDescriptor& method) {
@@ -172,8 +172,7 @@ void RpcRegistry::Begin(const RpcMethod& method, CallContext& context, RpcDone a
   context.rule = &method.rule();
   if (context.start_nanos == 0) context.start_nanos = clock_.MonotonicNanos();
   const bool manages = method.rule().manages();
-  const size_t before =
-      (manages ? managing_ : in_flight_).fetch_add(1, std::memory_order_relaxed);
+  const size_t before = (manages ? managing_ : in_flight_).fetch_add(1, std::memory_order_relaxed);
   in_flight_gauge_.Add(1);
   if (before >= (manages ? options_.max_managing : options_.max_in_flight)) {
     admitted(WithRetryAfter(ResourceExhausted("{} calls are in flight, the most allowed", before),
@@ -214,8 +213,7 @@ void RpcRegistry::RunMiddleware(size_t index, CallContext& context, RpcDone admi
 void RpcRegistry::End(CallContext& context, absl::StatusCode code) const {
   CHECK(context.method != nullptr);
   const bool manages = context.method->rule().manages();
-  const size_t before =
-      (manages ? managing_ : in_flight_).fetch_sub(1, std::memory_order_relaxed);
+  const size_t before = (manages ? managing_ : in_flight_).fetch_sub(1, std::memory_order_relaxed);
   CHECK_GT(before, 0u);
   in_flight_gauge_.Add(-1);
   const int64_t nanos = clock_.MonotonicNanos() - context.start_nanos;

@@ -7,10 +7,11 @@
 // thread-safe from then on.
 //
 //   RpcRegistry registry(metrics, clock, {});
-//   RETURN_IF_ERROR(registry.AddService(*v1::VectronService::descriptor...));   // reads routes and
-//   scopes registry.Unary<v1::GetRequest, v1::GetResponse>("vectron.v1.VectronService.Get",
-//       [this](CallContext& context, v1::GetRequest& request, v1::GetResponse& response, RpcDone
-//       done) {...});
+//   RETURN_IF_ERROR(registry.AddService("vectron.v1.VectronService"));  // reads routes and scopes
+//   registry.Unary<v1::GetRequest, v1::GetResponse>(
+//       "vectron.v1.VectronService.Get",
+//       [this](CallContext& context, v1::GetRequest& request, v1::GetResponse& response,
+//              RpcDone done) {...});
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
@@ -62,8 +63,8 @@ class AnyServerStream {
   // The client has gone or its deadline has passed; writes go nowhere.
   virtual bool cancelled() const = 0;
 };
-inline constexpr size_t kMaxQueuedStreamMessages =
-    16;  // a slow reader holds at most this many answers in memory
+// A slow reader holds at most this many answers in memory.
+inline constexpr size_t kMaxQueuedStreamMessages = 16;
 
 template <typename Response>
 class ServerStream {
@@ -132,6 +133,7 @@ class RpcMethod {
   // collections themselves. Null when there is none.
   const google::protobuf::FieldDescriptor* collection_field() const { return collection_field_; }
   bool streaming() const { return descriptor_.server_streaming(); }
+  bool client_streaming() const { return descriptor_.client_streaming(); }
 
   // Calls ended so far, those that ended with an error, and the seconds they took together.
   struct Stats {
@@ -140,8 +142,6 @@ class RpcMethod {
     double total_seconds = 0;
   };
   Stats stats() const;
-
-  bool client_streaming() const { return descriptor_.client_streaming(); }
 
   // At most one of the first three is set; json may be set beside unary.
   std::function<void(CallContext&, google::protobuf::Message&, google::protobuf::Message&, RpcDone)>
@@ -163,9 +163,11 @@ class RpcMethod {
   RouteRule rule_;
   const google::protobuf::FieldDescriptor* collection_field_ = nullptr;
   Metrics& metrics_;
-  std::array<Histogram*, 3> seconds_{};  // by protocol
-  mutable std::array<std::array<std::atomic<Counter*>, 17>, 3>
-      ended_{};  // by protocol and code; made on first use
+  static constexpr size_t kProtocols = 3;
+  static constexpr size_t kCodes = 17;  // of absl::StatusCode
+  std::array<Histogram*, kProtocols> seconds_{};
+  // Made on first use.
+  mutable std::array<std::array<std::atomic<Counter*>, kCodes>, kProtocols> ended_{};
 };
 
 // Calls begun and not ended; past it RESOURCE_EXHAUSTED with a hint to try again.
@@ -235,13 +237,13 @@ class RpcRegistry {
       return std::make_unique<Untyped>(handler(context));
     };
   }
-  // A hand-made HTTP form of an RPC that has a route; a collection that the RPC names must be a
-  // parameter of its path (CHECK), where the guard finds it.
-  void Json(std::string_view name, JsonHandler handler);
-  // The same for a handler that works with any message: for RPCs that are passed on as they are.
+  // As Unary, for a handler that works with any message: for RPCs that are passed on as they are.
   using AnyHandler = std::function<void(CallContext&, google::protobuf::Message& request,
                                         google::protobuf::Message& response, RpcDone done)>;
   void UnaryAny(std::string_view name, AnyHandler handler);
+  // A hand-made HTTP form of an RPC that has a route; a collection that the RPC names must be a
+  // parameter of its path (CHECK), where the guard finds it.
+  void Json(std::string_view name, JsonHandler handler);
   void AddMiddleware(Middleware middleware);
   void AddObserver(CallObserver observer);
   void SetCollectionGuard(CollectionGuard guard);
@@ -266,8 +268,8 @@ class RpcRegistry {
   absl::Status Guard(CallContext& context, const google::protobuf::Message& request) const;
   absl::Status Guard(CallContext& context, const PathParams& params) const;
 
-  // The same for a plain route: the middlewares run, but the call is not counted, so that health
-  // and management are seen when the RPCs are busy. Ends with the answer of the middlewares.
+  // As Begin, for a plain route: the middlewares run, but the call is not counted, so that health
+  // and management are seen when the RPCs are busy. There is no End: it ends with `admitted`.
   void AdmitPlain(const RouteRule& rule, CallContext& context, RpcDone admitted) const;
 
  private:

@@ -1,7 +1,7 @@
 #pragma once
 
-// What the gateway asks of a worker. Two implementations: the worker service itself, when both live in one process, and a
-// gRPC client of vectron.worker.v1.
+// What the gateway asks of a worker. Two implementations: the worker service itself, when both live
+// in one process, and a gRPC client of vectron.worker.v1.
 
 #include <cstdint>
 #include <functional>
@@ -22,8 +22,8 @@
 
 namespace vectron::rpc {
 
-// Names one shard and the epoch of the map the caller routed by. A worker that knows a newer epoch answers
-// FailedPrecondition.
+// Names one shard and the epoch of the map the caller routed by. A worker that knows a newer epoch
+// answers FailedPrecondition.
 struct ShardTarget {
   GroupId group;
   uint64_t epoch = 0;
@@ -31,7 +31,7 @@ struct ShardTarget {
 
 struct ShardUpsert {
   ShardTarget target;
-  PointBatch points;       // all of this shard, ids unique
+  PointBatch points;  // all of this shard, ids unique
   std::string request_id;
   bool insert_only = false;
 };
@@ -57,8 +57,8 @@ struct ShardAnswer {
   GroupId group;
   absl::StatusOr<SearchAnswer> answer;
 };
-// A page of one shard's points in id order. Work is bounded: a page ends at `limit` points, at max_bytes of them, or
-// after kMaxScanExamined points were looked at, whichever comes first.
+// A page of one shard's points in id order. Work is bounded: a page ends at `limit` points, at
+// max_bytes of them, or after kMaxScanExamined points were looked at, whichever comes first.
 struct ShardScan {
   ShardTarget target;
   std::string after_id;                  // exclusive; "" from the first
@@ -72,8 +72,9 @@ struct ShardScan {
 };
 struct ScanPage {
   std::vector<PointRecord> points;  // that pass the filter, by id
-  // Every matching point of the shard with after_id < id <= scanned_to is in `points`. Unless `end`, there may be more behind
-  // it. So a merge of several shards is complete up to the least scanned_to of those that are not at their end.
+  // Every matching point of the shard with after_id < id <= scanned_to is in `points`. Unless
+  // `end`, there may be more behind it. So a merge of several shards is complete up to the least
+  // scanned_to of those that are not at their end.
   std::string scanned_to;
   bool end = false;
 };
@@ -91,8 +92,8 @@ struct ShardInfo {
   bool leads = true;  // this replica leads the shard
 };
 
-// Thread-safe. Callbacks are called once, on any thread, maybe before the call returns. `deadline_nanos` is on the
-// monotonic clock, 0 for none.
+// Thread-safe. Callbacks are called once, on any thread, maybe before the call returns.
+// `deadline_nanos` is on the monotonic clock, 0 for none.
 class WorkerApi {
  public:
   virtual ~WorkerApi() = default;

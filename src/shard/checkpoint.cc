@@ -6,8 +6,8 @@
 
 #include "base/bytes.h"
 #include "base/crash_point.h"
-#include "base/crc32c.h"
 #include "base/status.h"
+#include "shard/framed.h"
 
 namespace vectron::shard {
 namespace {
@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kPrefix = "checkpoint-";
 constexpr std::string_view kWorkPrefix = "work-";
 constexpr uint32_t kMagic = 0x31495356;  // "VSI1"
-constexpr uint32_t kVersion = 1;
+using Length = uint64_t;                 // as the format has it
 
 }  // namespace
 
@@ -25,33 +25,11 @@ std::string EncodeImage(const StateMachine::Image& image) {
   PutFixed(body, image.points);
   PutLengthPrefixed(body, image.requests);
   PutLengthPrefixed(body, image.filters);
-  std::string out;
-  PutFixed(out, kMagic);
-  PutFixed(out, kVersion);
-  PutFixed(out, static_cast<uint64_t>(body.size()));
-  PutFixed(out, Crc32c(body));
-  return out + body;
+  return Framed<Length>(kMagic, body);
 }
 
 absl::StatusOr<StateMachine::Image> DecodeImage(std::string_view bytes) {
-  ByteReader head(bytes);
-  uint32_t magic = 0;
-  uint32_t version = 0;
-  uint64_t size = 0;
-  uint32_t crc = 0;
-  if (!head.ReadFixed(magic) || !head.ReadFixed(version) || !head.ReadFixed(size) ||
-      !head.ReadFixed(crc)) {
-    return DataLoss("{} bytes, too short for a head", bytes.size());
-  }
-  if (magic != kMagic) return DataLoss("magic is {:#x}", magic);
-  if (version > kVersion) {
-    return FailedPrecondition("format version {}, newest known {}", version, kVersion);
-  }
-  if (version == 0 || head.remaining() != size) {
-    return DataLoss("{} bytes of content, head says {}", head.remaining(), size);
-  }
-  const std::string_view body = bytes.substr(bytes.size() - size);
-  if (Crc32c(body) != crc) return DataLoss("checksum mismatch");
+  ASSIGN_OR_RETURN(const std::string_view body, Unframed<Length>(kMagic, bytes));
   ByteReader reader(body);
   StateMachine::Image image;
   std::string_view requests;

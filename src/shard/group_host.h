@@ -5,9 +5,9 @@
 // a SnapshotHandler attached here.
 //
 //   logs = LogStore::Open(dir, resources, cache)
-//   host = GroupHost::Start(options, deps)       transport -> host->Receive, server <- host
-//   (SnapshotRegistry) replicator = host->Attach({group, replica, founders, applied, &applier,
-//   &snapshots})
+//   host = GroupHost::Start(options, deps)       transport -> host->Receive,
+//                                                server <- host (SnapshotRegistry)
+//   replicator = host->Attach({group, replica, founders, applied, &applier, &snapshots})
 //   ...
 //   host->HandOverAll(); destroy what was attached (Detach first); destroy the host
 //

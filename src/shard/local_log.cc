@@ -428,8 +428,8 @@ uint64_t LocalGroup::first_index() const { return log_.store().Extent(id_).first
 absl::StatusOr<std::unique_ptr<LocalLog>> LocalLog::Open(const std::string& dir,
                                                          const LocalLogDeps& deps) {
   CHECK(deps.resources != nullptr);
-  constexpr size_t kNoTailCache =
-      0;  // entries are applied from memory and read again at start only
+  // Entries are applied from memory and read again at start only.
+  constexpr size_t kNoTailCache = 0;
   ASSIGN_OR_RETURN(std::unique_ptr<LogStore> store,
                    LogStore::Open(dir, *deps.resources, kNoTailCache));
   return Over(dir, deps, std::move(store));

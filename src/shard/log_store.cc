@@ -13,8 +13,8 @@ using storage::kLogEntries;
 using storage::kLogGroups;
 using storage::LogGroupRecord;
 
-constexpr size_t kWriteBufferBytes =
-    size_t{8} << 20;  // what a start may have to replay from the write-ahead log
+// What a start may have to replay from the write-ahead log.
+constexpr size_t kWriteBufferBytes = size_t{8} << 20;
 constexpr uint64_t kWorthFlushingBytes = uint64_t{2} << 20;
 // A command larger than this part of the cache would push out all others.
 constexpr size_t kMaxCachedPart = 8;

@@ -68,15 +68,15 @@ struct RaftHostOptions {
   uint32_t read_retry_ticks = 25;                  // a read that got no answer is asked again
   uint64_t group_log_bytes = uint64_t{256} << 20;  // past it the log is cut at `needed` alone
   uint64_t seed = 0;                               // not 0: every time-out is a function of it
-  uint64_t life =
-      0;  // differs between two starts of this node; others learn from it that it started anew
+  // Differs between two starts of this node; others learn from it that it started anew.
+  uint64_t life = 0;
   size_t max_inbox =
       65'536;  // inputs waiting for a turn; more are refused, peers' messages dropped
   uint64_t max_inbox_bytes = uint64_t{256} << 20;  // of commands and messages among them
   uint32_t quiet_after_ticks = 100;  // of nothing but heartbeats; 0: groups never go quiet
   uint32_t alive_ticks = 10;         // a host tells the others that it lives
-  uint32_t silence_ticks =
-      25;  // a node that said nothing for so long wakes the quiet groups it shares
+  // A node that said nothing for so long wakes the quiet groups it shares.
+  uint32_t silence_ticks = 25;
 };
 
 // How much room the disk of the log has.

@@ -44,9 +44,9 @@ inline constexpr uint64_t kAskAllTicks = 500;
 using ProposeCallback = std::function<void(absl::StatusOr<uint64_t>)>;
 
 // Types of hosts' own messages, beside the engine's.
-inline constexpr uint32_t kSnapshotFailedMessage =
-    1'000;  // the receiver of a snapshot could not bring its files, or wants a newer one:
-            // snapshot_index, of at least that entry
+// The receiver of a snapshot could not bring its files, or wants a newer one: snapshot_index, of at
+// least that entry.
+inline constexpr uint32_t kSnapshotFailedMessage = 1'000;
 inline constexpr uint32_t kQuietMessage = 1'001;  // a leader goes quiet: u64 term, u64 commit
 inline constexpr uint32_t kWakeMessage = 1'002;   // the receiver must not be quiet
 inline constexpr uint32_t kAliveMessage = 1'003;  // from host to host, group 0: peer_nodes.h
@@ -242,8 +242,13 @@ class RaftReplica {
   std::deque<Proposal> proposals_;  // by index
   std::vector<WaitingRead> queued_reads_;
   std::map<std::string, ReadRound> reads_;  // asked, by context
+<<<<<<< HEAD
   std::multimap<uint64_t, WaitingRead>
       late_reads_;  // answered with an index not yet handed to the applier
+=======
+  // By the index they were answered with, which is not yet handed to the applier.
+  std::multimap<uint64_t, LateRead> late_reads_;
+>>>>>>> origin/cl
   std::optional<Change> change_;
   std::map<uint64_t, SentOffer> offers_;         // the newest, by replica
   std::map<uint64_t, uint64_t> refused_copies_;  // by replica: the entry that its copy must hold
@@ -273,8 +278,8 @@ class RaftReplica {
   std::map<uint64_t, ToldTail> tails_;  // by replica
   uint64_t told_tail_ = 0;              // what the leader was told last
 
-  const std::shared_ptr<ReplicaCounters> counters_ =
-      std::make_shared<ReplicaCounters>();  // shared with the Replicator
+  // Shared with the Replicator.
+  const std::shared_ptr<ReplicaCounters> counters_ = std::make_shared<ReplicaCounters>();
   mutable absl::Mutex mutex_;
   GroupView view_ ABSL_GUARDED_BY(mutex_);
 };

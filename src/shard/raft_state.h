@@ -29,8 +29,8 @@ struct ReplicaId {
 
 struct RaftState {
   ReplicaId replica;
-  uint64_t starts =
-      0;  // of this replica; makes what it says in one life differ from what it says in the next
+  // Of this replica; makes what it says in one life differ from what it says in the next.
+  uint64_t starts = 0;
   consensus::HardState hard_state;
   struct MembershipAt {
     uint64_t index = 0;  // of the entry (or snapshot) that made it so

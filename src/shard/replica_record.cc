@@ -1,14 +1,14 @@
 #include "shard/replica_record.h"
 
 #include "base/bytes.h"
-#include "base/crc32c.h"
 #include "base/status.h"
+#include "shard/framed.h"
 
 namespace vectron::shard {
 namespace {
 
 constexpr uint32_t kMagic = 0x31505256;  // "VRP1"
-constexpr uint32_t kVersion = 1;
+using Length = uint32_t;                 // as the format has it
 constexpr char kFileName[] = "/replica";
 
 }  // namespace
@@ -22,32 +22,11 @@ std::string EncodeReplicaRecord(const ReplicaRecord& record) {
   PutFixed(body, record.vote);
   PutFixed(body, record.last_index);
   PutFixed(body, record.snapshot_index);
-  std::string out;
-  PutFixed(out, kMagic);
-  PutFixed(out, kVersion);
-  PutFixed(out, static_cast<uint32_t>(body.size()));
-  PutFixed(out, Crc32c(body));
-  return out + body;
+  return Framed<Length>(kMagic, body);
 }
 
 absl::StatusOr<ReplicaRecord> DecodeReplicaRecord(std::string_view bytes) {
-  ByteReader head(bytes);
-  uint32_t magic = 0;
-  uint32_t version = 0;
-  uint32_t size = 0;
-  uint32_t crc = 0;
-  if (!head.ReadFixed(magic) || !head.ReadFixed(version) || !head.ReadFixed(size) ||
-      !head.ReadFixed(crc)) {
-    return DataLoss("{} bytes, too short for a head", bytes.size());
-  }
-  if (magic != kMagic) return DataLoss("magic is {:#x}", magic);
-  if (version > kVersion)
-    return FailedPrecondition("format version {}, newest known {}", version, kVersion);
-  if (version == 0 || head.remaining() != size) {
-    return DataLoss("{} bytes of content, head says {}", head.remaining(), size);
-  }
-  const std::string_view body = bytes.substr(bytes.size() - size);
-  if (Crc32c(body) != crc) return DataLoss("checksum mismatch");
+  ASSIGN_OR_RETURN(const std::string_view body, Unframed<Length>(kMagic, bytes));
   ByteReader reader(body);
   ReplicaRecord record;
   uint8_t state = 0;

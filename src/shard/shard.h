@@ -101,8 +101,8 @@ class Shard {
       std::function<absl::StatusOr<Replicator*>(Applier& applier, uint64_t applied_index)>;
   static absl::StatusOr<std::unique_ptr<Shard>> Open(const ShardOptions& options,
                                                      const ShardDeps& deps, const Attach& attach);
-  virtual ~Shard() =
-      default;  // stops background work, flushes, writes a checkpoint when that is quick
+  // Stops background work, flushes, writes a checkpoint when that is quick.
+  virtual ~Shard() = default;
 
   // Errors: ResourceExhausted (tail, disk, queue), AlreadyExists (insert_only), Unavailable,
   // DataLoss (quarantined). deadline: on the monotonic clock, 0 for the default of base/limits.h.

@@ -24,6 +24,7 @@
 #include "index/memory_vector_index.h"
 #include "shard/shard.h"
 #include "shard/shard_impl.h"
+#include "storage/borrowed_kv_testing.h"
 #include "storage/layout.h"
 #include "storage/memory_kv.h"
 
@@ -196,43 +197,23 @@ class TestFiles : public FileSystem {
   const std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
 };
 
-// A Kv that forwards, so that the store outlives the shard that owns the forwarder.
-class BorrowedKv : public storage::Kv {
+// The store of a shard that may crash.
+class CrashingKv : public storage::BorrowedKv {
  public:
   // While `crashing` is set nothing is flushed any more: what the shard does at its end must not
   // help it. before_multi_get is called before such a read, unless null; it may write.
-  BorrowedKv(storage::Kv& kv, const bool& crashing, const std::function<void()>& before_multi_get)
-      : kv_(kv), crashing_(crashing), before_multi_get_(before_multi_get) {}
-  absl::Status Write(const storage::WriteBatch& batch, Durability durability) override {
-    return kv_.Write(batch, durability);
-  }
-  absl::StatusOr<std::optional<std::string>> Get(storage::Column column,
-                                                 std::string_view key) const override {
-    return kv_.Get(column, key);
-  }
+  CrashingKv(storage::Kv& kv, const bool& crashing, const std::function<void()>& before_multi_get)
+      : BorrowedKv(kv), crashing_(crashing), before_multi_get_(before_multi_get) {}
   absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
       storage::Column column, const std::vector<std::string_view>& keys) const override {
     if (before_multi_get_) before_multi_get_();
-    return kv_.MultiGet(column, keys);
-  }
-  absl::Status Scan(
-      storage::Column column, std::string_view begin, std::string_view end,
-      const storage::KvSnapshot* snapshot,
-      const std::function<bool(std::string_view, std::string_view)>& visit) const override {
-    return kv_.Scan(column, begin, end, snapshot, visit);
-  }
-  std::unique_ptr<const storage::KvSnapshot> TakeSnapshot() const override {
-    return kv_.TakeSnapshot();
+    return BorrowedKv::MultiGet(column, keys);
   }
   absl::Status Flush() override {
-    return crashing_ ? absl::UnavailableError("crashing") : kv_.Flush();
+    return crashing_ ? absl::UnavailableError("crashing") : BorrowedKv::Flush();
   }
-  absl::Status Checkpoint(const std::string& dir) override { return kv_.Checkpoint(dir); }
-  uint64_t disk_bytes() const override { return kv_.disk_bytes(); }
-  uint64_t memory_bytes() const override { return kv_.memory_bytes(); }
 
  private:
-  storage::Kv& kv_;
   const bool& crashing_;
   const std::function<void()>& before_multi_get_;
 };
@@ -243,7 +224,7 @@ class TestShard {
  public:
   explicit TestShard(CollectionSchema schema) : schema_(std::move(schema)), timer_(clock_) {
     parts_.open_store = [this](const std::string&) -> absl::StatusOr<std::unique_ptr<storage::Kv>> {
-      return std::make_unique<BorrowedKv>(kv_, crashing_, before_multi_get);
+      return std::make_unique<CrashingKv>(kv_, crashing_, before_multi_get);
     };
     parts_.create_index = [this](const std::string&) {
       return index::MemoryVectorIndex::Create(index_options(), files_);

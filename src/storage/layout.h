@@ -7,7 +7,7 @@
 //   kPoints    point id                      -> u64 version, payload text
 //   kVectors   point id                      -> f32 or f16 components, u64 version
 //   kMeta      "applied"                     -> u64 log index of the last applied entry, in the
-//   batch of its effects
+//                                               batch of its effects
 //              "digest"                      -> u64 log index, u64 digest of the points then
 //              "schema"                      -> serialised CreateCollectionRequest
 //              "format"                      -> u64 version of this layout
@@ -95,8 +95,8 @@ std::optional<LogPosition> ParseLogEntryKey(std::string_view key);
 // What stands before the command in an entry's value.
 struct LogEntryHeader {
   uint64_t term = 0;
-  uint64_t bytes_before =
-      0;  // command bytes of all entries of the group before this one, cut ones included
+  // Command bytes of all entries of the group before this one, cut ones included.
+  uint64_t bytes_before = 0;
 };
 inline constexpr size_t kLogEntryHeaderBytes = 16;
 std::string EncodeLogEntryHeader(const LogEntryHeader& header);

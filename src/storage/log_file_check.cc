@@ -14,8 +14,8 @@ namespace {
 
 constexpr uint64_t kBlockBytes = 32'768;
 constexpr size_t kHeaderBytes = 7;
-constexpr uint8_t kLastType =
-    4;  // full, first, middle, last; others are of options that we do not use
+// Full, first, middle, last; others are of options that we do not use.
+constexpr uint8_t kLastType = 4;
 
 uint32_t Mask(uint32_t crc) { return ((crc >> 15) | (crc << 17)) + 0xa282ead8U; }
 

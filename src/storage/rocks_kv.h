@@ -27,8 +27,8 @@ namespace vectron::storage {
 struct RocksResourcesOptions {
   size_t block_cache_bytes = size_t{32}
                              << 20;  // blocks, indexes and filters of all stores together
-  size_t write_buffer_bytes =
-      size_t{96} << 20;  // unflushed writes of all stores together; past it the largest is flushed
+  // Unflushed writes of all stores together; past it the largest is flushed.
+  size_t write_buffer_bytes = size_t{96} << 20;
   int flush_threads = 1;
   int compaction_threads = 1;
 };

@@ -138,6 +138,9 @@ class Points(ServerTest):
         self.assertEqual((points[0]["vector"], points[0]["payload"]), ([1], {}))
         self.refused(self.api.scroll(name, limit=10001), 400, INVALID_ARGUMENT, "limit", "10001", "10000")
         self.refused(self.api.scroll(name, afterId="a\x01"), 400, INVALID_ARGUMENT, "after_id")
+        self.refused(self.api.scroll(name, filter={"must": [{"field": "n", "matches": 1}]}), 400, INVALID_ARGUMENT, "filter.must[0]")
+        path = f"/v1/collections/{quote(name)}/points/scroll"
+        self.assertEqual(len(self.ok(self.api.call("POST", path))["points"]), 100)
 
     def test_get_takes_its_consistency_from_the_query(self):
         name = self.make(1)

@@ -193,3 +193,17 @@ def merged(clients):
         for point, operations in client.history.items():
             history.setdefault(point, []).extend(operations)
     return history
+
+
+class Threads:
+    """Runs `self.threads` for as long as the `with` lasts: they end soon after `self.stop` is set."""
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 
-from clients import Api, DIMENSION, Numbers, vector_of
+from clients import Api, DIMENSION, Numbers, Threads, vector_of
 from cluster_process import Deadline
 
 GONE = None
@@ -74,7 +74,7 @@ class Owner(threading.Thread):
         self.acknowledged.append(time.monotonic())
 
 
-class Owners:
+class Owners(Threads):
     """Several of them, for as long as the `with` lasts; `faults` afterwards."""
 
     def __init__(self, addresses, collection, threads=4, seed=0):
@@ -84,15 +84,8 @@ class Owners:
         numbers = Numbers()
         self.threads = [Owner(addresses, collection, f"o{i}", numbers, self.stop, seed * 100 + i) for i in range(threads)]
 
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
     def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
+        super().__exit__()
         for thread in self.threads:
             if thread.failure is not None:
                 raise thread.failure

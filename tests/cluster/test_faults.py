@@ -6,13 +6,13 @@ import threading
 import time
 import unittest
 
-from clients import Api, DIMENSION, Numbers
+from clients import Api, DIMENSION, Numbers, Threads
 from cluster_process import BINARY, ClusterProcess, Deadline, busy
 
 RESUME_SECONDS = 3  # within which writes resume after the end of a leader
 
 
-class Writers:
+class Writers(Threads):
     """Write distinct points one after the other and remember which were acknowledged, and when."""
 
     def __init__(self, addresses, collection, threads=4):
@@ -29,16 +29,6 @@ class Writers:
             if status == 200:
                 with self.lock:
                     self.acknowledged.append((time.monotonic(), f"p{number}"))
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
 
     def count(self):
         with self.lock:

@@ -24,6 +24,17 @@ class DiskFull(unittest.TestCase):
             self.skipTest("SKIPPED LOUDLY: no right to mount a small tmpfs: " + mounted.stderr.decode().strip())
         self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=False)
 
+    def start(self):
+        return Server(os.path.join(self.disk, "data"), log_path=os.path.join(self.folder, "log"))
+
+    def start_with_five_batches(self):
+        server = self.start()
+        api = server.client()
+        self.assertEqual(api.create("docs", DIMENSION).status, 200)
+        for number in range(5):
+            self.assertEqual(api.upsert("docs", self.batch(number)).status, 200)
+        return server, api
+
     def fill_disk(self, leave):
         """A file of somebody else's that takes what is free but for `leave` bytes."""
         space = os.statvfs(self.disk)
@@ -55,13 +66,7 @@ class DiskFull(unittest.TestCase):
             time.sleep(0.1)
 
     def test_writes_are_refused_and_resume(self):
-        data = os.path.join(self.disk, "data")
-        log = os.path.join(self.folder, "log")
-        server = Server(data, log_path=log)
-        api = server.client()
-        self.assertEqual(api.create("docs", DIMENSION).status, 200)
-        for number in range(5):
-            self.assertEqual(api.upsert("docs", self.batch(number)).status, 200)
+        server, api = self.start_with_five_batches()
 
         # Within the reserve (5 % of this disk: 10 MiB) upserts are refused and deletes go on.
         hog = self.fill_disk(leave=7 * MIB)
@@ -85,22 +90,16 @@ class DiskFull(unittest.TestCase):
 
         self.assertEqual(api.status("docs").json["pointCount"], "699")
         server.kill()
-        server = Server(data, log_path=log)
+        server = self.start()
         self.assertEqual(server.client().status("docs").json["pointCount"], "699")
         self.assertEqual(server.stop(), 0)
 
     def test_a_stop_and_a_start_on_a_full_disk_lose_nothing(self):
-        data = os.path.join(self.disk, "data")
-        log = os.path.join(self.folder, "log")
-        server = Server(data, log_path=log)
-        api = server.client()
-        self.assertEqual(api.create("docs", DIMENSION).status, 200)
-        for number in range(5):
-            self.assertEqual(api.upsert("docs", self.batch(number)).status, 200)
+        server, _ = self.start_with_five_batches()
         hog = self.fill_disk(leave=0)
         server.stop()  # it cannot write its last checkpoint; the log has everything
         os.remove(hog)
-        server = Server(data, log_path=log)
+        server = self.start()
         self.assertEqual(server.client().status("docs").json["pointCount"], "500")
         self.reads_go_on(server.client(), 5)
         self.assertEqual(server.stop(), 0)

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/status.h"
+#include "storage/borrowed_kv_testing.h"
 
 namespace vectron::sim {
 
@@ -177,7 +178,8 @@ void Node::Start() {
   apply_executor_ = std::make_unique<LaterExecutor>([this](std::function<void()> run) {
     Later(stage_.OneIn(20) ? stage_.Between(10, 300) : stage_.Between(0, 3), std::move(run));
   });
-  auto logs = shard::LogStore::Over(std::make_unique<BorrowedKv>(*disk_), "sim", size_t{1} << 20);
+  auto logs =
+      shard::LogStore::Over(std::make_unique<storage::BorrowedKv>(*disk_), "sim", size_t{1} << 20);
   CHECK_OK(logs.status());
   logs_ = *std::move(logs);
   shard::RaftHostOptions options;

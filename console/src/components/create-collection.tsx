@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Group, Modal, NativeSelect, NumberInput, Stack, Switch, TextInput } from '@mantine/core';
+import { ActionIcon, Button, Modal, NativeSelect, NumberInput, Stack, Switch, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { useNavigate } from 'react-router';
@@ -7,8 +7,8 @@ import type { Consistency, PayloadType, VectorStorage } from '../api/generated';
 import { emptyForm, problemsOf, requestOf, type CollectionForm } from '../lib/collection-form';
 import { collectionPath } from './collection-table';
 import css from './create-collection.module.css';
+import { FormEnd } from './dialogs';
 import { IconPlus, IconTrash } from './icons';
-import { Failure } from './ui';
 import { useToasts } from './toasts';
 
 interface Props {
@@ -86,15 +86,7 @@ function Form({ onClose }: { onClose: () => void }) {
           <summary className={css.summary}>More options</summary>
           <Options form={form} set={set} />
         </details>
-        {create.error && <Failure error={create.error} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={create.isPending}>
-            Create
-          </Button>
-        </Group>
+        <FormEnd act="Create" busy={create.isPending} error={create.error} onCancel={onClose} />
       </Stack>
     </form>
   );

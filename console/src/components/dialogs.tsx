@@ -1,6 +1,31 @@
-// Questions before an act that cannot be taken back.
+// Questions before an act that cannot be taken back, and how forms in dialogs end.
 import { Button, Group, Modal, Stack, TextInput } from '@mantine/core';
 import { useState, type FormEvent, type ReactNode } from 'react';
+import { Failure } from './ui';
+
+// The last rows of a form: what went wrong when it was sent, then the way back and the way on.
+export function FormEnd(props: {
+  act: string;
+  busy: boolean;
+  error?: unknown;
+  danger?: boolean;
+  disabled?: boolean;
+  onCancel: () => void;
+}) {
+  return (
+    <>
+      {props.error ? <Failure error={props.error} /> : null}
+      <Group justify="flex-end">
+        <Button variant="default" onClick={props.onCancel}>
+          Cancel
+        </Button>
+        <Button type="submit" color={props.danger ? 'red.9' : undefined} disabled={props.disabled} loading={props.busy}>
+          {props.act}
+        </Button>
+      </Group>
+    </>
+  );
+}
 
 // Asks to type a name before something of that name is destroyed.
 export function ConfirmByName(props: {
@@ -36,14 +61,7 @@ export function ConfirmByName(props: {
             spellCheck={false}
             data-autofocus
           />
-          <Group justify="flex-end">
-            <Button variant="default" onClick={props.onClose}>
-              Cancel
-            </Button>
-            <Button type="submit" color="red.9" disabled={!matches} loading={props.busy}>
-              {props.act}
-            </Button>
-          </Group>
+          <FormEnd act={props.act} busy={props.busy} danger disabled={!matches} onCancel={props.onClose} />
         </Stack>
       </form>
     </Modal>

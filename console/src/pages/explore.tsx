@@ -1,12 +1,13 @@
 // The points of a collection: browse and filter, search, see them in a plane, write and delete.
-import { Button, Select, Tabs } from '@mantine/core';
+import { Button, Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
-import { collectionNames, collectionStatus } from '../api/queries';
+import { collectionStatus } from '../api/queries';
 import { collectionPath } from '../components/collection-table';
 import { IconPlus } from '../components/icons';
-import { Empty, Failure, Loaded, Loading, Page, Panel } from '../components/ui';
+import { OneCollection } from '../components/one-collection';
+import { Empty, Failure, Loading, Page, Panel } from '../components/ui';
 import * as format from '../lib/format';
 import { Browse } from './explore/browse';
 import css from './explore/explore.module.css';
@@ -15,48 +16,25 @@ import { PointView } from './explore/point-view';
 import { ProjectionMap } from './explore/projection-map';
 import { Search } from './explore/search';
 
-const mostListed = 100;
-
 export default function Explore() {
-  const names = useQuery(collectionNames);
-  const [params, setParams] = useSearchParams();
-  const all = names.data?.collections ?? [];
-  const chosen = params.get('collection') ?? all[0] ?? '';
   return (
     <Page title="Explore">
-      <Loaded query={names} rows={1} height={36}>
-        {() =>
-          all.length === 0 ? (
-            <Panel flush>
-              <Empty
-                title="There is nothing to explore yet"
-                action={
-                  <Button component={Link} to="/collections?create=1" size="xs" mt={6}>
-                    Create a collection
-                  </Button>
-                }
-              >
-                Points live in collections, and there is none.
-              </Empty>
-            </Panel>
-          ) : (
-            <>
-              <Select
-                label="Collection"
-                data={all}
-                limit={mostListed}
-                value={chosen}
-                onChange={(name) => name && setParams({ collection: name })}
-                searchable
-                allowDeselect={false}
-                nothingFoundMessage="No collection of that name"
-                style={{ maxWidth: 420 }}
-              />
-              <Room key={chosen} name={chosen} />
-            </>
-          )
+      <OneCollection
+        empty={
+          <Empty
+            title="There is nothing to explore yet"
+            action={
+              <Button component={Link} to="/collections?create=1" size="xs" mt={6}>
+                Create a collection
+              </Button>
+            }
+          >
+            Points live in collections, and there is none.
+          </Empty>
         }
-      </Loaded>
+      >
+        {(name) => <Room key={name} name={name} />}
+      </OneCollection>
     </Page>
   );
 }

@@ -7,10 +7,10 @@ import type { APIKey, KeyScope } from '../api/generated';
 import { apiKeys } from '../api/queries';
 import { useSession } from '../api/session-context';
 import { CopyButton } from '../components/copy';
-import { Confirm } from '../components/dialogs';
+import { Confirm, FormEnd } from '../components/dialogs';
 import { IconPlus } from '../components/icons';
 import { useToasts } from '../components/toasts';
-import { css, Empty, Failure, Loaded, Page, Panel, Table, Tag, type Tone } from '../components/ui';
+import { css, Empty, Loaded, Page, Panel, Table, Tag, type Tone } from '../components/ui';
 import * as format from '../lib/format';
 import { expiryOf, keyNameProblem, patternsOf } from '../lib/key-form';
 
@@ -239,15 +239,7 @@ function CreateForm({ onClose, onMade }: { onClose: () => void; onMade: (secret:
           value={days}
           onChange={(event) => setDays(event.currentTarget.value)}
         />
-        {create.error && <Failure error={create.error} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={create.isPending}>
-            Create
-          </Button>
-        </Group>
+        <FormEnd act="Create" busy={create.isPending} error={create.error} onCancel={onClose} />
       </Stack>
     </form>
   );

@@ -1,10 +1,11 @@
 // One's own account.
-import { Button, Group, Modal, PasswordInput, Stack } from '@mantine/core';
+import { Button, Modal, PasswordInput, Stack } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { call } from '../api/client';
 import { getToken, setToken, tokenTimes } from '../api/session';
 import { signOut, useSession } from '../api/session-context';
+import { FormEnd } from '../components/dialogs';
 import { useToasts } from '../components/toasts';
 import { Empty, Facts, Failure, Page, Panel, Tag } from '../components/ui';
 import * as format from '../lib/format';
@@ -124,15 +125,14 @@ function DeleteAccount() {
               onChange={(event) => setPassword(event.currentTarget.value)}
               data-autofocus
             />
-            {remove.error && <Failure error={remove.error} />}
-            <Group justify="flex-end">
-              <Button variant="default" onClick={() => setAsking(false)}>
-                Cancel
-              </Button>
-              <Button type="submit" color="red.9" disabled={password === ''} loading={remove.isPending}>
-                Delete for good
-              </Button>
-            </Group>
+            <FormEnd
+              act="Delete for good"
+              busy={remove.isPending}
+              error={remove.error}
+              danger
+              disabled={password === ''}
+              onCancel={() => setAsking(false)}
+            />
           </Stack>
         </form>
       </Modal>

@@ -1,48 +1,27 @@
 // What reranking has learned of a collection, and the decision over it.
-import { Button, Select } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { useSearchParams } from 'react-router';
 import { call } from '../api/client';
 import type { Evidence, ListFeedbackResponse, ModelAction, ModelStatus } from '../api/generated';
-import { collectionNames, ranking } from '../api/queries';
+import { ranking } from '../api/queries';
 import { Confirm } from '../components/dialogs';
+import { OneCollection } from '../components/one-collection';
 import { useToasts } from '../components/toasts';
 import { css, Empty, Facts, Loaded, Page, Panel, Table, Tag, Tiles, type Fact, type Tone } from '../components/ui';
 import * as format from '../lib/format';
 
 export default function Ranking() {
-  const names = useQuery(collectionNames);
-  const [params, setParams] = useSearchParams();
-  const all = names.data?.collections ?? [];
-  const chosen = params.get('collection') ?? all[0] ?? '';
   return (
     <Page title="Reranking" lead="Searches that carry a query text are ordered anew by rules, and by what feedback taught.">
-      <Loaded query={names} rows={1} height={36}>
-        {() =>
-          all.length === 0 ? (
-            <Panel flush>
-              <Empty title="There are no collections">Reranking learns per collection.</Empty>
-            </Panel>
-          ) : (
-            <>
-              <Select
-                label="Collection"
-                data={all}
-                limit={100}
-                value={chosen}
-                onChange={(name) => name && setParams({ collection: name })}
-                searchable
-                allowDeselect={false}
-                nothingFoundMessage="No collection of that name"
-                style={{ maxWidth: 420 }}
-              />
-              <Model key={chosen} collection={chosen} />
-              <FeedbackList key={`feedback ${chosen}`} collection={chosen} />
-            </>
-          )
-        }
-      </Loaded>
+      <OneCollection empty={<Empty title="There are no collections">Reranking learns per collection.</Empty>}>
+        {(name) => (
+          <>
+            <Model key={name} collection={name} />
+            <FeedbackList key={`feedback ${name}`} collection={name} />
+          </>
+        )}
+      </OneCollection>
     </Page>
   );
 }

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "apps/vectron/client_ports.h"
 #include "apps/vectron/data_folder.h"
+#include "apps/vectron/gateway_ports.h"
 #include "apps/vectron/local_operations.h"
 #include "apps/vectron/local_ranking.h"
 #include "apps/vectron/plain_routes.h"
@@ -175,22 +175,17 @@ class DevServerImpl : public DevServer {
   }
 
   absl::Status Listen() {
-    RETURN_IF_ERROR(operators_->Register(registry_));
-    if (access_ != nullptr) RETURN_IF_ERROR(access_->Install(registry_));
-    RETURN_IF_ERROR(dispatcher_.AddRpcs(kPlainServices));
-    operators_->AddConsole(dispatcher_);
-    dispatcher_.SetBodyLimit("vectron.v1.VectronService.Upsert", kMaxHttpBodyBytes);
-    RETURN_IF_ERROR(AddPlainRoutes([this] { return PublicProblems(); }, metrics_, registry_,
-                                   operators_->console(), dispatcher_));
-    ASSIGN_OR_RETURN(ports_, ClientPorts::Start({.http = options_.http,
-                                                 .grpc = options_.grpc,
-                                                 .http_tls = options_.tls,
-                                                 .grpc_tls = options_.tls,
-                                                 .io_threads = threads_},
-                                                {.dispatcher = &dispatcher_,
-                                                 .registry = &registry_,
-                                                 .clock = &clock_,
-                                                 .metrics = &metrics_}));
+    ASSIGN_OR_RETURN(ports_, OpenGatewayPorts({.http = options_.http,
+                                               .grpc = options_.grpc,
+                                               .tls = options_.tls,
+                                               .io_threads = threads_},
+                                              {.registry = &registry_,
+                                               .dispatcher = &dispatcher_,
+                                               .operators = operators_.get(),
+                                               .access = access_.get(),
+                                               .problems = [this] { return PublicProblems(); },
+                                               .clock = &clock_,
+                                               .metrics = &metrics_}));
     return absl::OkStatus();
   }
 

@@ -6,8 +6,8 @@
 
 #include "absl/time/time.h"
 #include "apps/vectron/access.h"
-#include "apps/vectron/client_ports.h"
 #include "apps/vectron/data_folder.h"
+#include "apps/vectron/gateway_ports.h"
 #include "apps/vectron/local_ranking.h"
 #include "apps/vectron/operators.h"
 #include "apps/vectron/plain_routes.h"
@@ -158,22 +158,18 @@ class GatewayRole : public Role {
   }
 
   absl::Status Listen() {
-    RETURN_IF_ERROR(operators_->Register(registry_));
-    if (access_ != nullptr) RETURN_IF_ERROR(access_->Install(registry_));
-    RETURN_IF_ERROR(dispatcher_.AddRpcs(kPlainServices));
-    operators_->AddConsole(dispatcher_);
-    dispatcher_.SetBodyLimit("vectron.v1.VectronService.Upsert", kMaxHttpBodyBytes);
-    RETURN_IF_ERROR(AddPlainRoutes([] { return std::vector<std::string>(); }, metrics_, registry_,
-                                   operators_->console(), dispatcher_));
-    ASSIGN_OR_RETURN(ports_, ClientPorts::Start({.http = options_.http,
-                                                 .grpc = options_.grpc,
-                                                 .http_tls = options_.tls,
-                                                 .grpc_tls = options_.tls,
-                                                 .io_threads = threads_},
-                                                {.dispatcher = &dispatcher_,
-                                                 .registry = &registry_,
-                                                 .clock = &clock_,
-                                                 .metrics = &metrics_}));
+    ASSIGN_OR_RETURN(ports_,
+                     OpenGatewayPorts({.http = options_.http,
+                                       .grpc = options_.grpc,
+                                       .tls = options_.tls,
+                                       .io_threads = threads_},
+                                      {.registry = &registry_,
+                                       .dispatcher = &dispatcher_,
+                                       .operators = operators_.get(),
+                                       .access = access_.get(),
+                                       .problems = [] { return std::vector<std::string>(); },
+                                       .clock = &clock_,
+                                       .metrics = &metrics_}));
     return absl::OkStatus();
   }
 

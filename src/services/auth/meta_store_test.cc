@@ -17,6 +17,7 @@
 #include "services/auth/embedded_meta_store.h"
 #include "services/auth/etcd_meta_store.h"
 #include "services/auth/etcd_testing.h"
+#include "storage/borrowed_kv_testing.h"
 #include "storage/memory_kv.h"
 
 namespace vectron::auth {
@@ -208,47 +209,15 @@ TEST(EmbeddedMetaStore, KeepsAllOverARestart) {
   SystemClock clock;
   auto memory = std::make_unique<storage::MemoryKv>(1, storage::WriteAheadLog::kOn);
   storage::MemoryKv& kv = *memory;
-  // Lends the store a Kv that outlives it.
-  class Lent : public storage::Kv {
-   public:
-    explicit Lent(storage::Kv& kv) : kv_(kv) {}
-    absl::Status Write(const storage::WriteBatch& batch, Durability durability) override {
-      return kv_.Write(batch, durability);
-    }
-    absl::StatusOr<std::optional<std::string>> Get(storage::Column column,
-                                                   std::string_view key) const override {
-      return kv_.Get(column, key);
-    }
-    absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
-        storage::Column column, const std::vector<std::string_view>& keys) const override {
-      return kv_.MultiGet(column, keys);
-    }
-    absl::Status Scan(
-        storage::Column column, std::string_view begin, std::string_view end,
-        const storage::KvSnapshot* snapshot,
-        const std::function<bool(std::string_view, std::string_view)>& visit) const override {
-      return kv_.Scan(column, begin, end, snapshot, visit);
-    }
-    std::unique_ptr<const storage::KvSnapshot> TakeSnapshot() const override {
-      return kv_.TakeSnapshot();
-    }
-    absl::Status Flush() override { return kv_.Flush(); }
-    absl::Status Checkpoint(const std::string& dir) override { return kv_.Checkpoint(dir); }
-    uint64_t disk_bytes() const override { return 0; }
-    uint64_t memory_bytes() const override { return 0; }
-
-   private:
-    storage::Kv& kv_;
-  };
   int64_t last = 0;
   {
-    const auto store = EmbeddedMetaStore::Open(std::make_unique<Lent>(kv), clock);
+    const auto store = EmbeddedMetaStore::Open(std::make_unique<storage::BorrowedKv>(kv), clock);
     ASSERT_TRUE(store.ok());
     ASSERT_TRUE((*store)->Commit({.writes = {{.key = "a", .value = "1"}}}).ok());
     last = *(*store)->Commit({.writes = {{.key = "b", .value = "2"}}});
   }
   kv.SimulateCrash(storage::MemoryKv::Crash::kPower);
-  const auto store = EmbeddedMetaStore::Open(std::make_unique<Lent>(kv), clock);
+  const auto store = EmbeddedMetaStore::Open(std::make_unique<storage::BorrowedKv>(kv), clock);
   ASSERT_TRUE(store.ok());
   EXPECT_EQ((*store)->Read("")->size(), 2u);
   EXPECT_TRUE(

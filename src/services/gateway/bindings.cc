@@ -1,8 +1,6 @@
 // The handlers of VectronService: requests of both protocols to the calls of gateway.h and back.
 
-#include "base/limits.h"
 #include "base/status.h"
-#include "rpc/json_text.h"
 #include "rpc/json_transcoder.h"
 #include "services/gateway/gateway.h"
 
@@ -18,26 +16,6 @@ std::string Named(std::string_view method) {
   return fmt::format("vectron.v1.VectronService.{}", method);
 }
 
-absl::StatusOr<ScrollCall> ScrollFromProto(v1::ScrollRequest& request) {
-  ScrollCall call;
-  call.collection = std::move(*request.mutable_collection());
-  call.after_id = std::move(*request.mutable_after_id());
-  call.limit = request.limit();
-  if (request.has_filter()) {
-    ASSIGN_OR_RETURN(Filter filter, FilterFromProto(request.filter()));
-    if (!filter.empty()) call.filter = std::make_shared<const Filter>(std::move(filter));
-  }
-  call.include_vectors = request.include_vectors();
-  call.include_payload = !request.has_include_metadata() || request.include_metadata();
-  if (!v1::Consistency_IsValid(request.consistency())) {
-    return InvalidArgument("consistency: {} is no known value",
-                           static_cast<int>(request.consistency()));
-  }
-  call.consistency = static_cast<Consistency>(request.consistency());
-  call.max_staleness_ms = request.max_staleness_ms();
-  return call;
-}
-
 std::string UpsertToJson(const UpsertReply& reply) {
   std::string json = fmt::format("{{\"upserted\":{},\"versions\":[", reply.upserted);
   for (size_t i = 0; i < reply.versions.size(); ++i) {
@@ -46,15 +24,11 @@ std::string UpsertToJson(const UpsertReply& reply) {
   return json + "]}";
 }
 
-std::string ScrollToJson(const ScrollReply& reply) {
-  std::string json = "{\"points\":[";
-  for (size_t i = 0; i < reply.points.size(); ++i) {
-    if (i != 0) json += ',';
-    PointToJson(reply.points[i], json);
-  }
-  json += "],\"nextAfterId\":";
-  rpc::AppendJsonString(reply.next_after_id, json);
-  return json + "}";
+// A body that is empty asks for the first page.
+absl::StatusOr<ScrollCall> ScrollFromBody(HttpRequest& request) {
+  constexpr PaddedJson kNothing{.data = "{}", .size = 2, .capacity = 2};
+  return ScrollFromJson(request.body.empty() ? kNothing : request.body.padded(),
+                        request.Param("collection"));
 }
 
 // Fills a message from the body (if the route takes one), the query and the path, as the transcoder
@@ -179,18 +153,18 @@ void RegisterReads(Gateway& gateway, rpc::RpcRegistry& registry) {
                          done(absl::OkStatus());
                        });
       });
-  registry.Json(
-      Named("ScrollPoints"), [&gateway](CallContext& context, HttpRequest& request, JsonDone done) {
-        absl::StatusOr<v1::ScrollRequest> scroll = FromHttp<v1::ScrollRequest>(context, request);
-        if (!scroll.ok()) return done(scroll.status());
-        absl::StatusOr<ScrollCall> call = ScrollFromProto(*scroll);
-        if (!call.ok()) return done(call.status());
-        gateway.Scroll(context, *std::move(call),
-                       [done = std::move(done)](absl::StatusOr<ScrollReply> reply) {
-                         if (!reply.ok()) return done(reply.status());
-                         done(ScrollToJson(*reply));
-                       });
-      });
+  registry.Json(Named("ScrollPoints"),
+                [&gateway](CallContext& context, HttpRequest& request, JsonDone done) {
+                  absl::StatusOr<ScrollCall> call = ScrollFromBody(request);
+                  if (!call.ok()) return done(call.status());
+                  gateway.Scroll(context, *std::move(call),
+                                 [done = std::move(done)](absl::StatusOr<ScrollReply> reply) {
+                                   if (!reply.ok()) return done(reply.status());
+                                   std::string json;
+                                   ScrollToJson(reply->points, reply->next_after_id, json);
+                                   done(std::move(json));
+                                 });
+                });
 }
 
 void RegisterSearches(Gateway& gateway, rpc::RpcRegistry& registry) {

@@ -22,7 +22,6 @@
 #include "base/clock.h"
 #include "base/timer.h"
 #include "model/convert.h"
-#include "model/filter.h"
 #include "rpc/call_context.h"
 #include "rpc/placement_api.h"
 #include "rpc/rpc_registry.h"
@@ -52,21 +51,11 @@ struct GatewayDeps {
 };
 
 struct UpsertReply {
-  uint32_t upserted =
-      0;  // points of the request, those replaced by a later one of the same id included
+  // Points of the request, those replaced by a later one of the same id included.
+  uint32_t upserted = 0;
   std::vector<uint64_t> versions;  // per point of the request, when asked for
 };
 
-struct ScrollCall {
-  std::string collection;
-  std::string after_id;
-  uint32_t limit = 0;                    // 0: kDefaultScrollLimit
-  std::shared_ptr<const Filter> filter;  // null: none; shared by the shards that scan in parallel
-  bool include_vectors = false;
-  bool include_payload = true;
-  Consistency consistency = Consistency::kUnspecified;
-  uint32_t max_staleness_ms = 0;
-};
 struct ScrollReply {
   std::vector<PointRecord> points;
   std::string next_after_id;

@@ -14,14 +14,6 @@ namespace {
 
 using Pages = FanIn<rpc::ScanPage>;
 
-// The same for every known value, InvalidArgument for numbers of the wire that are none.
-absl::StatusOr<Consistency> CheckedConsistency(v1::Consistency wire) {
-  if (!v1::Consistency_IsValid(wire)) {
-    return InvalidArgument("consistency: {} is no known value", static_cast<int>(wire));
-  }
-  return static_cast<Consistency>(wire);
-}
-
 // Points a shard is asked for: its expected share of a page and room for chance, so that pages of
 // collections with many shards do not cost many times their size.
 uint32_t ShardLimit(uint32_t limit, uint32_t shard_count) {
@@ -81,7 +73,8 @@ void Gateway::Get(const rpc::CallContext& context, const v1::GetRequest& request
   if (!found.ok()) return done(found.status());
   const absl::Status checked = CheckPointId(request.id());
   if (!checked.ok()) return done(checked);
-  const absl::StatusOr<Consistency> consistency = CheckedConsistency(request.consistency());
+  const absl::StatusOr<Consistency> consistency =
+      ConsistencyFromProto(request.consistency(), "consistency");
   if (!consistency.ok()) return done(consistency.status());
   const ShardOrdinal ordinal = ShardOf(request.id(), (*found)->schema.shard_count);
   const auto point = std::make_shared<std::optional<PointRecord>>();  // shared by its tries
@@ -119,19 +112,15 @@ void Gateway::Get(const rpc::CallContext& context, const v1::GetRequest& request
 void Gateway::Scroll(const rpc::CallContext& context, ScrollCall call, ScrollDone done) {
   absl::StatusOr<RecordPtr> found = Find(context.tenant, call.collection);
   if (!found.ok()) return done(found.status());
-  if (call.limit > kMaxScrollLimit) {
-    return done(
-        InvalidArgument("limit: got {}, at most {} is allowed", call.limit, kMaxScrollLimit));
-  }
   if (!call.after_id.empty()) {
     const absl::Status checked = CheckPointId(call.after_id);
     if (!checked.ok()) return done(Annotate(checked, "after_id"));
   }
-  const uint32_t limit = call.limit == 0 ? kDefaultScrollLimit : call.limit;
   const rpc::CollectionRecord& record = **found;
   const auto all = std::make_shared<Pages>(  // shared by the shards' callbacks
-      record.shards.size(), [this, record = *found, limit, include_payload = call.include_payload,
-                             done = std::move(done)](Pages::Results results) {
+      record.shards.size(),
+      [this, record = *found, limit = call.limit, include_payload = call.include_payload,
+       done = std::move(done)](Pages::Results results) {
         std::vector<rpc::ScanPage> pages;
         for (size_t i = 0; i < results.size(); ++i) {
           if (!results[i].ok()) {
@@ -147,7 +136,7 @@ void Gateway::Scroll(const rpc::CallContext& context, ScrollCall call, ScrollDon
       });
   const rpc::ShardScan scan{.target = {},
                             .after_id = call.after_id,
-                            .limit = ShardLimit(limit, record.schema.shard_count),
+                            .limit = ShardLimit(call.limit, record.schema.shard_count),
                             .max_bytes = 2 * kMaxScanBytes / (record.schema.shard_count + 1),
                             .filter = call.filter,
                             .include_vectors = call.include_vectors,

@@ -7,11 +7,9 @@
 // reads go to the less busy of two replicas that the map knows to be in sync. What comes back
 // decides:
 //   FailedPrecondition  the map is old (the epoch, or the shard has moved): it is refreshed, and
-//   the
-//                       part is sent once more if the map has changed
+//                       the part is sent once more if the map has changed
 //   Unavailable         no leader, not the leader, not reached: the next replica is tried, or who
-//   is
-//                       said to lead; after a round a pause that grows; until the deadline
+//                       is said to lead; after a round a pause that grows; until the deadline
 //   anything else       is the answer
 // A part sent again carries the same request id, so a write whose first answer was lost applies
 // once. Pauses and tries are bounded: at most kMaxRetriesPerSecond over all requests of a gateway,
@@ -44,8 +42,8 @@
 
 namespace vectron::gateway {
 
-using RecordPtr =
-    std::shared_ptr<const rpc::CollectionRecord>;  // shared with other requests of the collection
+// Shared with other requests of the collection.
+using RecordPtr = std::shared_ptr<const rpc::CollectionRecord>;
 
 enum class RouteTo { kLeader, kAnyReplica };
 

@@ -3,17 +3,15 @@
 #include <optional>
 
 #include "base/bytes.h"
-#include "base/crc32c.h"
 #include "base/limits.h"
 #include "base/status.h"
+#include "services/placement/sealed_state.h"
 #include "vectron/vectron.pb.h"
 
 namespace vectron::placement {
 namespace {
 
 constexpr std::string_view kMagic("VECTCATA", 8);
-constexpr uint32_t kVersion = 1;
-constexpr size_t kHeaderBytes = 8 + 4 + 8;  // magic, version, body length
 
 void PutRecord(std::string& out, const CatalogState::Entry& entry) {
   const rpc::CollectionRecord& record = *entry.record;
@@ -79,24 +77,6 @@ absl::StatusOr<CatalogState::Entry> ReadRecord(ByteReader& reader) {
   return CatalogState::Entry{.record = std::move(record), .visible = visible != 0};
 }
 
-// The body between header and checksum; checks all three.
-absl::StatusOr<std::string_view> CheckedBody(std::string_view bytes) {
-  if (bytes.size() < kHeaderBytes + sizeof(uint32_t)) return Damaged("too short");
-  if (bytes.substr(0, kMagic.size()) != kMagic) return Damaged("not a catalog");
-  const auto version = LoadFixed<uint32_t>(bytes.data() + kMagic.size());
-  if (version > kVersion) {
-    return FailedPrecondition("catalog has format version {}, this program knows up to {}", version,
-                              kVersion);
-  }
-  const auto length = LoadFixed<uint64_t>(bytes.data() + kMagic.size() + sizeof(uint32_t));
-  if (length != bytes.size() - kHeaderBytes - sizeof(uint32_t)) return Damaged("length");
-  const size_t checked = bytes.size() - sizeof(uint32_t);
-  if (Crc32c(bytes.substr(0, checked)) != LoadFixed<uint32_t>(bytes.data() + checked)) {
-    return Damaged("checksum");
-  }
-  return bytes.substr(kHeaderBytes, length);
-}
-
 }  // namespace
 
 uint64_t CatalogState::shard_count() const {
@@ -159,17 +139,11 @@ std::string CatalogState::Encode() const {
   for (const auto& [key, entry] : entries_) PutRecord(body, entry);
   PutVarint(body, doomed_.size());
   for (const GroupId group : doomed_) PutVarint(body, group.value);
-
-  std::string out(kMagic);
-  PutFixed<uint32_t>(out, kVersion);
-  PutFixed<uint64_t>(out, body.size());
-  out += body;
-  PutFixed<uint32_t>(out, Crc32c(out));
-  return out;
+  return Seal(kMagic, body);
 }
 
 absl::StatusOr<CatalogState> CatalogState::Decode(std::string_view bytes) {
-  ASSIGN_OR_RETURN(const std::string_view body, CheckedBody(bytes));
+  ASSIGN_OR_RETURN(const std::string_view body, Unseal(kMagic, "catalog", bytes));
   ByteReader reader(body);
   CatalogState state;
   uint64_t count = 0;

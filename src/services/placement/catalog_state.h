@@ -25,8 +25,8 @@
 
 namespace vectron::placement {
 
-using RecordPtr = std::shared_ptr<const rpc::CollectionRecord>;  // shared with searches that still
-                                                                 // read an older map
+// Shared with searches that still read an older map.
+using RecordPtr = std::shared_ptr<const rpc::CollectionRecord>;
 
 class CatalogState {
  public:

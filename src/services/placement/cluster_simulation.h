@@ -2,10 +2,10 @@
 
 // A cluster for tests of the scheduler: workers that die, get stuck and come back, groups whose
 // leaders work towards the wanted membership one change at a time, reports that arrive late, loads
-// that change, wall clocks that jump. Everything follows
-// from one seed. The state machine is the real one; consensus is played by rules:
-// a group has a leader while most of its voters live; a change needs most of the old voters; the
-// leader itself takes no in-sync voter out while another is behind.
+// that change, wall clocks that jump. Everything follows from one seed. The state machine is the
+// real one; consensus is played by rules: a group has a leader while most of its voters live; a
+// change needs most of the old voters; the leader itself takes no in-sync voter out while another
+// is behind.
 
 #include <gtest/gtest.h>
 

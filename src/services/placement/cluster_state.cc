@@ -3,40 +3,19 @@
 #include <algorithm>
 #include <set>
 
-#include "base/bytes.h"
 #include "base/check.h"
-#include "base/crc32c.h"
 #include "base/status.h"
 #include "services/placement/codec.h"
 #include "services/placement/record_fields.h"
+#include "services/placement/sealed_state.h"
 
 namespace vectron::placement {
 namespace {
 
 constexpr std::string_view kMagic("VECTPLAC", 8);
-constexpr uint32_t kVersion = 1;
-constexpr size_t kHeaderBytes = 8 + 4 + 8;  // magic, version, body length
 
 absl::Status Damaged(std::string_view what) {
   return DataLoss("placement state is damaged: {}", what);
-}
-
-// The body between header and checksum; checks all three.
-absl::StatusOr<std::string_view> CheckedBody(std::string_view bytes) {
-  if (bytes.size() < kHeaderBytes + sizeof(uint32_t)) return Damaged("too short");
-  if (bytes.substr(0, kMagic.size()) != kMagic) return Damaged("it is something else");
-  const size_t checked = bytes.size() - sizeof(uint32_t);
-  if (Crc32c(bytes.substr(0, checked)) != LoadFixed<uint32_t>(bytes.data() + checked)) {
-    return Damaged("checksum");
-  }
-  const auto version = LoadFixed<uint32_t>(bytes.data() + kMagic.size());
-  if (version > kVersion) {
-    return FailedPrecondition("placement state has version {}, this program knows up to {}",
-                              version, kVersion);
-  }
-  const auto length = LoadFixed<uint64_t>(bytes.data() + kMagic.size() + sizeof(uint32_t));
-  if (length != checked - kHeaderBytes) return Damaged("length");
-  return bytes.substr(kHeaderBytes, length);
 }
 
 }  // namespace
@@ -105,17 +84,11 @@ std::string ClusterState::Encode() const {
   Encoder encoder;
   encoder(cluster_id_, applied_index_, version_, next_worker_, next_group_, next_serial_,
           next_reranker_, workers_, collections_, shards_, doomed_, rerankers_);
-  const std::string body = encoder.Take();
-  std::string out(kMagic);
-  PutFixed<uint32_t>(out, kVersion);
-  PutFixed<uint64_t>(out, body.size());
-  out += body;
-  PutFixed<uint32_t>(out, Crc32c(out));
-  return out;
+  return Seal(kMagic, encoder.Take());
 }
 
 absl::StatusOr<ClusterState> ClusterState::Decode(std::string_view bytes) {
-  ASSIGN_OR_RETURN(const std::string_view body, CheckedBody(bytes));
+  ASSIGN_OR_RETURN(const std::string_view body, Unseal(kMagic, "placement state", bytes));
   ClusterState state;
   Decoder decoder(body);
   decoder(state.cluster_id_, state.applied_index_, state.version_, state.next_worker_,

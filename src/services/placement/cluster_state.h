@@ -110,8 +110,8 @@ struct ShardRecord {
 
 struct CollectionRecord {
   CollectionKey key = {};
-  std::string schema_bytes =
-      {};  // serialised vectron.v1.CreateCollectionRequest, defaults filled in
+  // Serialised vectron.v1.CreateCollectionRequest, defaults filled in.
+  std::string schema_bytes = {};
   uint32_t replication_factor = 1;
   int64_t created_unix_ms = 0;
   bool visible = false;

@@ -3,7 +3,8 @@
 // Both directions of a record's bytes from one list of its fields: a record has a function
 //
 //   template <typename Archive>
-//   void Fields(Archive& archive, FieldsOf<Archive, Record>& record) { archive(record.a, record.b);
+//   void Fields(Archive& archive, FieldsOf<Archive, Record>& record) {
+//     archive(record.a, record.b);
 //   }
 //
 // and Encoder and Decoder walk it. Whole numbers are varints, signed ones zigzag, texts and lists

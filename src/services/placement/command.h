@@ -45,8 +45,8 @@ struct RemoveWorker {
   WorkerId worker = {};
 };
 struct RegisterReranker {
-  RerankerRecord reranker =
-      {};  // its id is given by the state; one of the same address keeps its own
+  // Its id is given by the state; one of the same address keeps its own.
+  RerankerRecord reranker = {};
 };
 struct RemoveReranker {
   RerankerId reranker = {};

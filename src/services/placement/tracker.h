@@ -11,9 +11,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+<<<<<<< HEAD
 #include <set>
 #include <string>
 #include <utility>
+=======
+#include <string>
+>>>>>>> origin/cl
 #include <vector>
 
 #include "services/placement/cluster_load.h"
@@ -32,7 +36,8 @@ class Tracker {
   static constexpr int64_t kNotBegun = std::numeric_limits<int64_t>::max() / 2;
   void Restart(int64_t began_nanos);
 
-  // What was wrong in the heartbeat's reports; they are dropped. For people.
+  // Keeps what a worker says. Returns what was wrong with its reports of replicas, which are
+  // dropped; for people.
   std::vector<std::string> Take(WorkerId worker, placementdriver::v1::HeartbeatRequest heartbeat,
                                 const ClusterState& state, int64_t now_nanos, int64_t now_unix_ms);
   // Replicas of a group that said they stand at the same entry and hold other points: told once,

@@ -453,8 +453,8 @@ void Agent::Stop() {
         +[](int* running) { return *running == 0; }, &running_));
     if (!registered_) return;
   }
-  const auto told =
-      std::make_shared<absl::Notification>();  // shared with an answer that comes late
+  // Shared with an answer that comes late.
+  const auto told = std::make_shared<absl::Notification>();
   deps_.placement.heartbeat(
       MakeHeartbeat(/*stopping=*/true), deps_.clock->MonotonicNanos() + kGoodbyeMs * kNanosPerMilli,
       [told](const absl::StatusOr<pb::HeartbeatResponse>&) { told->Notify(); });

@@ -47,7 +47,7 @@ struct NodeProfile {
   bool search_only = false;
 };
 
-// Placement as the agent sees it. deadline: monotonic.
+// Placement as the agent sees it. deadline_nanos: on the monotonic clock.
 struct PlacementCalls {
   template <typename Response>
   using Done = std::function<void(absl::StatusOr<Response>)>;
@@ -139,14 +139,14 @@ class Agent {
   uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;  // of assignments, told by placement in this run
   std::map<uint64_t, AssignmentPtr> assignments_ ABSL_GUARDED_BY(mutex_);  // shared with readers
   std::set<uint64_t> busy_ ABSL_GUARDED_BY(mutex_);  // groups being started or destroyed
-  std::map<uint64_t, absl::Status> failed_
-      ABSL_GUARDED_BY(mutex_);  // could not be started, and why
+  // Could not be started, and why.
+  std::map<uint64_t, absl::Status> failed_ ABSL_GUARDED_BY(mutex_);
   struct Fresh {
     int64_t begun_nanos = 0;
     int64_t urged_nanos = 0;
   };
-  std::map<uint64_t, Fresh> fresh_
-      ABSL_GUARDED_BY(mutex_);  // groups begun here, to be led from here
+  // Groups begun here, to be led from here.
+  std::map<uint64_t, Fresh> fresh_ ABSL_GUARDED_BY(mutex_);
   std::set<std::pair<uint64_t, uint64_t>> destroyed_ ABSL_GUARDED_BY(mutex_);  // group, replica
   int running_ ABSL_GUARDED_BY(mutex_) = 0;  // tasks, calls and timers that use this
 };

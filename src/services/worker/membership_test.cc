@@ -105,8 +105,8 @@ TEST(Membership, KeepsACopyThatIsInSyncWhileAnotherIsNot) {
   shard::GroupView view = View({1, 2, 3, 4});
   ProgressOf(view, 2).recent_active = false;
   EXPECT_EQ(NextStep(wanted, view), std::nullopt);
-  ProgressOf(view, 3).recent_active =
-      false;  // 3 is of no use: 1 and 4 are a majority of those that stay
+  // 3 is of no use: 1 and 4 are a majority of those that stay.
+  ProgressOf(view, 3).recent_active = false;
   EXPECT_EQ(NextStep(wanted, view), (MembershipStep{Kind::kRemove, 3}));
 }
 

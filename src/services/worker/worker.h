@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,13 +59,13 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
   // dir: made when missing. Errors: Internal, ResourceExhausted.
   static absl::StatusOr<std::unique_ptr<Worker>> Make(const std::string& dir,
                                                       const WorkerDeps& deps);
-  // Closes every shard, as many at a time as the background executor runs. No call may be under way
-  // or follow.
+  // Closes every shard, as many at a time as the search executor runs. No call may be under way or
+  // follow.
   ~Worker() override;
 
   // Opens shards that exist on disk, in parallel on `executor`, and returns when each serves or has
   // failed. Requests may come meanwhile. A missing folder is DataLoss: a shard that once served is
-  // never begun anew.
+  // begun anew only where its group can refill it (ShardSource::CanRefill).
   void OpenShards(const std::vector<rpc::ShardAssignment>& assignments, Executor& executor);
   // Opens a shard that exists on disk or makes it, and serves it. Errors: AlreadyExists,
   // ResourceExhausted, and why opening failed; a replica that cannot be opened stays as it is.

@@ -10,7 +10,7 @@
 #include "base/limits.h"
 #include "base/random.h"
 #include "base/status.h"
-#include "base/temp_dir.h"
+#include "services/worker/worker_testing.h"
 
 namespace vectron::worker {
 namespace {
@@ -19,10 +19,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr uint32_t kDimension = 4;
-
-class WorkerTest : public testing::Test {
+class WorkerTest : public testing::Test, protected TestWorker {
  protected:
+<<<<<<< HEAD
   WorkerTest() { Start(); }
   ~WorkerTest() override { Stop(); }
 
@@ -53,27 +52,10 @@ class WorkerTest : public testing::Test {
     worker_.reset();
     log_.reset();
   }
+=======
+>>>>>>> origin/cl
   static rpc::ShardAssignment Assignment(uint64_t group, uint64_t epoch = 1) {
-    CollectionSchema schema;
-    schema.name = "docs";
-    schema.dimension = kDimension;
-    schema.shard_count = 3;
-    return {.schema = std::move(schema),
-            .group = GroupId{group},
-            .ordinal = ShardOrdinal{static_cast<uint32_t>(group - 1)},
-            .epoch = epoch};
-  }
-  // One synchronous call with the result of its callback.
-  template <typename Result, typename Call>
-  static Result Await(Call call) {
-    Result result = absl::UnknownError("");
-    absl::Notification done;
-    call([&](Result r) {
-      result = std::move(r);
-      done.Notify();
-    });
-    done.WaitForNotification();
-    return result;
+    return TestWorker::Assignment(group, 3, epoch);
   }
   absl::StatusOr<rpc::WriteAck> Upsert(rpc::ShardTarget target, const std::vector<std::string>& ids,
                                        float x = 1) {
@@ -86,15 +68,15 @@ class WorkerTest : public testing::Test {
       request.points.payloads.push_back(fmt::format("{{\"n\":{}}}", request.points.ids.size()));
     }
     return Await<absl::StatusOr<rpc::WriteAck>>(
-        [&](auto done) { worker_->Upsert(std::move(request), 0, done); });
+        [&](auto done) { worker().Upsert(std::move(request), 0, done); });
   }
   absl::StatusOr<std::optional<PointRecord>> Get(rpc::ShardTarget target, const std::string& id) {
     return Await<absl::StatusOr<std::optional<PointRecord>>>(
-        [&](auto done) { worker_->Get({.target = target, .id = id}, 0, done); });
+        [&](auto done) { worker().Get({.target = target, .id = id}, 0, done); });
   }
   absl::StatusOr<rpc::ScanPage> Scan(rpc::ShardScan request) {
     return Await<absl::StatusOr<rpc::ScanPage>>(
-        [&](auto done) { worker_->Scan(std::move(request), 0, done); });
+        [&](auto done) { worker().Scan(std::move(request), 0, done); });
   }
   // The answers of all targets, checked to come one at a time and once each.
   std::map<uint64_t, absl::StatusOr<SearchAnswer>> Search(std::vector<rpc::ShardTarget> targets) {
@@ -105,7 +87,7 @@ class WorkerTest : public testing::Test {
     SearchQuery query;
     query.vector = {1, 1, 1, 1};
     query.k = 100;
-    worker_->Search(
+    worker().Search(
         {.targets = std::move(targets), .query = std::move(query)}, 0,
         [&](rpc::ShardAnswer answer) {
           EXPECT_EQ(inside.fetch_add(1), 0);
@@ -117,38 +99,25 @@ class WorkerTest : public testing::Test {
     all.WaitForNotification();
     return answers;
   }
-
-  TempDir dir_;
-  std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
-  SystemClock clock_;
-  storage::RocksResources resources_;
-  ThreadPool apply_{"apply", 2};
-  ThreadPool background_{"build", 2};
-  ThreadPool search_{"search", 2};
-  ThreadTimer timer_{clock_};
-  uint64_t max_open_files_ = 20'000;
-  std::unique_ptr<shard::LocalLog> log_;
-  std::unique_ptr<ShardSource> shards_;
-  std::unique_ptr<Worker> worker_;
 };
 
 TEST_F(WorkerTest, ServesAShardFromItsCreationToItsDestruction) {
-  ASSERT_TRUE(worker_->CreateShard(Assignment(1)).ok());
-  EXPECT_TRUE(absl::IsAlreadyExists(worker_->CreateShard(Assignment(1))));
+  ASSERT_TRUE(worker().CreateShard(Assignment(1)).ok());
+  EXPECT_TRUE(absl::IsAlreadyExists(worker().CreateShard(Assignment(1))));
   const rpc::ShardTarget target{.group = GroupId{1}, .epoch = 1};
   ASSERT_TRUE(Upsert(target, {"a", "b"}).ok());
   const auto point = Get(target, "b");
   ASSERT_TRUE(point.ok() && point->has_value());
   EXPECT_EQ((*point)->payload, "{\"n\":2}");
-  EXPECT_THAT(*worker_->StoredShards(), ElementsAre(GroupId{1}));
-  ASSERT_TRUE(worker_->DestroyShard(GroupId{1}).ok());
+  EXPECT_THAT(*worker().StoredShards(), ElementsAre(GroupId{1}));
+  ASSERT_TRUE(worker().DestroyShard(GroupId{1}).ok());
   EXPECT_TRUE(absl::IsFailedPrecondition(Get(target, "b").status()));
-  EXPECT_THAT(*worker_->StoredShards(), IsEmpty());
-  EXPECT_TRUE(worker_->DestroyShard(GroupId{1}).ok());
+  EXPECT_THAT(*worker().StoredShards(), IsEmpty());
+  EXPECT_TRUE(worker().DestroyShard(GroupId{1}).ok());
 }
 
 TEST_F(WorkerTest, RefusesOldEpochsAndUnknownGroups) {
-  ASSERT_TRUE(worker_->CreateShard(Assignment(1, 5)).ok());
+  ASSERT_TRUE(worker().CreateShard(Assignment(1, 5)).ok());
   EXPECT_TRUE(
       absl::IsFailedPrecondition(Upsert({.group = GroupId{1}, .epoch = 4}, {"a"}).status()));
   EXPECT_TRUE(Upsert({.group = GroupId{1}, .epoch = 5}, {"a"}).ok());
@@ -162,7 +131,7 @@ TEST_F(WorkerTest, RefusesOldEpochsAndUnknownGroups) {
 
 // A gateway may hear of a change before the worker does; who may write is the group's to say.
 TEST_F(WorkerTest, ServesAnEpochThatItHasNotHeardOfYet) {
-  ASSERT_TRUE(worker_->CreateShard(Assignment(1, 5)).ok());
+  ASSERT_TRUE(worker().CreateShard(Assignment(1, 5)).ok());
   EXPECT_TRUE(Upsert({.group = GroupId{1}, .epoch = 6}, {"a"}).ok());
   EXPECT_TRUE(Upsert({.group = GroupId{1}, .epoch = 5}, {"a"}).ok())
       << "what a caller says teaches it nothing";
@@ -170,13 +139,13 @@ TEST_F(WorkerTest, ServesAnEpochThatItHasNotHeardOfYet) {
 
 TEST_F(WorkerTest, OpensItsShardsAgainWithEverythingInThem) {
   for (uint64_t group = 1; group <= 3; ++group) {
-    ASSERT_TRUE(worker_->CreateShard(Assignment(group)).ok());
+    ASSERT_TRUE(worker().CreateShard(Assignment(group)).ok());
     ASSERT_TRUE(Upsert({.group = GroupId{group}, .epoch = 1}, {fmt::format("p{}", group)}).ok());
   }
   Stop();
   Start();
   EXPECT_TRUE(absl::IsFailedPrecondition(Get({.group = GroupId{1}, .epoch = 1}, "p1").status()));
-  worker_->OpenShards({Assignment(1), Assignment(2), Assignment(3)}, search_);
+  worker().OpenShards({Assignment(1), Assignment(2), Assignment(3)}, search);
   std::vector<rpc::ShardTarget> targets;
   for (uint64_t group = 1; group <= 3; ++group)
     targets.push_back({.group = GroupId{group}, .epoch = 1});
@@ -191,37 +160,37 @@ TEST_F(WorkerTest, OpensItsShardsAgainWithEverythingInThem) {
 
 TEST_F(WorkerTest, NeverBeginsALostShardAnewAndServesTheOthers) {
   for (uint64_t group = 1; group <= 2; ++group) {
-    ASSERT_TRUE(worker_->CreateShard(Assignment(group)).ok());
+    ASSERT_TRUE(worker().CreateShard(Assignment(group)).ok());
     ASSERT_TRUE(Upsert({.group = GroupId{group}, .epoch = 1}, {"a"}).ok());
   }
   Stop();
-  ASSERT_TRUE(files_->RemoveTree(dir_ / "shards/1").ok());
+  ASSERT_TRUE(files->RemoveTree(dir / "shards/1").ok());
   Start();
-  worker_->OpenShards({Assignment(1), Assignment(2)}, search_);
+  worker().OpenShards({Assignment(1), Assignment(2)}, search);
   const auto lost = Get({.group = GroupId{1}, .epoch = 1}, "a");
   EXPECT_EQ(lost.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(MessageOf(lost.status())), HasSubstr("shards/1"));
   EXPECT_TRUE(Get({.group = GroupId{2}, .epoch = 1}, "a").ok());
-  const std::vector<ShardReport> report = worker_->Report();
+  const std::vector<ShardReport> report = worker().Report();
   ASSERT_EQ(report.size(), 2U);
   EXPECT_FALSE(report[0].state.ok());
   EXPECT_TRUE(report[1].state.ok());
   EXPECT_EQ(report[1].stats.points, 1U);
-  worker_->Describe({GroupId{1}, GroupId{2}}, 0,
+  worker().Describe({GroupId{1}, GroupId{2}}, 0,
                     [](absl::StatusOr<std::vector<rpc::ShardInfo>> infos) {
                       ASSERT_TRUE(infos.ok());
                       EXPECT_FALSE((*infos)[0].ready);
                       EXPECT_TRUE((*infos)[1].ready);
                     });
-  EXPECT_TRUE(worker_->DestroyShard(GroupId{1}).ok());
+  EXPECT_TRUE(worker().DestroyShard(GroupId{1}).ok());
 }
 
 TEST_F(WorkerTest, RemovesWhatIsLeftOfAnEarlierAttempt) {
-  ASSERT_TRUE(worker_->CreateShard(Assignment(1)).ok());
+  ASSERT_TRUE(worker().CreateShard(Assignment(1)).ok());
   ASSERT_TRUE(Upsert({.group = GroupId{1}, .epoch = 1}, {"old"}).ok());
   Stop();
   Start();
-  ASSERT_TRUE(worker_->CreateShard(Assignment(1)).ok());
+  ASSERT_TRUE(worker().CreateShard(Assignment(1)).ok());
   const auto point = Get({.group = GroupId{1}, .epoch = 1}, "old");
   ASSERT_TRUE(point.ok());
   EXPECT_FALSE(point->has_value());
@@ -229,20 +198,20 @@ TEST_F(WorkerTest, RemovesWhatIsLeftOfAnEarlierAttempt) {
 
 TEST_F(WorkerTest, MakesNoMoreShardsThanItMayOpenFilesFor) {
   Stop();
-  max_open_files_ = kOpenFilesReserved + 2 * kOpenFilesPerShard + 1;
+  max_open_files = kOpenFilesReserved + 2 * kOpenFilesPerShard + 1;
   Start();
-  ASSERT_TRUE(worker_->CreateShard(Assignment(1)).ok());
-  ASSERT_TRUE(worker_->CreateShard(Assignment(2)).ok());
-  EXPECT_TRUE(absl::IsResourceExhausted(worker_->CreateShard(Assignment(3))));
-  ASSERT_TRUE(worker_->DestroyShard(GroupId{1}).ok());
-  EXPECT_TRUE(worker_->CreateShard(Assignment(3)).ok());
+  ASSERT_TRUE(worker().CreateShard(Assignment(1)).ok());
+  ASSERT_TRUE(worker().CreateShard(Assignment(2)).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(worker().CreateShard(Assignment(3))));
+  ASSERT_TRUE(worker().DestroyShard(GroupId{1}).ok());
+  EXPECT_TRUE(worker().CreateShard(Assignment(3)).ok());
 }
 
 TEST_F(WorkerTest, ScansInPagesThatMissNothing) {
   const uint64_t seed = SeedFromSystem();
   SCOPED_TRACE(seed);
   Random random(seed);
-  ASSERT_TRUE(worker_->CreateShard(Assignment(1)).ok());
+  ASSERT_TRUE(worker().CreateShard(Assignment(1)).ok());
   const rpc::ShardTarget target{.group = GroupId{1}, .epoch = 1};
   std::vector<std::string> ids;
   for (int i = 0; i < 500; ++i) ids.push_back(fmt::format("p{:03}", i));
@@ -275,7 +244,7 @@ TEST_F(WorkerTest, ScansInPagesThatMissNothing) {
 
 TEST_F(WorkerTest, FinishesRequestsBeforeADestructionTakesTheShardAway) {
   for (int round = 0; round < 10; ++round) {
-    ASSERT_TRUE(worker_->CreateShard(Assignment(1)).ok());
+    ASSERT_TRUE(worker().CreateShard(Assignment(1)).ok());
     const rpc::ShardTarget target{.group = GroupId{1}, .epoch = 1};
     std::atomic<int> answered{0};
     constexpr int kRequests = 50;
@@ -287,12 +256,12 @@ TEST_F(WorkerTest, FinishesRequestsBeforeADestructionTakesTheShardAway) {
                         .ids = {fmt::format("p{}", i)},
                         .vectors = {1, 2, 3, 4},
                         .payloads = {""}};
-      worker_->Upsert(std::move(request), 0, [&](const absl::StatusOr<rpc::WriteAck>& ack) {
+      worker().Upsert(std::move(request), 0, [&](const absl::StatusOr<rpc::WriteAck>& ack) {
         EXPECT_TRUE(ack.ok() || absl::IsFailedPrecondition(ack.status())) << ack.status();
         if (answered.fetch_add(1) + 1 == kRequests) all.Notify();
       });
     }
-    ASSERT_TRUE(worker_->DestroyShard(GroupId{1}).ok());
+    ASSERT_TRUE(worker().DestroyShard(GroupId{1}).ok());
     all.WaitForNotification();
   }
 }

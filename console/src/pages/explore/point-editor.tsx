@@ -1,13 +1,15 @@
 // Writes a point: a new one, or one that is there.
-import { Button, Group, Modal, Stack, Textarea, TextInput } from '@mantine/core';
+import { Modal, Stack, Textarea, TextInput } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { call } from '../../api/client';
 import type { JsonObject } from '../../api/generated';
+import { FormEnd } from '../../components/dialogs';
 import { useToasts } from '../../components/toasts';
-import { Failure, Loaded } from '../../components/ui';
-import { parseObject, parseVector, randomVector } from '../../lib/vector';
+import { Loaded } from '../../components/ui';
+import { parseObject, parseVector } from '../../lib/vector';
 import { pointQuery } from './point-view';
+import { mono, VectorInput } from './vector-input';
 
 interface Props {
   collection: string;
@@ -17,8 +19,6 @@ interface Props {
   onClose: () => void;
   onWritten: (id: string) => void;
 }
-
-const mono = { input: { fontFamily: 'var(--mantine-font-family-monospace)', fontSize: 12.5 } };
 
 export function PointEditor(props: Props) {
   return (
@@ -83,24 +83,12 @@ function Form(props: Props & { vector: string; payload: string }) {
           spellCheck={false}
           data-autofocus
         />
-        <Textarea
-          label="Vector"
-          description={`${dimension} numbers, separated by commas or spaces`}
-          value={vectorText}
-          onChange={(event) => setVectorText(event.currentTarget.value)}
-          error={touched && !vector.ok ? vector.problem : undefined}
-          rows={4}
-          spellCheck={false}
-          styles={mono}
+        <VectorInput
+          dimension={dimension}
+          text={vectorText}
+          problem={touched && !vector.ok ? vector.problem : undefined}
+          onChange={setVectorText}
         />
-        <Button
-          size="compact-xs"
-          variant="subtle"
-          style={{ alignSelf: 'flex-start' }}
-          onClick={() => setVectorText(randomVector(dimension).join(', '))}
-        >
-          Fill with a random direction
-        </Button>
         <Textarea
           label="Payload"
           description="A JSON object; may be empty"
@@ -112,15 +100,7 @@ function Form(props: Props & { vector: string; payload: string }) {
           spellCheck={false}
           styles={mono}
         />
-        {write.error && <Failure error={write.error} />}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={props.onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={write.isPending}>
-            Write point
-          </Button>
-        </Group>
+        <FormEnd act="Write point" busy={write.isPending} error={write.error} onCancel={props.onClose} />
       </Stack>
     </form>
   );

@@ -1,15 +1,16 @@
 // Searches by a vector, or by a point that is there, and says how each shard found what it found.
-import { Button, NativeSelect, NumberInput, SegmentedControl, Switch, Textarea, TextInput } from '@mantine/core';
+import { Button, NativeSelect, NumberInput, SegmentedControl, Switch, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { call } from '../../api/client';
 import type { Consistency } from '../../api/generated';
 import { Empty, Failure, Loading, Panel } from '../../components/ui';
 import { emptySearch, searchRequest, type SearchForm } from '../../lib/search-form';
-import { parseVector, randomVector } from '../../lib/vector';
+import { parseVector } from '../../lib/vector';
 import css from './explore.module.css';
 import { FilterEditor, filterIn, noFilter } from './filter-editor';
 import { SearchResults } from './search-results';
+import { VectorInput } from './vector-input';
 
 interface Props {
   collection: string;
@@ -78,26 +79,12 @@ export function Search(props: Props) {
             onChange={(value) => setSource(value as Source)}
           />
           {source === 'vector' ? (
-            <>
-              <Textarea
-                label="Vector"
-                description={`${dimension} numbers, separated by commas or spaces`}
-                rows={4}
-                value={vectorText}
-                onChange={(event) => setVectorText(event.currentTarget.value)}
-                error={touched && !typed.ok ? typed.problem : undefined}
-                spellCheck={false}
-                styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)', fontSize: 12.5 } }}
-              />
-              <Button
-                size="compact-xs"
-                variant="subtle"
-                style={{ alignSelf: 'flex-start' }}
-                onClick={() => setVectorText(randomVector(dimension).join(', '))}
-              >
-                Fill with a random direction
-              </Button>
-            </>
+            <VectorInput
+              dimension={dimension}
+              text={vectorText}
+              problem={touched && !typed.ok ? typed.problem : undefined}
+              onChange={setVectorText}
+            />
           ) : (
             <TextInput
               label="Point id"

@@ -174,16 +174,12 @@ class AsyncVectronClient(AsyncMethods):
             self._stubs[call.path] = stub
         return stub
 
-    def _arguments(self, call: Call[Any], seconds: float) -> dict[str, Any]:
-        connection = self._connection
-        return {"timeout": seconds, "metadata": connection.metadata(call.metadata), "compression": connection.compression}
-
     async def _run(self, call: Call[T], timeout: float | None) -> T:
         budget = self._connection.budget(timeout)
         stub = self._stub(call, stream=False)
         while True:
             try:
-                return call.parse(await stub(call.request, **self._arguments(call, budget.next_attempt_seconds())))
+                return call.parse(await stub(call.request, **self._connection.arguments(call.metadata, budget)))
             except grpc.RpcError as error:
                 await self._pause_or_raise(error, call.kind, budget)
 
@@ -191,7 +187,7 @@ class AsyncVectronClient(AsyncMethods):
         budget = self._connection.budget(timeout)
         stub = self._stub(call, stream=True)
         while True:
-            answers = stub(call.request, **self._arguments(call, budget.next_attempt_seconds()))
+            answers = stub(call.request, **self._connection.arguments(call.metadata, budget))
             try:
                 async for raw in answers:
                     yield call.parse(raw)

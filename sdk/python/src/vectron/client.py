@@ -172,17 +172,13 @@ class VectronClient(Methods):
         if self._closed:
             raise VectronError("the client is closed; make a new one", code="CANCELLED")
 
-    def _arguments(self, call: Call[Any], seconds: float) -> dict[str, Any]:
-        connection = self._connection
-        return {"timeout": seconds, "metadata": connection.metadata(call.metadata), "compression": connection.compression}
-
     def _run(self, call: Call[T], timeout: float | None) -> T:
         self._check_open()
         budget = self._connection.budget(timeout)
         stub = self._stub(call, stream=False)
         while True:
             try:
-                return call.parse(stub(call.request, **self._arguments(call, budget.next_attempt_seconds())))
+                return call.parse(stub(call.request, **self._connection.arguments(call.metadata, budget)))
             except grpc.RpcError as error:
                 self._pause_or_raise(error, call.kind, budget)
 
@@ -191,7 +187,7 @@ class VectronClient(Methods):
         budget = self._connection.budget(timeout)
         stub = self._stub(call, stream=True)
         while True:
-            answers = stub(call.request, **self._arguments(call, budget.next_attempt_seconds()))
+            answers = stub(call.request, **self._connection.arguments(call.metadata, budget))
             try:
                 for raw in answers:
                     yield call.parse(raw)

@@ -54,6 +54,10 @@ class Connection:
             return extra
         return (("authorization", f"Bearer {token}"), *extra)
 
+    def arguments(self, extra: tuple[tuple[str, str], ...], budget: Budget) -> dict[str, Any]:
+        """What grpc is given with the attempt that begins now."""
+        return {"timeout": budget.next_attempt_seconds(), "metadata": self.metadata(extra), "compression": self.compression}
+
     def budget(self, timeout: float | None) -> Budget:
         if timeout is not None and timeout <= 0:
             raise InvalidArgumentError(f"timeout is {timeout}; it must be positive seconds")

@@ -53,8 +53,8 @@ class LineReader {
   uint64_t line_number() const { return line_number_; }  // of the last line, from 1
   const ByteSource& source() const { return *source_; }
 
-  static constexpr size_t kMaxLineBytes =
-      size_t{16} << 20;  // 65,535 components in decimal and a 1 MiB payload fit
+  // 65,535 components in decimal and a 1 MiB payload fit.
+  static constexpr size_t kMaxLineBytes = size_t{16} << 20;
 
  private:
   absl::StatusOr<bool> Fill();

@@ -15,12 +15,11 @@ namespace vectron::rows {
 // Fills all of `row` but its number from one of
 //
 //   {"id", "vector", "payload"}                 ours and Qdrant's; "version", "score", "shard_key"
-//   and
-//                                               "order_value", which exports add, are passed over
+//                                               and "order_value", which exports add, are passed
+//                                               over
 //   {"vector": {"name": [...]}, ...}            Qdrant's named vectors, when there is just one
 //   {"id", "embedding", any other columns ...}  a row of a table, as PostgreSQL's row_to_json
-//   writes
-//                                               it; the other columns are the payload
+//                                               writes it; the other columns are the payload
 //
 // A vector is an array of numbers or, as pgvector prints it, a string "[1,2,3]". An id is a string
 // or a whole number. Errors: InvalidArgument.
