@@ -60,6 +60,8 @@ class AuthRole : public Role {
                        ports_->http_address(), ports_->grpc_address(), ::getpid());
   }
 
+  void Reload(const LiveSettings& settings) override { access_->SetLimits(settings.limits); }
+
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
     if (ports_ != nullptr) ports_->Stop(kStopGraceMs);

@@ -98,7 +98,8 @@ TEST_F(ConfigurationTest, PrintsWhatHoldsAndMasksSecrets) {
 }
 
 TEST_F(ConfigurationTest, TheReferenceNamesEveryOption) {
-  EXPECT_THAT(ConfigurationReference(app_), HasSubstr("| `beat-ms` | `5` | How often |"));
+  EXPECT_THAT(ConfigurationReference(app_),
+              HasSubstr("| `beat-ms` | `5` | at a restart | How often |"));
   EXPECT_THAT(ConfigurationReference(app_), HasSubstr("## worker\nWorks.\n"));
 }
 

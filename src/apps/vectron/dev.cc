@@ -64,6 +64,11 @@ class DevServerImpl : public DevServer {
   const std::string& http_address() const override { return ports_->http_address(); }
   const std::string& grpc_address() const override { return ports_->grpc_address(); }
 
+  void Reload(const LiveSettings& settings) override {
+    if (access_ != nullptr) access_->SetLimits(settings.limits);
+    operators_->SetThresholds(settings.slow_query_ms, settings.thresholds);
+  }
+
   void Stop() override {
     if (stopped_) return;
     stopped_ = true;

@@ -13,6 +13,7 @@
 #include "apps/vectron/host_port.h"
 #include "apps/vectron/local_ranking.h"
 #include "apps/vectron/operators.h"
+#include "apps/vectron/reload.h"
 #include "rpc/tls.h"
 
 namespace vectron {
@@ -43,6 +44,8 @@ class DevServer {
 
   virtual const std::string& http_address() const = 0;
   virtual const std::string& grpc_address() const = 0;
+  // Takes on what may change while it runs. Before Stop.
+  virtual void Reload(const LiveSettings& settings) = 0;
   // Takes no new requests, lets those under way finish, then flushes and closes every shard. The
   // second call does nothing.
   virtual void Stop() = 0;

@@ -88,6 +88,11 @@ class GatewayRole : public Role {
                        ports_->http_address(), ports_->grpc_address(), ::getpid());
   }
 
+  void Reload(const LiveSettings& settings) override {
+    if (access_ != nullptr) access_->SetLimits(settings.limits);
+    operators_->SetThresholds(settings.slow_query_ms, settings.thresholds);
+  }
+
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
     if (ports_ != nullptr) ports_->Stop(kStopGraceMs);

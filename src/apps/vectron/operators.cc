@@ -126,6 +126,11 @@ void Operators::Start(const ClientPorts& ports) {
   management_->Start(ports.http_address());
 }
 
+void Operators::SetThresholds(double slow_query_ms, const gateway::AlertThresholds& alerts) {
+  slow_queries_->SetThreshold(slow_query_ms);
+  management_->SetThresholds(alerts);
+}
+
 void Operators::Stop() {
   if (management_ != nullptr) management_->Stop();
 }

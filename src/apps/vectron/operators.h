@@ -67,6 +67,7 @@ class Operators {
   void AddConsole(rpc::HttpDispatcher& dispatcher) const;
   // From now on samples are taken. `ports` are asked for their connections until Stop.
   void Start(const ClientPorts& ports);
+  void SetThresholds(double slow_query_ms, const gateway::AlertThresholds& alerts);
   // Takes no further sample; returns when none is under way. Before `ports` go.
   void Stop();
 

@@ -77,6 +77,8 @@ class PlacementRole : public Role {
         options_.node, own_->grpc, own_->raft, ::getpid());
   }
 
+  void Reload(const LiveSettings& /*settings*/) override {}  // of these it has none
+
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
     if (serving_) {

@@ -74,6 +74,8 @@ class RerankerRole : public Role {
                        grpc_->bound_address(), ::getpid());
   }
 
+  void Reload(const LiveSettings& /*settings*/) override {}  // of these it has none
+
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
     registration_.reset();

@@ -11,6 +11,7 @@
 #include "apps/vectron/access.h"
 #include "apps/vectron/dev.h"
 #include "apps/vectron/operators.h"
+#include "apps/vectron/reload.h"
 #include "rpc/cluster_secret.h"
 #include "rpc/tls.h"
 #include "services/gateway/hedging.h"
@@ -31,6 +32,8 @@ class Role {
   virtual ~Role() = default;  // stops when Stop was not called
   // The line of JSON that says that it serves, without the new line.
   virtual std::string ReadyLine() const = 0;
+  // Takes on what may change while it runs. Before Stop.
+  virtual void Reload(const LiveSettings& settings) = 0;
   // Takes no new requests, lets those under way finish, passes leaderships on. The second call does
   // nothing.
   virtual void Stop() = 0;

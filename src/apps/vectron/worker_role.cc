@@ -95,6 +95,8 @@ class WorkerRole : public Role {
         profile_.grpc_address, profile_.raft_address, ::getpid());
   }
 
+  void Reload(const LiveSettings& /*settings*/) override {}  // of these it has none
+
   void Stop() override {
     if (stopped_.exchange(true)) return;
     if (ticker_ != nullptr) LogInfo("stopping: leaderships are passed on, requests may finish");

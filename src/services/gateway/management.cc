@@ -37,6 +37,7 @@ Management::Management(ManagementOptions options, ManagementDeps deps)
       statistics_(clock_) {
   const absl::MutexLock lock(&mutex_);
   checks_.resize(deps_.probes.size());
+  thresholds_ = options_.thresholds;
 }
 
 Management::~Management() { Stop(); }
@@ -299,6 +300,16 @@ absl::Status Management::AddSamples(const ClusterView& view) {
   return fine.ok() ? coarse : fine;
 }
 
+void Management::SetThresholds(const AlertThresholds& thresholds) {
+  const absl::MutexLock lock(&mutex_);
+  thresholds_ = thresholds;
+}
+
+AlertThresholds Management::Thresholds() const {
+  const absl::MutexLock lock(&mutex_);
+  return thresholds_;
+}
+
 absl::Status Management::UpdateAlerts(const ClusterView& view) {
   const LastMinute::Answer minute = LastMinuteCalls();
   const Measurements measurements{.view = &view,
@@ -308,7 +319,7 @@ absl::Status Management::UpdateAlerts(const ClusterView& view) {
                                   .p99_ms = minute.calls.QuantileMs(0.99)};
   return alerts_->Update(
       clock_.UnixMillis(),
-      FindAlertConditions(measurements, options_.thresholds,
+      FindAlertConditions(measurements, Thresholds(),
                           [this](AlertRule rule, std::string_view subject) {
                             return alerts_->Stands(rule, subject);
                           }));
