@@ -204,6 +204,7 @@ std::vector<EffectiveOption> EffectiveOptions(const CLI::App& role) {
     } else {
       effective.values = {option->results().back()};
     }
+    std::erase(effective.values, "");
   }
   return out;
 }
@@ -215,13 +216,17 @@ std::string PrintConfiguration(const CLI::App& role) {
   for (size_t i = 0; i < options.size(); ++i) {
     const CLI::Option* const option = options[i];
     const std::string& name = effective[i].name;
-    const std::string value = effective[i].values.empty() ? "" : effective[i].values.back();
-    if (value.empty()) {
+    std::vector<std::string> values;
+    for (const std::string& value : effective[i].values)
+      values.push_back(TomlValue(*option, value));
+    if (values.empty()) {
       out += fmt::format("# {} is unset\n", name);
     } else if (IsSecret(name)) {
       out += fmt::format("{} = \"********\"\n", name);
+    } else if (IsList(*option)) {
+      out += fmt::format("{} = [{}]\n", name, fmt::join(values, ", "));
     } else {
-      out += fmt::format("{} = {}\n", name, TomlValue(*option, value));
+      out += fmt::format("{} = {}\n", name, values.back());
     }
   }
   return out;
@@ -239,9 +244,11 @@ std::string ConfigurationReference(const CLI::App& app) {
       "`kill -HUP` (`systemctl reload`) makes a process that has a file read its options again: "
       "those marked *at once*\n"
       "take effect, those that need a restart are named in the log, and a file with an error "
-      "changes nothing. The files\n"
-      "that `tls-cert`, `tls-key` and `tls-client-ca` name are read again by themselves when they "
-      "change.\n\n"
+      "changes nothing. The files that\n"
+      "`tls-*`, `cluster-tls-*` and `etcd-tls-*` name are read again by themselves when they "
+      "change; `cluster-secret-file`,\n"
+      "`auth-secret-file` and `ranking-config` are read at the start alone, and SIGHUP names them "
+      "when they have changed.\n\n"
       "```\n"
       "vectron config check ROLE --config FILE     # is it right?\n"
       "vectron config print ROLE --config FILE     # what holds in the end, secrets masked\n"

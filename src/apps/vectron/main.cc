@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <string>
 #include <thread>
 
@@ -184,6 +185,11 @@ struct Program {
     return app;
   }
 
+  // The role that was named. After parsing.
+  const CLI::App& role() const { return *app.get_subcommands().front(); }
+  // Whether the role that was named could start with these options.
+  absl::Status Check() const;
+
   CLI::App app{"Vectron, a vector database"};
   DevFlags dev_flags;
   const ClusterCommands cluster;
@@ -196,12 +202,31 @@ void Parse(CLI::App& app, std::vector<std::string> args) {
   app.parse(std::move(args));
 }
 
+// What a file that an option names says is checked, too.
+absl::Status CheckRankingConfig(const CLI::App& role) {
+  const CLI::Option* const option = role.get_option_no_throw("--ranking-config");
+  if (option == nullptr || option->count() == 0) return absl::OkStatus();
+  const std::string path = option->results().back();
+  return reranker::LoadRankingConfig(path, *NewPosixFileSystem()).status();
+}
+
+absl::Status Program::Check() const {
+  RETURN_IF_ERROR(CheckRankingConfig(role()));
+  if (auth.chosen()) return auth.Check().status();
+  if (reranker.chosen()) return reranker.Check().status();
+  if (cluster.chosen()) return cluster.Check(0).status();
+  return CheckFlags(dev_flags).status();
+}
+
 // What SIGHUP does. Thread-compatible.
 class Reloader {
  public:
-  // args: of the program, which has started with them as `started`, its options as parsed.
+  // args: of the program, which starts with them as `started`, its options as parsed.
   Reloader(std::vector<std::string> args, const Program& started)
-      : args_(std::move(args)), started_(started) {}
+      : args_(std::move(args)),
+        started_(started),
+        log_level_(LiveSettingsOf(started.role()).log_level),
+        files_(FilesReadAtStart(started.role(), *file_system_)) {}
 
   // Reads the options again and hands those that may change to `apply`. An error in them is logged
   // and changes nothing.
@@ -212,23 +237,17 @@ class Reloader {
       LogError("SIGHUP: nothing was changed: {}", MessageOf(read));
       return;
     }
-    const CLI::App& role = RoleOf(*next);
-    const LiveSettings settings = LiveSettingsOf(role);
-    SetLogLevel(settings.log_level);
+    const LiveSettings settings = LiveSettingsOf(next->role());
     apply(settings);
-    const Program& before = last_ == nullptr ? started_ : *last_;
-    LogInfo("SIGHUP: the options were read again, changed: {}",
-            fmt::join(CompareOptions(RoleOf(before), role).live, ", "));
-    for (const std::string& name : CompareOptions(RoleOf(started_), role).at_restart) {
-      LogWarning("SIGHUP: {} has changed, which takes effect at the next start", name);
-    }
+    // What it says about this is heard by the new level and by the old one.
+    SetLogLevel(std::min(log_level_, settings.log_level));
+    Report(*next);
+    SetLogLevel(settings.log_level);
+    log_level_ = settings.log_level;
     last_ = std::move(next);
   }
 
  private:
-  static const CLI::App& RoleOf(const Program& program) {
-    return *program.app.get_subcommands().front();
-  }
   absl::Status Read(Program& program) const {
     ASSIGN_OR_RETURN(std::vector<std::string> all, WithConfiguration(program.app, args_));
     try {
@@ -236,12 +255,28 @@ class Reloader {
     } catch (const CLI::ParseError& error) {
       return InvalidArgument("{}", error.what());
     }
-    return absl::OkStatus();
+    return program.Check();
+  }
+  void Report(const Program& next) const {
+    const CLI::App& role = next.role();
+    const Program& before = last_ == nullptr ? started_ : *last_;
+    const std::vector<std::string> live = CompareOptions(before.role(), role).live;
+    LogInfo("SIGHUP: the options were read again, changed: {}",
+            live.empty() ? "nothing" : fmt::format("{}", fmt::join(live, ", ")));
+    for (const std::string& name : CompareOptions(started_.role(), role).at_restart) {
+      LogWarning("SIGHUP: {} has changed, which takes effect at the next start", name);
+    }
+    for (const std::string& name : CompareFiles(files_, FilesReadAtStart(role, *file_system_))) {
+      LogWarning("SIGHUP: the file of {} has changed, which takes effect at the next start", name);
+    }
   }
 
+  const std::unique_ptr<FileSystem> file_system_ = NewPosixFileSystem();
   const std::vector<std::string> args_;
   const Program& started_;
   std::unique_ptr<Program> last_;
+  LogLevel log_level_;
+  const std::map<std::string, uint32_t> files_;  // at the start
 };
 
 // Until it is asked to stop.
@@ -281,14 +316,6 @@ int RunRole(const absl::StatusOr<RoleStarter>& starter, Signals& signals, Reload
 // `vectron config check|print ROLE [options]` and `vectron config reference`.
 constexpr char kConfigUsage[] =
     "say `config check ROLE --config FILE`, `config print ROLE [options]` or `config reference`";
-
-// What a file that an option names says is checked, too.
-absl::Status CheckRankingConfig(const CLI::App& role) {
-  const CLI::Option* const option = role.get_option_no_throw("--ranking-config");
-  if (option == nullptr || option->count() == 0) return absl::OkStatus();
-  const std::string path = option->results().back();
-  return reranker::LoadRankingConfig(path, *NewPosixFileSystem()).status();
-}
 
 int RunConfig(CLI::App& app, const std::vector<std::string>& args) {
   if (args.size() == 2 && args[1] == "reference") {
@@ -344,7 +371,7 @@ int Main(int argc, char** argv) {
     std::fputs(app.help().c_str(), stderr);
     return kExitUsage;
   }
-  SetLogLevel(LiveSettingsOf(*app.get_subcommands().front()).log_level);
+  SetLogLevel(LiveSettingsOf(program.role()).log_level);
   static Signals signals(!ConfigurationFile(args).empty());  // used by its thread until the end
   Reloader reloader(args, program);
   const auto run = [&](const auto& starter) { return RunRole(starter, signals, reloader); };

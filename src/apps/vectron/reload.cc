@@ -6,6 +6,7 @@
 
 #include "apps/vectron/configuration.h"
 #include "base/check.h"
+#include "base/crc32c.h"
 
 namespace vectron {
 namespace {
@@ -55,6 +56,9 @@ constexpr std::array<LiveOption, 11> kLiveOptions = {{
      [](const auto& option, auto& to) { option.results(to.thresholds.latency_ms); }},
 }};
 
+constexpr std::array<std::string_view, 3> kFilesReadAtStart = {
+    "auth-secret-file", "cluster-secret-file", "ranking-config"};
+
 }  // namespace
 
 void AddLogLevelFlag(CLI::App& role) {
@@ -89,6 +93,30 @@ ChangedOptions CompareOptions(const CLI::App& before, const CLI::App& after) {
     CHECK_EQ(old_values[i].name, new_values[i].name);
     if (old_values[i].values == new_values[i].values) continue;
     (IsLive(old_values[i].name) ? changed.live : changed.at_restart).push_back(old_values[i].name);
+  }
+  return changed;
+}
+
+std::map<std::string, uint32_t> FilesReadAtStart(const CLI::App& role, FileSystem& files) {
+  std::map<std::string, uint32_t> sums;
+  for (const EffectiveOption& option : EffectiveOptions(role)) {
+    if (std::find(kFilesReadAtStart.begin(), kFilesReadAtStart.end(), option.name) ==
+            kFilesReadAtStart.end() ||
+        option.values.empty()) {
+      continue;
+    }
+    const absl::StatusOr<std::string> bytes = files.ReadAll(option.values.back());
+    if (bytes.ok()) sums[option.name] = Crc32c(*bytes);
+  }
+  return sums;
+}
+
+std::vector<std::string> CompareFiles(const std::map<std::string, uint32_t>& before,
+                                      const std::map<std::string, uint32_t>& after) {
+  std::vector<std::string> changed;
+  for (const auto& [option, sum] : before) {
+    const auto found = after.find(option);
+    if (found != after.end() && found->second != sum) changed.push_back(option);
   }
   return changed;
 }

@@ -4,10 +4,13 @@
 // its options again; those of the table in reload.cc take effect at once, all others at the next
 // start.
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "rpc/rate_limit.h"
 #include "services/gateway/alert_rules.h"
@@ -41,5 +44,13 @@ struct ChangedOptions {
   std::vector<std::string> at_restart;
 };
 ChangedOptions CompareOptions(const CLI::App& before, const CLI::App& after);
+
+// Checksums of the files that the role's options name and that are read at the start alone, by
+// option. (Certificates and their keys are read again by themselves.) A file that cannot be read is
+// left out.
+std::map<std::string, uint32_t> FilesReadAtStart(const CLI::App& role, FileSystem& files);
+// Options whose file is another one in `after`.
+std::vector<std::string> CompareFiles(const std::map<std::string, uint32_t>& before,
+                                      const std::map<std::string, uint32_t>& after);
 
 }  // namespace vectron

@@ -7,6 +7,8 @@
 
 #include "apps/vectron/access_flags.h"
 #include "apps/vectron/operator_flags.h"
+#include "base/file.h"
+#include "base/temp_dir.h"
 
 namespace vectron {
 namespace {
@@ -64,6 +66,21 @@ TEST(CompareOptions, TellsWhatTakesEffectAndWhatNeedsARestart) {
   const ChangedOptions none = CompareOptions(after.app, after.app);
   EXPECT_THAT(none.live, IsEmpty());
   EXPECT_THAT(none.at_restart, IsEmpty());
+}
+
+TEST(CompareFiles, NamesTheOptionWhoseFileIsAnotherOne) {
+  const TempDir dir;
+  const std::unique_ptr<FileSystem> files = NewPosixFileSystem();
+  const std::string secret = dir.path() + "/secret";
+  const Reading reading("--cluster-secret-file " + secret);
+  const auto missing = FilesReadAtStart(reading.app, *files);
+  ASSERT_TRUE(files->WriteAtomically(secret, "one").ok());
+  const auto before = FilesReadAtStart(reading.app, *files);
+  ASSERT_TRUE(files->WriteAtomically(secret, "another").ok());
+  const auto after = FilesReadAtStart(reading.app, *files);
+  EXPECT_THAT(CompareFiles(before, after), ElementsAre("cluster-secret-file"));
+  EXPECT_THAT(CompareFiles(after, after), IsEmpty());
+  EXPECT_THAT(CompareFiles(missing, after), IsEmpty()) << "what it was is not known";
 }
 
 }  // namespace
