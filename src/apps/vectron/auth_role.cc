@@ -158,8 +158,8 @@ AuthCommand::AuthCommand(CLI::App& app) : flags_(std::make_unique<Flags>()) {
   command.add_option("--grpc", flags.grpc, "HOST:PORT of gRPC; port 0 picks a free one")
       ->capture_default_str();
   command.add_option("--etcd", flags.etcd,
-                     "HOST:PORT of each etcd node, numeric, separated by commas; several instances "
-                     "of this service may share one etcd");
+                     "HOST:PORT of each etcd node, numeric and separated by commas, or one with a "
+                     "name; several instances of this service may share one etcd");
   CLI::Option* const etcd_ca =
       command.add_option("--etcd-tls-ca", flags.etcd_tls.ca,
                          "CA (PEM) that signed the certificates of etcd: it is spoken to over TLS");
