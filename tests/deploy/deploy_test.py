@@ -76,16 +76,59 @@ class Monitoring(unittest.TestCase):
         self.assertEqual(len({panel["id"] for panel in panels}), len(panels))
 
 
+def compose(*more):
+    """What `docker compose -f compose.yaml -f MORE...` makes of the files, as far as they use it."""
+    whole = {}
+
+    def add(into, part):
+        for key, value in part.items():
+            if isinstance(value, dict):
+                add(into.setdefault(key, {}), value)
+            elif key == "secrets" and isinstance(value, list):
+                into[key] = sorted(set(into.get(key, [])) | set(value))
+            else:
+                into[key] = value
+    for name in ("compose.yaml", *more):
+        add(whole, yaml.safe_load(read("container", name)))
+    return whole
+
+
 class Containers(unittest.TestCase):
-    def test_compose_names_flags_that_exist(self):
-        services = yaml.safe_load(read("container", "compose.yaml"))["services"]
-        for name, service in services.items():
-            role, *flags = service["command"]
-            known = flags_of(role)
-            for flag in flags:
-                self.assertIn(flag.split("=")[0], known, name)
-            volumes = {volume.split(":")[0] for volume in service["volumes"]}
-            self.assertEqual(volumes, {name})
+    COMPOSED = ((), ("compose.etcd.yaml",), ("compose.tls.yaml",), ("compose.etcd.yaml", "compose.tls.yaml"))
+
+    def test_the_program_takes_every_command_of_compose(self):
+        image = dict(re.findall(r"(VECTRON_[A-Z]+)=(\S+)", read("container", "Containerfile")))
+        for more in self.COMPOSED:
+            for name, service in compose(*more)["services"].items():
+                if service["image"] != "vectron:latest":
+                    continue
+                with self.subTest(files=more, service=name):
+                    environment = {**image, **service.get("environment", {})}
+                    role, *flags = service["command"]
+                    known = {"VECTRON_" + flag[2:].upper().replace("-", "_") for flag in flags_of(role)}
+                    self.assertLessEqual(set(service.get("environment", {})), known)
+                    run = subprocess.run([VECTRON, "config", "check", role, *flags], env=environment, capture_output=True, text=True, check=False)
+                    self.assertEqual((run.returncode, run.stdout), (0, "the configuration is right\n"), run.stderr)
+
+    def test_compose_has_what_its_services_name(self):
+        for more in self.COMPOSED:
+            whole = compose(*more)
+            for name, service in whole["services"].items():
+                with self.subTest(files=more, service=name):
+                    self.assertEqual({volume.split(":")[0] for volume in service["volumes"]}, {name})
+                    self.assertIn(name, whole["volumes"])
+                    secrets = set(service.get("secrets", []))
+                    self.assertLessEqual(secrets, set(whole["secrets"]))
+                    words = [*service["command"], *service.get("environment", {}).values()]
+                    self.assertEqual({word.split("/run/secrets/")[1] for word in words if "/run/secrets/" in word}, secrets)
+                    hosts = {host for word in words for host in re.findall(r"\b([a-z]+(?:-\d)?):\d+", word)}
+                    self.assertLessEqual(hosts - {"http"}, set(whole["services"]))
+
+    def test_the_image_leaves_secrets_and_builds_out(self):
+        with open(os.path.join(ROOT, ".dockerignore"), encoding="utf-8") as file:
+            ignored = file.read().split()
+        for name in (".git", "build", ".data", "console/node_modules", "deploy/container/cluster-secret", "deploy/container/tls"):
+            self.assertIn(name, ignored)
 
     def test_containerfile(self):
         text = read("container", "Containerfile")
@@ -163,7 +206,7 @@ class Chart(unittest.TestCase):
     CHART = os.path.join(DEPLOY, "helm", "vectron")
 
     def test_flags_exist(self):
-        for role in ("placement", "worker", "gateway", "auth"):
+        for role in ("placement", "worker", "gateway", "auth", "reranker"):
             text = read("helm", "vectron", "templates", role + ".yaml")
             flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
             self.assertTrue(flags)
