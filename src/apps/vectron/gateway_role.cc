@@ -9,6 +9,7 @@
 #include "apps/vectron/client_ports.h"
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/local_ranking.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operators.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/role.h"
@@ -41,6 +42,7 @@ class GatewayRole : public Role {
   ~GatewayRole() override { Stop(); }
 
   absl::Status Open() {
+    RETURN_IF_ERROR(metrics_port_.Start(options_.metrics));
     ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
     placement_ = std::make_unique<rpc::PlacementClient>(
         options_.placement, channel_,
@@ -76,6 +78,7 @@ class GatewayRole : public Role {
       access_->PlacementReady();
     }
     RETURN_IF_ERROR(Listen());
+    metrics_port_.Serve([] { return std::vector<std::string>(); });
     operators_->Start(*ports_);
     ranking_->Start();
     LogInfo("vectron {} gateway serves HTTP on {} and gRPC on {}", Version(),
@@ -84,8 +87,9 @@ class GatewayRole : public Role {
   }
 
   std::string ReadyLine() const override {
-    return fmt::format(R"({{"ready":true,"role":"gateway","http":"{}","grpc":"{}","pid":{}}})",
-                       ports_->http_address(), ports_->grpc_address(), ::getpid());
+    return fmt::format(R"({{"ready":true,"role":"gateway","http":"{}","grpc":"{}"{},"pid":{}}})",
+                       ports_->http_address(), ports_->grpc_address(), metrics_port_.ReadyField(),
+                       ::getpid());
   }
 
   void Reload(const LiveSettings& settings) override {
@@ -95,6 +99,7 @@ class GatewayRole : public Role {
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
+    metrics_port_.Leave();
     if (ports_ != nullptr) ports_->Stop(kStopGraceMs);
     if (operators_ != nullptr) operators_->Stop();
     if (access_ != nullptr) access_->Stop();
@@ -189,6 +194,7 @@ class GatewayRole : public Role {
   std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
   SystemClock clock_;
   Metrics metrics_;
+  MetricsPort metrics_port_{metrics_, clock_};
   std::unique_ptr<DataFolder> folder_;
   storage::RocksResources resources_;  // of users' records, which live elsewhere
   ThreadTimer timer_{clock_};
