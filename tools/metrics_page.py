@@ -30,7 +30,7 @@ alerts and a Grafana dashboard. `./dev cluster` gives each node such a port.
 |---|---|
 | `dev`, `worker` | every shard that it holds serves |
 | `placement` | placement has a leader |
-| `gateway` | it has the map of the cluster |
+| `gateway` | it has had the map of the cluster, and the Auth service answers ([security](security.md#in-a-cluster)) |
 | `auth` | its store answers |
 | `reranker` | it serves |
 

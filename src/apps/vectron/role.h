@@ -97,7 +97,8 @@ struct GatewayRoleOptions {
   std::optional<HostPort> metrics;
   size_t threads = 0;
 };
-// Returns when it has the map of the cluster.
+// Returns when it has the map of the cluster. Its ports are there before: until then /readyz says
+// why it is not ready, and calls that need the map are Unavailable.
 absl::StatusOr<std::unique_ptr<Role>> StartGateway(const GatewayRoleOptions& options);
 
 }  // namespace vectron
