@@ -3,11 +3,11 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.error
 import urllib.request
 
 try:
@@ -21,6 +21,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 DEPLOY = os.path.join(ROOT, "deploy")
 BIN = os.environ.get("VECTRON_BIN_DIR", "")
 VECTRON = os.path.join(BIN, "vectron")
+os.environ["VECTRON_BINARY"] = VECTRON
+sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
+from clients import Api  # noqa: E402
+from cluster_process import ClusterProcess, Deadline  # noqa: E402
+
 # Names of codes as metrics have them.
 with open(os.path.join(ROOT, "src", "rpc", "error_table.cc"), encoding="utf-8") as table:
     CODES = set(re.findall(r'StatusCode::k\w+, \d+, "(\w+)"', table.read()))
@@ -37,24 +42,77 @@ def flags_of(role):
     return set(re.findall(r"--[a-z][a-z-]+", run.stdout))
 
 
+def get(address, path):
+    """Status and text of a plain HTTP answer."""
+    try:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def names_in(text):
+    """Names of the metrics that have values."""
+    return {line.split("{")[0].split(" ")[0] for line in text.splitlines() if line and not line.startswith("#")}
+
+
 class Monitoring(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        """Names that a server gives out once it has taken a few calls."""
-        folder = tempfile.mkdtemp(prefix="vectron-deploy-")
-        cls.addClassCleanup(shutil.rmtree, folder, ignore_errors=True)
-        server = subprocess.Popen([VECTRON, "dev", "--data", os.path.join(folder, "data"), "--auth", "off", "--http", "127.0.0.1:0",
-                                   "--grpc", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            http = "http://" + json.loads(server.stdout.readline())["http"]
-            body = json.dumps({"name": "a", "dimension": 2}).encode()
-            urllib.request.urlopen(urllib.request.Request(http + "/v1/collections", data=body), timeout=30).read()
-            text = urllib.request.urlopen(http + "/metrics", timeout=30).read().decode()
-        finally:
-            server.terminate()
-            server.wait(60)
-            server.stdout.close()
-        cls.names = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if line and not line.startswith("#")}
+        """What each part of a cluster gives out once it has taken a few calls."""
+        cls.cluster = ClusterProcess(workers=1, placement=1, gateways=1, flags=("--auth", "on", "--rerankers", "1"))
+        cls.addClassCleanup(cls.cluster.destroy)
+        api = Api(cls.cluster.http)
+        with open(cls.cluster.nodes["auth-1"]["data"] + "/bootstrap.secret", encoding="utf-8") as file:
+            bootstrap = {"x-vectron-bootstrap": file.read().strip()}
+        account = {"email": "admin@example.org", "password": "Planted-Password-1"}
+        for status, answer in (api.call("POST", "/v1/users/register", account, bootstrap), api.call("POST", "/v1/users/login", account)):
+            assert status == 200, (answer, cls.cluster.logs())
+        api.credential = answer["jwtToken"]
+        for status, answer in (api.create("a", 1, 1), api.upsert("a", "p", 1), api.search("a", [1.0, 2.0, 3.0, 4.0])):
+            assert status == 200, (answer, cls.cluster.logs())
+        api.close()
+        cls.texts = {name: get(node["metrics"], "/metrics")[1] for name, node in cls.cluster.nodes.items() if "metrics" in node}
+        cls.names = set().union(*map(names_in, cls.texts.values()))
+
+    def test_every_role_shows_its_metrics(self):
+        shown = {name.rsplit("-", 1)[0]: names_in(text) for name, text in self.texts.items()}
+        for role, wanted in {
+            "worker": {"vectron_shards", "vectron_shards_ready", "vectron_points_led", "vectron_raft_groups", "vectron_raft_log_writes_total"},
+            "placement": {"vectron_placement_leader", "vectron_placement_workers", "vectron_raft_leaders"},
+            "gateway": {"vectron_http_connections", "vectron_rpc_calls_total", "vectron_credential_checks_total"},
+            "auth": {"vectron_logins_total", "vectron_http_connections"},
+            "reranker": {"vectron_audit_lines_total"},
+        }.items():
+            self.assertLessEqual(wanted | {"process_open_fds", "vectron_rpc_in_flight"}, shown.get(role, set()), role)
+        self.assertIn('vectron_points_led{collection="a"} 1\n', self.texts["worker-1"])
+        self.assertIn("vectron_placement_leader 1\n", self.texts["placement-1"])
+
+    def test_every_role_says_that_it_lives_and_is_ready(self):
+        for name, node in self.cluster.nodes.items():
+            if "metrics" not in node:
+                continue
+            self.assertEqual(get(node["metrics"], "/healthz")[0], 200, name)
+            deadline = Deadline(60, f"{name} to be ready")
+            while get(node["metrics"], "/readyz")[0] != 200:
+                deadline.pause()
+
+    def test_the_port_of_clients_keeps_its_metrics_for_administrators(self):
+        self.assertEqual(get(self.cluster.http[0], "/metrics")[0], 401)
+
+    def test_a_single_process_has_a_port_for_them_too(self):
+        with tempfile.TemporaryDirectory() as folder:
+            server = subprocess.Popen([VECTRON, "dev", "--data", os.path.join(folder, "data"), "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0",
+                                       "--metrics", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            try:
+                ready = json.loads(server.stdout.readline())
+                self.assertEqual(get(ready["http"], "/metrics")[0], 401)
+                self.assertEqual(get(ready["metrics"], "/readyz"), (200, '{"ready":true,"problems":[]}'))
+                self.assertIn("vectron_rpc_in_flight", names_in(get(ready["metrics"], "/metrics")[1]))
+            finally:
+                server.terminate()
+                server.wait(60)
+                server.stdout.close()
 
     def check(self, expressions):
         self.assertTrue(expressions)
@@ -69,6 +127,20 @@ class Monitoring(unittest.TestCase):
         self.check([rule["expr"] for rule in rules])
         for rule in rules:
             self.assertIn("what_to_do", rule["annotations"], rule["alert"])
+
+    def test_what_prometheus_reads(self):
+        """The ports are those of deploy/etc, and the rules look for the job of this name."""
+        config = yaml.safe_load(read("monitoring", "prometheus.yml"))
+        self.assertEqual(config["rule_files"], ["alerts.yaml"])
+        (job,) = config["scrape_configs"]
+        self.assertIn(f'job="{job["job_name"]}"', read("monitoring", "alerts.yaml"))
+        targets = {target for group in job["static_configs"] for target in group["targets"]}
+        wanted = set()
+        for name in os.listdir(os.path.join(DEPLOY, "etc")):
+            (address,) = re.findall(r'(?m)^metrics = "(.*)"$', read("etc", name))
+            wanted.add(address)
+        self.assertEqual(len(wanted), 6, "ports that differ")
+        self.assertEqual(targets, wanted)
 
     def test_dashboard(self):
         panels = json.loads(read("monitoring", "grafana-dashboard.json"))["panels"]

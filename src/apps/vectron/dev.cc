@@ -9,6 +9,7 @@
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/local_operations.h"
 #include "apps/vectron/local_ranking.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/role.h"
 #include "apps/vectron/ticker.h"
@@ -43,9 +44,11 @@ class DevServerImpl : public DevServer {
   ~DevServerImpl() override { Stop(); }
 
   absl::Status Open() {
+    RETURN_IF_ERROR(metrics_port_.Start(options_.metrics));
     ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
     RETURN_IF_ERROR(OpenServices());
     RETURN_IF_ERROR(Listen());
+    metrics_port_.Serve([this] { return NodeProblems(); });
     worker_->OpenShards(catalog_->Assignments(), search_);
     const absl::Status reconciled = catalog_->Reconcile();
     if (!reconciled.ok()) {  // what is left costs disk, nothing else; the next change or start
@@ -63,6 +66,7 @@ class DevServerImpl : public DevServer {
 
   const std::string& http_address() const override { return ports_->http_address(); }
   const std::string& grpc_address() const override { return ports_->grpc_address(); }
+  std::string metrics_field() const override { return metrics_port_.ReadyField(); }
 
   void Reload(const LiveSettings& settings) override {
     if (access_ != nullptr) access_->SetLimits(settings.limits);
@@ -73,6 +77,7 @@ class DevServerImpl : public DevServer {
     if (stopped_) return;
     stopped_ = true;
     const bool served = ticker_ != nullptr;
+    metrics_port_.Leave();
     if (served) LogInfo("stopping: requests under way may finish, then all shards are flushed");
     if (ports_ != nullptr) ports_->Stop(kStopGraceMillis);
     ticker_.reset();
@@ -169,11 +174,19 @@ class DevServerImpl : public DevServer {
     return absl::OkStatus();
   }
 
+  // For those who watch this node.
+  std::vector<std::string> NodeProblems() const {
+    std::vector<std::string> problems = Problems(worker_->Report());
+    const absl::Status health = access_ == nullptr ? absl::OkStatus() : access_->Health();
+    if (!health.ok()) problems.emplace_back(MessageOf(health));
+    return problems;
+  }
   // What everyone may read: with credentials on, not the names of others' collections.
   std::vector<std::string> PublicProblems() const {
-    std::vector<std::string> problems = Problems(worker_->Report());
-    if (access_ == nullptr) return problems;
-    if (!problems.empty()) problems = {fmt::format("{} shards do not serve", problems.size())};
+    if (access_ == nullptr) return NodeProblems();
+    std::vector<std::string> problems;
+    const size_t silent = Problems(worker_->Report()).size();
+    if (silent > 0) problems.push_back(fmt::format("{} shards do not serve", silent));
     const absl::Status health = access_->Health();
     if (!health.ok()) problems.emplace_back(MessageOf(health));
     return problems;
@@ -206,6 +219,7 @@ class DevServerImpl : public DevServer {
   std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
   SystemClock clock_;
   Metrics metrics_;
+  MetricsPort metrics_port_{metrics_, clock_};
   std::unique_ptr<DataFolder> folder_;
   storage::RocksResources resources_;
   ThreadPool apply_{"apply", threads_};

@@ -21,6 +21,7 @@
 #include "apps/vectron/cluster_commands.h"
 #include "apps/vectron/configuration.h"
 #include "apps/vectron/dev.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operator_flags.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/recover_command.h"
@@ -114,6 +115,7 @@ struct DevFlags {
   AccessFlags access;
   OperatorOptions operators;
   LocalRankingOptions ranking;
+  std::string metrics;
   size_t threads = 0;
 };
 
@@ -143,6 +145,7 @@ void AddDev(CLI::App& app, DevFlags& flags) {
                  "Days that feedback is kept; 0: for ever")
       ->check(CLI::Range(0, 36'500))
       ->capture_default_str();
+  AddMetricsFlag(dev, flags.metrics);
 }
 
 absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
@@ -153,6 +156,7 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   options.ranking = flags.ranking;
   ASSIGN_OR_RETURN(options.http, ParseHostPort(flags.http));
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags.grpc));
+  ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(flags.metrics));
   options.tls = flags.access.tls;
   options.auth = flags.auth == "on";
   if (options.auth) {
@@ -295,8 +299,9 @@ int RunDev(const DevFlags& flags, Signals& signals, Reloader& reloader) {
   const absl::StatusOr<std::unique_ptr<DevServer>> server = DevServer::Start(*options);
   if (!server.ok()) return Fail(kExitFailed, MessageOf(server.status()));
   signals.SetServing();
-  std::printf("{\"ready\":true,\"http\":\"%s\",\"grpc\":\"%s\",\"pid\":%d}\n",
-              (*server)->http_address().c_str(), (*server)->grpc_address().c_str(), ::getpid());
+  std::printf("{\"ready\":true,\"http\":\"%s\",\"grpc\":\"%s\"%s,\"pid\":%d}\n",
+              (*server)->http_address().c_str(), (*server)->grpc_address().c_str(),
+              (*server)->metrics_field().c_str(), ::getpid());
   std::fflush(stdout);
   Serve(signals, reloader, **server);
   return 0;

@@ -1,8 +1,9 @@
 #pragma once
 
-// What a process with a gateway has for its operators: management, the log of slow queries, the console.
-// Made from flags and what the process serves; used by every command that runs a gateway.
+// What a process with a gateway has for its operators: management, the log of slow queries, the
+// console. Made from flags and what the process serves; used by every command that runs a gateway.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -38,7 +39,7 @@ struct OperatorDeps {
   FileSystem* files = nullptr;
   Timer* timer = nullptr;
   Metrics* metrics = nullptr;
-  std::string dir;  // of its own, made when missing
+  std::string dir;                                       // of its own, made when missing
   std::function<gateway::RateLimitState()> rate_limits;  // null: there are none
   std::vector<gateway::ServiceProbe> probes;
 };
@@ -49,10 +50,12 @@ void AddAccess(std::function<Access&()> access, std::string auth_endpoint, Opera
 
 class Operators {
  public:
-  // Errors: what the disk says, and of the console what StaticFiles::Load says when a folder was named.
+  // Errors: what the disk says, and of the console what StaticFiles::Load says when a folder was
+  // named.
   static absl::StatusOr<std::unique_ptr<Operators>> Make(const OperatorOptions& options,
                                                          OperatorDeps deps);
-  // Waits for what is under way. The servers have stopped, and the gateway that logs slow queries is gone.
+  // Waits for what is under way. The servers have stopped, and the gateway that logs slow queries
+  // is gone.
   ~Operators();
   Operators(const Operators&) = delete;
   Operators& operator=(const Operators&) = delete;
@@ -74,8 +77,8 @@ class Operators {
  private:
   Operators() = default;
 
-  ThreadPool executor_{"manage", 1};  // what blocks on the disk
-  const ClientPorts* ports_ = nullptr;     // set by Start, read by what Start begins
+  ThreadPool executor_{"manage", 1};                // what blocks on the disk
+  std::atomic<const ClientPorts*> ports_{nullptr};  // set by Start; calls may come before it
   std::unique_ptr<gateway::SlowQueryLog> slow_queries_;
   std::unique_ptr<gateway::StaticFiles> console_;
   std::unique_ptr<gateway::Management> management_;

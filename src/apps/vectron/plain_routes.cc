@@ -39,8 +39,15 @@ HttpResponse Readiness(const std::vector<std::string>& problems) {
 struct CollectionTotals {
   uint64_t shards = 0;
   uint64_t shards_ready = 0;
+  uint64_t shards_led = 0;
+  uint64_t points_led = 0;
   shard::ShardStats stats;
 };
+
+// A shard that is no replica of a group is led by whoever has it.
+bool IsLed(const worker::ShardReport& report) {
+  return report.state.ok() && (!report.group.has_value() || report.group->is_leader);
+}
 
 void AddSample(std::vector<MetricSample>& samples, std::string_view name, std::string_view help,
                const std::string& collection, uint64_t value) {
@@ -72,6 +79,10 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
     CollectionTotals& totals = collections[report.assignment.schema.name];
     ++totals.shards;
     if (report.state.ok()) ++totals.shards_ready;
+    if (IsLed(report)) {
+      ++totals.shards_led;
+      totals.points_led += report.stats.points;
+    }
     totals.stats.points += report.stats.points;
     totals.stats.indexed += report.stats.indexed;
     totals.stats.tail_bytes += report.stats.tail_bytes;
@@ -84,7 +95,12 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
   for (const auto& [name, totals] : collections) {
     AddSample(samples, "vectron_shards", "Shards on this node.", name, totals.shards);
     AddSample(samples, "vectron_shards_ready", "Shards that serve.", name, totals.shards_ready);
+    AddSample(samples, "vectron_shards_led",
+              "Shards that this node leads: of each one on one node.", name, totals.shards_led);
     AddSample(samples, "vectron_points", "Live points.", name, totals.stats.points);
+    AddSample(samples, "vectron_points_led",
+              "Live points of shards that this node leads: on all nodes together each point once.",
+              name, totals.points_led);
     AddSample(samples, "vectron_points_indexed",
               "Points linked into the graph, or all where there is none.", name,
               totals.stats.indexed);
@@ -116,6 +132,27 @@ std::string WhatThisIs(const rpc::RpcRegistry& registry) {
 
 }  // namespace
 
+absl::Status AddHealthRoutes(std::function<std::vector<std::string>()> problems,
+                             const Metrics& metrics, options::Scope metrics_scope,
+                             rpc::HttpDispatcher& dispatcher) {
+  RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/healthz", options::SCOPE_PUBLIC,
+                                      [](HttpRequest, const HttpResponder& responder) {
+                                        responder.Send(Json(R"({"status":"ok"})"));
+                                      }));
+  RETURN_IF_ERROR(dispatcher.AddPlain(
+      HttpVerb::kGet, "/readyz", options::SCOPE_PUBLIC,
+      [problems = std::move(problems)](HttpRequest, const HttpResponder& responder) {
+        responder.Send(Readiness(problems()));
+      }));
+  return dispatcher.AddPlain(HttpVerb::kGet, "/metrics", metrics_scope,
+                             [&metrics](HttpRequest, const HttpResponder& responder) {
+                               HttpResponse response;
+                               response.content_type = "text/plain; version=0.0.4";
+                               response.body = metrics.Expose();
+                               responder.Send(std::move(response));
+                             });
+}
+
 absl::Status AddPlainRoutes(std::function<std::vector<std::string>()> problems,
                             const Metrics& metrics, const rpc::RpcRegistry& registry,
                             const gateway::StaticFiles* console, rpc::HttpDispatcher& dispatcher) {
@@ -128,22 +165,7 @@ absl::Status AddPlainRoutes(std::function<std::vector<std::string>()> problems,
                             }
                             responder.Send(Json(what));
                           }));
-  RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/healthz", options::SCOPE_PUBLIC,
-                                      [](HttpRequest, const HttpResponder& responder) {
-                                        responder.Send(Json(R"({"status":"ok"})"));
-                                      }));
-  RETURN_IF_ERROR(dispatcher.AddPlain(
-      HttpVerb::kGet, "/readyz", options::SCOPE_PUBLIC,
-      [problems = std::move(problems)](HttpRequest, const HttpResponder& responder) {
-        responder.Send(Readiness(problems()));
-      }));
-  RETURN_IF_ERROR(dispatcher.AddPlain(HttpVerb::kGet, "/metrics", options::SCOPE_ADMIN,
-                                      [&metrics](HttpRequest, const HttpResponder& responder) {
-                                        HttpResponse response;
-                                        response.content_type = "text/plain; version=0.0.4";
-                                        response.body = metrics.Expose();
-                                        responder.Send(std::move(response));
-                                      }));
+  RETURN_IF_ERROR(AddHealthRoutes(std::move(problems), metrics, options::SCOPE_ADMIN, dispatcher));
   return dispatcher.AddPlain(
       HttpVerb::kGet, "/openapi.json", options::SCOPE_PUBLIC,
       [&registry](HttpRequest, const HttpResponder& responder) {

@@ -25,6 +25,11 @@ absl::Status AddPlainRoutes(std::function<std::vector<std::string>()> problems,
                             const Metrics& metrics, const rpc::RpcRegistry& registry,
                             const gateway::StaticFiles* console, rpc::HttpDispatcher& dispatcher);
 
+// /healthz, /readyz and /metrics alone. metrics_scope: what a caller needs to read the last.
+absl::Status AddHealthRoutes(std::function<std::vector<std::string>()> problems,
+                             const Metrics& metrics, options::Scope metrics_scope,
+                             rpc::HttpDispatcher& dispatcher);
+
 // Why a node is not ready, one line per shard that does not serve; empty when it is.
 std::vector<std::string> Problems(const std::vector<worker::ShardReport>& reports);
 

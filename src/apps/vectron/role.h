@@ -3,6 +3,7 @@
 // A running role of a cluster: what `vectron worker`, `placement` and `gateway` have in common.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,7 @@ struct WorkerRoleOptions {
   std::string zone;
   std::string region;
   bool search_only = false;
+  std::optional<HostPort> metrics;  // none: no such port
   size_t threads = 0;
   uint64_t max_open_files = ~uint64_t{0};
 };
@@ -75,6 +77,7 @@ struct PlacementRoleOptions {
   rpc::ClusterCredentials cluster;
   int64_t heartbeat_ms = 5'000;
   int64_t dead_after_ms = 300'000;
+  std::optional<HostPort> metrics;
   size_t threads = 0;
 };
 absl::StatusOr<std::unique_ptr<Role>> StartPlacement(const PlacementRoleOptions& options);
@@ -91,9 +94,11 @@ struct GatewayRoleOptions {
   rpc::TlsFiles tls;
   gateway::HedgeOptions hedge;
   int64_t feedback_retention_days = 90;  // 0: for ever
+  std::optional<HostPort> metrics;
   size_t threads = 0;
 };
-// Returns when it has the map of the cluster.
+// Returns when it has the map of the cluster. Its ports are there before: until then /readyz says
+// why it is not ready, and calls that need the map are Unavailable.
 absl::StatusOr<std::unique_ptr<Role>> StartGateway(const GatewayRoleOptions& options);
 
 }  // namespace vectron
