@@ -41,7 +41,7 @@ app.kubernetes.io/component: {{ .role }}
 
 {{/* Where each role is watched: /metrics, /healthz and /readyz. */}}
 {{- define "vectron.metricsPort" -}}
-{{- get (dict "gateway" 9640 "worker" 9641 "placement" 9642 "auth" 9643 "reranker" 9644) . -}}
+{{- get (dict "placement" 9641 "worker" 9642 "gateway" 9643 "auth" 9644 "reranker" 9645) . -}}
 {{- end }}
 
 {{- define "vectron.affinity" -}}
