@@ -78,7 +78,8 @@ class Monitoring(unittest.TestCase):
     def test_every_role_shows_its_metrics(self):
         shown = {name.rsplit("-", 1)[0]: names_in(text) for name, text in self.texts.items()}
         for role, wanted in {
-            "worker": {"vectron_shards", "vectron_shards_ready", "vectron_points_led", "vectron_raft_groups", "vectron_raft_log_writes_total"},
+            "worker": {"vectron_shards", "vectron_shards_ready", "vectron_points_led", "vectron_raft_groups", "vectron_raft_log_writes_total",
+                       "vectron_apply_lag_entries", "vectron_block_cache_bytes"},
             "placement": {"vectron_placement_leader", "vectron_placement_workers", "vectron_raft_leaders"},
             "gateway": {"vectron_http_connections", "vectron_rpc_calls_total", "vectron_credential_checks_total"},
             "auth": {"vectron_logins_total", "vectron_http_connections"},

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "apps/vectron/metrics_port.h"
+#include "apps/vectron/plain_routes.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -85,9 +86,10 @@ absl::StatusOr<std::unique_ptr<ConsensusNode>> ConsensusNode::Start(const Consen
        .timer = deps.timer,
        .on_fatal = {},
        .disk_room = [&files = *deps.files, dir = options.log_dir] { return RoomIn(files, dir); }});
-  node->figures_ =
-      deps.metrics->AddSource([host = node->host_.get()](std::vector<MetricSample>& samples) {
+  node->figures_ = deps.metrics->AddSource(
+      [host = node->host_.get(), resources = deps.resources](std::vector<MetricSample>& samples) {
         AddFigures(host->stats(), samples);
+        AddStoreFigures(*resources, samples);
       });
   node->transport_->SetSnapshotSource(&node->registry_);
   node->transport_->SetReceiver(node->host_.get());

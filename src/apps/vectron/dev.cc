@@ -1,5 +1,6 @@
 #include "apps/vectron/dev.h"
 
+#include <atomic>
 #include <functional>
 #include <thread>
 #include <utility>
@@ -50,6 +51,7 @@ class DevServerImpl : public DevServer {
     RETURN_IF_ERROR(Listen());
     metrics_port_.Serve([this] { return NodeProblems(); });
     worker_->OpenShards(catalog_->Assignments(), search_);
+    opened_ = true;
     const absl::Status reconciled = catalog_->Reconcile();
     if (!reconciled.ok()) {  // what is left costs disk, nothing else; the next change or start
                              // tries again
@@ -149,6 +151,7 @@ class DevServerImpl : public DevServer {
     shard_metrics_ = metrics_.AddSource([this](std::vector<MetricSample>& samples) {
       std::vector<MetricSample> own = ShardSamples(worker_->Report());
       std::move(own.begin(), own.end(), std::back_inserter(samples));
+      AddStoreFigures(resources_, samples);
     });
     return absl::OkStatus();
   }
@@ -177,6 +180,7 @@ class DevServerImpl : public DevServer {
   // For those who watch this node.
   std::vector<std::string> NodeProblems() const {
     std::vector<std::string> problems = Problems(worker_->Report());
+    if (!opened_) problems.emplace_back("it is starting");
     const absl::Status health = access_ == nullptr ? absl::OkStatus() : access_->Health();
     if (!health.ok()) problems.emplace_back(MessageOf(health));
     return problems;
@@ -187,6 +191,7 @@ class DevServerImpl : public DevServer {
     std::vector<std::string> problems;
     const size_t silent = Problems(worker_->Report()).size();
     if (silent > 0) problems.push_back(fmt::format("{} shards do not serve", silent));
+    if (!opened_) problems.emplace_back("it is starting");
     const absl::Status health = access_->Health();
     if (!health.ok()) problems.emplace_back(MessageOf(health));
     return problems;
@@ -215,6 +220,7 @@ class DevServerImpl : public DevServer {
   const DevOptions options_;
   const size_t threads_;
   bool stopped_ = false;
+  std::atomic<bool> opened_{false};  // all shards, or found damaged
 
   std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
   SystemClock clock_;

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "apps/vectron/metrics_port.h"
 #include "base/status.h"
 #include "rpc/error_table.h"
 #include "rpc/json_text.h"
@@ -41,12 +42,28 @@ struct CollectionTotals {
   uint64_t shards_ready = 0;
   uint64_t shards_led = 0;
   uint64_t points_led = 0;
+  uint64_t apply_lag = 0;     // the largest
+  uint64_t follower_lag = 0;  // the largest
   shard::ShardStats stats;
 };
 
 // A shard that is no replica of a group is led by whoever has it.
 bool IsLed(const worker::ShardReport& report) {
   return report.state.ok() && (!report.group.has_value() || report.group->is_leader);
+}
+
+uint64_t LagBehind(uint64_t committed_index, uint64_t index) {
+  return committed_index - std::min(committed_index, index);
+}
+
+// How far a replica is behind its group, and, if it leads, the others behind it.
+void AddLags(const worker::ShardReport& report, CollectionTotals& totals) {
+  if (!report.group.has_value() || !report.state.ok()) return;
+  const uint64_t committed = report.group->committed_index;
+  totals.apply_lag = std::max(totals.apply_lag, LagBehind(committed, report.stats.applied_index));
+  for (const consensus::PeerProgress& peer : report.group->progress) {
+    totals.follower_lag = std::max(totals.follower_lag, LagBehind(committed, peer.match));
+  }
 }
 
 void AddSample(std::vector<MetricSample>& samples, std::string_view name, std::string_view help,
@@ -83,6 +100,7 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
       ++totals.shards_led;
       totals.points_led += report.stats.points;
     }
+    AddLags(report, totals);
     totals.stats.points += report.stats.points;
     totals.stats.indexed += report.stats.indexed;
     totals.stats.tail_bytes += report.stats.tail_bytes;
@@ -106,6 +124,12 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
               totals.stats.indexed);
     AddSample(samples, "vectron_tail_bytes", "Codes of points that are not linked yet.", name,
               totals.stats.tail_bytes);
+    AddSample(samples, "vectron_apply_lag_entries",
+              "Entries that are committed and not applied, of the replica here that has most.",
+              name, totals.apply_lag);
+    AddSample(samples, "vectron_follower_lag_entries",
+              "Committed entries that the follower furthest behind lacks, of shards led here.",
+              name, totals.follower_lag);
     AddSample(samples, "vectron_disk_bytes", "Files of the shards.", name, totals.stats.disk_bytes);
     AddSample(samples, "vectron_memory_bytes", "Anonymous memory of the shards.", name,
               totals.stats.memory_bytes);
@@ -115,6 +139,13 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
               totals.stats.writes);
   }
   return samples;
+}
+
+void AddStoreFigures(const storage::RocksResources& resources, std::vector<MetricSample>& samples) {
+  AddFigure(samples, "vectron_block_cache_bytes", "Blocks of all stores kept in memory.",
+            static_cast<double>(resources.block_cache_used_bytes()));
+  AddFigure(samples, "vectron_write_buffers_bytes", "Writes of all stores not in files yet.",
+            static_cast<double>(resources.write_buffers_used_bytes()));
 }
 
 namespace {

@@ -12,6 +12,7 @@
 #include "rpc/rpc_registry.h"
 #include "services/gateway/static_files.h"
 #include "services/worker/worker.h"
+#include "storage/rocks_kv.h"
 
 namespace vectron {
 
@@ -35,5 +36,7 @@ std::vector<std::string> Problems(const std::vector<worker::ShardReport>& report
 
 // What every collection holds and costs, for /metrics.
 std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& reports);
+// What all stores of the process take of its memory.
+void AddStoreFigures(const storage::RocksResources& resources, std::vector<MetricSample>& samples);
 
 }  // namespace vectron

@@ -39,6 +39,21 @@ TEST(ShardSamples, CountAReplicatedPointOnceWhereItsShardIsLed) {
   EXPECT_EQ(leader.at("vectron_points_led") + follower.at("vectron_points_led"), 15);
 }
 
+TEST(ShardSamples, TellTheReplicaThatIsFurthestBehind) {
+  worker::ShardReport leader = Replica(10, true);
+  leader.group->committed_index = 100;
+  leader.stats.applied_index = 98;
+  leader.group->progress = {
+      {.id = 1, .match = 105}, {.id = 2, .match = 60}, {.id = 3, .match = 99}};
+  worker::ShardReport follower = Replica(10, false);
+  follower.group->committed_index = 50;
+  follower.stats.applied_index = 43;
+  const auto values = Values({leader, follower, Shard(1)});
+  EXPECT_EQ(values.at("vectron_apply_lag_entries"), 7);
+  EXPECT_EQ(values.at("vectron_follower_lag_entries"), 40);
+  EXPECT_EQ(Values({Shard(1)}).at("vectron_apply_lag_entries"), 0) << "it has no group";
+}
+
 TEST(ShardSamples, CountAShardWithoutReplicasAsLedWhileItServes) {
   worker::ShardReport damaged = Shard(7);
   damaged.state = DataLoss("damaged");
