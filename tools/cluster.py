@@ -6,7 +6,7 @@
     ./dev cluster start NAME --data DIR   starts a node that died, with its data and its addresses
     ./dev cluster down --data DIR    stops it; the data stays
 
-With --tls every connection is encrypted, and the parts of the cluster know each other by certificates of a CA made for it in DIR/tls.
+With --tls every connection but those to the ports for metrics is encrypted, and the parts of the cluster know each other by certificates of a CA made for it in DIR/tls.
 
 With --json one line of JSON is printed for programs, and nothing else on standard output. Several clusters can be up side by side.
 """
@@ -115,7 +115,7 @@ class Cluster:
     def plan(self, args):
         """Names, addresses and command lines of a new cluster's nodes."""
         nodes = args.placement + args.workers + args.search_workers + args.gateways + args.rerankers
-        address = self.addresses(2 * (nodes + 2))
+        address = self.addresses(3 * (nodes + 2))
         authority = certificates.Authority(self.tls_folder) if args.tls else None
         secret = [] if authority else ["--cluster-secret-file", self.secret_file()]
         threads = ["--threads", str(args.threads)]
@@ -123,33 +123,33 @@ class Cluster:
         peer_list = ",".join(f"{number}={grpc}/{raft}" for number, grpc, raft in peers)
         placement = ",".join(grpc for _, grpc, _ in peers)
         for number, grpc, raft in peers:
-            self.add(f"placement-{number}", "placement", grpc, raft=raft, flags=[
+            self.add(f"placement-{number}", "placement", grpc, raft=raft, metrics=address(f"placement-{number}"), flags=[
                 "--node", str(number), "--peers", peer_list, "--heartbeat-ms", str(args.heartbeat_ms),
                 "--dead-after-ms", str(args.dead_after_ms), *secret, *threads], authority=authority)
         for number in range(1, args.workers + 1):
             grpc, raft = address(f"worker-{number}"), address(f"worker-{number}")
-            self.add(f"worker-{number}", "worker", grpc, raft=raft, flags=[
+            self.add(f"worker-{number}", "worker", grpc, raft=raft, metrics=address(f"worker-{number}"), flags=[
                 "--grpc", grpc, "--raft", raft, "--placement", placement, *secret, *threads], authority=authority)
         for number in range(1, args.search_workers + 1):
             grpc, raft = address(f"search-{number}"), address(f"search-{number}")
-            self.add(f"search-{number}", "worker", grpc, raft=raft, flags=[
+            self.add(f"search-{number}", "worker", grpc, raft=raft, metrics=address(f"search-{number}"), flags=[
                 "--grpc", grpc, "--raft", raft, "--placement", placement, "--search-only", *secret, *threads],
                 authority=authority)
         for number in range(1, args.rerankers + 1):
             grpc = address(f"reranker-{number}")
-            self.add(f"reranker-{number}", "reranker", grpc, flags=["--grpc", grpc, "--placement", placement, *secret],
-                     authority=authority)
+            self.add(f"reranker-{number}", "reranker", grpc, metrics=address(f"reranker-{number}"), flags=[
+                "--grpc", grpc, "--placement", placement, *secret], authority=authority)
         credentials = ["--auth", args.auth]
         if args.auth == "on":
             grpc, http = address("auth-1"), address("auth-1")
             users = self.add_etcd(address("etcd-1"), address("etcd-1"), authority) if os.access(ETCD, os.X_OK) else []
-            self.add("auth-1", "auth", grpc, http=http, flags=[
+            self.add("auth-1", "auth", grpc, http=http, metrics=address("auth-1"), flags=[
                 "--grpc", grpc, "--http", http, "--placement", placement, *users, *args.auth_flag, *secret, *threads],
                      authority=authority)
             credentials += ["--auth-address", grpc]
         for number in range(1, args.gateways + 1):
             grpc, http = address(f"gateway-{number}"), address(f"gateway-{number}")
-            self.add(f"gateway-{number}", "gateway", grpc, http=http, flags=[
+            self.add(f"gateway-{number}", "gateway", grpc, http=http, metrics=address(f"gateway-{number}"), flags=[
                 "--grpc", grpc, "--http", http, "--placement", placement, *credentials, *secret, *threads],
                      authority=authority)
 
@@ -172,10 +172,13 @@ class Cluster:
                            "--auto-compaction-retention", "1h", "--logger", "zap", "--log-level", "warn", *tls]
         return ["--etcd", client, *told]
 
-    def add(self, name, role, grpc, *, flags, raft=None, http=None, authority=None):
+    def add(self, name, role, grpc, *, flags, raft=None, http=None, metrics=None, authority=None):
         """One node. authority: signs the certificate that it shows."""
         folder = os.path.join(self.data, name)
         node = {"name": name, "role": role, "pid": 0, "grpc": grpc, "data": os.path.join(folder, "data")}
+        if metrics:
+            node["metrics"] = metrics
+            flags = [*flags, "--metrics", metrics]
         if raft:
             node["raft"] = raft
         if http:
@@ -245,7 +248,7 @@ class Cluster:
                     time.sleep(0.02)
 
     def describe(self, node):
-        return {key: node[key] for key in ("name", "role", "pid", "id", "grpc", "raft", "http", "data", "log") if key in node}
+        return {key: node[key] for key in ("name", "role", "pid", "id", "grpc", "raft", "http", "metrics", "data", "log") if key in node}
 
     def ready(self):
         gateways = [node for node in self.nodes if node["role"] == "gateway"]
@@ -282,7 +285,7 @@ def up(args):
         print(json.dumps(cluster.ready()), flush=True)
     else:
         for node in cluster.nodes:
-            addresses = [f"{key} {node[key]}" for key in ("http", "grpc") if key in node]
+            addresses = [f"{key} {node[key]}" for key in ("http", "grpc", "metrics") if key in node]
             print(f"  {node['name']:<12} process {node['pid']:<8} {', '.join(addresses)}")
     if args.demo:
         import cluster_demo  # beside this file
@@ -329,7 +332,7 @@ def parse(arguments):
             verb.add_argument("--placement", type=int, default=3, choices=(1, 3, 5))
             verb.add_argument("--gateways", type=int, default=1)
             verb.add_argument("--rerankers", type=int, default=0)
-            verb.add_argument("--tls", action="store_true", help="TLS on every port; each node shows a certificate of the cluster's own CA")
+            verb.add_argument("--tls", action="store_true", help="TLS on every port but those for metrics; each node shows a certificate of the cluster's own CA")
             verb.add_argument("--auth", choices=("on", "off"), default="off")
             verb.add_argument("--auth-flag", action="append", default=[], metavar="FLAG", help="one more flag of `vectron auth`; repeatable")
             verb.add_argument("--threads", type=int, default=0, help="of each process; 0: one per processor")

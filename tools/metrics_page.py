@@ -17,9 +17,22 @@ LABEL = re.compile(r'\{"(\w+)",')
 
 HEAD = """# Metrics
 
-What `/metrics` of every process shows, in the text format of Prometheus; made by `tools/metrics_page.py` from the sources. A process shows what its
-role has: a gateway no shards, a worker no HTTP routes of the API. Histograms have `_bucket`, `_sum` and `_count`. Alert rules and a Grafana dashboard
-over these are in [deploy/monitoring](../deploy/monitoring); what the console draws is described in [management](management.md).
+What every process shows, in the text format of Prometheus; made by `tools/metrics_page.py` from the sources. A process shows what its
+role has: a gateway no shards, a worker no HTTP routes of the API. Histograms have `_bucket`, `_sum` and `_count`. What the console draws is described in
+[management](management.md).
+
+`--metrics HOST:PORT` gives any role a port of its own for `/metrics`, `/healthz` (it lives) and `/readyz` (it can serve, or 503 and why not): plain HTTP,
+no credentials, so an address that only those who watch reach. It is there from the start on, and requests to it are not counted. The port of clients of `dev`,
+`gateway` and `auth` has the three, too, `/metrics` for administrators. [deploy/monitoring](../deploy/monitoring) has what Prometheus needs (`prometheus.yml`), rules for
+alerts and a Grafana dashboard. `./dev cluster` gives each node such a port.
+
+| role | is ready while |
+|---|---|
+| `dev`, `worker` | every shard that it holds serves |
+| `placement` | placement has a leader |
+| `gateway` | it has had the map of the cluster, and the Auth service answers ([security](security.md#in-a-cluster)) |
+| `auth` | its store answers |
+| `reranker` | it serves |
 
 | metric | kind | labels | what it says |
 |---|---|---|---|

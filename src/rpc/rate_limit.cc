@@ -21,13 +21,14 @@ constexpr int64_t kActiveNanos = 60'000'000'000;
 // Checking a key costs a hash, not a slow password hash, so it is allowed oftener than making one.
 constexpr double kValidatesPerKey = 6;
 
-std::unique_ptr<TokenBuckets> PerMinute(double count) {
+constexpr double kSecondsPerMinute = 60;
+
+// Buckets for `count` calls in so many seconds; `before` when they are for as many. Null: no limit.
+std::shared_ptr<TokenBuckets> Buckets(double count, double seconds, double count_before,
+                                      const std::shared_ptr<TokenBuckets>& before) {
   if (count <= 0) return nullptr;
-  return std::make_unique<TokenBuckets>(count / 60, std::max(1.0, count));
-}
-std::unique_ptr<TokenBuckets> PerSecond(double count) {
-  if (count <= 0) return nullptr;
-  return std::make_unique<TokenBuckets>(count, std::max(1.0, count));
+  if (before != nullptr && count == count_before) return before;
+  return std::make_shared<TokenBuckets>(count / seconds, std::max(1.0, count));
 }
 
 }  // namespace
@@ -82,17 +83,37 @@ size_t TokenBuckets::Active(int64_t now_nanos, int64_t window_nanos) const {
 }
 
 RateLimiter::RateLimiter(const RateLimits& limits, const Clock& clock, Metrics& metrics)
-    : limits_(limits),
-      clock_(clock),
+    : clock_(clock),
       refused_(metrics.AddCounter("vectron_rate_limited_total", "Calls refused for their rate.")),
-      login_(PerMinute(limits.login_per_minute)),
-      register_(PerMinute(limits.register_per_minute)),
-      key_(PerMinute(limits.key_per_minute)),
-      validate_(PerMinute(limits.key_per_minute * kValidatesPerKey)),
-      free_(PerSecond(limits.free_per_second)),
-      paid_(PerSecond(limits.paid_per_second)) {}
+      state_(std::make_shared<State>()) {
+  SetLimits(limits);
+}
 
 RateLimiter::~RateLimiter() = default;
+
+std::shared_ptr<const RateLimiter::State> RateLimiter::current() const {
+  const absl::ReaderMutexLock lock(&mutex_);
+  return state_;
+}
+
+void RateLimiter::SetLimits(const RateLimits& limits) {
+  const absl::MutexLock lock(&mutex_);
+  const State& old = *state_;
+  const auto per_minute = [](double count, double before, const auto& buckets) {
+    return Buckets(count, kSecondsPerMinute, before, buckets);
+  };
+  auto next = std::make_shared<State>();
+  next->limits = limits;
+  next->login = per_minute(limits.login_per_minute, old.limits.login_per_minute, old.login);
+  next->registrations =
+      per_minute(limits.register_per_minute, old.limits.register_per_minute, old.registrations);
+  next->key = per_minute(limits.key_per_minute, old.limits.key_per_minute, old.key);
+  next->validate = per_minute(limits.key_per_minute * kValidatesPerKey,
+                              old.limits.key_per_minute * kValidatesPerKey, old.validate);
+  next->free = Buckets(limits.free_per_second, 1, old.limits.free_per_second, old.free);
+  next->paid = Buckets(limits.paid_per_second, 1, old.limits.paid_per_second, old.paid);
+  state_ = std::move(next);
+}
 
 absl::Status RateLimiter::TakeAddress(const CallContext& context, TokenBuckets& buckets) {
   const std::string name = context.rule->name + " " + AddressBucket(context.client);
@@ -107,22 +128,24 @@ absl::Status RateLimiter::Take(const CallContext& context) {
   CHECK(context.rule != nullptr);
   if (context.rule->scope == options::SCOPE_INTERNAL) return absl::OkStatus();
   const std::string& rate_class = context.rule->rate_class;
-  TokenBuckets* by_address = rate_class == "login"      ? login_.get()
-                             : rate_class == "register" ? register_.get()
-                             : rate_class == "key"      ? key_.get()
-                             : rate_class == "validate" ? validate_.get()
+  const std::shared_ptr<const State> state = current();
+  TokenBuckets* by_address = rate_class == "login"      ? state->login.get()
+                             : rate_class == "register" ? state->registrations.get()
+                             : rate_class == "key"      ? state->key.get()
+                             : rate_class == "validate" ? state->validate.get()
                                                         : nullptr;
   if (by_address != nullptr) RETURN_IF_ERROR(TakeAddress(context, *by_address));
   if (context.identity == nullptr) return absl::OkStatus();
   const bool paid = context.identity->plan == Plan::kPaid;
-  TokenBuckets* by_user = paid ? paid_.get() : free_.get();
+  TokenBuckets* by_user = paid ? state->paid.get() : state->free.get();
   if (by_user == nullptr) return absl::OkStatus();
   const int64_t wait_nanos = by_user->Take(context.identity->user_id, clock_.MonotonicNanos());
   if (wait_nanos == 0) return absl::OkStatus();
   refused_.Increment();
-  return WithRetryAfter(ResourceExhausted("more than {} requests per second",
-                                          paid ? limits_.paid_per_second : limits_.free_per_second),
-                        (wait_nanos + kNanosPerMs - 1) / kNanosPerMs);
+  return WithRetryAfter(
+      ResourceExhausted("more than {} requests per second",
+                        paid ? state->limits.paid_per_second : state->limits.free_per_second),
+      (wait_nanos + kNanosPerMs - 1) / kNanosPerMs);
 }
 
 Middleware RateLimiter::AsMiddleware() {
@@ -131,8 +154,9 @@ Middleware RateLimiter::AsMiddleware() {
 
 size_t RateLimiter::active_users() const {
   const int64_t now = clock_.MonotonicNanos();
+  const std::shared_ptr<const State> state = current();
   size_t count = 0;
-  for (const auto* buckets : {free_.get(), paid_.get()}) {
+  for (const auto* buckets : {state->free.get(), state->paid.get()}) {
     if (buckets != nullptr) count += buckets->Active(now, kActiveNanos);
   }
   return count;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -73,19 +74,28 @@ class RateLimiter {
   absl::Status Take(const CallContext& context);
   Middleware AsMiddleware();
 
-  const RateLimits& limits() const { return limits_; }
+  // Holds for calls that begin afterwards. Where a limit stays as it was, what clients have used up
+  // of it stays used up.
+  void SetLimits(const RateLimits& limits);
+  RateLimits limits() const { return current()->limits; }
   // Users that called within the last minute.
   size_t active_users() const;
   uint64_t refused() const { return refused_.value(); }
 
  private:
+  // Limits and what is left of them; null where there is no limit. Buckets are shared with the
+  // state before, where their limit is the same, and a state with the calls that look at it.
+  struct State {
+    RateLimits limits;
+    std::shared_ptr<TokenBuckets> login, registrations, key, validate, free, paid;
+  };
+  std::shared_ptr<const State> current() const;
   absl::Status TakeAddress(const CallContext& context, TokenBuckets& buckets);
 
-  const RateLimits limits_;
   const Clock& clock_;
   Counter& refused_;
-  // Null where there is no limit.
-  std::unique_ptr<TokenBuckets> login_, register_, key_, validate_, free_, paid_;
+  mutable absl::Mutex mutex_;
+  std::shared_ptr<const State> state_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace vectron::rpc

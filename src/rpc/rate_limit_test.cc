@@ -64,6 +64,21 @@ TEST_F(RateLimiterTest, LimitsLoginsPerAddressAndSaysWhenToTryAgain) {
   EXPECT_EQ(limiter.refused(), 1u);
 }
 
+TEST_F(RateLimiterTest, NewLimitsHoldAtOnceAndOthersGoOnAsTheyWere) {
+  RateLimiter limiter({.login_per_minute = 1, .register_per_minute = 1}, clock_, metrics_);
+  FakeCallContext login({"Login", options::SCOPE_PUBLIC, "login", true});
+  FakeCallContext registration({"Register", options::SCOPE_PUBLIC, "register", true});
+  EXPECT_TRUE(limiter.Take(login).ok());
+  EXPECT_TRUE(limiter.Take(registration).ok());
+  limiter.SetLimits({.login_per_minute = 2, .register_per_minute = 1});
+  EXPECT_EQ(limiter.limits().login_per_minute, 2);
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(limiter.Take(login).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(limiter.Take(login)));
+  EXPECT_TRUE(absl::IsResourceExhausted(limiter.Take(registration))) << "used up before";
+  limiter.SetLimits({.login_per_minute = 0, .register_per_minute = 1});
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(limiter.Take(login).ok());
+}
+
 TEST_F(RateLimiterTest, TakesANetworkOfIpv6AsOneClient) {
   RateLimiter limiter({.login_per_minute = 1}, clock_, metrics_);
   FakeCallContext call({"Login", options::SCOPE_PUBLIC, "login", true});

@@ -3,11 +3,11 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.error
 import urllib.request
 
 try:
@@ -21,6 +21,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 DEPLOY = os.path.join(ROOT, "deploy")
 BIN = os.environ.get("VECTRON_BIN_DIR", "")
 VECTRON = os.path.join(BIN, "vectron")
+os.environ["VECTRON_BINARY"] = VECTRON
+sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
+from clients import Api  # noqa: E402
+from cluster_process import ClusterProcess, Deadline  # noqa: E402
+
 # Names of codes as metrics have them.
 with open(os.path.join(ROOT, "src", "rpc", "error_table.cc"), encoding="utf-8") as table:
     CODES = set(re.findall(r'StatusCode::k\w+, \d+, "(\w+)"', table.read()))
@@ -37,24 +42,78 @@ def flags_of(role):
     return set(re.findall(r"--[a-z][a-z-]+", run.stdout))
 
 
+def get(address, path):
+    """Status and text of a plain HTTP answer."""
+    try:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def names_in(text):
+    """Names of the metrics that have values."""
+    return {line.split("{")[0].split(" ")[0] for line in text.splitlines() if line and not line.startswith("#")}
+
+
 class Monitoring(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        """Names that a server gives out once it has taken a few calls."""
-        folder = tempfile.mkdtemp(prefix="vectron-deploy-")
-        cls.addClassCleanup(shutil.rmtree, folder, ignore_errors=True)
-        server = subprocess.Popen([VECTRON, "dev", "--data", os.path.join(folder, "data"), "--auth", "off", "--http", "127.0.0.1:0",
-                                   "--grpc", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            http = "http://" + json.loads(server.stdout.readline())["http"]
-            body = json.dumps({"name": "a", "dimension": 2}).encode()
-            urllib.request.urlopen(urllib.request.Request(http + "/v1/collections", data=body), timeout=30).read()
-            text = urllib.request.urlopen(http + "/metrics", timeout=30).read().decode()
-        finally:
-            server.terminate()
-            server.wait(60)
-            server.stdout.close()
-        cls.names = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if line and not line.startswith("#")}
+        """What each part of a cluster gives out once it has taken a few calls."""
+        cls.cluster = ClusterProcess(workers=1, placement=1, gateways=1, flags=("--auth", "on", "--rerankers", "1"))
+        cls.addClassCleanup(cls.cluster.destroy)
+        api = Api(cls.cluster.http)
+        with open(cls.cluster.nodes["auth-1"]["data"] + "/bootstrap.secret", encoding="utf-8") as file:
+            bootstrap = {"x-vectron-bootstrap": file.read().strip()}
+        account = {"email": "admin@example.org", "password": "Planted-Password-1"}
+        for status, answer in (api.call("POST", "/v1/users/register", account, bootstrap), api.call("POST", "/v1/users/login", account)):
+            assert status == 200, (answer, cls.cluster.logs())
+        api.credential = answer["jwtToken"]
+        for status, answer in (api.create("a", 1, 1), api.upsert("a", "p", 1), api.search("a", [1.0, 2.0, 3.0, 4.0])):
+            assert status == 200, (answer, cls.cluster.logs())
+        api.close()
+        cls.texts = {name: get(node["metrics"], "/metrics")[1] for name, node in cls.cluster.nodes.items() if "metrics" in node}
+        cls.names = set().union(*map(names_in, cls.texts.values()))
+
+    def test_every_role_shows_its_metrics(self):
+        shown = {name.rsplit("-", 1)[0]: names_in(text) for name, text in self.texts.items()}
+        for role, wanted in {
+            "worker": {"vectron_shards", "vectron_shards_ready", "vectron_points_led", "vectron_raft_groups", "vectron_raft_log_writes_total",
+                       "vectron_apply_lag_entries", "vectron_block_cache_bytes"},
+            "placement": {"vectron_placement_leader", "vectron_placement_workers", "vectron_raft_leaders"},
+            "gateway": {"vectron_http_connections", "vectron_rpc_calls_total", "vectron_credential_checks_total"},
+            "auth": {"vectron_logins_total", "vectron_http_connections"},
+            "reranker": {"vectron_audit_lines_total"},
+        }.items():
+            self.assertLessEqual(wanted | {"process_open_fds", "vectron_rpc_in_flight"}, shown.get(role, set()), role)
+        self.assertIn('vectron_points_led{collection="a"} 1\n', self.texts["worker-1"])
+        self.assertIn("vectron_placement_leader 1\n", self.texts["placement-1"])
+
+    def test_every_role_says_that_it_lives_and_is_ready(self):
+        for name, node in self.cluster.nodes.items():
+            if "metrics" not in node:
+                continue
+            self.assertEqual(get(node["metrics"], "/healthz")[0], 200, name)
+            deadline = Deadline(60, f"{name} to be ready")
+            while get(node["metrics"], "/readyz")[0] != 200:
+                deadline.pause()
+
+    def test_the_port_of_clients_keeps_its_metrics_for_administrators(self):
+        self.assertEqual(get(self.cluster.http[0], "/metrics")[0], 401)
+
+    def test_a_single_process_has_a_port_for_them_too(self):
+        with tempfile.TemporaryDirectory() as folder:
+            server = subprocess.Popen([VECTRON, "dev", "--data", os.path.join(folder, "data"), "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0",
+                                       "--metrics", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            try:
+                ready = json.loads(server.stdout.readline())
+                self.assertEqual(get(ready["http"], "/metrics")[0], 401)
+                self.assertEqual(get(ready["metrics"], "/readyz"), (200, '{"ready":true,"problems":[]}'))
+                self.assertIn("vectron_rpc_in_flight", names_in(get(ready["metrics"], "/metrics")[1]))
+            finally:
+                server.terminate()
+                server.wait(60)
+                server.stdout.close()
 
     def check(self, expressions):
         self.assertTrue(expressions)
@@ -70,22 +129,79 @@ class Monitoring(unittest.TestCase):
         for rule in rules:
             self.assertIn("what_to_do", rule["annotations"], rule["alert"])
 
+    def test_what_prometheus_reads(self):
+        """The ports are those of deploy/etc, and the rules look for the job of this name."""
+        config = yaml.safe_load(read("monitoring", "prometheus.yml"))
+        self.assertEqual(config["rule_files"], ["alerts.yaml"])
+        (job,) = config["scrape_configs"]
+        self.assertIn(f'job="{job["job_name"]}"', read("monitoring", "alerts.yaml"))
+        targets = {target for group in job["static_configs"] for target in group["targets"]}
+        wanted = set()
+        for name in os.listdir(os.path.join(DEPLOY, "etc")):
+            (address,) = re.findall(r'(?m)^metrics = "(.*)"$', read("etc", name))
+            wanted.add(address)
+        self.assertEqual(len(wanted), 6, "ports that differ")
+        self.assertEqual(targets, wanted)
+
     def test_dashboard(self):
         panels = json.loads(read("monitoring", "grafana-dashboard.json"))["panels"]
         self.check([target["expr"] for panel in panels for target in panel["targets"]])
         self.assertEqual(len({panel["id"] for panel in panels}), len(panels))
 
 
+def compose(*more):
+    """What `docker compose -f compose.yaml -f MORE...` makes of the files, as far as they use it."""
+    whole = {}
+
+    def add(into, part):
+        for key, value in part.items():
+            if isinstance(value, dict):
+                add(into.setdefault(key, {}), value)
+            elif key == "secrets" and isinstance(value, list):
+                into[key] = sorted(set(into.get(key, [])) | set(value))
+            else:
+                into[key] = value
+    for name in ("compose.yaml", *more):
+        add(whole, yaml.safe_load(read("container", name)))
+    return whole
+
+
 class Containers(unittest.TestCase):
-    def test_compose_names_flags_that_exist(self):
-        services = yaml.safe_load(read("container", "compose.yaml"))["services"]
-        for name, service in services.items():
-            role, *flags = service["command"]
-            known = flags_of(role)
-            for flag in flags:
-                self.assertIn(flag.split("=")[0], known, name)
-            volumes = {volume.split(":")[0] for volume in service["volumes"]}
-            self.assertEqual(volumes, {name})
+    COMPOSED = ((), ("compose.etcd.yaml",), ("compose.tls.yaml",), ("compose.etcd.yaml", "compose.tls.yaml"))
+
+    def test_the_program_takes_every_command_of_compose(self):
+        image = dict(re.findall(r"(VECTRON_[A-Z]+)=(\S+)", read("container", "Containerfile")))
+        for more in self.COMPOSED:
+            for name, service in compose(*more)["services"].items():
+                if service["image"] != "vectron:latest":
+                    continue
+                with self.subTest(files=more, service=name):
+                    environment = {**image, **service.get("environment", {})}
+                    role, *flags = service["command"]
+                    known = {"VECTRON_" + flag[2:].upper().replace("-", "_") for flag in flags_of(role)}
+                    self.assertLessEqual(set(service.get("environment", {})), known)
+                    run = subprocess.run([VECTRON, "config", "check", role, *flags], env=environment, capture_output=True, text=True, check=False)
+                    self.assertEqual((run.returncode, run.stdout), (0, "the configuration is right\n"), run.stderr)
+
+    def test_compose_has_what_its_services_name(self):
+        for more in self.COMPOSED:
+            whole = compose(*more)
+            for name, service in whole["services"].items():
+                with self.subTest(files=more, service=name):
+                    self.assertEqual({volume.split(":")[0] for volume in service["volumes"]}, {name})
+                    self.assertIn(name, whole["volumes"])
+                    secrets = set(service.get("secrets", []))
+                    self.assertLessEqual(secrets, set(whole["secrets"]))
+                    words = [*service["command"], *service.get("environment", {}).values()]
+                    self.assertEqual({word.split("/run/secrets/")[1] for word in words if "/run/secrets/" in word}, secrets)
+                    hosts = {host for word in words for host in re.findall(r"\b([a-z]+(?:-\d)?):\d+", word)}
+                    self.assertLessEqual(hosts - {"http"}, set(whole["services"]))
+
+    def test_the_image_leaves_secrets_and_builds_out(self):
+        with open(os.path.join(ROOT, ".dockerignore"), encoding="utf-8") as file:
+            ignored = file.read().split()
+        for name in (".git", "build", ".data", "console/node_modules", "deploy/container/cluster-secret", "deploy/container/tls"):
+            self.assertIn(name, ignored)
 
     def test_containerfile(self):
         text = read("container", "Containerfile")
@@ -162,35 +278,12 @@ class Configuration(unittest.TestCase):
 class Chart(unittest.TestCase):
     CHART = os.path.join(DEPLOY, "helm", "vectron")
 
-    def helm(self, *arguments):
-        helm = shutil.which("helm")
-        if helm is None:
-            self.skipTest("helm is not installed: the chart's templates are not rendered")
-        return subprocess.run([helm, *arguments], capture_output=True, text=True, check=False)
-
     def test_flags_exist(self):
-        for role in ("placement", "worker", "gateway", "auth"):
+        for role in ("placement", "worker", "gateway", "auth", "reranker"):
             text = read("helm", "vectron", "templates", role + ".yaml")
             flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
             self.assertTrue(flags)
             self.assertLessEqual(flags, flags_of(role))
-
-    def test_lint(self):
-        run = self.helm("lint", "--strict", self.CHART)
-        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
-
-    def test_template(self):
-        run = self.helm("template", "v", self.CHART, "--set", "worker.replicas=5,antiAffinity=hard")
-        self.assertEqual(run.returncode, 0, run.stderr)
-        made = [part for part in yaml.safe_load_all(run.stdout) if part]
-        sets = {part["metadata"]["name"]: part["spec"] for part in made if part["kind"] == "StatefulSet"}
-        self.assertEqual(set(sets), {"v-placement", "v-worker", "v-gateway", "v-auth"})
-        self.assertEqual(sets["v-worker"]["replicas"], 5)
-        command = sets["v-placement"]["template"]["spec"]["containers"][0]["args"][0]
-        self.assertIn("3=v-placement-2.v-placement.default.svc:6001/v-placement-2.v-placement.default.svc:7001", command)
-        wrong = self.helm("template", "v", self.CHART, "--set", "placement.replicas=2")
-        self.assertNotEqual(wrong.returncode, 0)
-        self.assertIn("1, 3 or 5", wrong.stderr)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ dpkg -i /mnt/*.deb
 ! command -v systemd-analyze >/dev/null || systemd-analyze verify --man=no /usr/lib/systemd/system/vectron-*.service
 install -d -o vectron -g vectron -m 700 /var/lib/vectron/dev  # as the unit's StateDirectory= does
 exec 3< <(exec runuser -u vectron -- /usr/bin/vectron dev --config /etc/vectron/dev.toml --data /var/lib/vectron/dev \
-  --auth off --http 127.0.0.1:0 --grpc 127.0.0.1:0 2>/mnt/log)
+  --auth off --http 127.0.0.1:0 --grpc 127.0.0.1:0 --metrics 127.0.0.1:0 2>/mnt/log)
 server=$!
 read -r -t 60 -u 3 ready
 host() { sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/" <<<"$ready"; }
@@ -133,7 +133,7 @@ class Packages(unittest.TestCase):
     def test_a_single_node_starts_and_answers(self):
         config = os.path.join(self.root, "etc", "vectron", "dev.toml")
         server = subprocess.Popen([self.root + "/usr/bin/vectron", "dev", "--config", config, "--data", os.path.join(self.folder, "node"),
-                                   "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--auth", "off"],
+                                   "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--auth", "off"],
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             ready = json.loads(server.stdout.readline())

@@ -101,12 +101,18 @@ class TwoGateways(unittest.TestCase):
     def test_without_the_auth_service_gateways_refuse_in_time_and_come_back(self):
         key = self.new_key()
         seconds_until(lambda: self.status(self.two, key) == 200)
+        seconds_until(lambda: call(self.two, "GET", "/readyz")[0] == 200)
         os.kill(self.cluster.nodes["auth-1"]["pid"], signal.SIGSTOP)  # it keeps its connections and answers nothing
         try:
             self.assertLess(seconds_until(lambda: self.status(self.two, key) == 503), 2 * BAR_SECONDS)
+            self.assertLess(seconds_until(lambda: call(self.two, "GET", "/readyz")[0] == 503), 2 * BAR_SECONDS)
+            (problem,) = call(self.two, "GET", "/readyz")[1]["problems"]
+            self.assertIn("Auth service", problem)
+            self.assertNotIn(self.cluster.nodes["auth-1"]["grpc"], problem)
         finally:
             os.kill(self.cluster.nodes["auth-1"]["pid"], signal.SIGCONT)
         seconds_until(lambda: self.status(self.two, key) == 200)
+        seconds_until(lambda: call(self.two, "GET", "/readyz")[0] == 200)
 
     def do_everything(self, name, credential):
         """The whole data API as one caller."""

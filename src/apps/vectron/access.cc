@@ -54,6 +54,9 @@ void ShowBootstrapSecret(const std::string& secret, const std::string& path) {
                secret.c_str(), path.c_str());
 }
 
+// The limit of an account follows that of an address: who lifts one lifts both.
+double TriesPerAccountMinute(const rpc::RateLimits& limits) { return 4 * limits.login_per_minute; }
+
 }  // namespace
 
 Access::Access(AccessOptions options, const AccessDeps& deps)
@@ -104,8 +107,7 @@ absl::Status Access::OpenAuth() {
   auth::AuthOptions options;
   options.secret_file = options_.secret_file.empty() ? dir + "/auth.secret" : options_.secret_file;
   options.bootstrap_file = dir + "/bootstrap.secret";
-  // The limit of an account follows that of an address: who lifts one lifts both.
-  options.tries_per_account_minute = 4 * options_.limits.login_per_minute;
+  options.tries_per_account_minute = TriesPerAccountMinute(options_.limits);
   ASSIGN_OR_RETURN(
       auth_, auth::Auth::Open(std::move(options),
                               {.store = store_.get(),
@@ -162,6 +164,11 @@ absl::Status Access::Install(rpc::RpcRegistry& registry) {
   if (audit_ != nullptr) registry.AddObserver(audit_->AsObserver());
   if (deps_.placement != nullptr) registry.SetCollectionGuard(rpc::TenancyGuard(*deps_.placement));
   return absl::OkStatus();
+}
+
+void Access::SetLimits(const rpc::RateLimits& limits) {
+  limiter_.SetLimits(limits);
+  if (auth_ != nullptr) auth_->SetTriesPerAccountMinute(TriesPerAccountMinute(limits));
 }
 
 absl::Status Access::Health() const {

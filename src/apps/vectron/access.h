@@ -82,6 +82,7 @@ class Access {
   // Where it is: an address, or "in-process".
   std::string service_address() const;
   const rpc::RateLimiter& limiter() const { return limiter_; }
+  void SetLimits(const rpc::RateLimits& limits);
   // Before what it borrows stops: nothing here calls placement any more. The servers have stopped.
   void Stop();
 

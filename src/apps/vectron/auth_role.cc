@@ -8,6 +8,7 @@
 #include "apps/vectron/access_flags.h"
 #include "apps/vectron/client_ports.h"
 #include "apps/vectron/data_folder.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/ticker.h"
 #include "base/clock.h"
@@ -33,6 +34,7 @@ class AuthRole : public Role {
   ~AuthRole() override { Stop(); }
 
   absl::Status Open() {
+    RETURN_IF_ERROR(metrics_port_.Start(options_.metrics));
     ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.access.data_dir, *files_));
     if (!options_.placement.empty()) {
       placement_ = std::make_unique<rpc::PlacementClient>(
@@ -50,18 +52,23 @@ class AuthRole : public Role {
     RETURN_IF_ERROR(access_->Install(registry_));
     RETURN_IF_ERROR(Listen());
     if (placement_ != nullptr) access_->PlacementReady();
+    metrics_port_.Serve([this] { return Problems(); });
     LogInfo("vectron {} auth serves HTTP on {} and gRPC on {}", Version(), ports_->http_address(),
             ports_->grpc_address());
     return absl::OkStatus();
   }
 
   std::string ReadyLine() const override {
-    return fmt::format(R"({{"ready":true,"role":"auth","http":"{}","grpc":"{}","pid":{}}})",
-                       ports_->http_address(), ports_->grpc_address(), ::getpid());
+    return fmt::format(R"({{"ready":true,"role":"auth","http":"{}","grpc":"{}"{},"pid":{}}})",
+                       ports_->http_address(), ports_->grpc_address(), metrics_port_.ReadyField(),
+                       ::getpid());
   }
+
+  void Reload(const LiveSettings& settings) override { access_->SetLimits(settings.limits); }
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
+    metrics_port_.Leave();
     if (ports_ != nullptr) ports_->Stop(kStopGraceMs);
     if (access_ != nullptr) access_->Stop();
     placement_.reset();
@@ -108,6 +115,7 @@ class AuthRole : public Role {
   std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
   SystemClock clock_;
   Metrics metrics_;
+  MetricsPort metrics_port_{metrics_, clock_};
   std::unique_ptr<DataFolder> folder_;
   storage::RocksResources resources_;
   ThreadTimer timer_{clock_};
@@ -140,6 +148,7 @@ struct AuthCommand::Flags {
   std::string placement;
   std::string secret_file;
   AccessFlags access;
+  std::string metrics;
   size_t threads = 0;
 };
 
@@ -156,8 +165,8 @@ AuthCommand::AuthCommand(CLI::App& app) : flags_(std::make_unique<Flags>()) {
   command.add_option("--grpc", flags.grpc, "HOST:PORT of gRPC; port 0 picks a free one")
       ->capture_default_str();
   command.add_option("--etcd", flags.etcd,
-                     "HOST:PORT of each etcd node, numeric, separated by commas; several instances "
-                     "of this service may share one etcd");
+                     "HOST:PORT of each etcd node, numeric and separated by commas, or one with a "
+                     "name; several instances of this service may share one etcd");
   CLI::Option* const etcd_ca =
       command.add_option("--etcd-tls-ca", flags.etcd_tls.ca,
                          "CA (PEM) that signed the certificates of etcd: it is spoken to over TLS");
@@ -178,6 +187,7 @@ AuthCommand::AuthCommand(CLI::App& app) : flags_(std::make_unique<Flags>()) {
   AddAccessFlags(command, flags.access);
   AddTlsFlags(command, flags.access.tls);
   AddClusterTlsFlags(command, flags.access.cluster);
+  AddMetricsFlag(command, flags.metrics);
 }
 AuthCommand::~AuthCommand() = default;
 
@@ -193,6 +203,7 @@ absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> AuthComma
   options.access.etcd_tls = flags_->etcd_tls;
   options.tls = flags_->access.tls;
   options.threads = flags_->threads;
+  ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(flags_->metrics));
   if (!flags_->etcd.empty()) {
     ASSIGN_OR_RETURN(options.access.etcd, SplitAddresses(flags_->etcd));
   }

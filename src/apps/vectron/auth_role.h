@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct AuthRoleOptions {
   AccessOptions access;                // its data_dir is made when missing
   std::vector<std::string> placement;  // none: users with collections cannot be deleted
   rpc::TlsFiles tls;
+  std::optional<HostPort> metrics;  // none: no such port
   size_t threads = 0;
 };
 // Returns when it serves: when its store has answered. Errors: as Access::Open's,

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/vectron/access_flags.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operator_flags.h"
 #include "base/status.h"
 
@@ -40,6 +41,7 @@ struct ClusterCommands::Flags {
   WorkerRoleOptions labels;
   int64_t heartbeat_ms = 5'000;
   int64_t dead_after_ms = 300'000;
+  std::string metrics;
   size_t threads = 0;
 
   void AddCluster(CLI::App& command) {
@@ -73,6 +75,7 @@ struct ClusterCommands::Flags {
     worker->add_option("--region", labels.region, "... and regions");
     worker->add_flag("--search-only", labels.search_only,
                      "Takes replicas for reads alone; never votes");
+    AddMetricsFlag(*worker, metrics);
   }
   void AddPlacement(CLI::App& app) {
     placement = app.add_subcommand(
@@ -97,6 +100,7 @@ struct ClusterCommands::Flags {
                      "Replicas of a worker that is silent for this long are replaced")
         ->check(CLI::Range(1'000, 86'400'000))
         ->capture_default_str();
+    AddMetricsFlag(*placement, metrics);
   }
   void AddGateway(CLI::App& app) {
     gateway = app.add_subcommand("gateway", "Answers clients over HTTP and gRPC; any number.");
@@ -130,6 +134,7 @@ struct ClusterCommands::Flags {
     AddTlsFlags(*gateway, access.tls);
     AddClusterTlsFlags(*gateway, access.cluster);
     AddOperatorFlags(*gateway, operators);
+    AddMetricsFlag(*gateway, metrics);
   }
 
   absl::StatusOr<Starter> CheckWorker(uint64_t max_open_files) const {
@@ -137,6 +142,7 @@ struct ClusterCommands::Flags {
     options.data_dir = data;
     options.threads = threads;
     options.max_open_files = max_open_files;
+    ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(metrics));
     ASSIGN_OR_RETURN(options.grpc, ParseHostPort(grpc.empty() ? "127.0.0.1:9090" : grpc));
     ASSIGN_OR_RETURN(options.raft, ParseHostPort(raft.empty() ? "127.0.0.1:9191" : raft));
     ASSIGN_OR_RETURN(options.placement, SplitAddresses(placement_nodes));
@@ -150,6 +156,7 @@ struct ClusterCommands::Flags {
     options.threads = threads;
     options.heartbeat_ms = heartbeat_ms;
     options.dead_after_ms = dead_after_ms;
+    ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(metrics));
     ASSIGN_OR_RETURN(options.peers, ParsePeers(peers));
     ASSIGN_OR_RETURN(options.grpc, ParseOptional(grpc));
     ASSIGN_OR_RETURN(options.raft, ParseOptional(raft));
@@ -159,6 +166,7 @@ struct ClusterCommands::Flags {
   absl::StatusOr<Starter> CheckGateway() const {
     GatewayRoleOptions options;
     options.threads = threads;
+    ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(metrics));
     ASSIGN_OR_RETURN(options.http, ParseHostPort(http));
     ASSIGN_OR_RETURN(options.grpc, ParseHostPort(grpc.empty() ? "127.0.0.1:8081" : grpc));
     ASSIGN_OR_RETURN(options.placement, SplitAddresses(placement_nodes));

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "apps/vectron/reload.h"
 #include "base/nearest.h"
 #include "base/status.h"
 
@@ -108,8 +109,9 @@ std::vector<std::string> FromEnvironment(const CLI::App& role) {
   return out;
 }
 
-// What --config says; the environment's when it says nothing.
-std::string ConfigPath(const std::vector<std::string>& args) {
+}  // namespace
+
+std::string ConfigurationFile(const std::vector<std::string>& args) {
   const char* fallback = std::getenv("VECTRON_CONFIG");
   std::string path = fallback == nullptr ? "" : fallback;
   const std::string flag = fmt::format("--{}", kConfigOption);
@@ -119,6 +121,8 @@ std::string ConfigPath(const std::vector<std::string>& args) {
   }
   return path;
 }
+
+namespace {
 
 bool IsSecret(const std::string& name) {
   return name.ends_with("secret") || name.ends_with("password") || name.ends_with("key");
@@ -177,7 +181,7 @@ absl::StatusOr<std::vector<std::string>> WithConfiguration(const CLI::App& app,
   const auto append = [&out](std::vector<std::string> more) {
     std::move(more.begin(), more.end(), std::back_inserter(out));
   };
-  if (const std::string path = ConfigPath(args); !path.empty()) {
+  if (const std::string path = ConfigurationFile(args); !path.empty()) {
     ASSIGN_OR_RETURN(std::vector<std::string> from_file, FromFile(*role, path));
     append(std::move(from_file));
   }
@@ -186,18 +190,43 @@ absl::StatusOr<std::vector<std::string>> WithConfiguration(const CLI::App& app,
   return out;
 }
 
+std::vector<EffectiveOption> EffectiveOptions(const CLI::App& role) {
+  std::vector<EffectiveOption> out;
+  for (const CLI::Option* option : OptionsOf(role)) {
+    EffectiveOption& effective = out.emplace_back();
+    effective.name = NameOf(*option);
+    if (option->count() == 0) {
+      if (!option->get_default_str().empty()) effective.values = {option->get_default_str()};
+    } else if (option->results().empty()) {
+      effective.values = {"true"};
+    } else if (IsList(*option)) {
+      effective.values = option->results();
+    } else {
+      effective.values = {option->results().back()};
+    }
+    std::erase(effective.values, "");
+  }
+  return out;
+}
+
 std::string PrintConfiguration(const CLI::App& role) {
   std::string out = fmt::format("# vectron {}\n", role.get_name());
-  for (const CLI::Option* option : OptionsOf(role)) {
-    const std::string name = NameOf(*option);
-    std::string value = option->get_default_str();
-    if (option->count() > 0) value = option->results().empty() ? "true" : option->results().back();
-    if (value.empty()) {
+  const std::vector<EffectiveOption> effective = EffectiveOptions(role);
+  const std::vector<const CLI::Option*> options = OptionsOf(role);
+  for (size_t i = 0; i < options.size(); ++i) {
+    const CLI::Option* const option = options[i];
+    const std::string& name = effective[i].name;
+    std::vector<std::string> values;
+    for (const std::string& value : effective[i].values)
+      values.push_back(TomlValue(*option, value));
+    if (values.empty()) {
       out += fmt::format("# {} is unset\n", name);
     } else if (IsSecret(name)) {
       out += fmt::format("{} = \"********\"\n", name);
+    } else if (IsList(*option)) {
+      out += fmt::format("{} = [{}]\n", name, fmt::join(values, ", "));
     } else {
-      out += fmt::format("{} = {}\n", name, TomlValue(*option, value));
+      out += fmt::format("{} = {}\n", name, values.back());
     }
   }
   return out;
@@ -212,20 +241,30 @@ std::string ConfigurationReference(const CLI::App& app) {
       "(`VECTRON_HTTP=0.0.0.0:8080`), else from a TOML file named by `--config FILE` or "
       "`VECTRON_CONFIG` (`http = \"0.0.0.0:8080\"`).\n"
       "An unknown key of a file is an error that names the nearest known one.\n\n"
+      "`kill -HUP` (`systemctl reload`) makes a process that has a file read its options again: "
+      "those marked *at once*\n"
+      "take effect, those that need a restart are named in the log, and a file with an error "
+      "changes nothing. The files that\n"
+      "`tls-*`, `cluster-tls-*` and `etcd-tls-*` name are read again by themselves when they "
+      "change; `cluster-secret-file`,\n"
+      "`auth-secret-file` and `ranking-config` are read at the start alone, and SIGHUP names them "
+      "when they have changed.\n\n"
       "```\n"
       "vectron config check ROLE --config FILE     # is it right?\n"
       "vectron config print ROLE --config FILE     # what holds in the end, secrets masked\n"
       "vectron config reference                    # this page\n"
       "```\n";
   for (const CLI::App* role : app.get_subcommands([](const CLI::App*) { return true; })) {
-    out += fmt::format("\n## {}\n{}\n\n| option | default | what |\n|---|---|---|\n",
-                       role->get_name(), role->get_description());
+    out += fmt::format(
+        "\n## {}\n{}\n\n| option | default | a change takes effect | what |\n|---|---|---|---|\n",
+        role->get_name(), role->get_description());
     for (const CLI::Option* option : OptionsOf(*role)) {
       const std::string fallback = option->get_default_str();
-      out += fmt::format("| `{}` | {} | {} |\n", NameOf(*option),
+      out += fmt::format("| `{}` | {} | {} | {} |\n", NameOf(*option),
                          option->get_required() ? "required"
                          : fallback.empty()     ? ""
                                                 : fmt::format("`{}`", Cell(fallback)),
+                         IsLive(NameOf(*option)) ? "at once" : "at a restart",
                          Cell(option->get_description()));
     }
   }

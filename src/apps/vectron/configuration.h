@@ -10,8 +10,8 @@
 //
 // It is named by `--config FILE` or by VECTRON_CONFIG. In the environment an option is VECTRON_ and
 // its name in capitals:
-// `--cluster-secret-file` is VECTRON_CLUSTER_SECRET_FILE. Everything is read once, when the program
-// starts.
+// `--cluster-secret-file` is VECTRON_CLUSTER_SECRET_FILE. All is read when the program starts, and
+// again on SIGHUP (reload.h).
 
 #include <string>
 #include <vector>
@@ -35,6 +35,16 @@ void AddConfiguration(CLI::App& app);
 // NotFound: no such file.
 absl::StatusOr<std::vector<std::string>> WithConfiguration(const CLI::App& app,
                                                            const std::vector<std::string>& args);
+
+// The file that `args` or the environment name; "" for none.
+std::string ConfigurationFile(const std::vector<std::string>& args);
+
+// After parsing: what each option of a role is in the end, in the order in which they were added.
+struct EffectiveOption {
+  std::string name;
+  std::vector<std::string> values;  // none: it is unset
+};
+std::vector<EffectiveOption> EffectiveOptions(const CLI::App& role);
 
 // After parsing: the effective options of a role as TOML, those that are unset as comments. Values
 // of options whose name ends in secret, password or key are masked.

@@ -97,8 +97,17 @@ TEST_F(ConfigurationTest, PrintsWhatHoldsAndMasksSecrets) {
             "proxy is unset\n# search-only is unset\n");
 }
 
+TEST_F(ConfigurationTest, PrintsListsWholeAndTakesThemAgain) {
+  EXPECT_EQ(Parse({"worker", "--proxy", "a", "--proxy", "b"}), "");
+  const std::string printed = PrintConfiguration(role_);
+  EXPECT_THAT(printed, HasSubstr("proxy = [\"a\", \"b\"]\n"));
+  EXPECT_EQ(Parse({"worker", "--config", File(printed)}), "");
+  EXPECT_EQ(PrintConfiguration(role_), printed);
+}
+
 TEST_F(ConfigurationTest, TheReferenceNamesEveryOption) {
-  EXPECT_THAT(ConfigurationReference(app_), HasSubstr("| `beat-ms` | `5` | How often |"));
+  EXPECT_THAT(ConfigurationReference(app_),
+              HasSubstr("| `beat-ms` | `5` | at a restart | How often |"));
   EXPECT_THAT(ConfigurationReference(app_), HasSubstr("## worker\nWorks.\n"));
 }
 

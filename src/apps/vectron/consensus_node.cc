@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "apps/vectron/metrics_port.h"
+#include "apps/vectron/plain_routes.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -22,6 +24,31 @@ shard::DiskRoom RoomIn(FileSystem& files, const std::string& dir) {
   const uint64_t reserve = std::min(kDiskReserveBytes, space->total_bytes / 20);
   if (space->free_bytes < reserve / 4) return shard::DiskRoom::kFull;
   return space->free_bytes < reserve ? shard::DiskRoom::kNearlyFull : shard::DiskRoom::kPlenty;
+}
+
+void AddFigures(const shard::GroupHost::Stats& stats, std::vector<MetricSample>& samples) {
+  const auto number = [](uint64_t value) { return static_cast<double>(value); };
+  AddFigure(samples, "vectron_raft_groups", "Replicas that take part in a consensus group.",
+            number(stats.raft.groups));
+  AddFigure(samples, "vectron_raft_leaders", "Groups that this node leads.",
+            number(stats.raft.leaders));
+  AddFigure(samples, "vectron_raft_quiet", "Groups at rest, which send no heartbeats.",
+            number(stats.raft.quiet));
+  AddFigure(samples, "vectron_raft_log_writes_total", "Synced writes of the log of all groups.",
+            number(stats.raft.writes));
+  AddFigure(samples, "vectron_raft_log_entries_total", "Entries in those writes.",
+            number(stats.raft.entries));
+  AddFigure(samples, "vectron_raft_slow_log_writes_total", "Log writes that took over a second.",
+            number(stats.slow_writes));
+  AddFigure(samples, "vectron_raft_log_write_age_seconds",
+            "How long the log write under way has taken.",
+            static_cast<double>(stats.write_age_ms) * 1e-3);
+  AddFigure(samples, "vectron_raft_messages_total", "Messages sent to other nodes.",
+            number(stats.raft.messages));
+  AddFigure(samples, "vectron_raft_dropped_total",
+            "Messages of other nodes that were dropped: too many wait, the group is not here, or "
+            "the disk is full.",
+            number(stats.raft.dropped));
 }
 
 }  // namespace
@@ -60,6 +87,11 @@ absl::StatusOr<std::unique_ptr<ConsensusNode>> ConsensusNode::Start(const Consen
        .timer = deps.timer,
        .on_fatal = {},
        .disk_room = [&files = *deps.files, dir = options.log_dir] { return RoomIn(files, dir); }});
+  node->figures_ = deps.metrics->AddSource(
+      [host = node->host_.get(), resources = deps.resources](std::vector<MetricSample>& samples) {
+        AddFigures(host->stats(), samples);
+        AddStoreFigures(*resources, samples);
+      });
   node->transport_->SetSnapshotSource(&node->registry_);
   node->transport_->SetReceiver(node->host_.get());
   rpc::GrpcServerOptions server;
@@ -76,6 +108,7 @@ void ConsensusNode::StopTalking() {
 }
 
 ConsensusNode::~ConsensusNode() {
+  figures_ = {};
   if (transport_ != nullptr) StopTalking();
   host_.reset();
   server_.reset();

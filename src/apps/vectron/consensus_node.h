@@ -73,6 +73,7 @@ class ConsensusNode {
   std::unique_ptr<rpc::GrpcPeerTransport> transport_;
   std::unique_ptr<shard::GroupHost> host_;
   std::unique_ptr<rpc::GrpcServer> server_;
+  Metrics::Source figures_;  // of the host
 };
 
 }  // namespace vectron

@@ -1,5 +1,6 @@
 #include "apps/vectron/dev.h"
 
+#include <atomic>
 #include <functional>
 #include <thread>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "apps/vectron/gateway_ports.h"
 #include "apps/vectron/local_operations.h"
 #include "apps/vectron/local_ranking.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/role.h"
 #include "apps/vectron/ticker.h"
@@ -43,10 +45,13 @@ class DevServerImpl : public DevServer {
   ~DevServerImpl() override { Stop(); }
 
   absl::Status Open() {
+    RETURN_IF_ERROR(metrics_port_.Start(options_.metrics));
     ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
     RETURN_IF_ERROR(OpenServices());
     RETURN_IF_ERROR(Listen());
+    metrics_port_.Serve([this] { return NodeProblems(); });
     worker_->OpenShards(catalog_->Assignments(), search_);
+    opened_ = true;
     const absl::Status reconciled = catalog_->Reconcile();
     if (!reconciled.ok()) {  // what is left costs disk, nothing else; the next change or start
                              // tries again
@@ -63,11 +68,18 @@ class DevServerImpl : public DevServer {
 
   const std::string& http_address() const override { return ports_->http_address(); }
   const std::string& grpc_address() const override { return ports_->grpc_address(); }
+  std::string metrics_field() const override { return metrics_port_.ReadyField(); }
+
+  void Reload(const LiveSettings& settings) override {
+    if (access_ != nullptr) access_->SetLimits(settings.limits);
+    operators_->SetThresholds(settings.slow_query_ms, settings.thresholds);
+  }
 
   void Stop() override {
     if (stopped_) return;
     stopped_ = true;
     const bool served = ticker_ != nullptr;
+    metrics_port_.Leave();
     if (served) LogInfo("stopping: requests under way may finish, then all shards are flushed");
     if (ports_ != nullptr) ports_->Stop(kStopGraceMillis);
     ticker_.reset();
@@ -139,6 +151,7 @@ class DevServerImpl : public DevServer {
     shard_metrics_ = metrics_.AddSource([this](std::vector<MetricSample>& samples) {
       std::vector<MetricSample> own = ShardSamples(worker_->Report());
       std::move(own.begin(), own.end(), std::back_inserter(samples));
+      AddStoreFigures(resources_, samples);
     });
     return absl::OkStatus();
   }
@@ -164,11 +177,21 @@ class DevServerImpl : public DevServer {
     return absl::OkStatus();
   }
 
+  // For those who watch this node.
+  std::vector<std::string> NodeProblems() const {
+    std::vector<std::string> problems = Problems(worker_->Report());
+    if (!opened_) problems.emplace_back("it is starting");
+    const absl::Status health = access_ == nullptr ? absl::OkStatus() : access_->Health();
+    if (!health.ok()) problems.emplace_back(MessageOf(health));
+    return problems;
+  }
   // What everyone may read: with credentials on, not the names of others' collections.
   std::vector<std::string> PublicProblems() const {
-    std::vector<std::string> problems = Problems(worker_->Report());
-    if (access_ == nullptr) return problems;
-    if (!problems.empty()) problems = {fmt::format("{} shards do not serve", problems.size())};
+    if (access_ == nullptr) return NodeProblems();
+    std::vector<std::string> problems;
+    const size_t silent = Problems(worker_->Report()).size();
+    if (silent > 0) problems.push_back(fmt::format("{} shards do not serve", silent));
+    if (!opened_) problems.emplace_back("it is starting");
     const absl::Status health = access_->Health();
     if (!health.ok()) problems.emplace_back(MessageOf(health));
     return problems;
@@ -192,10 +215,12 @@ class DevServerImpl : public DevServer {
   const DevOptions options_;
   const size_t threads_;
   bool stopped_ = false;
+  std::atomic<bool> opened_{false};  // all shards, or found damaged
 
   std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
   SystemClock clock_;
   Metrics metrics_;
+  MetricsPort metrics_port_{metrics_, clock_};
   std::unique_ptr<DataFolder> folder_;
   storage::RocksResources resources_;
   ThreadPool apply_{"apply", threads_};

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -13,6 +14,7 @@
 #include "apps/vectron/host_port.h"
 #include "apps/vectron/local_ranking.h"
 #include "apps/vectron/operators.h"
+#include "apps/vectron/reload.h"
 #include "rpc/tls.h"
 
 namespace vectron {
@@ -22,11 +24,12 @@ struct DevOptions {
   HostPort http;
   HostPort grpc;
   OperatorOptions operators;
-  LocalRankingOptions ranking;  // its data_dir is set by the server
-  bool auth = true;      // callers show credentials; else everyone may do everything
-  AccessOptions access;  // with auth; its data_dir is set by the server
-  rpc::TlsFiles tls;     // of both ports; none: plain
-  size_t threads = 0;  // for requests and for building each; 0: one per processor
+  LocalRankingOptions ranking;      // its data_dir is set by the server
+  bool auth = true;                 // callers show credentials; else everyone may do everything
+  AccessOptions access;             // with auth; its data_dir is set by the server
+  rpc::TlsFiles tls;                // of both ports; none: plain
+  std::optional<HostPort> metrics;  // none: no such port
+  size_t threads = 0;               // for requests and for building each; 0: one per processor
   uint64_t max_open_files = ~uint64_t{0};  // that this process may have
 };
 
@@ -43,6 +46,10 @@ class DevServer {
 
   virtual const std::string& http_address() const = 0;
   virtual const std::string& grpc_address() const = 0;
+  // Of the port for metrics, as MetricsPort::ReadyField.
+  virtual std::string metrics_field() const = 0;
+  // Takes on what may change while it runs. Before Stop.
+  virtual void Reload(const LiveSettings& settings) = 0;
   // Takes no new requests, lets those under way finish, then flushes and closes every shard. The
   // second call does nothing.
   virtual void Stop() = 0;

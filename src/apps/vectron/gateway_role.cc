@@ -2,13 +2,16 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <utility>
 
 #include "absl/time/time.h"
 #include "apps/vectron/access.h"
+#include "apps/vectron/auth_watch.h"
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/gateway_ports.h"
 #include "apps/vectron/local_ranking.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operators.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/role.h"
@@ -32,6 +35,14 @@ namespace vectron {
 namespace {
 
 constexpr int64_t kStopGraceMs = kDefaultWriteDeadlineMs;
+constexpr char kListCollections[] = "vectron.management.v1.ManagementService.ListCollections";
+
+// Whether a call would be told, without a map, that there are no collections.
+bool NeedsMap(const rpc::CallContext& context) {
+  if (context.method == nullptr) return false;
+  const std::string& name = context.method->name();
+  return name.starts_with("vectron.v1.") || name == kListCollections;
+}
 
 // Members are made from first to last and go in the opposite order.
 class GatewayRole : public Role {
@@ -41,6 +52,7 @@ class GatewayRole : public Role {
   ~GatewayRole() override { Stop(); }
 
   absl::Status Open() {
+    RETURN_IF_ERROR(metrics_port_.Start(options_.metrics));
     ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
     placement_ = std::make_unique<rpc::PlacementClient>(
         options_.placement, channel_,
@@ -61,10 +73,6 @@ class GatewayRole : public Role {
                              .ranking = ranking_->ranking()});
     RETURN_IF_ERROR(gateway_->Register(registry_));
     ranking_->Install(registry_);
-    if (!placement_->WaitForMap(absl::ZeroDuration()).ok()) {
-      LogInfo("waiting for the map of the cluster");
-      RETURN_IF_ERROR(placement_->WaitForMap(absl::InfiniteDuration()));
-    }
     if (options_.auth) {
       AccessOptions access = options_.access;
       access.data_dir = folder_->path();
@@ -74,8 +82,14 @@ class GatewayRole : public Role {
                                                                  .metrics = &metrics_,
                                                                  .placement = placement_.get()}));
       access_->PlacementReady();
+      auth_watch_ = std::make_unique<AuthWatch>(
+          [this](auto done) { access_->CheckService(std::move(done)); }, clock_);
+      auth_watch_->Tick();
+      ticker_ = std::make_unique<Ticker>([this] { auth_watch_->Tick(); });
     }
     RETURN_IF_ERROR(Listen());
+    metrics_port_.Serve([this] { return Problems(); });
+    RETURN_IF_ERROR(WaitForMap());
     operators_->Start(*ports_);
     ranking_->Start();
     LogInfo("vectron {} gateway serves HTTP on {} and gRPC on {}", Version(),
@@ -84,13 +98,22 @@ class GatewayRole : public Role {
   }
 
   std::string ReadyLine() const override {
-    return fmt::format(R"({{"ready":true,"role":"gateway","http":"{}","grpc":"{}","pid":{}}})",
-                       ports_->http_address(), ports_->grpc_address(), ::getpid());
+    return fmt::format(R"({{"ready":true,"role":"gateway","http":"{}","grpc":"{}"{},"pid":{}}})",
+                       ports_->http_address(), ports_->grpc_address(), metrics_port_.ReadyField(),
+                       ::getpid());
+  }
+
+  void Reload(const LiveSettings& settings) override {
+    if (access_ != nullptr) access_->SetLimits(settings.limits);
+    operators_->SetThresholds(settings.slow_query_ms, settings.thresholds);
   }
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
+    metrics_port_.Leave();
     if (ports_ != nullptr) ports_->Stop(kStopGraceMs);
+    ticker_.reset();
+    auth_watch_.reset();
     if (operators_ != nullptr) operators_->Stop();
     if (access_ != nullptr) access_->Stop();
     if (ranking_ != nullptr) ranking_->Stop();
@@ -157,7 +180,34 @@ class GatewayRole : public Role {
         });
   }
 
+  absl::Status WaitForMap() {
+    if (!placement_->WaitForMap(absl::ZeroDuration()).ok()) {
+      LogInfo("waiting for the map of the cluster");
+      RETURN_IF_ERROR(placement_->WaitForMap(absl::InfiniteDuration()));
+    }
+    has_map_ = true;
+    return absl::OkStatus();
+  }
+
+  // Once it has a map a gateway serves by it, whatever becomes of placement.
+  rpc::Middleware MapMiddleware() {
+    return [this](rpc::CallContext& context, const rpc::RpcDone& next) {
+      if (has_map_ || !NeedsMap(context)) return next(absl::OkStatus());
+      next(Unavailable("this gateway waits for the map of the cluster: no placement node answers"));
+    };
+  }
+
+  std::vector<std::string> Problems() const {
+    std::vector<std::string> problems;
+    if (!has_map_) problems.emplace_back("no placement node has given its map of the cluster yet");
+    if (auth_watch_ == nullptr) return problems;
+    std::string problem = auth_watch_->Problem();
+    if (!problem.empty()) problems.push_back(std::move(problem));
+    return problems;
+  }
+
   absl::Status Listen() {
+    registry_.AddMiddleware(MapMiddleware());
     ASSIGN_OR_RETURN(ports_,
                      OpenGatewayPorts({.http = options_.http,
                                        .grpc = options_.grpc,
@@ -167,7 +217,7 @@ class GatewayRole : public Role {
                                        .dispatcher = &dispatcher_,
                                        .operators = operators_.get(),
                                        .access = access_.get(),
-                                       .problems = [] { return std::vector<std::string>(); },
+                                       .problems = [this] { return Problems(); },
                                        .clock = &clock_,
                                        .metrics = &metrics_}));
     return absl::OkStatus();
@@ -176,10 +226,12 @@ class GatewayRole : public Role {
   const GatewayRoleOptions options_;
   const size_t threads_;
   bool stopped_ = false;
+  std::atomic<bool> has_map_{false};
 
   std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
   SystemClock clock_;
   Metrics metrics_;
+  MetricsPort metrics_port_{metrics_, clock_};
   std::unique_ptr<DataFolder> folder_;
   storage::RocksResources resources_;  // of users' records, which live elsewhere
   ThreadTimer timer_{clock_};
@@ -189,6 +241,8 @@ class GatewayRole : public Role {
   std::unique_ptr<rpc::PlacementOperations> operations_;
   std::unique_ptr<Operators> operators_;
   std::unique_ptr<Access> access_;
+  std::unique_ptr<AuthWatch> auth_watch_;  // with access_
+  std::unique_ptr<Ticker> ticker_;
   std::unique_ptr<rpc::FoundReranker> reranker_;
   std::unique_ptr<LocalRanking> ranking_;
   std::unique_ptr<gateway::Gateway> gateway_;

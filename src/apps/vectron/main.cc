@@ -1,6 +1,7 @@
 // The server. One program, a subcommand per role; `vectron --help` lists them.
 
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -9,22 +10,25 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
+#include <map>
 #include <string>
 #include <thread>
 
-#include "absl/synchronization/notification.h"
+#include "absl/synchronization/mutex.h"
 #include "apps/vectron/access_flags.h"
 #include "apps/vectron/auth_role.h"
 #include "apps/vectron/cluster_commands.h"
 #include "apps/vectron/configuration.h"
 #include "apps/vectron/dev.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operator_flags.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/recover_command.h"
+#include "apps/vectron/reload.h"
 #include "apps/vectron/reranker_role.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "services/reranker/service.h"
 
@@ -36,34 +40,56 @@ constexpr int kExitUsage = 2;
 
 // SIGTERM and SIGINT, taken by a thread of their own. Before SetServing the first one ends the
 // process at once (nothing that a crash would lose is lost), afterwards it asks for a graceful stop
-// and the second one ends the process. Made before any other thread, so that all inherit the
-// blocked signals.
+// and the second one ends the process. With `reloads` SIGHUP asks for the options to be read again;
+// without, it ends the process as it does any other. Made before any other thread, so that all
+// inherit the blocked signals.
 class Signals {
  public:
-  Signals() {
+  explicit Signals(bool reloads) {
     ::signal(SIGPIPE, SIG_IGN);
     ::sigemptyset(&signals_);
     ::sigaddset(&signals_, SIGTERM);
     ::sigaddset(&signals_, SIGINT);
+    if (reloads) ::sigaddset(&signals_, SIGHUP);
     ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
     std::thread([this] { Run(); }).detach();  // ends with the process
   }
-  void SetServing() { serving_.store(true); }
-  void WaitForStop() { stop_.WaitForNotification(); }
+  void SetServing() {
+    const absl::MutexLock lock(&mutex_);
+    serving_ = true;
+  }
+  // Waits for the next wish. True: to read the options again; false: to stop, which is the last
+  // one.
+  bool WaitForReload() {
+    const absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(
+        +[](Signals* self) ABSL_NO_THREAD_SAFETY_ANALYSIS { return self->stop_ || self->reload_; },
+        this));
+    if (stop_) return false;
+    reload_ = false;
+    return true;
+  }
 
  private:
   [[noreturn]] void Run() {
     while (true) {
       int signal = 0;
       ::sigwait(&signals_, &signal);
-      if (!serving_.load() || stop_.HasBeenNotified()) ::_exit(128 + signal);
-      stop_.Notify();
+      const absl::MutexLock lock(&mutex_);
+      if (signal == SIGHUP) {
+        reload_ = true;
+        continue;
+      }
+      if (!serving_ || stop_) ::_exit(128 + signal);
+      stop_ = true;
     }
   }
 
   sigset_t signals_{};
-  std::atomic<bool> serving_{false};
-  absl::Notification stop_;
+  absl::Mutex mutex_;
+  bool serving_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  bool reload_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // Each shard holds some files open; the soft limit of a login shell is often 1,024. Returns what
@@ -89,8 +115,38 @@ struct DevFlags {
   AccessFlags access;
   OperatorOptions operators;
   LocalRankingOptions ranking;
+  std::string metrics;
   size_t threads = 0;
 };
+
+void AddDev(CLI::App& app, DevFlags& flags) {
+  CLI::App& dev = *app.add_subcommand(
+      "dev",
+      "Runs everything in one process. Prints one line of JSON on standard output once it serves.");
+  dev.add_option("--data", flags.data, "Folder that holds all data; made when missing")->required();
+  dev.add_option("--http", flags.http, "HOST:PORT of HTTP; port 0 picks a free one")
+      ->capture_default_str();
+  dev.add_option("--grpc", flags.grpc, "HOST:PORT of gRPC; port 0 picks a free one")
+      ->capture_default_str();
+  dev.add_option("--auth", flags.auth,
+                 "Credentials: 'on', or 'off' to serve everyone, on loopback addresses only")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
+  dev.add_option("--threads", flags.threads,
+                 "Threads for requests and as many for building; 0: one per processor")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  AddAccessFlags(dev, flags.access);
+  AddTlsFlags(dev, flags.access.tls);
+  AddOperatorFlags(dev, flags.operators);
+  dev.add_option("--ranking-config", flags.ranking.config_path,
+                 "TOML file with the settings of reranking; without it the defaults hold");
+  dev.add_option("--feedback-days", flags.ranking.feedback_retention_days,
+                 "Days that feedback is kept; 0: for ever")
+      ->check(CLI::Range(0, 36'500))
+      ->capture_default_str();
+  AddMetricsFlag(dev, flags.metrics);
+}
 
 absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   DevOptions options;
@@ -100,6 +156,7 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   options.ranking = flags.ranking;
   ASSIGN_OR_RETURN(options.http, ParseHostPort(flags.http));
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags.grpc));
+  ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(flags.metrics));
   options.tls = flags.access.tls;
   options.auth = flags.auth == "on";
   if (options.auth) {
@@ -121,40 +178,28 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   return options;
 }
 
-int RunDev(const DevFlags& flags) {
-  absl::StatusOr<DevOptions> options = CheckFlags(flags);
-  if (!options.ok()) return Fail(kExitUsage, MessageOf(options.status()));
-  options->max_open_files = RaiseOpenFileLimit();
-  static Signals signals;  // used by its thread until the very end
-  const absl::StatusOr<std::unique_ptr<DevServer>> server = DevServer::Start(*options);
-  if (!server.ok()) return Fail(kExitFailed, MessageOf(server.status()));
-  signals.SetServing();
-  std::printf("{\"ready\":true,\"http\":\"%s\",\"grpc\":\"%s\",\"pid\":%d}\n",
-              (*server)->http_address().c_str(), (*server)->grpc_address().c_str(), ::getpid());
-  std::fflush(stdout);
-  signals.WaitForStop();
-  (*server)->Stop();
-  return 0;
-}
-
 using RoleStarter = std::function<absl::StatusOr<std::unique_ptr<Role>>()>;
 
-int RunRole(const absl::StatusOr<RoleStarter>& starter) {
-  if (!starter.ok()) return Fail(kExitUsage, MessageOf(starter.status()));
-  static Signals signals;  // used by its thread until the very end
-  const absl::StatusOr<std::unique_ptr<Role>> role = (*starter)();
-  if (!role.ok()) return Fail(kExitFailed, MessageOf(role.status()));
-  signals.SetServing();
-  std::printf("%s\n", (*role)->ReadyLine().c_str());
-  std::fflush(stdout);
-  signals.WaitForStop();
-  (*role)->Stop();
-  return 0;
-}
+// The command line, with all its roles and options.
+struct Program {
+  Program();
+  // The order in which --help lists them.
+  static CLI::App& WithDev(CLI::App& app, DevFlags& flags) {
+    AddDev(app, flags);
+    return app;
+  }
 
-// `vectron config check|print ROLE [options]` and `vectron config reference`.
-constexpr char kConfigUsage[] =
-    "say `config check ROLE --config FILE`, `config print ROLE [options]` or `config reference`";
+  // The role that was named. After parsing.
+  const CLI::App& role() const { return *app.get_subcommands().front(); }
+  // Whether the role that was named could start with these options.
+  absl::Status Check() const;
+
+  CLI::App app{"Vectron, a vector database"};
+  DevFlags dev_flags;
+  const ClusterCommands cluster;
+  const AuthCommand auth;
+  const RerankerCommand reranker;
+};
 
 void Parse(CLI::App& app, std::vector<std::string> args) {
   std::reverse(args.begin(), args.end());  // as CLI11 takes them
@@ -168,6 +213,114 @@ absl::Status CheckRankingConfig(const CLI::App& role) {
   const std::string path = option->results().back();
   return reranker::LoadRankingConfig(path, *NewPosixFileSystem()).status();
 }
+
+absl::Status Program::Check() const {
+  RETURN_IF_ERROR(CheckRankingConfig(role()));
+  if (auth.chosen()) return auth.Check().status();
+  if (reranker.chosen()) return reranker.Check().status();
+  if (cluster.chosen()) return cluster.Check(0).status();
+  return CheckFlags(dev_flags).status();
+}
+
+// What SIGHUP does. Thread-compatible.
+class Reloader {
+ public:
+  // args: of the program, which starts with them as `started`, its options as parsed.
+  Reloader(std::vector<std::string> args, const Program& started)
+      : args_(std::move(args)),
+        started_(started),
+        log_level_(LiveSettingsOf(started.role()).log_level),
+        files_(FilesReadAtStart(started.role(), *file_system_)) {}
+
+  // Reads the options again and hands those that may change to `apply`. An error in them is logged
+  // and changes nothing.
+  void Reload(const std::function<void(const LiveSettings&)>& apply) {
+    auto next = std::make_unique<Program>();
+    const absl::Status read = Read(*next);
+    if (!read.ok()) {
+      LogError("SIGHUP: nothing was changed: {}", MessageOf(read));
+      return;
+    }
+    const LiveSettings settings = LiveSettingsOf(next->role());
+    apply(settings);
+    // What it says about this is heard by the new level and by the old one.
+    SetLogLevel(std::min(log_level_, settings.log_level));
+    Report(*next);
+    SetLogLevel(settings.log_level);
+    log_level_ = settings.log_level;
+    last_ = std::move(next);
+  }
+
+ private:
+  absl::Status Read(Program& program) const {
+    ASSIGN_OR_RETURN(std::vector<std::string> all, WithConfiguration(program.app, args_));
+    try {
+      Parse(program.app, std::move(all));
+    } catch (const CLI::ParseError& error) {
+      return InvalidArgument("{}", error.what());
+    }
+    return program.Check();
+  }
+  void Report(const Program& next) const {
+    const CLI::App& role = next.role();
+    const Program& before = last_ == nullptr ? started_ : *last_;
+    const std::vector<std::string> live = CompareOptions(before.role(), role).live;
+    LogInfo("SIGHUP: the options were read again, changed: {}",
+            live.empty() ? "nothing" : fmt::format("{}", fmt::join(live, ", ")));
+    for (const std::string& name : CompareOptions(started_.role(), role).at_restart) {
+      LogWarning("SIGHUP: {} has changed, which takes effect at the next start", name);
+    }
+    for (const std::string& name : CompareFiles(files_, FilesReadAtStart(role, *file_system_))) {
+      LogWarning("SIGHUP: the file of {} has changed, which takes effect at the next start", name);
+    }
+  }
+
+  const std::unique_ptr<FileSystem> file_system_ = NewPosixFileSystem();
+  const std::vector<std::string> args_;
+  const Program& started_;
+  std::unique_ptr<Program> last_;
+  LogLevel log_level_;
+  const std::map<std::string, uint32_t> files_;  // at the start
+};
+
+// Until it is asked to stop.
+template <typename Server>
+void Serve(Signals& signals, Reloader& reloader, Server& server) {
+  while (signals.WaitForReload()) {
+    reloader.Reload([&](const LiveSettings& settings) { server.Reload(settings); });
+  }
+  server.Stop();
+}
+
+int RunDev(const DevFlags& flags, Signals& signals, Reloader& reloader) {
+  absl::StatusOr<DevOptions> options = CheckFlags(flags);
+  if (!options.ok()) return Fail(kExitUsage, MessageOf(options.status()));
+  options->max_open_files = RaiseOpenFileLimit();
+  const absl::StatusOr<std::unique_ptr<DevServer>> server = DevServer::Start(*options);
+  if (!server.ok()) return Fail(kExitFailed, MessageOf(server.status()));
+  signals.SetServing();
+  std::printf("{\"ready\":true,\"http\":\"%s\",\"grpc\":\"%s\"%s,\"pid\":%d}\n",
+              (*server)->http_address().c_str(), (*server)->grpc_address().c_str(),
+              (*server)->metrics_field().c_str(), ::getpid());
+  std::fflush(stdout);
+  Serve(signals, reloader, **server);
+  return 0;
+}
+
+int RunRole(const absl::StatusOr<RoleStarter>& starter, Signals& signals, Reloader& reloader) {
+  if (!starter.ok()) return Fail(kExitUsage, MessageOf(starter.status()));
+  const absl::StatusOr<std::unique_ptr<Role>> role = (*starter)();
+  if (!role.ok()) return Fail(kExitFailed, MessageOf(role.status()));
+  signals.SetServing();
+  std::printf("%s\n", (*role)->ReadyLine().c_str());
+  std::fflush(stdout);
+  Serve(signals, reloader, **role);
+  return 0;
+}
+
+// `vectron config check|print ROLE [options]` and `vectron config reference`.
+constexpr char kConfigUsage[] =
+    "say `config check ROLE --config FILE`, `config print ROLE [options]` or `config reference`";
 
 int RunConfig(CLI::App& app, const std::vector<std::string>& args) {
   if (args.size() == 2 && args[1] == "reference") {
@@ -194,46 +347,21 @@ int RunConfig(CLI::App& app, const std::vector<std::string>& args) {
   return 0;
 }
 
-int Main(int argc, char** argv) {
-  // What it writes is for its own user: hashes of passwords, what users store and search for.
-  ::umask(0077);
-  CLI::App app{"Vectron, a vector database"};
+Program::Program() : cluster(WithDev(app, dev_flags)), auth(app), reranker(app) {
   app.name("vectron");
   app.footer(
       "Options also come from a TOML file and the environment: `vectron config reference`.\n"
       "When the majority of a shard is lost for good: `vectron recover --help`.");
   app.set_version_flag("--version", fmt::format("vectron {}", Version()));
   app.require_subcommand(0, 1);
-  DevFlags flags;
-  CLI::App& dev = *app.add_subcommand(
-      "dev",
-      "Runs everything in one process. Prints one line of JSON on standard output once it serves.");
-  dev.add_option("--data", flags.data, "Folder that holds all data; made when missing")->required();
-  dev.add_option("--http", flags.http, "HOST:PORT of HTTP; port 0 picks a free one")
-      ->capture_default_str();
-  dev.add_option("--grpc", flags.grpc, "HOST:PORT of gRPC; port 0 picks a free one")
-      ->capture_default_str();
-  dev.add_option("--auth", flags.auth,
-                 "Credentials: 'on', or 'off' to serve everyone, on loopback addresses only")
-      ->check(CLI::IsMember({"on", "off"}))
-      ->capture_default_str();
-  dev.add_option("--threads", flags.threads,
-                 "Threads for requests and as many for building; 0: one per processor")
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
-  AddAccessFlags(dev, flags.access);
-  AddTlsFlags(dev, flags.access.tls);
-  AddOperatorFlags(dev, flags.operators);
-  dev.add_option("--ranking-config", flags.ranking.config_path,
-                 "TOML file with the settings of reranking; without it the defaults hold");
-  dev.add_option("--feedback-days", flags.ranking.feedback_retention_days,
-                 "Days that feedback is kept; 0: for ever")
-      ->check(CLI::Range(0, 36'500))
-      ->capture_default_str();
-  const ClusterCommands cluster(app);
-  const AuthCommand auth(app);
-  const RerankerCommand reranker(app);
+  for (CLI::App* role : app.get_subcommands({})) AddLogLevelFlag(*role);
   AddConfiguration(app);
+}
+int Main(int argc, char** argv) {
+  // What it writes is for its own user: hashes of passwords, what users store and search for.
+  ::umask(0077);
+  Program program;
+  CLI::App& app = program.app;
   const std::vector<std::string> args(argv + 1, argv + argc);
   if (!args.empty() && args.front() == "config") return RunConfig(app, args);
   if (!args.empty() && args.front() == "recover") return RunRecover({args.begin() + 1, args.end()});
@@ -248,10 +376,14 @@ int Main(int argc, char** argv) {
     std::fputs(app.help().c_str(), stderr);
     return kExitUsage;
   }
-  if (auth.chosen()) return RunRole(auth.Check());
-  if (reranker.chosen()) return RunRole(reranker.Check());
-  if (cluster.chosen()) return RunRole(cluster.Check(RaiseOpenFileLimit()));
-  return RunDev(flags);
+  SetLogLevel(LiveSettingsOf(program.role()).log_level);
+  static Signals signals(!ConfigurationFile(args).empty());  // used by its thread until the end
+  Reloader reloader(args, program);
+  const auto run = [&](const auto& starter) { return RunRole(starter, signals, reloader); };
+  if (program.auth.chosen()) return run(program.auth.Check());
+  if (program.reranker.chosen()) return run(program.reranker.Check());
+  if (program.cluster.chosen()) return run(program.cluster.Check(RaiseOpenFileLimit()));
+  return RunDev(program.dev_flags, signals, reloader);
 }
 
 }  // namespace

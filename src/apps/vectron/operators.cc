@@ -27,9 +27,8 @@ std::string ProgramDir() {
 
 absl::StatusOr<std::unique_ptr<gateway::StaticFiles>> LoadConsole(const OperatorOptions& options,
                                                                   FileSystem& files) {
-  gateway::StaticFilesOptions wanted{.dir = options.console_dir,
-                                     .path_prefix = options.console_prefix,
-                                     .random = SeedFromSystem};
+  gateway::StaticFilesOptions wanted{
+      .dir = options.console_dir, .path_prefix = options.console_prefix, .random = SeedFromSystem};
   if (!wanted.dir.empty()) return gateway::StaticFiles::Load(std::move(wanted), files);
   const std::string program = ProgramDir();
   for (const char* folder : kConsoleFolders) {
@@ -50,17 +49,16 @@ void AddAccess(std::function<Access&()> access, std::string auth_endpoint, Opera
     return gateway::RateLimitState{
         .enabled = rps > 0, .requests_per_second = rps, .active_users = limiter.active_users()};
   };
-  deps.probes.push_back({.name = "auth",
-                         .endpoint = std::move(auth_endpoint),
-                         .check = [access = std::move(access)](auto done) {
-                           access().CheckService([done = std::move(done)](
-                                                     const absl::Status& status) {
-                             done(gateway::ServiceProbe::Result{
-                                 .state = status.ok() ? gateway::ServiceState::kUp
-                                                      : gateway::ServiceState::kDown,
-                                 .error = std::string(MessageOf(status))});
-                           });
-                         }});
+  deps.probes.push_back(
+      {.name = "auth",
+       .endpoint = std::move(auth_endpoint),
+       .check = [access = std::move(access)](auto done) {
+         access().CheckService([done = std::move(done)](const absl::Status& status) {
+           done(gateway::ServiceProbe::Result{
+               .state = status.ok() ? gateway::ServiceState::kUp : gateway::ServiceState::kDown,
+               .error = std::string(MessageOf(status))});
+         });
+       }});
 }
 
 absl::StatusOr<std::unique_ptr<Operators>> Operators::Make(const OperatorOptions& options,
@@ -79,19 +77,19 @@ absl::StatusOr<std::unique_ptr<Operators>> Operators::Make(const OperatorOptions
   management.timer = deps.timer;
   management.executor = &operators->executor_;
   management.slow_queries = operators->slow_queries_.get();
-  management.server_load = [raw = operators.get(),
-                            &received = deps.metrics->AddCounter(
-                                "vectron_http_received_bytes_total", "Bytes received over HTTP."),
-                            &sent = deps.metrics->AddCounter("vectron_http_sent_bytes_total",
-                                                             "Bytes sent over HTTP.")] {
-    const ClientPorts::Connections open =
-        raw->ports_ == nullptr ? ClientPorts::Connections() : raw->ports_->connections();
-    return gateway::ServerLoad{
-        .http_connections = open.http,
-        .grpc_connections = open.grpc,
-        .received_bytes = received.value(),
-        .sent_bytes = sent.value()};
-  };
+  management.server_load =
+      [raw = operators.get(),
+       &received = deps.metrics->AddCounter("vectron_http_received_bytes_total",
+                                            "Bytes received over HTTP."),
+       &sent = deps.metrics->AddCounter("vectron_http_sent_bytes_total", "Bytes sent over HTTP.")] {
+        const ClientPorts* const ports = raw->ports_;
+        const ClientPorts::Connections open =
+            ports == nullptr ? ClientPorts::Connections() : ports->connections();
+        return gateway::ServerLoad{.http_connections = open.http,
+                                   .grpc_connections = open.grpc,
+                                   .received_bytes = received.value(),
+                                   .sent_bytes = sent.value()};
+      };
   management.sources = std::move(deps.sources);
   management.rate_limits = std::move(deps.rate_limits);
   management.probes = std::move(deps.probes);
@@ -114,16 +112,20 @@ absl::Status Operators::Register(rpc::RpcRegistry& registry) {
 
 void Operators::AddConsole(rpc::HttpDispatcher& dispatcher) const {
   if (console_ == nullptr) return;
-  dispatcher.SetFallback(
-      [console = console_.get()](const rpc::HttpRequest& request,
-                                 const rpc::HttpResponder& responder) {
-        responder.Send(console->Answer(request));
-      });
+  dispatcher.SetFallback([console = console_.get()](const rpc::HttpRequest& request,
+                                                    const rpc::HttpResponder& responder) {
+    responder.Send(console->Answer(request));
+  });
 }
 
 void Operators::Start(const ClientPorts& ports) {
   ports_ = &ports;
   management_->Start(ports.http_address());
+}
+
+void Operators::SetThresholds(double slow_query_ms, const gateway::AlertThresholds& alerts) {
+  slow_queries_->SetThreshold(slow_query_ms);
+  management_->SetThresholds(alerts);
 }
 
 void Operators::Stop() {

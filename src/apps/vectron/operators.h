@@ -3,6 +3,7 @@
 // What a process with a gateway has for its operators: management, the log of slow queries, the
 // console. Made from flags and what the process serves; used by every command that runs a gateway.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -69,14 +70,15 @@ class Operators {
   void AddConsole(rpc::HttpDispatcher& dispatcher) const;
   // From now on samples are taken. `ports` are asked for their connections until Stop.
   void Start(const ClientPorts& ports);
+  void SetThresholds(double slow_query_ms, const gateway::AlertThresholds& alerts);
   // Takes no further sample; returns when none is under way. Before `ports` go.
   void Stop();
 
  private:
   Operators() = default;
 
-  ThreadPool executor_{"manage", 1};    // what blocks on the disk
-  const ClientPorts* ports_ = nullptr;  // set by Start, read by what Start begins
+  ThreadPool executor_{"manage", 1};                // what blocks on the disk
+  std::atomic<const ClientPorts*> ports_{nullptr};  // set by Start; calls may come before it
   std::unique_ptr<gateway::SlowQueryLog> slow_queries_;
   std::unique_ptr<gateway::StaticFiles> console_;
   std::unique_ptr<gateway::Management> management_;

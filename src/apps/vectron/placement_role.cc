@@ -7,6 +7,7 @@
 
 #include "apps/vectron/consensus_node.h"
 #include "apps/vectron/data_folder.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/role.h"
 #include "apps/vectron/ticker.h"
@@ -26,6 +27,18 @@ constexpr int64_t kPeerPingIntervalMs = 500;
 // founded.
 constexpr char kPlacementCluster[] = "placement";
 
+void AddFigures(const placement::PlacementNode::View& view, std::vector<MetricSample>& samples) {
+  AddFigure(samples, "vectron_placement_leader", "1 on the placement node that leads, else 0.",
+            view.is_leader ? 1 : 0);
+  AddFigure(samples, "vectron_placement_applied_index",
+            "Changes of the map that this placement node has applied.",
+            static_cast<double>(view.applied_index));
+  AddFigure(samples, "vectron_placement_workers", "Workers that placement knows, dead ones too.",
+            static_cast<double>(view.workers));
+  AddFigure(samples, "vectron_placement_collections", "Collections that placement knows.",
+            static_cast<double>(view.collections));
+}
+
 // Members are made from first to last and go in the opposite order.
 class PlacementRole : public Role {
  public:
@@ -35,6 +48,7 @@ class PlacementRole : public Role {
 
   absl::Status Open() {
     RETURN_IF_ERROR(CheckPeers());
+    RETURN_IF_ERROR(metrics_port_.Start(options_.metrics));
     ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
     ASSIGN_OR_RETURN(const HostPort grpc, Bind(options_.grpc, own_->grpc));
     ASSIGN_OR_RETURN(const HostPort raft, Bind(options_.raft, own_->raft));
@@ -66,6 +80,7 @@ class PlacementRole : public Role {
     server.min_ping_interval_ms = kPeerPingIntervalMs;
     ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(server), registry_));
     serving_ = true;
+    Show();
     LogInfo("vectron {} placement node {} serves on {}, data in {}", Version(), options_.node,
             grpc_->bound_address(), folder_->path());
     return absl::OkStatus();
@@ -73,12 +88,16 @@ class PlacementRole : public Role {
 
   std::string ReadyLine() const override {
     return fmt::format(
-        R"({{"ready":true,"role":"placement","id":{},"grpc":"{}","raft":"{}","pid":{}}})",
-        options_.node, own_->grpc, own_->raft, ::getpid());
+        R"({{"ready":true,"role":"placement","id":{},"grpc":"{}","raft":"{}"{},"pid":{}}})",
+        options_.node, own_->grpc, own_->raft, metrics_port_.ReadyField(), ::getpid());
   }
+
+  void Reload(const LiveSettings& /*settings*/) override {}  // of these it has none
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
+    metrics_port_.Leave();
+    figures_ = {};
     if (serving_) {
       LogInfo("stopping");
       const absl::Status handed = consensus_->host().HandOverAll();
@@ -102,6 +121,17 @@ class PlacementRole : public Role {
     }
     if (own_ == nullptr) return InvalidArgument("--peers does not name node {}", options_.node);
     return absl::OkStatus();
+  }
+
+  // To those who watch.
+  void Show() {
+    figures_ = metrics_.AddSource(
+        [this](std::vector<MetricSample>& samples) { AddFigures(node_->view(), samples); });
+    metrics_port_.Serve([this] {
+      std::vector<std::string> problems;
+      if (node_->view().leader_address.empty()) problems.emplace_back("placement has no leader");
+      return problems;
+    });
   }
 
   static absl::StatusOr<HostPort> Bind(const HostPort& wanted, const std::string& advertised) {
@@ -146,6 +176,7 @@ class PlacementRole : public Role {
   std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
   SystemClock clock_;
   Metrics metrics_;
+  MetricsPort metrics_port_{metrics_, clock_};
   std::unique_ptr<DataFolder> folder_;
   storage::RocksResources resources_;
   ThreadPool apply_{"apply", threads_};
@@ -155,6 +186,7 @@ class PlacementRole : public Role {
   std::unique_ptr<placement::PlacementNode> node_;
   std::unique_ptr<rpc::AuditLog> audit_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
+  Metrics::Source figures_;  // of the node
   std::unique_ptr<rpc::GrpcServer> grpc_;
 };
 

@@ -12,6 +12,7 @@
 #include "rpc/rpc_registry.h"
 #include "services/gateway/static_files.h"
 #include "services/worker/worker.h"
+#include "storage/rocks_kv.h"
 
 namespace vectron {
 
@@ -25,10 +26,17 @@ absl::Status AddPlainRoutes(std::function<std::vector<std::string>()> problems,
                             const Metrics& metrics, const rpc::RpcRegistry& registry,
                             const gateway::StaticFiles* console, rpc::HttpDispatcher& dispatcher);
 
+// /healthz, /readyz and /metrics alone. metrics_scope: what a caller needs to read the last.
+absl::Status AddHealthRoutes(std::function<std::vector<std::string>()> problems,
+                             const Metrics& metrics, options::Scope metrics_scope,
+                             rpc::HttpDispatcher& dispatcher);
+
 // Why a node is not ready, one line per shard that does not serve; empty when it is.
 std::vector<std::string> Problems(const std::vector<worker::ShardReport>& reports);
 
 // What every collection holds and costs, for /metrics.
 std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& reports);
+// What all stores of the process take of its memory.
+void AddStoreFigures(const storage::RocksResources& resources, std::vector<MetricSample>& samples);
 
 }  // namespace vectron

@@ -7,6 +7,7 @@
 
 #include "apps/vectron/access_flags.h"
 #include "apps/vectron/data_folder.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/ticker.h"
 #include "base/clock.h"
@@ -36,6 +37,7 @@ class RerankerRole : public Role {
   ~RerankerRole() override { Stop(); }
 
   absl::Status Open() {
+    RETURN_IF_ERROR(metrics_port_.Start(options_.metrics));
     ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
     reranker::RankingConfig config;
     if (!options_.config_path.empty()) {
@@ -65,17 +67,21 @@ class RerankerRole : public Role {
     registration_ = std::make_unique<reranker::Registration>(
         options_.advertise.empty() ? grpc_->bound_address() : options_.advertise, *placement_,
         clock_, timer_);
+    metrics_port_.Serve([] { return std::vector<std::string>(); });
     LogInfo("vectron {} reranker serves gRPC on {}", Version(), grpc_->bound_address());
     return absl::OkStatus();
   }
 
   std::string ReadyLine() const override {
-    return fmt::format(R"({{"ready":true,"role":"reranker","grpc":"{}","pid":{}}})",
-                       grpc_->bound_address(), ::getpid());
+    return fmt::format(R"({{"ready":true,"role":"reranker","grpc":"{}"{},"pid":{}}})",
+                       grpc_->bound_address(), metrics_port_.ReadyField(), ::getpid());
   }
+
+  void Reload(const LiveSettings& /*settings*/) override {}  // of these it has none
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
+    metrics_port_.Leave();
     registration_.reset();
     placement_.reset();
     if (grpc_ != nullptr) grpc_->Stop(kStopGraceMs);
@@ -92,6 +98,7 @@ class RerankerRole : public Role {
   std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
   SystemClock clock_;
   Metrics metrics_;
+  MetricsPort metrics_port_{metrics_, clock_};
   std::unique_ptr<DataFolder> folder_;
   ThreadTimer timer_{clock_};
   std::unique_ptr<ThreadPool> llm_threads_;
@@ -118,6 +125,7 @@ struct RerankerCommand::Flags {
   std::string grpc = "127.0.0.1:50051";
   std::string placement;
   ClusterFlags cluster;
+  std::string metrics;
 };
 
 RerankerCommand::RerankerCommand(CLI::App& app) : flags_(std::make_unique<Flags>()) {
@@ -140,6 +148,7 @@ RerankerCommand::RerankerCommand(CLI::App& app) : flags_(std::make_unique<Flags>
       ->required();
   AddClusterSecretFlag(command, flags.cluster);
   AddClusterTlsFlags(command, flags.cluster);
+  AddMetricsFlag(command, flags.metrics);
 }
 RerankerCommand::~RerankerCommand() = default;
 
@@ -151,6 +160,7 @@ absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> RerankerC
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags_->grpc));
   ASSIGN_OR_RETURN(options.placement, SplitAddresses(flags_->placement));
   ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(flags_->cluster));
+  ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(flags_->metrics));
   return std::function<absl::StatusOr<std::unique_ptr<Role>>()>(
       [options] { return StartReranker(options); });
 }

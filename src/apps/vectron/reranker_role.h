@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct RerankerRoleOptions {
   std::string config_path;             // TOML; "": the defaults
   std::vector<std::string> placement;  // that it makes itself known to
   rpc::ClusterCredentials cluster;
+  std::optional<HostPort> metrics;  // none: no such port
 };
 // Returns when it serves. Errors: InvalidArgument (configuration), FailedPrecondition (folder in
 // use), Unavailable (address taken).

@@ -3,6 +3,7 @@
 // A running role of a cluster: what `vectron worker`, `placement` and `gateway` have in common.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "apps/vectron/access.h"
 #include "apps/vectron/dev.h"
 #include "apps/vectron/operators.h"
+#include "apps/vectron/reload.h"
 #include "rpc/cluster_secret.h"
 #include "rpc/tls.h"
 #include "services/gateway/hedging.h"
@@ -31,6 +33,8 @@ class Role {
   virtual ~Role() = default;  // stops when Stop was not called
   // The line of JSON that says that it serves, without the new line.
   virtual std::string ReadyLine() const = 0;
+  // Takes on what may change while it runs. Before Stop.
+  virtual void Reload(const LiveSettings& settings) = 0;
   // Takes no new requests, lets those under way finish, passes leaderships on. The second call does
   // nothing.
   virtual void Stop() = 0;
@@ -48,6 +52,7 @@ struct WorkerRoleOptions {
   std::string zone;
   std::string region;
   bool search_only = false;
+  std::optional<HostPort> metrics;  // none: no such port
   size_t threads = 0;
   uint64_t max_open_files = ~uint64_t{0};
 };
@@ -72,6 +77,7 @@ struct PlacementRoleOptions {
   rpc::ClusterCredentials cluster;
   int64_t heartbeat_ms = 5'000;
   int64_t dead_after_ms = 300'000;
+  std::optional<HostPort> metrics;
   size_t threads = 0;
 };
 absl::StatusOr<std::unique_ptr<Role>> StartPlacement(const PlacementRoleOptions& options);
@@ -88,9 +94,11 @@ struct GatewayRoleOptions {
   rpc::TlsFiles tls;
   gateway::HedgeOptions hedge;
   int64_t feedback_retention_days = 90;  // 0: for ever
+  std::optional<HostPort> metrics;
   size_t threads = 0;
 };
-// Returns when it has the map of the cluster.
+// Returns when it has the map of the cluster. Its ports are there before: until then /readyz says
+// why it is not ready, and calls that need the map are Unavailable.
 absl::StatusOr<std::unique_ptr<Role>> StartGateway(const GatewayRoleOptions& options);
 
 }  // namespace vectron

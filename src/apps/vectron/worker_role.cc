@@ -14,6 +14,7 @@
 #include "apps/vectron/consensus_node.h"
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/machine_load.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/role.h"
 #include "apps/vectron/ticker.h"
@@ -67,6 +68,7 @@ class WorkerRole : public Role {
   ~WorkerRole() override { Stop(); }
 
   absl::Status Open() {
+    RETURN_IF_ERROR(metrics_port_.Start(options_.metrics));
     ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
     ASSIGN_OR_RETURN(const HostPort grpc, WithFreePort(options_.grpc));
     ASSIGN_OR_RETURN(const HostPort raft, WithFreePort(options_.raft));
@@ -84,6 +86,7 @@ class WorkerRole : public Role {
     watch_ = rpc::MapWatch::Start({.versions_only = true}, *placement_, clock_, timer_,
                                   [this](const pb::ClusterMap&) { agent_->Nudge(); });
     ticker_ = std::make_unique<Ticker>([this] { worker_->Tick(); });
+    serving_ = true;
     LogInfo("vectron {} worker {} of cluster {} serves on {}, data in {}", Version(), id(),
             state_->identity().cluster_id(), grpc_->bound_address(), folder_->path());
     return absl::OkStatus();
@@ -91,12 +94,16 @@ class WorkerRole : public Role {
 
   std::string ReadyLine() const override {
     return fmt::format(
-        R"({{"ready":true,"role":"worker","id":{},"grpc":"{}","raft":"{}","pid":{}}})", id(),
-        profile_.grpc_address, profile_.raft_address, ::getpid());
+        R"({{"ready":true,"role":"worker","id":{},"grpc":"{}","raft":"{}"{},"pid":{}}})", id(),
+        profile_.grpc_address, profile_.raft_address, metrics_port_.ReadyField(), ::getpid());
   }
+
+  void Reload(const LiveSettings& /*settings*/) override {}  // of these it has none
 
   void Stop() override {
     if (stopped_.exchange(true)) return;
+    metrics_port_.Leave();
+    shard_metrics_ = {};
     if (ticker_ != nullptr) LogInfo("stopping: leaderships are passed on, requests may finish");
     watch_.reset();
     if (agent_ != nullptr) agent_->Stop();
@@ -207,6 +214,7 @@ class WorkerRole : public Role {
       const absl::MutexLock lock(&agent_mutex_);
       known_agent_ = agent_.get();
     }
+    ShowShards();
     worker_->OpenShards(agent_->StoredAssignments(), search_);
     service_ = std::make_unique<worker::WorkerService>(
         worker::WorkerServiceDeps{.worker = worker_.get(),
@@ -217,6 +225,19 @@ class WorkerRole : public Role {
         rpc::PolicyMiddleware({.cluster_secret = options_.cluster.secret,
                                .trust_certificates = options_.cluster.tls.enabled()}));
     return service_->Register(registry_);
+  }
+
+  // To those who watch, from the opening of the shards on.
+  void ShowShards() {
+    shard_metrics_ = metrics_.AddSource([this](std::vector<MetricSample>& samples) {
+      std::vector<MetricSample> own = ShardSamples(worker_->Report());
+      std::move(own.begin(), own.end(), std::back_inserter(samples));
+    });
+    metrics_port_.Serve([this] {
+      std::vector<std::string> problems = Problems(worker_->Report());
+      if (!serving_) problems.emplace_back("it is starting");
+      return problems;
+    });
   }
 
   absl::Status Listen(const HostPort& address) {
@@ -260,10 +281,12 @@ class WorkerRole : public Role {
   const WorkerRoleOptions options_;
   const size_t threads_;
   std::atomic<bool> stopped_{false};
+  std::atomic<bool> serving_{false};
 
   std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
   SystemClock clock_;
   Metrics metrics_;
+  MetricsPort metrics_port_{metrics_, clock_};
   std::unique_ptr<DataFolder> folder_;
   storage::RocksResources resources_;
   ThreadPool apply_{"apply", threads_};
@@ -285,6 +308,7 @@ class WorkerRole : public Role {
   std::unique_ptr<worker::WorkerService> service_;
   std::unique_ptr<rpc::AuditLog> audit_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
+  Metrics::Source shard_metrics_;
   std::unique_ptr<rpc::GrpcServer> grpc_;
   std::unique_ptr<rpc::MapWatch> watch_;
   std::unique_ptr<Ticker> ticker_;

@@ -137,8 +137,9 @@ absl::Status Auth::CheckPasswordOf(const UserPtr& user, const std::string& passw
 }
 
 absl::Status Auth::TakeTry(const std::string& email) {
-  if (tries_ == nullptr) return absl::OkStatus();
-  const int64_t wait_nanos = tries_->Take(email, deps_.clock->MonotonicNanos());
+  const std::shared_ptr<rpc::TokenBuckets> tries = Tries();
+  if (tries == nullptr) return absl::OkStatus();
+  const int64_t wait_nanos = tries->Take(email, deps_.clock->MonotonicNanos());
   if (wait_nanos == 0) return absl::OkStatus();
   failed_logins_.Increment();
   return rpc::WithRetryAfter(ResourceExhausted("the password of this account was tried too often"),

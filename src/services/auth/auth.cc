@@ -94,10 +94,7 @@ absl::StatusOr<std::unique_ptr<Auth>> Auth::Open(AuthOptions options, const Auth
 
 absl::Status Auth::Start() {
   dummy_hash_ = HashPassword(RandomBytes(kMinPasswordBytes), options_.hash_cost);
-  if (options_.tries_per_account_minute > 0) {
-    tries_ = std::make_unique<rpc::TokenBuckets>(options_.tries_per_account_minute / 60,
-                                                 std::max(1.0, options_.tries_per_account_minute));
-  }
+  SetTriesPerAccountMinute(options_.tries_per_account_minute);
   subscription_ = deps_.store->Subscribe(kStorePrefix, directory_);
   if (!directory_.WaitLoaded(options_.load_timeout_ms))
     return Unavailable("the Auth service's store did not answer within {} ms",
@@ -111,6 +108,19 @@ absl::Status Auth::Start() {
   beat_ = std::make_unique<ThreadPool>("auth-beat", 1);
   beat_->Schedule([this] { BeatUntilStopped(); });
   return absl::OkStatus();
+}
+
+void Auth::SetTriesPerAccountMinute(double tries) {
+  const absl::MutexLock lock(&tries_mutex_);
+  if (tries == tries_per_minute_) return;  // what accounts have used up stays used up
+  tries_per_minute_ = tries;
+  tries_ =
+      tries > 0 ? std::make_shared<rpc::TokenBuckets>(tries / 60, std::max(1.0, tries)) : nullptr;
+}
+
+std::shared_ptr<rpc::TokenBuckets> Auth::Tries() const {
+  const absl::MutexLock lock(&tries_mutex_);
+  return tries_;
 }
 
 absl::StatusOr<std::string> Auth::AddSigningKey() {

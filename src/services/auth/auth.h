@@ -24,8 +24,10 @@
 #include <string>
 #include <string_view>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "base/clock.h"
 #include "base/executor.h"
@@ -84,6 +86,9 @@ class Auth {
   absl::Status Register(rpc::RpcRegistry& registry);
   // The handler of VectronService.UpdateUserProfile, for a registry that has that service.
   void RegisterGatewayProfile(rpc::RpcRegistry& registry);
+
+  // Holds for logins that begin afterwards. 0: no limit. Thread-safe.
+  void SetTriesPerAccountMinute(double tries);
 
   rpc::CredentialVerifier& verifier() { return verifier_; }
   // The same without a callback.
@@ -153,6 +158,7 @@ class Auth {
   void DeleteUser(Context& context, const std::string& password, Done done);
   void FinishDelete(const std::string& user_id, Done done);
   absl::Status RemoveRecords(const std::string& user_id);
+  std::shared_ptr<rpc::TokenBuckets> Tries() const;
   absl::Status CheckPasswordOf(const UserPtr& user, const std::string& password) const;
   absl::StatusOr<UserPtr> CallerOf(const Context& context) const;
   // A session from its first token on.
@@ -199,7 +205,10 @@ class Auth {
   Directory directory_;
   LocalVerifier verifier_;
   std::string dummy_hash_;  // what the password of a user that does not exist is checked against
-  std::unique_ptr<rpc::TokenBuckets> tries_;  // by account; null: no limit
+  mutable absl::Mutex tries_mutex_;
+  double tries_per_minute_ ABSL_GUARDED_BY(tries_mutex_) = 0;
+  // By account; null: no limit. Shared with logins under way.
+  std::shared_ptr<rpc::TokenBuckets> tries_ ABSL_GUARDED_BY(tries_mutex_);
   std::optional<std::string> new_bootstrap_secret_;
   Counter& logins_;
   Counter& failed_logins_;

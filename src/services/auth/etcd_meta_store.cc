@@ -1,5 +1,6 @@
 #include "services/auth/etcd_meta_store.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -32,6 +33,20 @@ constexpr int kMaxPageKeys = 1'000;  // of one range, so that an answer stays sm
 constexpr int kKeepAliveMs = 2'000;  // finds a silent etcd, for the watch as well
 constexpr int kConnectTimeoutMs = 2'000;
 constexpr int kKeepAliveTimeoutMs = 2'000;
+
+// Whether HOST of HOST:PORT is an address, not a name.
+bool IsNumeric(const std::string& endpoint) {
+  in_addr address{};
+  return endpoint.starts_with('[') ||
+         ::inet_pton(AF_INET, endpoint.substr(0, endpoint.rfind(':')).c_str(), &address) == 1;
+}
+
+// As gRPC names it.
+std::string TargetOf(const std::vector<std::string>& endpoints) {
+  if (!IsNumeric(endpoints.front())) return "dns:///" + endpoints.front();
+  return fmt::format("{}:{}", endpoints.front().starts_with('[') ? "ipv6" : "ipv4",
+                     fmt::join(endpoints, ","));
+}
 
 // The end of the range of keys that begin with `prefix`.
 std::string EndOf(std::string prefix) {
@@ -158,12 +173,6 @@ class EtcdMetaStore::Subscription : public MetaSubscription {
 };
 
 EtcdMetaStore::EtcdMetaStore(EtcdOptions options) : options_(std::move(options)) {
-  std::string target = "ipv4:";
-  for (const std::string& endpoint : options_.endpoints) {
-    if (endpoint.starts_with('[')) target = target == "ipv4:" ? "ipv6:" : target;
-    if (target.back() != ':') target += ',';
-    target += endpoint;
-  }
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);  // etcd bounds its answers by our page size
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -176,14 +185,21 @@ EtcdMetaStore::EtcdMetaStore(EtcdOptions options) : options_(std::move(options))
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
   const auto names =
       options_.endpoints.size() == 1 ? rpc::ServerNames::kChecked : rpc::ServerNames::kAny;
-  channel_ = grpc::CreateCustomChannel(target, rpc::GrpcChannelCredentials(options_.tls, names),
-                                       arguments);
+  channel_ = grpc::CreateCustomChannel(TargetOf(options_.endpoints),
+                                       rpc::GrpcChannelCredentials(options_.tls, names), arguments);
 }
 
 EtcdMetaStore::~EtcdMetaStore() = default;
 
 absl::StatusOr<std::unique_ptr<EtcdMetaStore>> EtcdMetaStore::Make(EtcdOptions options) {
   if (options.endpoints.empty()) return InvalidArgument("etcd: no endpoint is named");
+  for (const std::string& endpoint : options.endpoints) {
+    if (options.endpoints.size() == 1 || IsNumeric(endpoint)) continue;
+    return InvalidArgument(
+        "etcd: {} is a name, which has to stand alone; of several endpoints "
+        "each is a numeric address",
+        endpoint);
+  }
   return std::unique_ptr<EtcdMetaStore>(new EtcdMetaStore(std::move(options)));
 }
 

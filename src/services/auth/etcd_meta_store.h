@@ -16,7 +16,8 @@ class Channel;
 namespace vectron::auth {
 
 struct EtcdOptions {
-  // "10.0.0.1:2379" each, numeric; one that answers is used.
+  // "10.0.0.1:2379" each, numeric; one that answers is used. Or a single one with a name
+  // ("etcd.example:2379"), which may stand for several addresses.
   std::vector<std::string> endpoints;
   // CA of etcd's certificates, and what is shown to it; no CA: plain. A single endpoint's
   // certificate has to name its address; of several, one that the CA signed will do.

@@ -269,5 +269,20 @@ TEST(EtcdMetaStore, SpeaksTlsWithAnEtcdOfTheNamedAuthorityAlone) {
   EXPECT_TRUE(absl::IsUnavailable(try_with({}, 500))) << "plain";
 }
 
+TEST(EtcdMetaStore, FindsAnEtcdByItsNameWhereThatStandsAlone) {
+  const std::vector<std::string> two = {"10.0.0.1:2379", "etcd.example:2379"};
+  const auto refused = EtcdMetaStore::Make({.endpoints = two});
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+  EXPECT_THAT(std::string(MessageOf(refused.status())), testing::HasSubstr("etcd.example:2379"));
+  if (!Etcd::Installed()) GTEST_SKIP() << "no etcd";
+  const Etcd etcd;
+  const std::string endpoint = etcd.endpoint();
+  const auto store =
+      EtcdMetaStore::Make({.endpoints = {"localhost" + endpoint.substr(endpoint.rfind(':'))},
+                           .call_timeout_ms = 20'000});
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_TRUE((*store)->Commit({.writes = {{.key = "r/a", .value = "1"}}}).ok());
+}
+
 }  // namespace
 }  // namespace vectron::auth

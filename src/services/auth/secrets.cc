@@ -109,6 +109,11 @@ absl::Status WriteSecretFile(const std::string& path, std::string_view text) {
   return files->SyncDir(slash == std::string::npos ? "." : path.substr(0, slash));
 }
 
+bool IsKept(mode_t mode, uid_t owner, uid_t user) {
+  const bool mounted = owner == 0 && user != 0;
+  return (mode & (mounted ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO)) == 0;
+}
+
 absl::StatusOr<std::string> LoadOrMakeSecretFile(const std::string& path) {
   const auto files = NewPosixFileSystem();
   ASSIGN_OR_RETURN(const bool exists, files->Exists(path));
@@ -119,7 +124,7 @@ absl::StatusOr<std::string> LoadOrMakeSecretFile(const std::string& path) {
   }
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return Internal("stat {}: {}", path, std::strerror(errno));
-  if ((info.st_mode & 077) != 0)
+  if (!IsKept(info.st_mode, info.st_uid, ::geteuid()))
     return FailedPrecondition("{} holds a secret and others may read it; set its mode to 0600",
                               path);
   ASSIGN_OR_RETURN(std::string text, files->ReadAll(path));

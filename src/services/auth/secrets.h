@@ -2,6 +2,8 @@
 
 // Random bytes, keyed hashes and their text forms.
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -33,8 +35,11 @@ std::string Base64UrlEncode(std::string_view bytes);
 // behind the last byte, so that each byte string has one text only.
 std::optional<std::string> Base64UrlDecode(std::string_view text);
 
-// The text of a file that only its owner may read, made with 32 random bytes in base64url when
-// there is none. FailedPrecondition when others may read it; DataLoss when it holds something else.
+// Whether `user` can rely on nobody else reading a file of this mode and owner: it is closed to all
+// but its owner, or it is root's and open to a group alone, as secrets are mounted into containers.
+bool IsKept(mode_t mode, uid_t owner, uid_t user);
+// The text of a file that is kept so, made with 32 random bytes in base64url when there is none.
+// FailedPrecondition when others may read it; DataLoss when it holds something else.
 absl::StatusOr<std::string> LoadOrMakeSecretFile(const std::string& path);
 // Writes such a file, mode 0600 from its first byte on; a crash leaves the old one or the new one.
 absl::Status WriteSecretFile(const std::string& path, std::string_view text);

@@ -207,5 +207,17 @@ TEST(KeyRing, SignsWithTheNewestKeyThatHasSpread) {
   EXPECT_TRUE(ring.Verify(token, kNow).ok()) << "older keys stay good";
 }
 
+TEST(SecretFile, IsKeptFromAllButItsOwnerOrTheGroupOfAMount) {
+  constexpr uid_t kRoot = 0;
+  constexpr uid_t kSelf = 10'001;
+  EXPECT_TRUE(IsKept(0100600, kSelf, kSelf));
+  EXPECT_FALSE(IsKept(0100640, kSelf, kSelf));
+  EXPECT_FALSE(IsKept(0100604, kSelf, kSelf));
+  EXPECT_TRUE(IsKept(0100440, kRoot, kSelf)) << "what a container sees of a mounted secret";
+  EXPECT_FALSE(IsKept(0100460, kRoot, kSelf));
+  EXPECT_FALSE(IsKept(0100644, kRoot, kSelf));
+  EXPECT_FALSE(IsKept(0100640, kRoot, kRoot));
+}
+
 }  // namespace
 }  // namespace vectron::auth

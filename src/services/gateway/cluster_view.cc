@@ -92,14 +92,15 @@ void DescribeReplicas(const ClusterSources& sources, SourceAnswer placement, Wor
   };
   if (asked.empty()) return finish({});
   const int64_t start = sources.clock->MonotonicNanos();
-  const auto all = std::make_shared<FanIn<TimedInfos>>(asked.size(), finish);  // shared by callbacks
+  const auto all =
+      std::make_shared<FanIn<TimedInfos>>(asked.size(), finish);  // shared by callbacks
   for (size_t i = 0; i < asked.size(); ++i) {
     asked[i].second->Describe(
         groups_of.at(asked[i].first), start + kDescribeTimeoutMs * 1'000'000,
         [all, i, start, clock = sources.clock](absl::StatusOr<Infos> infos) {
-          TimedInfos timed{.infos = {},
-                           .answer = {.status = infos.status(),
-                                      .milliseconds = MillisSince(*clock, start)}};
+          TimedInfos timed{
+              .infos = {},
+              .answer = {.status = infos.status(), .milliseconds = MillisSince(*clock, start)}};
           if (infos.ok()) timed.infos = *std::move(infos);
           all->Set(i, std::move(timed));
         });
@@ -139,7 +140,9 @@ ClusterTotals TotalsOf(const ClusterView& view) {
   totals.collections = view.collections.size();
   for (const CollectionView& collection : view.collections) {
     for (const ShardView& shard : collection.shards) {
-      if (const ReplicaView* figures = shard.figures()) totals.points += figures->info.points;
+      const ReplicaView* const figures = shard.figures();
+      if (figures != nullptr) totals.points += figures->info.points;
+      if (figures == nullptr) totals.points_known = false;
       for (const ReplicaView& replica : shard.replicas) {
         if (replica.known) totals.disk_bytes += replica.info.disk_bytes;
       }
@@ -152,9 +155,8 @@ ClusterTotals TotalsOf(const ClusterView& view) {
     totals.memory_bytes += worker.memory_bytes;
     totals.cpu_percent += worker.cpu_percent;
     if (worker.disk_total_bytes == 0) continue;
-    totals.least_free_bytes = free_known
-                                  ? std::min(totals.least_free_bytes, worker.disk_free_bytes)
-                                  : worker.disk_free_bytes;
+    totals.least_free_bytes = free_known ? std::min(totals.least_free_bytes, worker.disk_free_bytes)
+                                         : worker.disk_free_bytes;
     free_known = true;
   }
   if (totals.healthy_workers > 0) {

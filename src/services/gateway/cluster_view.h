@@ -2,8 +2,8 @@
 
 // The whole system at one moment, as operators see it: workers, collections, shards, replicas.
 //
-// Put together from placement's map, the list of workers and what every worker says of its replicas.
-// What could not be learnt in time is marked as unknown, never guessed.
+// Put together from placement's map, the list of workers and what every worker says of its
+// replicas. What could not be learnt in time is marked as unknown, never guessed.
 
 #include <cstdint>
 #include <functional>
@@ -24,8 +24,8 @@ namespace vectron::gateway {
 struct ReplicaView {
   WorkerId worker;
   bool worker_healthy = false;
-  bool known = false;    // the worker has described it
-  rpc::ShardInfo info;   // when known
+  bool known = false;   // the worker has described it
+  rpc::ShardInfo info;  // when known
 };
 
 enum class ShardState : uint8_t {
@@ -60,8 +60,8 @@ struct SourceAnswer {
 };
 
 struct ClusterView {
-  int64_t unix_ms = 0;     // when it was complete
-  SourceAnswer placement;  // not OK: why `workers` is empty
+  int64_t unix_ms = 0;                          // when it was complete
+  SourceAnswer placement;                       // not OK: why `workers` is empty
   std::map<WorkerId, SourceAnswer> answers;     // of the workers that were asked
   std::vector<rpc::WorkerDescription> workers;  // by id
   std::vector<CollectionView> collections;      // by owner and name
@@ -70,13 +70,14 @@ using ClusterViewPtr = std::shared_ptr<const ClusterView>;  // shared by the req
 
 // Sums over a view.
 struct ClusterTotals {
-  uint64_t points = 0;  // one replica of each shard
+  uint64_t points = 0;       // one replica of each shard
+  bool points_known = true;  // else nobody told of some shard
   uint64_t collections = 0;
   uint64_t healthy_workers = 0;
-  uint64_t disk_bytes = 0;         // all replicas
-  uint64_t memory_bytes = 0;       // resident, of the workers
-  double cpu_percent = 0;          // mean over the healthy workers
-  uint64_t least_free_bytes = 0;   // of the healthy workers' file systems; 0: not known
+  uint64_t disk_bytes = 0;        // all replicas
+  uint64_t memory_bytes = 0;      // resident, of the workers
+  double cpu_percent = 0;         // mean over the healthy workers
+  uint64_t least_free_bytes = 0;  // of the healthy workers' file systems; 0: not known
 };
 ClusterTotals TotalsOf(const ClusterView& view);
 
@@ -88,10 +89,11 @@ struct ClusterSources {
   const Clock* clock = nullptr;
   std::string placement_endpoint;  // address, for people
 };
-inline constexpr int64_t kDescribeTimeoutMs = 2'000;  // a worker that takes longer is as one that is silent
+// A worker that takes longer is as one that is silent.
+inline constexpr int64_t kDescribeTimeoutMs = 2'000;
 
-// Asks all sources and gives the view to `done`, on any thread, maybe before it returns. It waits for
-// every worker's answer or error; workers are asked with a deadline of kDescribeTimeoutMs.
+// Asks all sources and gives the view to `done`, on any thread, maybe before it returns. It waits
+// for every worker's answer or error; workers are asked with a deadline of kDescribeTimeoutMs.
 void TakeClusterView(const ClusterSources& sources, std::function<void(ClusterViewPtr)> done);
 
 }  // namespace vectron::gateway

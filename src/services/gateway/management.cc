@@ -24,7 +24,8 @@ absl::StatusOr<std::unique_ptr<Management>> Management::Make(ManagementOptions o
   std::unique_ptr<Management> management(new Management(std::move(options), std::move(deps)));
   const std::string& dir = management->options_.dir;
   FileSystem& files = *management->deps_.files;
-  ASSIGN_OR_RETURN(management->series_, TimeSeries::Open(dir, files));
+  ASSIGN_OR_RETURN(management->series_,
+                   TimeSeries::Open(dir, files, management->options_.interval_ms));
   ASSIGN_OR_RETURN(management->alerts_, AlertBook::Open(dir + "/alerts", files));
   return management;
 }
@@ -37,6 +38,7 @@ Management::Management(ManagementOptions options, ManagementDeps deps)
       statistics_(clock_) {
   const absl::MutexLock lock(&mutex_);
   checks_.resize(deps_.probes.size());
+  thresholds_ = options_.thresholds;
 }
 
 Management::~Management() { Stop(); }
@@ -190,8 +192,8 @@ std::vector<ServiceCheck> Management::Services(const ClusterView& view) const {
   gateway.checked_unix_ms = view.unix_ms;
   gateway.succeeded_unix_ms = view.unix_ms;
   if (minute.calls.count > 0) {
-    gateway.response_ms = static_cast<double>(minute.calls.nanos) * 1e-6 /
-                          static_cast<double>(minute.calls.count);
+    gateway.response_ms =
+        static_cast<double>(minute.calls.nanos) * 1e-6 / static_cast<double>(minute.calls.count);
   }
   ServiceCheck& placement = services.emplace_back();
   placement.name = "placement";
@@ -229,10 +231,9 @@ std::vector<ServiceCheck> Management::Services(const ClusterView& view) const {
 }
 
 LastMinute::Answer Management::LastMinuteCalls() const {
-  const CallTotals now = statistics_.Totals().data();
-  const int64_t now_ms = clock_.MonotonicMillis();
+  // Read under the lock, so that no sample is newer.
   const absl::MutexLock lock(&mutex_);
-  return last_minute_.Since(now_ms, now);
+  return last_minute_.Since(clock_.MonotonicMillis(), statistics_.Totals().data());
 }
 
 Management::Baseline Management::TakeBaseline() const {
@@ -259,7 +260,7 @@ SeriesSample Management::Figures(const Baseline& before, const Baseline& now,
   sample[Figure::kSearchesPerSecond] = rate(count_of(CallKind::kSearch));
   sample[Figure::kWritesPerSecond] = rate(count_of(CallKind::kWrite));
   const ClusterTotals totals = TotalsOf(view);
-  sample[Figure::kVectors] = static_cast<double>(totals.points);
+  if (totals.points_known) sample[Figure::kVectors] = static_cast<double>(totals.points);
   sample[Figure::kCollections] = static_cast<double>(totals.collections);
   sample[Figure::kDiskBytes] = static_cast<double>(totals.disk_bytes);
   if (view.placement.status.ok()) {
@@ -270,7 +271,8 @@ SeriesSample Management::Figures(const Baseline& before, const Baseline& now,
       sample[Figure::kDiskFreeBytes] = static_cast<double>(totals.least_free_bytes);
     }
   }
-  sample[Figure::kConnections] = static_cast<double>(now.load.http_connections + now.load.grpc_connections);
+  sample[Figure::kConnections] =
+      static_cast<double>(now.load.http_connections + now.load.grpc_connections);
   sample[Figure::kReceivedBytesPerSecond] =
       rate(now.load.received_bytes - before.load.received_bytes);
   sample[Figure::kSentBytesPerSecond] = rate(now.load.sent_bytes - before.load.sent_bytes);
@@ -299,6 +301,16 @@ absl::Status Management::AddSamples(const ClusterView& view) {
   return fine.ok() ? coarse : fine;
 }
 
+void Management::SetThresholds(const AlertThresholds& thresholds) {
+  const absl::MutexLock lock(&mutex_);
+  thresholds_ = thresholds;
+}
+
+AlertThresholds Management::Thresholds() const {
+  const absl::MutexLock lock(&mutex_);
+  return thresholds_;
+}
+
 absl::Status Management::UpdateAlerts(const ClusterView& view) {
   const LastMinute::Answer minute = LastMinuteCalls();
   const Measurements measurements{.view = &view,
@@ -306,12 +318,11 @@ absl::Status Management::UpdateAlerts(const ClusterView& view) {
                                   .calls = minute.calls.count,
                                   .faults = minute.calls.faults,
                                   .p99_ms = minute.calls.QuantileMs(0.99)};
-  return alerts_->Update(
-      clock_.UnixMillis(),
-      FindAlertConditions(measurements, options_.thresholds,
-                          [this](AlertRule rule, std::string_view subject) {
-                            return alerts_->Stands(rule, subject);
-                          }));
+  return alerts_->Update(clock_.UnixMillis(),
+                         FindAlertConditions(measurements, Thresholds(),
+                                             [this](AlertRule rule, std::string_view subject) {
+                                               return alerts_->Stands(rule, subject);
+                                             }));
 }
 
 }  // namespace vectron::gateway

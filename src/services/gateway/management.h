@@ -99,6 +99,8 @@ class Management {
   void Watch(rpc::RpcRegistry& registry);
   // Takes a sample at every interval from now on. `endpoint` is the gateway's address, for people.
   void Start(std::string endpoint);
+  // Holds from the next sample on. Thread-safe.
+  void SetThresholds(const AlertThresholds& thresholds);
   // Takes no further sample; returns when none is under way. The second call does nothing.
   void Stop();
 
@@ -131,6 +133,7 @@ class Management {
   Baseline TakeBaseline() const;
   SeriesSample Figures(const Baseline& before, const Baseline& now, const ClusterView& view) const;
   absl::Status AddSamples(const ClusterView& view);
+  AlertThresholds Thresholds() const;
   absl::Status UpdateAlerts(const ClusterView& view);
 
   void RegisterReports(rpc::RpcRegistry& registry);
@@ -162,6 +165,7 @@ class Management {
   bool sampling_ ABSL_GUARDED_BY(mutex_) = false;
   Timer::Id timer_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t under_way_ ABSL_GUARDED_BY(mutex_) = 0;
+  AlertThresholds thresholds_ ABSL_GUARDED_BY(mutex_);
   bool viewing_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<ViewDone> view_waiters_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::optional<ServiceCheck>> checks_ ABSL_GUARDED_BY(mutex_);  // by probe

@@ -89,11 +89,10 @@ class ManagementTest : public testing::Test {
     deps.timer = &timer_;
     deps.executor = &executor_;
     deps.server_load = [this] { return load_; };
-    deps.probes.push_back({.name = "auth",
-                           .endpoint = "auth:8091",
-                           .check = [this](const auto& done) {
-                             done(ServiceProbe::Result{.state = auth_, .error = "no answer"});
-                           }});
+    deps.probes.push_back(
+        {.name = "auth", .endpoint = "auth:8091", .check = [this](const auto& done) {
+           done(ServiceProbe::Result{.state = auth_, .error = "no answer"});
+         }});
     deps.probes.push_back({.name = "reranker",
                            .endpoint = {},
                            .check = [this](const auto& done) { done(reranker_); },
@@ -164,14 +163,12 @@ class ManagementTest : public testing::Test {
 };
 
 TEST_F(ManagementTest, HealthNamesEveryServiceWithWhatWasMeasured) {
-  worker_.Upsert({.target = {.group = GroupId{1}, .epoch = 1},
-                  .points = PointBatch{.dimension = 2,
-                                       .ids = {"a"},
-                                       .vectors = {1, 2},
-                                       .payloads = {""}},
-                  .request_id = "",
-                  .insert_only = false},
-                 0, [](absl::StatusOr<rpc::WriteAck>) {});
+  worker_.Upsert(
+      {.target = {.group = GroupId{1}, .epoch = 1},
+       .points = PointBatch{.dimension = 2, .ids = {"a"}, .vectors = {1, 2}, .payloads = {""}},
+       .request_id = "",
+       .insert_only = false},
+      0, [](absl::StatusOr<rpc::WriteAck>) {});
   load_ = {.http_connections = 3, .grpc_connections = 2, .received_bytes = 70, .sent_bytes = 80};
   const pb::SystemHealth health = Health();
   EXPECT_EQ(health.overall_status(), "healthy");
@@ -189,9 +186,10 @@ TEST_F(ManagementTest, HealthNamesEveryServiceWithWhatWasMeasured) {
   EXPECT_EQ(health.metrics().network_io().bytes_out(), 80);
   std::string json;
   rpc::MessageToJson(health, json);
-  for (const char* key : {"\"overall_status\":", "\"response_time\":", "\"last_check\":",
-                          "\"total_vectors\":1,", "\"storage_used\":", "\"cpu_usage\":",
-                          "\"network_io\":{\"bytes_in\":70,", "\"timestamp\":17"}) {
+  for (const char* key :
+       {"\"overall_status\":", "\"response_time\":", "\"last_check\":", "\"total_vectors\":1,",
+        "\"storage_used\":", "\"cpu_usage\":", "\"network_io\":{\"bytes_in\":70,",
+        "\"timestamp\":17"}) {
     EXPECT_THAT(json, HasSubstr(key));
   }
 }
@@ -270,8 +268,7 @@ TEST_F(ManagementTest, AServiceOfNoneIsNotToldAndOneThatDiesIsWithItsLastSuccess
 
 TEST_F(ManagementTest, CountsConnectionsOfBothProtocols) {
   load_ = {.http_connections = 3, .grpc_connections = 2};
-  const auto report =
-      *Ask<pb::GatewayStatsReport>("GetGatewayStats", pb::GetGatewayStatsRequest());
+  const auto report = *Ask<pb::GatewayStatsReport>("GetGatewayStats", pb::GetGatewayStatsRequest());
   EXPECT_EQ(report.stats().active_connections(), 5);
   EXPECT_EQ(report.stats().http_connections(), 3);
   EXPECT_EQ(report.stats().grpc_connections(), 2);
@@ -327,8 +324,21 @@ TEST_F(ManagementTest, ChartsKeepWhatHappenedInEachInterval) {
   const auto after = *Ask<pb::GetTimeSeriesResponse>("GetTimeSeries", request);
   EXPECT_FALSE(after.points(3).has_healthy_workers());
   request.set_window_seconds(8 * 24 * 3'600);
-  EXPECT_TRUE(absl::IsInvalidArgument(
-      Ask<pb::GetTimeSeriesResponse>("GetTimeSeries", request).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(Ask<pb::GetTimeSeriesResponse>("GetTimeSeries", request).status()));
+}
+
+TEST_F(ManagementTest, ChartsLeaveAGapWhereNobodyTellsOfAShard) {
+  PassSamples(1);
+  rpc::CollectionRecord record = *placement_.FindCollection("user-1", "docs");
+  record.shards[1].replicas.clear();
+  placement_.Put(std::make_shared<const rpc::CollectionRecord>(record));
+  PassSamples(1);
+  const auto series = *Ask<pb::GetTimeSeriesResponse>("GetTimeSeries", pb::GetTimeSeriesRequest());
+  ASSERT_EQ(series.points_size(), 2);
+  EXPECT_TRUE(series.points(0).has_vectors());
+  EXPECT_FALSE(series.points(1).has_vectors()) << "what is known of the others is not the sum";
+  EXPECT_EQ(series.points(1).collections(), 1);
 }
 
 TEST_F(ManagementTest, SlowAndFailingCallsRaiseAlerts) {
@@ -347,8 +357,7 @@ TEST_F(ManagementTest, StatsTellWhatWasServed) {
   for (int i = 0; i < 3; ++i) Call(10, absl::StatusCode::kOk);
   Call(10, absl::StatusCode::kNotFound);
   PassSamples(1);
-  const auto report =
-      *Ask<pb::GatewayStatsReport>("GetGatewayStats", pb::GetGatewayStatsRequest());
+  const auto report = *Ask<pb::GatewayStatsReport>("GetGatewayStats", pb::GetGatewayStatsRequest());
   EXPECT_EQ(report.stats().total_requests(), 4);
   EXPECT_EQ(report.stats().error_rate(), 25);
   EXPECT_EQ(report.stats().server_error_rate(), 0);
@@ -405,12 +414,11 @@ TEST_F(ManagementTest, PassesOperatorsActionsOn) {
   drain.set_worker_id("2");
   EXPECT_TRUE(absl::IsNotFound(Ask<pb::DrainWorkerResponse>("DrainWorker", drain).status()));
   drain.set_worker_id("two");
-  EXPECT_TRUE(
-      absl::IsInvalidArgument(Ask<pb::DrainWorkerResponse>("DrainWorker", drain).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(Ask<pb::DrainWorkerResponse>("DrainWorker", drain).status()));
   pb::RemoveWorkerRequest remove;
   remove.set_worker_id("1");
-  EXPECT_TRUE(absl::IsFailedPrecondition(
-      Ask<pb::RemoveWorkerResponse>("RemoveWorker", remove).status()));
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(Ask<pb::RemoveWorkerResponse>("RemoveWorker", remove).status()));
   pb::RebalanceRequest rebalance;
   rebalance.set_dry_run(true);
   const auto plan = *Ask<pb::RebalanceResponse>("Rebalance", rebalance);

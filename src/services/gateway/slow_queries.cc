@@ -91,7 +91,10 @@ absl::StatusOr<std::unique_ptr<SlowQueryLog>> SlowQueryLog::Open(const Options& 
 }
 
 SlowQueryLog::SlowQueryLog(const Options& options, const Deps& deps)
-    : options_(options), deps_(deps), writer_(*deps.executor) {
+    : options_(options),
+      deps_(deps),
+      threshold_ms_(options.threshold_ms),
+      writer_(*deps.executor) {
   CHECK(deps.files != nullptr && deps.clock != nullptr);
 }
 
@@ -157,7 +160,7 @@ void SlowQueryLog::Watch(const rpc::CallContext& context, SearchCall& call, Prog
 void SlowQueryLog::Judge(const WatchedSearch& search, const absl::StatusOr<SearchReply>& reply) {
   const double millis =
       static_cast<double>(deps_.clock->MonotonicNanos() - search.start_nanos) * 1e-6;
-  if (millis < options_.threshold_ms) return;
+  if (millis < threshold_ms()) return;
   SlowQuery query = Describe(search);
   query.set_timestamp(static_cast<double>(deps_.clock->UnixMillis()));
   query.set_duration_ms(millis);

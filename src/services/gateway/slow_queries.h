@@ -6,6 +6,7 @@
 //
 // Never in it: vectors, query texts, payloads, or values of filters.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -80,7 +81,10 @@ class SlowQueryLog {
 
   // The newest first; of one collection unless it is empty.
   std::vector<management::v1::SlowQuery> Newest(const std::string& collection, size_t limit) const;
-  double threshold_ms() const { return options_.threshold_ms; }
+  double threshold_ms() const { return threshold_ms_.load(std::memory_order_relaxed); }
+  void SetThreshold(double threshold_ms) {
+    threshold_ms_.store(threshold_ms, std::memory_order_relaxed);
+  }
   uint64_t total() const;  // since the start
 
  private:
@@ -93,6 +97,7 @@ class SlowQueryLog {
 
   const Options options_;
   const Deps deps_;
+  std::atomic<double> threshold_ms_;
   std::unique_ptr<File> file_;  // of the writer, as is its size
   uint64_t file_bytes_ = 0;
 

@@ -13,7 +13,8 @@ namespace {
 // A bucket is the position of the highest bit and the three bits below it.
 constexpr int kFirstBit = 10;  // 1,024 ns
 constexpr size_t kPerOctave = 8;
-constexpr size_t kMaxSamples = 128;  // of a minute; a faster sampler loses a little of the span
+constexpr size_t kMaxSamples = 128;
+constexpr int64_t kLeastGapMs = LastMinute::kSpanMs / 120;  // so that they span the minute
 
 CallKind KindOf(const rpc::RpcMethod& method) {
   const std::string_view name = method.name();
@@ -158,6 +159,7 @@ CallTotals CallStatistics::Kinds::all() const {
 }
 
 void LastMinute::Add(int64_t monotonic_ms, const CallTotals& totals) {
+  if (!samples_.empty() && monotonic_ms - samples_.back().monotonic_ms < kLeastGapMs) return;
   samples_.push_back({.monotonic_ms = monotonic_ms, .totals = totals});
   // The first one stays as long as the second is too young to take its place.
   while (samples_.size() > kMaxSamples ||

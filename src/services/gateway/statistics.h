@@ -2,7 +2,8 @@
 
 // What the gateway has served: counts and times of calls, per RPC, as they end.
 //
-// Times go into buckets of which eight make a factor of two, so that a quantile is right to an eighth.
+// Times go into buckets of which eight make a factor of two, so that a quantile is right to an
+// eighth.
 
 #include <array>
 #include <atomic>
@@ -31,8 +32,9 @@ double LatencyBucketNanos(size_t bucket);
 struct CallTotals {
   uint64_t count = 0;
   uint64_t errors = 0;  // anything but OK
-  uint64_t faults = 0;  // by a fault of ours: Unknown, DeadlineExceeded, Internal, Unavailable, DataLoss
-  uint64_t nanos = 0;   // all of them together
+  // By a fault of ours: Unknown, DeadlineExceeded, Internal, Unavailable, DataLoss.
+  uint64_t faults = 0;
+  uint64_t nanos = 0;  // all of them together
   std::array<uint64_t, kLatencyBuckets> buckets{};
 
   void Add(const CallTotals& other);
@@ -106,7 +108,7 @@ class LastMinute {
  public:
   static constexpr int64_t kSpanMs = 60'000;
 
-  // Keeps what is needed to look back kSpanMs. Times do not go back.
+  // Keeps what is needed to look back kSpanMs, however often it is called. Times do not go back.
   void Add(int64_t monotonic_ms, const CallTotals& totals);
   struct Answer {
     CallTotals calls;

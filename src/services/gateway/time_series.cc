@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <utility>
 
 #include "base/bytes.h"
@@ -19,6 +20,7 @@ constexpr uint32_t kVersion = 1;
 constexpr size_t kHeaderBytes = 64;
 // number, time, figures, crc
 constexpr size_t kRecordBytes = 8 + 8 + 8 * kFigureCount + 4;
+constexpr int64_t kLeastStepMs = 1'000;  // that an answer tells: it is told in seconds
 
 std::string Header(size_t capacity) {
   std::string bytes(kMagic);
@@ -39,6 +41,44 @@ std::string Record(uint64_t number, const SeriesSample& sample) {
   for (const double figure : sample.figures) PutFixed(bytes, figure);
   PutFixed(bytes, Crc32c(bytes));
   return bytes;
+}
+
+// How a figure of several samples is put together.
+enum class Together : uint8_t { kMean, kMeanOverCalls, kLargest, kSmallest };
+
+Together WayOf(Figure figure) {
+  switch (figure) {
+    case Figure::kP50Ms:
+      return Together::kMeanOverCalls;
+    case Figure::kP99Ms:
+    case Figure::kActiveAlerts:
+      return Together::kLargest;
+    case Figure::kHealthyWorkers:
+    case Figure::kDiskFreeBytes:
+      return Together::kSmallest;
+    default:
+      return Together::kMean;
+  }
+}
+
+// One figure for all samples that measured it; NaN when none did.
+double OfAll(std::span<const SeriesSample> samples, Figure figure) {
+  const Together way = WayOf(figure);
+  double sum = 0;
+  double weights = 0;
+  double worst = std::numeric_limits<double>::quiet_NaN();
+  for (const SeriesSample& sample : samples) {
+    const double value = sample[figure];
+    if (std::isnan(value)) continue;
+    const double calls = sample[Figure::kRequestsPerSecond];
+    const double weight = way == Together::kMeanOverCalls && !std::isnan(calls) ? calls : 1;
+    sum += weight * value;
+    weights += weight;
+    const bool worse = way == Together::kSmallest ? value < worst : value > worst;
+    if (std::isnan(worst) || worse) worst = value;
+  }
+  if (way == Together::kLargest || way == Together::kSmallest) return worst;
+  return weights > 0 ? sum / weights : std::numeric_limits<double>::quiet_NaN();
 }
 
 }  // namespace
@@ -110,6 +150,17 @@ absl::Status SampleRing::Add(const SeriesSample& sample) {
   return file_->Write(OffsetOf(slot), Record(number, sample));
 }
 
+std::optional<int64_t> SampleRing::EarliestMs() const {
+  std::optional<int64_t> earliest;
+  const absl::MutexLock lock(&mutex_);
+  for (const Slot& slot : slots_) {
+    if (slot.number == 0) continue;
+    const int64_t time = slot.sample.unix_ms;
+    if (!earliest.has_value() || time < *earliest) earliest = time;
+  }
+  return earliest;
+}
+
 std::vector<SeriesSample> SampleRing::Between(int64_t from_ms, int64_t until_ms) const {
   std::vector<SeriesSample> samples;
   {
@@ -126,15 +177,16 @@ std::vector<SeriesSample> SampleRing::Between(int64_t from_ms, int64_t until_ms)
 }
 
 absl::StatusOr<std::unique_ptr<TimeSeries>> TimeSeries::Open(const std::string& dir,
-                                                             FileSystem& files) {
+                                                             FileSystem& files,
+                                                             int64_t fine_step_ms) {
+  CHECK_GE(fine_step_ms, 1);
   ASSIGN_OR_RETURN(auto fine, SampleRing::Open({dir + "/series-10s", kFineCapacity}, files));
   ASSIGN_OR_RETURN(auto coarse, SampleRing::Open({dir + "/series-1m", kCoarseCapacity}, files));
-  return std::unique_ptr<TimeSeries>(new TimeSeries(std::move(fine), std::move(coarse)));
+  return std::unique_ptr<TimeSeries>(
+      new TimeSeries(std::move(fine), std::move(coarse), fine_step_ms));
 }
 
-absl::Status TimeSeries::AddFine(const SeriesSample& sample) {
-  return fine_->Add(sample);
-}
+absl::Status TimeSeries::AddFine(const SeriesSample& sample) { return fine_->Add(sample); }
 
 absl::Status TimeSeries::AddCoarse(const SeriesSample& sample) {
   RETURN_IF_ERROR(coarse_->Add(sample));
@@ -142,51 +194,51 @@ absl::Status TimeSeries::AddCoarse(const SeriesSample& sample) {
   return coarse_->Sync();
 }
 
+bool TimeSeries::IsFineEnough(const Window& window) const {
+  const int64_t span = window.until_ms - window.from_ms;
+  if (span > fine_step_ms_ * static_cast<int64_t>(kFineCapacity)) return false;
+  const std::optional<int64_t> coarse = coarse_->EarliestMs();
+  if (!coarse.has_value()) return true;
+  const std::optional<int64_t> fine = fine_->EarliestMs();
+  // The beginning of the oldest samples is cut off either way.
+  return fine.has_value() && *fine <= std::max(window.from_ms + kCoarseStepMs, *coarse);
+}
+
 TimeSeries::Answer TimeSeries::Query(const Window& window) const {
   CHECK_GE(window.max_points, size_t{1});
   const int64_t span = std::max<int64_t>(window.until_ms - window.from_ms, 1);
-  const bool fine = span <= kFineStepMs * static_cast<int64_t>(kFineCapacity);
-  const int64_t own_step = fine ? kFineStepMs : kCoarseStepMs;
+  const bool fine = IsFineEnough(window);
+  const int64_t own_step = fine ? fine_step_ms_ : kCoarseStepMs;
   Answer answer;
+  answer.step_ms = own_step;
   answer.points = (fine ? fine_ : coarse_)->Between(window.from_ms, window.until_ms);
+  if (answer.points.size() <= window.max_points && own_step >= kLeastStepMs) return answer;
   const auto points = static_cast<int64_t>(window.max_points);
-  const int64_t wanted = (span + points - 1) / points;
-  answer.step_ms = std::max<int64_t>((wanted + own_step - 1) / own_step, 1) * own_step;
-  if (answer.points.size() > window.max_points) {
-    answer.points = PutTogether(answer.points, answer.step_ms);
-  } else {
-    answer.step_ms = own_step;
-  }
+  const int64_t wanted = std::max((span + points - 1) / points, kLeastStepMs);
+  answer.step_ms = (wanted + own_step - 1) / own_step * own_step;
+  answer.points = PutTogether(answer.points, answer.step_ms, window.max_points);
   return answer;
 }
 
-std::vector<SeriesSample> PutTogether(const std::vector<SeriesSample>& samples, int64_t step_ms) {
+std::vector<SeriesSample> PutTogether(const std::vector<SeriesSample>& samples, int64_t step_ms,
+                                      size_t max_points) {
   CHECK_GT(step_ms, 0);
+  CHECK_GE(max_points, size_t{1});
   std::vector<SeriesSample> result;
+  if (samples.empty()) return result;
+  const int64_t first = samples.back().unix_ms / step_ms - static_cast<int64_t>(max_points - 1);
+  const auto step_of = [step_ms, first](const SeriesSample& sample) {
+    return std::max(sample.unix_ms / step_ms, first);
+  };
   for (size_t begin = 0; begin < samples.size();) {
     size_t end = begin;
-    while (end < samples.size() &&
-           samples[end].unix_ms / step_ms == samples[begin].unix_ms / step_ms) {
-      ++end;
-    }
-    SeriesSample together;
-    together.unix_ms = samples[end - 1].unix_ms;
+    while (end < samples.size() && step_of(samples[end]) == step_of(samples[begin])) ++end;
+    const std::span<const SeriesSample> step(&samples[begin], end - begin);
+    SeriesSample& together = result.emplace_back();
+    together.unix_ms = step.back().unix_ms;
     for (size_t column = 0; column < kFigureCount; ++column) {
-      double sum = 0;
-      double largest = 0;
-      size_t count = 0;
-      for (size_t i = begin; i < end; ++i) {
-        const double figure = samples[i].figures[column];
-        if (std::isnan(figure)) continue;
-        sum += figure;
-        largest = count == 0 ? figure : std::max(largest, figure);
-        ++count;
-      }
-      if (count == 0) continue;
-      const bool worst = column == static_cast<size_t>(Figure::kP99Ms);
-      together.figures[column] = worst ? largest : sum / static_cast<double>(count);
+      together.figures[column] = OfAll(step, static_cast<Figure>(column));
     }
-    result.push_back(together);
     begin = end;
   }
   return result;

@@ -1,0 +1,89 @@
+#include "apps/vectron/metrics_port.h"
+
+#include <CLI/CLI.hpp>
+#include <utility>
+
+#include "apps/vectron/plain_routes.h"
+#include "base/log.h"
+#include "base/status.h"
+
+namespace vectron {
+namespace {
+
+constexpr size_t kMaxConnections = 64;
+
+}  // namespace
+
+void AddMetricsFlag(CLI::App& command, std::string& address) {
+  command.add_option("--metrics", address,
+                     "HOST:PORT of /metrics, /healthz and /readyz over plain HTTP without "
+                     "credentials, for an address that only those who watch reach; without it "
+                     "there is none");
+}
+
+absl::StatusOr<std::optional<HostPort>> ToMetricsAddress(const std::string& address) {
+  if (address.empty()) return std::optional<HostPort>();
+  const absl::StatusOr<HostPort> parsed = ParseHostPort(address);
+  if (!parsed.ok()) return Annotate(parsed.status(), "--metrics");
+  return std::optional<HostPort>(*parsed);
+}
+
+void AddFigure(std::vector<MetricSample>& samples, std::string_view name, std::string_view help,
+               double value) {
+  samples.push_back({.name = std::string(name),
+                     .help = std::string(help),
+                     .labels = {},
+                     .value = value,
+                     .counter = name.ends_with("_total")});
+}
+
+MetricsPort::MetricsPort(const Metrics& metrics, const Clock& clock)
+    : metrics_(metrics), clock_(clock), no_rpcs_(of_this_port_, clock, {}) {}
+
+MetricsPort::~MetricsPort() = default;
+
+absl::Status MetricsPort::Start(const std::optional<HostPort>& address) {
+  if (!address.has_value()) return absl::OkStatus();
+  RETURN_IF_ERROR(
+      AddHealthRoutes([this] { return Ask(); }, metrics_, options::SCOPE_PUBLIC, dispatcher_));
+  rpc::HttpServerOptions options;
+  options.address = address->host;
+  options.port = address->port;
+  options.io_threads = 1;
+  options.max_connections = kMaxConnections;
+  options.body_limit = [](const rpc::HttpRequest&) { return size_t{0}; };
+  absl::StatusOr<std::unique_ptr<rpc::HttpServer>> server = rpc::HttpServer::Start(
+      std::move(options),
+      [this](rpc::HttpRequest request, rpc::HttpResponder responder) {
+        dispatcher_.Handle(std::move(request), std::move(responder));
+      },
+      clock_, of_this_port_);
+  if (!server.ok()) return Annotate(server.status(), "--metrics");
+  server_ = *std::move(server);
+  LogInfo("metrics are on {}", server_->bound_address());
+  return absl::OkStatus();
+}
+
+void MetricsPort::Serve(Problems problems) {
+  const absl::MutexLock lock(&mutex_);
+  problems_ = std::move(problems);
+}
+
+void MetricsPort::Leave() { Serve(nullptr); }
+
+std::vector<std::string> MetricsPort::Ask() const {
+  const absl::ReaderMutexLock lock(&mutex_);
+  if (problems_ == nullptr) return {"it is starting or stopping"};
+  return problems_();
+}
+
+std::string MetricsPort::address() const {
+  return server_ == nullptr ? std::string() : server_->bound_address();
+}
+
+std::string MetricsPort::ReadyField() const {
+  return server_ == nullptr ? std::string()
+                            : fmt::format(R"(,"metrics":"{}")", server_->bound_address());
+}
+
+}  // namespace vectron
