@@ -242,13 +242,8 @@ class RaftReplica {
   std::deque<Proposal> proposals_;  // by index
   std::vector<WaitingRead> queued_reads_;
   std::map<std::string, ReadRound> reads_;  // asked, by context
-<<<<<<< HEAD
-  std::multimap<uint64_t, WaitingRead>
-      late_reads_;  // answered with an index not yet handed to the applier
-=======
   // By the index they were answered with, which is not yet handed to the applier.
-  std::multimap<uint64_t, LateRead> late_reads_;
->>>>>>> origin/cl
+  std::multimap<uint64_t, WaitingRead> late_reads_;
   std::optional<Change> change_;
   std::map<uint64_t, SentOffer> offers_;         // the newest, by replica
   std::map<uint64_t, uint64_t> refused_copies_;  // by replica: the entry that its copy must hold

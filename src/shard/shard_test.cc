@@ -105,7 +105,7 @@ TEST(Shard, SearchesLeaveTheThreadThatAnswersTheirBarrier) {
   test.read_executor = &reads;
   test.schema().replication_factor = 3;
   CHECK_OK(test.Open());
-  ASSERT_TRUE(test.Upsert({.points = OnePoint("a", {1, 2})}).ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("a", {1, 2}), "", false}).ok());
   std::thread::id barrier_thread;
   test.log().answer_reads = [&](const std::function<void()>& answer) {
     std::thread([&] {

@@ -11,13 +11,8 @@
 #include <map>
 #include <memory>
 #include <optional>
-<<<<<<< HEAD
 #include <set>
 #include <string>
-#include <utility>
-=======
-#include <string>
->>>>>>> origin/cl
 #include <vector>
 
 #include "services/placement/cluster_load.h"

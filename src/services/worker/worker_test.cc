@@ -21,39 +21,6 @@ using ::testing::IsEmpty;
 
 class WorkerTest : public testing::Test, protected TestWorker {
  protected:
-<<<<<<< HEAD
-  WorkerTest() { Start(); }
-  ~WorkerTest() override { Stop(); }
-
-  void Start() {
-    absl::StatusOr<std::unique_ptr<shard::LocalLog>> log =
-        shard::LocalLog::Open(dir_ / "log", {.files = files_.get(),
-                                             .resources = &resources_,
-                                             .apply_executor = &apply_,
-                                             .on_fatal = {}});
-    CHECK_OK(log.status());
-    log_ = *std::move(log);
-    shards_ = MakeLocalShards({.shard = {.files = files_.get(),
-                                         .clock = &clock_,
-                                         .read_executor = &search_,
-                                         .background_executor = &background_,
-                                         .resources = &resources_,
-                                         .timer = &timer_},
-                               .log = log_.get()});
-    absl::StatusOr<std::unique_ptr<Worker>> worker =
-        Worker::Make(dir_.path(), {.files = files_.get(),
-                                   .shards = shards_.get(),
-                                   .search_executor = &search_,
-                                   .max_open_files = max_open_files_});
-    CHECK_OK(worker.status());
-    worker_ = *std::move(worker);
-  }
-  void Stop() {
-    worker_.reset();
-    log_.reset();
-  }
-=======
->>>>>>> origin/cl
   static rpc::ShardAssignment Assignment(uint64_t group, uint64_t epoch = 1) {
     return TestWorker::Assignment(group, 3, epoch);
   }
