@@ -158,6 +158,7 @@ class GatewayRole : public Role {
   }
 
   absl::Status Listen() {
+    if (access_ != nullptr) RETURN_IF_ERROR(access_->Install(registry_));
     ASSIGN_OR_RETURN(ports_,
                      OpenGatewayPorts({.http = options_.http,
                                        .grpc = options_.grpc,
@@ -166,7 +167,6 @@ class GatewayRole : public Role {
                                       {.registry = &registry_,
                                        .dispatcher = &dispatcher_,
                                        .operators = operators_.get(),
-                                       .access = access_.get(),
                                        .problems = [] { return std::vector<std::string>(); },
                                        .clock = &clock_,
                                        .metrics = &metrics_}));

@@ -75,8 +75,8 @@ class Operators {
  private:
   Operators() = default;
 
-  ThreadPool executor_{"manage", 1};    // what blocks on the disk
-  const ClientPorts* ports_ = nullptr;  // set by Start, read by what Start begins
+  ThreadPool executor_{"manage", 1};  // what blocks on the disk
+  const ClientPorts* ports_ = nullptr;     // set by Start, read by what Start begins
   std::unique_ptr<gateway::SlowQueryLog> slow_queries_;
   std::unique_ptr<gateway::StaticFiles> console_;
   std::unique_ptr<gateway::Management> management_;
