@@ -198,6 +198,7 @@ class DevServerImpl : public DevServer {
   }
 
   absl::Status Listen() {
+    if (access_ != nullptr) RETURN_IF_ERROR(access_->Install(registry_));
     ASSIGN_OR_RETURN(ports_, OpenGatewayPorts({.http = options_.http,
                                                .grpc = options_.grpc,
                                                .tls = options_.tls,
@@ -205,7 +206,6 @@ class DevServerImpl : public DevServer {
                                               {.registry = &registry_,
                                                .dispatcher = &dispatcher_,
                                                .operators = operators_.get(),
-                                               .access = access_.get(),
                                                .problems = [this] { return PublicProblems(); },
                                                .clock = &clock_,
                                                .metrics = &metrics_}));

@@ -13,7 +13,6 @@ absl::StatusOr<std::unique_ptr<ClientPorts>> OpenGatewayPorts(const GatewayPorts
   // The services whose routes answer a wrong verb with 405.
   const std::set<std::string> plain_services = {"vectron.management.v1.ManagementService"};
   RETURN_IF_ERROR(deps.operators->Register(*deps.registry));
-  if (deps.access != nullptr) RETURN_IF_ERROR(deps.access->Install(*deps.registry));
   rpc::HttpDispatcher& dispatcher = *deps.dispatcher;
   RETURN_IF_ERROR(dispatcher.AddRpcs(plain_services));
   deps.operators->AddConsole(dispatcher);

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "apps/vectron/access.h"
 #include "apps/vectron/client_ports.h"
 #include "apps/vectron/host_port.h"
 #include "apps/vectron/operators.h"
@@ -31,10 +30,9 @@ struct GatewayPortsOptions {
 
 // What it borrows; all outlive the ports.
 struct GatewayPortsDeps {
-  rpc::RpcRegistry* registry = nullptr;       // has the gateway's services
+  rpc::RpcRegistry* registry = nullptr;       // has the gateway's services and its middlewares
   rpc::HttpDispatcher* dispatcher = nullptr;  // over it, and empty
   Operators* operators = nullptr;
-  Access* access = nullptr;                            // null: everyone may do everything
   std::function<std::vector<std::string>()> problems;  // as AddPlainRoutes
   const Clock* clock = nullptr;
   Metrics* metrics = nullptr;

@@ -207,6 +207,7 @@ class GatewayRole : public Role {
   }
 
   absl::Status Listen() {
+    if (access_ != nullptr) RETURN_IF_ERROR(access_->Install(registry_));
     registry_.AddMiddleware(MapMiddleware());
     ASSIGN_OR_RETURN(ports_,
                      OpenGatewayPorts({.http = options_.http,
@@ -216,7 +217,6 @@ class GatewayRole : public Role {
                                       {.registry = &registry_,
                                        .dispatcher = &dispatcher_,
                                        .operators = operators_.get(),
-                                       .access = access_.get(),
                                        .problems = [this] { return Problems(); },
                                        .clock = &clock_,
                                        .metrics = &metrics_}));

@@ -34,7 +34,7 @@ class TestWorker {
     log_ = *std::move(log);
     shards_ = MakeLocalShards({.shard = {.files = files.get(),
                                          .clock = &clock,
-                                         .read_executor = &search_,
+                                         .read_executor = &search,
                                          .background_executor = &background,
                                          .resources = &resources_,
                                          .timer = &timer},
