@@ -66,6 +66,14 @@ TEST(Policy, AllowsExactlyWhatEachScopeSays) {
   EXPECT_FALSE(Allows(options::SCOPE_READ, nullptr, true).ok()) << "the cluster is no user";
 }
 
+TEST(Policy, AKeyThatIsHeldToCollectionsActsForNoAdministrator) {
+  Identity key = *UserNamed("a", Role::kAdmin, CredentialKind::kApiKey, Access::kAdmin);
+  EXPECT_TRUE(Allows(options::SCOPE_ADMIN, &key, false).ok());
+  key.collections = {"docs-*"};
+  EXPECT_TRUE(absl::IsPermissionDenied(Allows(options::SCOPE_ADMIN, &key, false)));
+  EXPECT_TRUE(Allows(options::SCOPE_WRITE, &key, false).ok());
+}
+
 // Knows two credentials.
 class FakeVerifier : public CredentialVerifier {
  public:
