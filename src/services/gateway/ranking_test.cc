@@ -127,7 +127,23 @@ TEST_F(RankingTest, AFullStoreRefusesAndGoesOnReading) {
   EXPECT_THAT(std::string(MessageOf(last)), HasSubstr("full"));
   EXPECT_GT(rpc::RetryAfterMillis(last).value_or(0), 0);
   EXPECT_EQ(List().records_size(), stored - 1);
-  item.clear_comment();
+  // What was not stored has not counted: the next try is learned from.
+  const auto reply = Search(Query(1));
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  request.set_query_id(reply->query_id);
+  item.set_clicked(true);
+  EXPECT_TRUE(absl::IsResourceExhausted(Submit(request).status()));
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open((dir_ / "feedback.db").c_str(), &db), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(db, "DELETE FROM feedback_item; DELETE FROM feedback", nullptr, nullptr,
+                         nullptr),
+            SQLITE_OK)
+      << sqlite3_errmsg(db);
+  sqlite3_close(db);
+  const auto again = Submit(request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->learned_items(), 1u);
+  EXPECT_EQ(Submit(request)->learned_items(), 0u);
 }
 
 TEST_F(RankingTest, CallsAModelByTheNameOfItsCollection) {
