@@ -123,15 +123,29 @@ TEST_F(PolicyMiddlewareTest, AsksNothingOnPublicRoutes) {
 }
 
 TEST_F(PolicyMiddlewareTest, LetsAdministratorsActForATenant) {
+  const std::string tenant = "user-01234567-89ab-4def-8123-456789abcdef";
   EXPECT_TRUE(
-      Call(options::SCOPE_READ, {{"authorization", "Bearer admin"}, {"x-vectron-tenant", "user-1"}})
+      Call(options::SCOPE_READ, {{"authorization", "Bearer admin"}, {"x-vectron-tenant", tenant}})
           .ok());
-  EXPECT_EQ(context_->tenant, "user-1");
+  EXPECT_EQ(context_->tenant, tenant);
   EXPECT_EQ(context_->identity->user_id, "user-2");
   EXPECT_EQ(
       Call(options::SCOPE_READ, {{"authorization", "Bearer user"}, {"x-vectron-tenant", "user-2"}})
           .code(),
       StatusCode::kPermissionDenied);
+}
+
+TEST_F(PolicyMiddlewareTest, TakesNoTenantThatIsNoUsersId) {
+  for (const std::string& wrong :
+       {std::string(), std::string("user-ghost"), std::string("../../etc"),
+        "user-" + std::string(36, 'g'), "user-" + std::string(37, 'a'),
+        "user-" + std::string(35, 'a'), std::string(41, 'a')}) {
+    EXPECT_EQ(
+        Call(options::SCOPE_WRITE, {{"authorization", "Bearer admin"}, {"x-vectron-tenant", wrong}})
+            .code(),
+        StatusCode::kInvalidArgument)
+        << wrong;
+  }
 }
 
 TEST_F(PolicyMiddlewareTest, WantsTheClusterSecretOnInternalRoutes) {

@@ -158,6 +158,7 @@ absl::Status Access::Install(rpc::RpcRegistry& registry) {
                                                 .proxies = proxies_}));
   registry.AddMiddleware(limiter_.AsMiddleware());
   registry.AddMiddleware(admission_.AsMiddleware());
+  registry.AddMiddleware(rpc::TenantMustExist(registry));
   registry.AddObserver(admission_.AsObserver());
   if (audit_ != nullptr) registry.AddObserver(audit_->AsObserver());
   if (deps_.placement != nullptr) registry.SetCollectionGuard(rpc::TenancyGuard(*deps_.placement));
