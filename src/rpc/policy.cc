@@ -111,13 +111,16 @@ Middleware PolicyMiddleware(PolicyOptions options) {
     if (!credential.ok()) return next(Unauthenticated("{}", MessageOf(credential.status())));
     if (credential->empty() || options->verdicts == nullptr)
       return next(Allows(scope, nullptr, cluster));
-    options->verdicts->Check(*credential, [&context, scope, cluster, next = std::move(next)](
-                                              const absl::StatusOr<IdentityPtr>& identity) {
-      if (!identity.ok()) return next(identity.status());
-      absl::Status status = SetCaller(context, *identity);
-      if (status.ok()) status = Allows(scope, identity->get(), cluster);
-      next(std::move(status));
-    });
+    options->verdicts->Check(
+        *credential,
+        [&context, scope, cluster,
+         next = std::move(next)](const absl::StatusOr<IdentityPtr>& identity) {
+          if (!identity.ok()) return next(identity.status());
+          absl::Status status = SetCaller(context, *identity);
+          if (status.ok()) status = Allows(scope, identity->get(), cluster);
+          next(std::move(status));
+        },
+        context.client);
   };
 }
 

@@ -83,7 +83,8 @@ absl::StatusOr<std::unique_ptr<Access>> Access::Open(AccessOptions options,
   }
   rpc::CredentialVerifier& verifier =
       access->auth_ != nullptr ? access->auth_->verifier() : *access->remote_;
-  access->verdicts_ = std::make_unique<rpc::VerdictCache>(verifier, *deps.clock, *deps.metrics);
+  access->verdicts_ = std::make_unique<rpc::VerdictCache>(
+      verifier, *deps.clock, *deps.metrics, access->options_.limits.bad_credentials_per_minute);
   return access;
 }
 

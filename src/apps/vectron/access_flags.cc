@@ -19,6 +19,8 @@ void AddAccessFlags(CLI::App& command, AccessFlags& flags) {
        "Registrations per client address and minute; 0: no limit");
   rate("--auth-key-per-minute", limits.key_per_minute,
        "API keys, SDK tokens and passwords made per client address and minute; 0: no limit");
+  rate("--auth-failures-per-minute", limits.bad_credentials_per_minute,
+       "Bad credentials shown per client address and minute; 0: no limit");
   rate("--rate-free-per-second", limits.free_per_second,
        "Requests per second of a user of the free plan; 0: no limit");
   rate("--rate-paid-per-second", limits.paid_per_second,
