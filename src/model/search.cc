@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "model/payload.h"
+
 namespace vectron {
 namespace {
 
@@ -21,6 +23,18 @@ bool ComesLater(const Cursor& a, const Cursor& b) {
 }
 
 }  // namespace
+
+void SetPayload(SearchHit& hit, std::string payload, const SearchQuery& query) {
+  if (!query.include_payload) return;
+  if (!query.payload_fields.empty()) {
+    hit.payload = SelectPayloadFields(payload, query.payload_fields);
+  } else if (query.payload_excerpts && payload.size() > kExcerptBytes) {
+    hit.payload = ExcerptPayload(payload);
+    hit.is_excerpt = true;
+  } else {
+    hit.payload = std::move(payload);
+  }
+}
 
 SearchAnswer MergeAnswers(std::vector<SearchAnswer> answers, size_t k) {
   SearchAnswer merged;

@@ -19,6 +19,8 @@ namespace {
 constexpr int kFreshTries = 2;
 // Hits asked for beyond k then, in place of those that turn out to be deleted.
 constexpr uint32_t kSpareHits = 16;
+// Payloads in memory at once that only an excerpt is kept of.
+constexpr size_t kExcerptsAtOnce = 32;
 
 // One attempt at a search.
 class Attempt {
@@ -98,15 +100,20 @@ absl::Status Attempt::AddPayloads() {
     ids.push_back(hits_[i].id);
   }
   if (ids.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(auto points, state_.store().ReadPoints(ids));
-  for (size_t i = 0; i < ids.size(); ++i) {
-    SearchHit& hit = hits_[positions[i]];
-    if (!points[i].has_value() || points[i]->version != hit.version) {
-      MarkStale(hit.id, points[i].has_value() ? points[i]->version : 0);
-    } else if (query_.payload_fields.empty()) {
-      hit.payload = std::move(points[i]->payload);
-    } else {
-      hit.payload = SelectPayloadFields(points[i]->payload, query_.payload_fields);
+  // All at once where all are kept.
+  const size_t step = query_.payload_excerpts ? kExcerptsAtOnce : ids.size();
+  for (size_t begin = 0; begin < ids.size(); begin += step) {
+    const auto first = ids.begin() + static_cast<ptrdiff_t>(begin);
+    const size_t count = std::min(step, ids.size() - begin);
+    ASSIGN_OR_RETURN(auto points,
+                     state_.store().ReadPoints({first, first + static_cast<ptrdiff_t>(count)}));
+    for (size_t i = 0; i < count; ++i) {
+      SearchHit& hit = hits_[positions[begin + i]];
+      if (!points[i].has_value() || points[i]->version != hit.version) {
+        MarkStale(hit.id, points[i].has_value() ? points[i]->version : 0);
+      } else {
+        SetPayload(hit, std::move(points[i]->payload), query_);
+      }
     }
   }
   return absl::OkStatus();
@@ -147,11 +154,7 @@ absl::Status Attempt::TakeStaleFromStore() {
     if (query_.score_threshold.has_value() && score > *query_.score_threshold) continue;
     SearchHit hit{
         .id = id, .score = score, .version = record->version, .payload = {}, .vector = {}};
-    if (query_.include_payload) {
-      hit.payload = query_.payload_fields.empty()
-                        ? std::move(record->payload)
-                        : SelectPayloadFields(record->payload, query_.payload_fields);
-    }
+    SetPayload(hit, std::move(record->payload), query_);
     if (query_.include_vectors) hit.vector = std::move(record->vector);
     hits_.push_back(std::move(hit));
   }

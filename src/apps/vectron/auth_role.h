@@ -12,6 +12,7 @@
 #include "apps/vectron/access.h"
 #include "apps/vectron/role.h"
 #include "rpc/tls.h"
+#include "rpc/web_guard.h"
 
 namespace CLI {
 class App;
@@ -26,6 +27,7 @@ struct AuthRoleOptions {
   std::vector<std::string> placement;  // none: users with collections cannot be deleted
   rpc::TlsFiles tls;
   std::optional<HostPort> metrics;  // none: no such port
+  rpc::WebRules web;
   size_t threads = 0;
 };
 // Returns when it serves: when its store has answered. Errors: as Access::Open's,

@@ -202,6 +202,7 @@ class DevServerImpl : public DevServer {
     ASSIGN_OR_RETURN(ports_, OpenGatewayPorts({.http = options_.http,
                                                .grpc = options_.grpc,
                                                .tls = options_.tls,
+                                               .web = options_.web,
                                                .io_threads = threads_},
                                               {.registry = &registry_,
                                                .dispatcher = &dispatcher_,

@@ -16,6 +16,7 @@
 #include "apps/vectron/operators.h"
 #include "apps/vectron/reload.h"
 #include "rpc/tls.h"
+#include "rpc/web_guard.h"
 
 namespace vectron {
 
@@ -24,10 +25,11 @@ struct DevOptions {
   HostPort http;
   HostPort grpc;
   OperatorOptions operators;
-  LocalRankingOptions ranking;      // its data_dir is set by the server
-  bool auth = true;                 // callers show credentials; else everyone may do everything
-  AccessOptions access;             // with auth; its data_dir is set by the server
-  rpc::TlsFiles tls;                // of both ports; none: plain
+  LocalRankingOptions ranking;  // its data_dir is set by the server
+  bool auth = true;             // callers show credentials; else everyone may do everything
+  AccessOptions access;         // with auth; its data_dir is set by the server
+  rpc::TlsFiles tls;            // of both ports; none: plain
+  rpc::WebRules web;
   std::optional<HostPort> metrics;  // none: no such port
   size_t threads = 0;               // for requests and for building each; 0: one per processor
   uint64_t max_open_files = ~uint64_t{0};  // that this process may have

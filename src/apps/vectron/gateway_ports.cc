@@ -23,6 +23,7 @@ absl::StatusOr<std::unique_ptr<ClientPorts>> OpenGatewayPorts(const GatewayPorts
                              .grpc = options.grpc,
                              .http_tls = options.tls,
                              .grpc_tls = options.tls,
+                             .web = options.web,
                              .io_threads = options.io_threads},
                             {.dispatcher = &dispatcher,
                              .registry = deps.registry,

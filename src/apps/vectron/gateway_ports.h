@@ -18,6 +18,7 @@
 #include "rpc/http_dispatcher.h"
 #include "rpc/rpc_registry.h"
 #include "rpc/tls.h"
+#include "rpc/web_guard.h"
 
 namespace vectron {
 
@@ -25,6 +26,7 @@ struct GatewayPortsOptions {
   HostPort http;
   HostPort grpc;
   rpc::TlsFiles tls;      // of both; none: plain
+  rpc::WebRules web;      // of HTTP
   size_t io_threads = 0;  // of HTTP; 0: one per processor
 };
 

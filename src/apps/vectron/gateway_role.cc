@@ -209,17 +209,17 @@ class GatewayRole : public Role {
   absl::Status Listen() {
     if (access_ != nullptr) RETURN_IF_ERROR(access_->Install(registry_));
     registry_.AddMiddleware(MapMiddleware());
-    ASSIGN_OR_RETURN(ports_,
-                     OpenGatewayPorts({.http = options_.http,
-                                       .grpc = options_.grpc,
-                                       .tls = options_.tls,
-                                       .io_threads = threads_},
-                                      {.registry = &registry_,
-                                       .dispatcher = &dispatcher_,
-                                       .operators = operators_.get(),
-                                       .problems = [this] { return Problems(); },
-                                       .clock = &clock_,
-                                       .metrics = &metrics_}));
+    ASSIGN_OR_RETURN(ports_, OpenGatewayPorts({.http = options_.http,
+                                               .grpc = options_.grpc,
+                                               .tls = options_.tls,
+                                               .web = options_.web,
+                                               .io_threads = threads_},
+                                              {.registry = &registry_,
+                                               .dispatcher = &dispatcher_,
+                                               .operators = operators_.get(),
+                                               .problems = [this] { return Problems(); },
+                                               .clock = &clock_,
+                                               .metrics = &metrics_}));
     return absl::OkStatus();
   }
 
