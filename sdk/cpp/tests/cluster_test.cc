@@ -42,14 +42,9 @@ class Cluster {
     return ready_.substr(start, ready_.find(end, start) - start);
   }
   std::string Run(const std::string& verb) const {
-    const std::string command = std::string("python3 -B ") + std::getenv("VECTRON_CLUSTER_TOOL") +
-                                " " + verb + " --json --data " + folder_.At("cluster") +
-                                " --binary " + std::getenv("VECTRON_BINARY");
-    FILE* output = ::popen(command.c_str(), "r");
-    std::string text;
-    for (int c = std::fgetc(output); c != EOF; c = std::fgetc(output)) text += static_cast<char>(c);
-    EXPECT_EQ(::pclose(output), 0) << command;
-    return text;
+    return OutputOf(std::string("python3 -B ") + std::getenv("VECTRON_CLUSTER_TOOL") + " " + verb +
+                    " --json --data " + folder_.At("cluster") + " --binary " +
+                    std::getenv("VECTRON_BINARY"));
   }
 
   TempFolder folder_;
