@@ -312,7 +312,7 @@ func TestWrongHostsAreNamed(t *testing.T) {
 		_, err := vectron.New(host)
 		refused(t, err, vectron.ErrInvalidArgument)
 	}
-	nobody, err := vectron.New("127.0.0.1:1", vectron.WithTimeout(time.Second))
+	nobody, err := vectron.New("127.0.0.1:1", vectron.WithTimeout(time.Minute))
 	must(t, err)
 	defer nobody.Close()
 	_, err = nobody.ListCollections(context.Background())
