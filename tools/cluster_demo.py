@@ -62,7 +62,8 @@ class Load(Crew):
         super().__init__([self.writer(number) for number in range(WRITERS)] + [self.searcher(number) for number in range(SEARCHERS)])
 
     def writer(self, number):
-        client, rng, counter = Client(self.gateway), random.Random(number), itertools.count(1)
+        # Above the numbers of an earlier run, so that its points pass for none of this one's.
+        client, rng, counter = Client(self.gateway), random.Random(number), itertools.count(int(time.time() * 1_000))
 
         def step():
             count = next(counter)
@@ -169,6 +170,16 @@ def load_data(cluster, gateway, args):
                "--shards", "3", "--replicas", str(min(3, args.workers))]
     if subprocess.run(command, check=False).returncode != 0:
         raise RuntimeError("the import failed")
+
+
+def why_not(cluster):
+    """Why there can be no demonstration on this cluster; None when there can."""
+    roles = [node["role"] for node in cluster.nodes]
+    if os.path.isdir(cluster.tls_folder) or "auth" in roles:
+        return "the demonstration speaks plain HTTP without credentials; this cluster wants more"
+    if roles.count("worker") < 3:
+        return "the demonstration kills two of three workers, one after the other; this cluster has fewer"
+    return None
 
 
 def run(cluster, args):
