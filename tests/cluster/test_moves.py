@@ -58,6 +58,9 @@ class Moves(unittest.TestCase):
     def drain(self, worker, cancel=False):
         return patiently(lambda: self.api.call("POST", f"/v1/admin/workers/{worker}/drain", {"cancel": cancel}))
 
+    def remove(self, worker):
+        return settled(lambda: self.api.call("DELETE", f"/v1/admin/workers/{worker}"))
+
     def rebalance(self):
         return patiently(lambda: self.api.call("POST", "/v1/admin/rebalance", {"dryRun": False}))
 
@@ -70,10 +73,9 @@ class Moves(unittest.TestCase):
         self.start(workers=4)
         victim = self.a_leader()
         name = self.cluster.worker_name(victim)
-        remove = lambda: settled(lambda: self.api.call("DELETE", f"/v1/admin/workers/{victim}"))
         with Owners(self.cluster, "docs") as owners:
             owners.await_more(200)
-            status, answer = remove()
+            status, answer = self.remove(victim)
             self.assertEqual((status, answer.get("code")), (400, 9), answer)
             self.assertRegex(answer["message"], "still holds . shards; drain it first")
 
@@ -91,7 +93,7 @@ class Moves(unittest.TestCase):
 
             self.drain(victim)
             self.until("an empty worker", lambda: self.left(victim))
-            self.until("its removal", lambda: remove()[0] in (200, 404))  # 404: done already, the answer was lost
+            self.until("its removal", lambda: self.remove(victim)[0] in (200, 404))  # 404: done already, the answer was lost
             self.assertNotIn(victim, self.workers())
             pid = self.cluster.nodes[name]["pid"]
             self.until("the end of its process", lambda: self.cluster._state(pid) == "Z")
