@@ -2,7 +2,7 @@
 """A whole cluster on this machine: placement nodes, workers and gateways as processes of their own, on loopback and free ports.
 
     ./dev cluster                    up with a demonstration: a worker is killed under load
-    ./dev cluster up --data DIR      starts one; DIR holds all data, logs and what is known of the processes
+    ./dev cluster up --data DIR      starts one; DIR holds all data, logs and what is known of the processes. "up" may be left out
     ./dev cluster start NAME --data DIR   starts a node that died, with its data and its addresses
     ./dev cluster down --data DIR    stops it; the data stays
 
@@ -22,6 +22,7 @@ import sys
 import time
 
 import certificates  # beside this file
+import cluster_demo
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 START_SECONDS = 120
@@ -262,6 +263,14 @@ def tail(path, lines=8):
         return "".join(log.readlines()[-lines:])
 
 
+def count_of(number, thing):
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def how_to_stop(data):
+    return f"./dev cluster down --data {os.path.relpath(data)}"
+
+
 def say(args, text):
     print(text, file=sys.stderr if args.json else sys.stdout, flush=True)
 
@@ -274,8 +283,11 @@ def up(args):
         say(args, f"the cluster of {cluster.data}: starts what does not run")
     else:
         cluster.plan(args)
-        say(args, f"a new cluster in {cluster.data}: {args.placement} placement nodes, {args.workers} workers, "
-                  f"{args.gateways} gateways{', TLS everywhere' if args.tls else ''}")
+        say(args, f"a new cluster in {cluster.data}: {count_of(args.placement, 'placement node')}, "
+                  f"{count_of(args.workers, 'worker')}, {count_of(args.gateways, 'gateway')}{', TLS everywhere' if args.tls else ''}")
+    reason = cluster_demo.why_not(cluster)
+    if args.demo and reason:
+        raise Failed(reason)
     try:
         cluster.start_all()
     except Failed:
@@ -287,13 +299,15 @@ def up(args):
         for node in cluster.nodes:
             addresses = [f"{key} {node[key]}" for key in ("http", "grpc", "metrics") if key in node]
             print(f"  {node['name']:<12} process {node['pid']:<8} {', '.join(addresses)}")
-    if args.demo:
-        import cluster_demo  # beside this file
+    if args.demo or (args.demo is None and not args.json and not reason):
         try:
             cluster_demo.run(cluster, args)
         except RuntimeError as error:
             raise Failed(f"the demonstration failed: {error}") from None
-        print(f"\nThe cluster keeps running. To stop it: ./dev cluster down --data {os.path.relpath(cluster.data)}")
+    if not args.json:
+        ready = cluster.ready()
+        print(f"\nThe cluster keeps running. A browser finds the console at {'https' if 'ca' in ready else 'http'}://{ready['http'][0]}/, "
+              f"which is where the HTTP API is, too.\nLogs: {os.path.relpath(cluster.data)}/NODE/log. To stop it: {how_to_stop(cluster.data)}")
 
 
 def start(args):
@@ -341,11 +355,11 @@ def parse(arguments):
             verb.add_argument("--set", help="folder of the demonstration's data set in place of the usual one")
             verb.add_argument("--demo", action=argparse.BooleanOptionalAction, default=None,
                               help="kill a worker under load and look what becomes of it")
-    args = parser.parse_args(arguments or ["up"])
-    if args.verb == "up" and args.demo is None:
-        args.demo = not args.json and not args.tls
-    if args.verb == "up" and args.demo and args.tls:
-        parser.error("the demonstration speaks plain HTTP: --demo and --tls do not go together")
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
+        arguments = ["up", *arguments]
+    args = parser.parse_args(arguments)
+    if args.verb == "up" and args.demo and (args.tls or args.auth == "on"):
+        parser.error("the demonstration speaks plain HTTP without credentials: --demo goes with neither --tls nor --auth on")
     return args
 
 
@@ -355,6 +369,8 @@ def main():
         args.function(args)
     except Failed as error:
         sys.exit(f"cluster: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"\ncluster: interrupted; what was started keeps running. To stop it: {how_to_stop(args.data)}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """The demonstration of ./dev cluster: a worker is killed with SIGKILL while clients write and search, comes back and stands in
 for another one that is killed. It fails, and says why, when a promise is broken."""
 import http.client
+import itertools
 import json
 import os
 import random
 import signal
 import subprocess
-import threading
 import time
+
+from crew import Crew  # beside this file
 
 COLLECTION = "debian-packages"
 LEDGER = "ledger"
@@ -18,6 +20,7 @@ CALM_SECONDS = 3
 AFTER_SECONDS = 8
 HELD_UP_SECONDS = 3  # the longest that a writer may wait for a new leader
 CATCH_UP_SECONDS = 60
+PATIENCE_SECONDS = 60  # for answers that a cluster has to give sooner or later
 
 
 class Broken(RuntimeError):
@@ -45,35 +48,25 @@ class Client:
             return 0, {"message": str(error)}
 
 
-class Load:
+class Load(Crew):
     """Writers that remember what was acknowledged, and when; searchers that remember what failed."""
 
     def __init__(self, gateway):
         self.gateway = gateway
-        self.stop = threading.Event()
         self.acknowledged = {}  # id -> number of the last acknowledged write
         self.attempted = {}  # id -> number of the last write sent
         self.write_times = [[] for _ in range(WRITERS)]  # of each writer, when its acknowledgements came
         self.write_errors = []
         self.search_times = []
         self.search_errors = []
-        self.threads = [threading.Thread(target=self.write, args=(number,)) for number in range(WRITERS)]
-        self.threads += [threading.Thread(target=self.search, args=(number,)) for number in range(SEARCHERS)]
+        super().__init__([self.writer(number) for number in range(WRITERS)] + [self.searcher(number) for number in range(SEARCHERS)])
 
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
+    def writer(self, number):
+        # Above the numbers of an earlier run, so that its points pass for none of this one's.
+        client, rng, counter = Client(self.gateway), random.Random(number), itertools.count(int(time.time() * 1_000))
 
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
-
-    def write(self, number):
-        client, rng, count = Client(self.gateway), random.Random(number), 0
-        while not self.stop.is_set():
-            count += 1
+        def step():
+            count = next(counter)
             point = f"w{number}-{rng.randrange(200)}"
             self.attempted[point] = count
             body = {"points": [{"id": point, "vector": [float(count)] * DIMENSION, "payload": {"number": count}}]}
@@ -83,16 +76,19 @@ class Load:
                 self.write_times[number].append(time.monotonic())
             else:
                 self.write_errors.append(answer.get("message", ""))
+        return step
 
-    def search(self, number):
+    def searcher(self, number):
         client, rng = Client(self.gateway), random.Random(number)
-        while not self.stop.is_set():
+
+        def step():
             body = {"vector": [rng.random() for _ in range(DIMENSION)], "topK": 5, "consistency": "EVENTUAL"}
             status, answer = client.call("POST", f"/v1/collections/{LEDGER}/points/search", body)
             if status == 200:
                 self.search_times.append(time.monotonic())
             else:
                 self.search_errors.append(answer.get("message", ""))
+        return step
 
     def lost(self, deadline):
         """Acknowledged writes that cannot be read: those whose point holds an older number, or nothing. None when some point
@@ -118,8 +114,28 @@ def longest_gap(times, since, until):
     return max(b - a for a, b in zip(points, points[1:]))
 
 
-def leader_of(client, collection):
-    _, status = client.call("GET", f"/v1/collections/{collection}/status")
+def patiently(what, call, good):
+    """The answer of a call that is good, or says "not now" until it is."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not good(*(found := call())):
+        status, answer = found
+        if time.monotonic() > deadline or status not in (0, 200, 400, 429, 503, 504):
+            raise RuntimeError(f"{what}: {answer.get('message', answer)}")
+        time.sleep(0.1)
+    return found[1]
+
+
+def make_ledger(client, replicas):
+    body = {"name": LEDGER, "dimension": DIMENSION, "shardCount": 3, "replicationFactor": replicas}
+    patiently("the collection cannot be made", lambda: client.call("POST", "/v1/collections", body),
+              lambda status, _: status in (200, 409))
+
+
+def leaders_of(client, collection):
+    """Worker ids, one for each shard."""
+    def known(status, answer):
+        return status == 200 and all(int(shard["leaderId"]) for shard in answer["shards"])
+    status = patiently("not every shard has a leader", lambda: client.call("GET", f"/v1/collections/{collection}/status"), known)
     return [int(shard["leaderId"]) for shard in status["shards"]]
 
 
@@ -156,20 +172,27 @@ def load_data(cluster, gateway, args):
         raise RuntimeError("the import failed")
 
 
+def why_not(cluster):
+    """Why there can be no demonstration on this cluster; None when there can."""
+    roles = [node["role"] for node in cluster.nodes]
+    if os.path.isdir(cluster.tls_folder) or "auth" in roles:
+        return "the demonstration speaks plain HTTP without credentials; this cluster wants more"
+    if roles.count("worker") < 3:
+        return "the demonstration kills two of three workers, one after the other; this cluster has fewer"
+    return None
+
+
 def run(cluster, args):
     gateway = next(node for node in cluster.nodes if node["role"] == "gateway")
     client = Client(gateway["http"])
     print("\n==> data, three copies of each shard")
     load_data(cluster, gateway, args)
-    status, answer = client.call("POST", "/v1/collections", {
-        "name": LEDGER, "dimension": DIMENSION, "shardCount": 3, "replicationFactor": min(3, args.workers)})
-    if status not in (200, 409):
-        raise RuntimeError(f"the collection cannot be made: {answer}")
+    make_ledger(client, min(3, args.workers))
 
     print(f"\n==> {WRITERS} writers and {SEARCHERS} searchers; a worker is killed with SIGKILL")
     with Load(gateway["http"]) as load:
         time.sleep(CALM_SECONDS)
-        leaders = leader_of(client, LEDGER)
+        leaders = leaders_of(client, LEDGER)
         victim = next(node for node in cluster.nodes if node["role"] == "worker" and node.get("id") == leaders[0])
         print(f"killing {victim['name']}, which leads {leaders.count(leaders[0])} of {len(leaders)} shards")
         killed = time.monotonic()

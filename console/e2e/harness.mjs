@@ -1,5 +1,5 @@
 // What the end-to-end tests stand on: a real server, a browser, and a watch on everything the page must not do.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { dirname, extname, join, normalize } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test as declare } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -44,6 +45,26 @@ export async function startVectron(flags = ['--auth', 'off'], data = mkdtempSync
       rmSync(data, { recursive: true, force: true });
     },
   };
+}
+
+// Starts a cluster of one placement node, some workers and a gateway, by the script that users start one with.
+// Returns {url, stop()}; stop() waits for the end of all and removes the data.
+export async function startCluster(flags = []) {
+  const data = mkdtempSync(join(tmpdir(), 'vectron-console-'));
+  const tool = join(here, '..', '..', 'tools', 'cluster.py');
+  const script = (...words) => promisify(execFile)('python3', ['-B', tool, ...words, '--data', data, '--json', '--binary', program]);
+  const remove = () => rmSync(data, { recursive: true, force: true });
+  try {
+    const { stdout } = await script('up', '--no-demo', '--placement', '1', '--threads', '1', ...flags);
+    const stop = async () => {
+      await script('down');
+      remove();
+    };
+    return { url: `http://${JSON.parse(stdout).http[0]}`, stop };
+  } catch (error) {
+    remove();
+    throw error;
+  }
 }
 
 const types = {
@@ -165,18 +186,36 @@ export async function shoot(page, name) {
   await page.screenshot({ path: join(output, `${name}.png`), fullPage });
 }
 
-// A JSON request to the server behind the console's back.
+// A JSON request to the server behind the console's back, repeated while it is refused for the moment.
 export async function api(server, verb, path, body) {
-  const response = await fetch(`${server.url}${path}`, { method: verb, body: body === undefined ? undefined : JSON.stringify(body) });
-  const json = await response.json();
-  if (!response.ok) throw new Error(`${verb} ${path}: ${response.status} ${JSON.stringify(json)}`);
-  return json;
+  const end = Date.now() + waitMs;
+  for (;;) {
+    const response = await fetch(`${server.url}${path}`, { method: verb, body: body === undefined ? undefined : JSON.stringify(body) });
+    const json = await response.json();
+    if (response.ok) return json;
+    const later = [429, 503, 504].includes(response.status) && Date.now() < end;
+    if (!later) throw new Error(`${verb} ${path}: ${response.status} ${JSON.stringify(json)}`);
+    await pause();
+  }
 }
 
-// Points in a few clusters, so that pictures and searches have something to show. Deterministic.
-export async function fill(server, name, { dimension = 16, count = 300, distance = 'cosine' } = {}) {
+const pause = () => new Promise((resolve) => setTimeout(resolve, 100));
+
+// What `check` gives once that is true.
+export async function until(what, check) {
+  for (const end = Date.now() + waitMs; Date.now() < end; await pause()) {
+    const found = await check();
+    if (found) return found;
+  }
+  throw new Error(`in vain: waited for ${what}`);
+}
+
+// Points in a few clusters, so that pictures and searches have something to show. Deterministic. Reranking has time: what else the
+// machine does is no matter here. more: options of the collection.
+export async function fill(server, name, { dimension = 16, count = 300, distance = 'cosine', ...more } = {}) {
   await api(server, 'POST', '/v1/collections', {
     name, dimension, distance, payloadIndexes: [{ field: 'section', type: 'KEYWORD' }, { field: 'price', type: 'FLOAT' }],
+    rerank: { budgetMs: 5000 }, ...more,
   });
   let state = 7;
   const random = () => ((state = (state * 1103515245 + 12345) % 2147483648) / 2147483648) - 0.5;

@@ -76,10 +76,14 @@ func TestAKilledWorkerLosesNothingAndWritesApplyOnce(t *testing.T) {
 	for n := range count {
 		if n == 50 {
 			before = searches.Load()
-			status, err := patient.GetCollectionStatus(ctx, "c")
-			must(t, err)
+			leader := uint64(0)
+			for ; leader == 0; time.Sleep(100 * time.Millisecond) { // while an election is under way
+				status, err := patient.GetCollectionStatus(ctx, "c")
+				must(t, err)
+				leader = status.Shards[0].LeaderID
+			}
 			for _, node := range cluster.Nodes {
-				if node.ID == status.Shards[0].LeaderID {
+				if node.ID == leader {
 					must(t, syscall.Kill(int(node.PID), syscall.SIGKILL))
 				}
 			}

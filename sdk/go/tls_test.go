@@ -52,7 +52,7 @@ func startTLS(t *testing.T, flags ...string) *process {
 
 func connect(t *testing.T, own *process, opts ...vectron.Option) *vectron.Client {
 	t.Helper()
-	made, err := vectron.New(own.GRPC, append(opts, vectron.WithTimeout(5*time.Second), vectron.WithHTTPURL("https://"+own.HTTP))...)
+	made, err := vectron.New(own.GRPC, append(opts, vectron.WithTimeout(time.Minute), vectron.WithHTTPURL("https://"+own.HTTP))...)
 	must(t, err)
 	t.Cleanup(func() { made.Close() })
 	return made

@@ -9,6 +9,7 @@ from vectron_server import INVALID_ARGUMENT, NOT_FOUND, Server, ServerTest
 
 DIMENSION = 8
 LEARN_SECONDS = 120
+BUDGET_MS = 5_000  # ample: others may use the processor
 
 
 def vector(rng):
@@ -18,6 +19,7 @@ def vector(rng):
 class RankingTest(ServerTest):
     def fill(self, count=60, **options):
         """Points with a text and a kind; distance and text say nothing of the kind."""
+        options["rerank"] = {"budgetMs": BUDGET_MS, **options.get("rerank", {})}
         name = self.make(DIMENSION, distance="cosine", **options)
         rng = random.Random(7)
         points = [{"id": f"p{i}", "vector": vector(rng),

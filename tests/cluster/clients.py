@@ -1,4 +1,4 @@
-"""Clients of a cluster that keep the history of what they did."""
+"""Clients of a cluster: those of the tests themselves, and those that keep the history of what they did."""
 import http.client
 import json
 import random
@@ -6,9 +6,12 @@ import ssl
 import threading
 import time
 
+from cluster_process import WAIT_SECONDS, Deadline
 from register_check import Op
 
 DIMENSION = 4
+MAY_FAIL = (0, 429, 503, 504)  # no answer, RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED: what clients repeat
+TOO_FEW_WORKERS = (400, 9)  # FAILED_PRECONDITION
 
 
 def vector_of(number):
@@ -16,10 +19,28 @@ def vector_of(number):
     return [float(number % 1000 + 1)] * DIMENSION
 
 
+def settled(call, seconds=WAIT_SECONDS):
+    """Status and answer of a call, which is repeated while it is refused for the moment, as the client libraries do it."""
+    deadline = Deadline(seconds, lambda: f"an answer; the last was {status}: {answer}")
+    while True:
+        status, answer = call()
+        if status not in MAY_FAIL:
+            return status, answer
+        deadline.pause()
+
+
+def patiently(call, seconds=WAIT_SECONDS):
+    """The answer of a call that has to succeed, if not at once."""
+    status, answer = settled(call, seconds)
+    if status != 200:
+        raise AssertionError(f"{status}: {answer}")
+    return answer
+
+
 class Api:
     """One keep-alive connection to one of the gateways, over TLS when told whose certificates to trust. Not for several threads."""
 
-    def __init__(self, addresses, timeout=20, ca=None):
+    def __init__(self, addresses, timeout=60, ca=None):
         self.addresses = addresses
         self.tls = ssl.create_default_context(cafile=ca) if ca else None
         self.credential = None  # sent with every call
@@ -59,6 +80,22 @@ class Api:
         return self.call("POST", "/v1/collections",
                          {"name": name, "dimension": DIMENSION, "shardCount": shards, "replicationFactor": replicas, **more})
 
+    def make(self, name, shards, replicas, **more):
+        """Creates a collection that has to be, once placement hears from enough workers."""
+        deadline, repeated = Deadline(WAIT_SECONDS, lambda: f"collection {name}; the last answer was {status}: {answer}"), False
+        while True:
+            status, answer = self.create(name, shards, replicas, **more)
+            if status == 200 or (repeated and status == 409):  # an earlier try made it and its answer was lost
+                return
+            if status not in MAY_FAIL and (status, answer.get("code")) != TOO_FEW_WORKERS:
+                raise AssertionError(f"{status}: {answer}")
+            repeated = True
+            deadline.pause()
+
+    def write(self, collection, point, number, **more):
+        """An upsert that has to succeed; its answer."""
+        return patiently(lambda: self.upsert(collection, point, number, **more))
+
     def upsert(self, collection, point, number, **more):
         body = {"points": [{"id": point, "vector": vector_of(number), "payload": {"number": number}}],
                 "returnVersions": True, **more}
@@ -72,7 +109,18 @@ class Api:
         return self.call("DELETE", f"/v1/collections/{collection}/points/{point}")
 
     def status(self, collection):
-        return self.call("GET", f"/v1/collections/{collection}/status")[1]
+        return patiently(lambda: self.call("GET", f"/v1/collections/{collection}/status"))
+
+    def scan(self, collection, seconds=WAIT_SECONDS, **more):
+        """All points, page by page, none of which takes longer than `seconds`."""
+        after = ""
+        while True:
+            body = {"limit": 5_000, "afterId": after, **more}
+            answer = patiently(lambda: self.call("POST", f"/v1/collections/{collection}/points/scroll", body), seconds)
+            yield from answer["points"]
+            after = answer["nextAfterId"]
+            if not after:
+                return
 
     def search(self, collection, vector, **more):
         return self.call("POST", f"/v1/collections/{collection}/points/search", {"vector": vector, **more})
@@ -112,32 +160,23 @@ class Keys:
             return key
 
 
-class RegisterClient(threading.Thread):
-    """Writes, reads and deletes points until told to stop, and keeps what came of it."""
+class RegisterClient:
+    """Writes, reads and deletes points, a step at a time, and keeps what came of it. One of a Crew."""
 
-    def __init__(self, addresses, collection, keys, numbers, seed, stop):
-        super().__init__()
-        self.api = Api(addresses)
+    def __init__(self, addresses, collection, keys, numbers, seed):
+        self.api = Api(addresses, timeout=20)
         self.collection = collection
         self.keys = keys
         self.numbers = numbers
         self.rng = random.Random(seed)
-        self.stop_event = stop
         self.history = {}  # point -> operations
         self.acknowledged = []  # when writes were acknowledged
         self.last_vector = vector_of(0)  # of the last write; searches begin there
         self.errors = {}  # status -> how often
         self.unexpected = []
-        self.failure = None
 
-    def run(self):
-        try:
-            while not self.stop_event.is_set():
-                self.step(self.keys.take())
-        except Exception as error:  # shown by whoever joins
-            self.failure = error
-
-    def step(self, point):
+    def step(self):
+        point = self.keys.take()
         kind = self.rng.choices(["write", "read", "search", "delete"], [45, 35, 15, 5])[0]
         op = Op("read" if kind == "search" else kind, time.monotonic(), None)
         if kind == "write":
@@ -193,17 +232,3 @@ def merged(clients):
         for point, operations in client.history.items():
             history.setdefault(point, []).extend(operations)
     return history
-
-
-class Threads:
-    """Runs `self.threads` for as long as the `with` lasts: they end soon after `self.stop` is set."""
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()

@@ -11,8 +11,12 @@ import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("VECTRON_BINARY", os.path.join(SOURCE, "build", "release", "bin", "vectron"))
-SCRIPT = os.path.join(SOURCE, "tools", "cluster.py")
-SECONDS = 180
+TOOLS = os.path.join(SOURCE, "tools")
+SCRIPT = os.path.join(TOOLS, "cluster.py")
+SCRIPT_SECONDS = 300
+WAIT_SECONDS = 120  # for what has to come: generous, for machines that do other things too
+
+sys.path.insert(0, TOOLS)  # for those that import this file
 
 
 class ClusterProcess:
@@ -36,7 +40,7 @@ class ClusterProcess:
 
     def _script(self, verb, *arguments):
         command = [sys.executable, "-B", SCRIPT, verb, *arguments, "--data", self.data, "--json"]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=SCRIPT_SECONDS, check=False)
         if done.returncode != 0:
             raise AssertionError(f"{' '.join(command)}: {done.stderr}\n{self.logs()}")
         return json.loads(done.stdout)
@@ -87,6 +91,13 @@ class ClusterProcess:
                     texts.append(f"--- {folder}\n" + "".join(file.readlines()[-lines:]))
         return "\n".join(texts)
 
+    def until(self, what, check, seconds=WAIT_SECONDS):
+        """What `check` gives once that is true. It is asked again and again until then."""
+        deadline = Deadline(seconds, lambda: f"{what}\n{self.logs()}")
+        while not (found := check()):
+            deadline.pause()
+        return found
+
     def stop(self):
         if os.path.exists(os.path.join(self.data, "cluster.json")):
             self._script("down")
@@ -109,7 +120,7 @@ class InVain(AssertionError):
 
 
 class Deadline:
-    """Fails a test that waits for something that does not come."""
+    """Fails a test that waits for something that does not come. what: the words, or a function that has them when it is too late."""
 
     def __init__(self, seconds, what):
         self.end = time.monotonic() + seconds
@@ -117,7 +128,7 @@ class Deadline:
 
     def pause(self):
         if time.monotonic() > self.end:
-            raise InVain(f"in vain: waited for {self.what}")
+            raise InVain(f"in vain: waited for {self.what() if callable(self.what) else self.what}")
         time.sleep(0.05)
 
 

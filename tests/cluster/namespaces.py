@@ -8,10 +8,8 @@ import os
 import subprocess
 import sys
 
-from cluster_process import SOURCE, ClusterProcess
-
-sys.path.insert(0, os.path.join(SOURCE, "tools"))
-import cluster as cluster_script  # noqa: E402  the script that users start clusters with, as a module
+from cluster_process import ClusterProcess
+import cluster as cluster_script  # the one that users start clusters with, as a module
 
 INSIDE = "VECTRON_INSIDE_NAMESPACES"
 ALONE = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]

@@ -4,14 +4,11 @@ Writes of one point come one after the other and answers carry versions, so afte
 only a write without an answer may still have changed the point, under a higher version.
 """
 import random
-import threading
-import time
 
-from clients import Api, DIMENSION, Numbers, Threads, vector_of
-from cluster_process import Deadline
+from clients import Api, DIMENSION, MAY_FAIL, Numbers, patiently, vector_of
+from crew import Crew
 
 GONE = None
-MAY_FAIL = (0, 429, 503, 504)  # no answer, RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED
 
 
 class Point:
@@ -33,26 +30,18 @@ class Point:
         return "" if value in self.unsure else f"value {value} with version {version} was never written after version {self.version}"
 
 
-class Owner(threading.Thread):
-    def __init__(self, addresses, collection, name, numbers, stop, seed):
-        super().__init__()
-        self.api = Api(addresses)
+class Owner:
+    """Writes and deletes its points, a step at a time."""
+
+    def __init__(self, addresses, collection, name, numbers, seed):
+        self.api = Api(addresses, timeout=20)
         self.collection = collection
         self.names = [f"{name}-{i}" for i in range(150)]
         self.points = {}
         self.numbers = numbers
-        self.stop_event = stop
         self.rng = random.Random(seed)
-        self.acknowledged = []  # moments
+        self.acknowledged = 0
         self.unexpected = []
-        self.failure = None
-
-    def run(self):
-        try:
-            while not self.stop_event.is_set():
-                self.step()
-        except Exception as error:  # shown by whoever joins
-            self.failure = error
 
     def step(self):
         name = self.rng.choice(self.names)
@@ -71,40 +60,32 @@ class Owner(threading.Thread):
         if version <= point.version:
             raise AssertionError(f"{name}: version {version} after {point.version}")
         point.version, point.value = version, value
-        self.acknowledged.append(time.monotonic())
+        self.acknowledged += 1
 
 
-class Owners(Threads):
+class Owners(Crew):
     """Several of them, for as long as the `with` lasts; `faults` afterwards."""
 
-    def __init__(self, addresses, collection, threads=4, seed=0):
-        self.addresses = addresses
+    def __init__(self, cluster, collection, threads=4, seed=0):
+        self.cluster = cluster
         self.collection = collection
-        self.stop = threading.Event()
         numbers = Numbers()
-        self.threads = [Owner(addresses, collection, f"o{i}", numbers, self.stop, seed * 100 + i) for i in range(threads)]
-
-    def __exit__(self, *_):
-        super().__exit__()
-        for thread in self.threads:
-            if thread.failure is not None:
-                raise thread.failure
+        self.owners = [Owner(cluster.http, collection, f"o{i}", numbers, seed * 100 + i) for i in range(threads)]
+        super().__init__([owner.step for owner in self.owners])
 
     def count(self):
-        return sum(len(thread.acknowledged) for thread in self.threads)
+        return sum(owner.acknowledged for owner in self.owners)
 
-    def await_more(self, writes, seconds=60, what="writes"):
+    def await_more(self, writes, what="writes"):
         seen = self.count()
-        deadline = Deadline(seconds, what)
-        while self.count() < seen + writes:
-            deadline.pause()
+        self.cluster.until(what, lambda: self.failures or self.count() >= seen + writes)
 
     def faults(self):
         """What is stored and should not be, or the other way round, by a scan, an exact search and single reads."""
-        found = [f"a write was refused with {status}: {answer}" for thread in self.threads for status, answer in thread.unexpected]
-        api = Api(self.addresses)
+        found = [f"a write was refused with {status}: {answer}" for owner in self.owners for status, answer in owner.unexpected]
+        api = Api(self.cluster.http)
         stored = scan(api, self.collection)
-        owned = {name: point for thread in self.threads for name, point in thread.points.items()}
+        owned = {name: point for owner in self.owners for name, point in owner.points.items()}
         found += [f"{name}: nobody wrote it" for name in set(stored) - set(owned)]
         for name, point in owned.items():
             fault = point.fault(stored.get(name))
@@ -112,34 +93,19 @@ class Owners(Threads):
                 status, answer = api.get(self.collection, name)
                 found.append(f"{name}: {fault}; a read says {status} {answer.get('point')}")
         searched = patiently(lambda: api.search(self.collection, [0.0] * DIMENSION, topK=16_384, params={"exact": True}))
-        ids = {hit["id"] for hit in searched["results"]}
-        found += [f"{name}: an exact search and a scan disagree" for name in sorted(ids ^ set(stored))]
+        doubtful = {hit["id"] for hit in searched["results"]} ^ set(stored)
+        # A write without an answer may have been applied in between.
+        again = scan(api, self.collection) if doubtful else stored
+        found += [f"{name}: an exact search and a scan disagree" for name in sorted(doubtful) if again.get(name) == stored.get(name)]
         return found
 
 
-def patiently(call, seconds=60):
-    """The answer of a call, which is repeated while it is refused for the moment."""
-    deadline = Deadline(seconds, "an answer")
-    while True:
-        status, answer = call()
-        if status == 200:
-            return answer
-        if status not in MAY_FAIL:
-            raise AssertionError(f"{status}: {answer}")
-        deadline.pause()
-
-
-def scan(api, collection, seconds=60, **more):
-    """id -> (value, version) of everything stored; vectors have to belong to their values. No page takes longer than `seconds`."""
-    stored, after = {}, ""
-    while True:
-        body = {"limit": 5_000, "afterId": after, "includeVectors": True, **more}
-        answer = patiently(lambda page=body: api.call("POST", f"/v1/collections/{collection}/points/scroll", page), seconds)
-        for point in answer["points"]:
-            value = point["payload"]["number"]
-            if point["vector"] != vector_of(value):
-                raise AssertionError(f"a mix of two writes: {point}")
-            stored[point["id"]] = (value, int(point["version"]))
-        after = answer["nextAfterId"]
-        if not after:
-            return stored
+def scan(api, collection, **more):
+    """id -> (value, version) of everything stored; vectors have to belong to their values. more: as Api.scan."""
+    stored = {}
+    for point in api.scan(collection, includeVectors=True, **more):
+        value = point["payload"]["number"]
+        if point["vector"] != vector_of(value):
+            raise AssertionError(f"a mix of two writes: {point}")
+        stored[point["id"]] = (value, int(point["version"]))
+    return stored

@@ -1,6 +1,7 @@
 """Whether all replicas hold the same: once nothing is written any more, each worker is asked for everything while the others are down."""
+from clients import patiently
 from cluster_process import Deadline, InVain
-from owners import patiently, scan
+from owners import scan
 
 COPIES = 3
 ALONE_SECONDS = 10  # that a worker alone has to answer; without an answer the others come back first

@@ -8,9 +8,7 @@ import time
 import unittest
 
 from cluster_process import BINARY, SCRIPT, SOURCE, busy
-
-sys.path.insert(0, os.path.dirname(SCRIPT))
-import cluster_demo  # noqa: E402
+import cluster_demo
 
 
 class Judgement(unittest.TestCase):

@@ -21,9 +21,9 @@ class Kills(unittest.TestCase):
         print(f"seed {seed}")
         cluster = ClusterProcess(workers=3, placement=3, gateways=1)
         self.addCleanup(cluster.destroy)
-        self.assertEqual(Api(cluster.http).create("ledger", 4, 3)[0], 200, cluster.logs())
+        Api(cluster.http).make("ledger", 4, 3)
         killed = 0
-        with Owners(cluster.http, "ledger", seed=seed) as owners:
+        with Owners(cluster, "ledger", seed=seed) as owners:
             while killed < KILLS:
                 # Any number of nodes at once: what is acknowledged is on disks, not in processes.
                 victims = rng.sample(sorted(set(cluster.nodes) - set(cluster.names("gateway"))), rng.choice([1, 1, 1, 2, 3]))
@@ -34,7 +34,7 @@ class Kills(unittest.TestCase):
                 time.sleep(rng.uniform(0, 1))
                 for name in victims:
                     cluster.start(name)
-            owners.await_more(100, what="writes after the last kill\n" + cluster.logs())
+            owners.await_more(100, what="writes after the last kill")
         faults = owners.faults()
         print(f"{killed} kills, {owners.count()} acknowledged writes, {len(faults)} faults")
         self.assertEqual(faults[:10], [], f"{len(faults)} faults, seed {seed}\n{cluster.logs()}")

@@ -7,7 +7,7 @@ import time
 import unittest
 
 from clients import Api
-from cluster_process import ClusterProcess, Deadline
+from cluster_process import WAIT_SECONDS, ClusterProcess, Deadline
 from history import History
 from replicas import check_replicas
 
@@ -34,9 +34,8 @@ class LinearizableMoves(History, unittest.TestCase):
                 continue
             self.drain(api, worker, cancel=False)
             if kind == "drain":
-                deadline = Deadline(60, f"an empty worker\n{cluster.logs()}")
-                while any(str(worker) in map(str, shard["replicas"]) for shard in api.status("registers").get("shards", [{"replicas": [worker]}])):
-                    deadline.pause()
+                cluster.until("an empty worker", lambda: all(
+                    str(worker) not in map(str, shard["replicas"]) for shard in api.status("registers")["shards"]))
             else:
                 time.sleep(rng.uniform(0.1, 2))
             self.drain(api, worker, cancel=True)
@@ -44,7 +43,7 @@ class LinearizableMoves(History, unittest.TestCase):
         return done
 
     def drain(self, api, worker, cancel):
-        deadline = Deadline(30, "an answer of placement")
+        deadline = Deadline(WAIT_SECONDS, "an answer of placement")
         while api.call("POST", f"/v1/admin/workers/{worker}/drain", {"cancel": cancel})[0] != 200:
             deadline.pause()
 

@@ -62,6 +62,17 @@ def patiently(call, seconds=60):
     return answer
 
 
+def await_ready(test, api, name, seconds=60):
+    """Until every shard serves: damage may be found, and mended, at any moment after a start."""
+    end = time.monotonic() + seconds
+    while True:
+        shards = api.status(name).json["shards"]
+        if all(shard["ready"] for shard in shards):
+            return
+        test.assertLess(time.monotonic(), end, shards)
+        time.sleep(0.02)
+
+
 def stored_points(test, api, name):
     """id -> number of everything in a collection, after checking that all ways of reading agree."""
     stored = {}
@@ -74,8 +85,7 @@ def stored_points(test, api, name):
     test.assertEqual(status["pointCount"], str(len(stored)), name)
     hits = patiently(lambda: api.search(name, [0] * DIMENSION, topK=16384, params={"exact": True}, includeMetadata=False))
     test.assertEqual(hits.status, 200, hits)
-    status = api.status(name).json
-    test.assertTrue(all(shard["ready"] for shard in status["shards"]), status)
+    await_ready(test, api, name)
     test.assertEqual(sorted(hit["id"] for hit in hits.json["results"]), sorted(stored), "an exact search and a scan differ")
     for point, number in list(stored.items())[:: max(1, len(stored) // 20)]:
         query = vector_of(point, number)

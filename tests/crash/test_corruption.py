@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import unittest
 
-from ledger import DIMENSION, point_of, stored_points
+from ledger import DIMENSION, patiently, point_of, stored_points
 from vectron_server import DATA_LOSS, Server, StartFailed
 
 
@@ -53,7 +53,7 @@ class Corruption(unittest.TestCase):
                 server = Server(self.data)
                 api = server.client()
                 self.assertEqual(stored_points(self, api, "hurt"), self.POINTS)
-                self.assertEqual(api.call("GET", "/readyz").status, 200)
+                self.assertEqual(patiently(lambda: api.call("GET", "/readyz")).status, 200)
                 self.assertEqual(server.stop(), 0)
 
     def test_a_missing_index_is_rebuilt(self):

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import unittest
 
-from ledger import DIMENSION, Ledger, point_of, stored_points
+from ledger import DIMENSION, Ledger, await_ready, point_of, stored_points
 from vectron_server import Server
 
 CRASHED = 137
@@ -63,7 +63,7 @@ class CrashPoints(unittest.TestCase):
         self.assertLessEqual(made - {name}, names)
         self.assertLessEqual(names, made | {name})
         for one in names:
-            self.assertTrue(all(shard["ready"] for shard in api.status(one).json["shards"]))
+            await_ready(self, api, one)
         self.assertEqual(stored_points(self, api, "old"), {"a": 1})
         for one in made - {name, "old"}:
             self.assertEqual(stored_points(self, api, one), {"x": 2, "y": 3})

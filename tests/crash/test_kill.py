@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from ledger import DIMENSION, GONE, Ledger, point_of, stored_points
+from ledger import DIMENSION, GONE, Ledger, await_ready, point_of, stored_points
 from vectron_server import Server
 
 CYCLES = int(os.environ.get("VECTRON_CRASH_CYCLES", 30))
@@ -123,7 +123,7 @@ class Kill(unittest.TestCase):
         made.update(names)
         unsure.clear()
         for name in names:  # whole, whatever happened to them
-            self.assertTrue(all(shard["ready"] for shard in api.status(name).json["shards"]))
+            await_ready(self, api, name)
         for name in ("one", "three"):
             stored = stored_points(self, api, name)
             for (collection, prefix), ledger in ledgers.items():

@@ -8,8 +8,9 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 BUILD=${VECTRON_SDK_BUILD:-$ROOT/build/sdk-tests}
 export VECTRON_BINARY=${VECTRON_BINARY:-$ROOT/build/release/bin/vectron}
 export PYTHONDONTWRITEBYTECODE=1
-# For tests of TLS, and of a cluster with a worker killed.
+# For tests of TLS, of a cluster with a worker killed, and of a login that has expired.
 export VECTRON_CERTIFICATES=$BUILD/certificates-${1:-} VECTRON_CLUSTER_TOOL=$ROOT/tools/cluster.py
+export VECTRON_EXPIRED_TOKEN_TOOL=$ROOT/tests/sdk/expired_token.py
 
 # What cannot be installed here cannot be tested: said, and told apart from success and failure (ctest: SKIP_RETURN_CODE).
 skip() { printf 'sdk tests: NOT TESTED: %s\n' "$*" >&2; exit 77; }

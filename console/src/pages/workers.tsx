@@ -197,7 +197,7 @@ function Actions({ worker, withDetails }: { worker: Worker; withDetails?: boolea
   const drain = useMutation({
     mutationFn: (cancel: boolean) => call('DrainWorker', { workerId: id, cancel }),
     onSuccess: async (answer, cancel) => {
-      toasts.say(cancel ? `Worker ${id} takes shards again` : `Worker ${id} is drained: ${format.countOf(answer.shardsLeft, 'shard')} to move`);
+      toasts.say(cancel ? `Worker ${id} takes shards again` : `Worker ${id} is being drained: ${format.countOf(answer.shardsLeft, 'shard')} to move`);
       await refresh();
     },
     onError: (error) => toasts.fail(`Worker ${id} was left as it is`, error),

@@ -42,14 +42,9 @@ class Cluster {
     return ready_.substr(start, ready_.find(end, start) - start);
   }
   std::string Run(const std::string& verb) const {
-    const std::string command = std::string("python3 -B ") + std::getenv("VECTRON_CLUSTER_TOOL") +
-                                " " + verb + " --json --data " + folder_.At("cluster") +
-                                " --binary " + std::getenv("VECTRON_BINARY");
-    FILE* output = ::popen(command.c_str(), "r");
-    std::string text;
-    for (int c = std::fgetc(output); c != EOF; c = std::fgetc(output)) text += static_cast<char>(c);
-    EXPECT_EQ(::pclose(output), 0) << command;
-    return text;
+    return OutputOf(std::string("python3 -B ") + std::getenv("VECTRON_CLUSTER_TOOL") + " " + verb +
+                    " --json --data " + folder_.At("cluster") + " --binary " +
+                    std::getenv("VECTRON_BINARY"));
   }
 
   TempFolder folder_;
@@ -103,7 +98,12 @@ TEST(ClusterTest, LosesNothingAndAppliesOnceWhenAWorkerIsKilled) {
   for (int n = 0; n < kPoints; ++n) {
     if (n == 50) {
       before = searches;
-      const pid_t pid = cluster.PidOf(client.GetCollectionStatus("c").shards.at(0).leader_id);
+      uint64_t leader = 0;
+      for (int tries = 0; leader == 0 && tries < 600; ++tries) {  // while an election is under way
+        if (tries > 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        leader = client.GetCollectionStatus("c").shards.at(0).leader_id;
+      }
+      const pid_t pid = cluster.PidOf(leader);
       EXPECT_GT(pid, 0);
       if (pid > 0) ::kill(pid, SIGKILL);
     }

@@ -107,6 +107,15 @@ inline void ExpectSays(const std::string& message, const std::vector<std::string
   for (const std::string& word : words) EXPECT_NE(message.find(word), std::string::npos) << message;
 }
 
+// What a command writes, which has to succeed.
+inline std::string OutputOf(const std::string& command) {
+  FILE* output = ::popen(command.c_str(), "r");
+  std::string text;
+  for (int c = std::fgetc(output); c != EOF; c = std::fgetc(output)) text += static_cast<char>(c);
+  EXPECT_EQ(::pclose(output), 0) << command << "\n" << text;
+  return text;
+}
+
 inline std::string ReadFile(const std::string& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), {}};

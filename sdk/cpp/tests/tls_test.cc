@@ -25,7 +25,7 @@ class TlsTest : public testing::Test {
   }
   static ClientOptions Trusting(const std::string& authority = "ca.pem") {
     ClientOptions options;
-    options.timeout = std::chrono::seconds(5);
+    options.timeout = std::chrono::seconds(60);
     options.use_tls = true;
     options.tls_root_certificates = ReadFile(Path(authority));
     return options;
@@ -58,7 +58,7 @@ TEST_F(TlsTest, TellsAWrongAuthorityOrName) {
   named.tls_server_name = "other.example";
   ExpectRefused(*server, named, {"TLS with", "tls_server_name"});
   ClientOptions plain;
-  plain.timeout = std::chrono::seconds(5);
+  plain.timeout = std::chrono::seconds(60);
   ExpectRefused(*server, plain, {"use_tls"});
   const Server without(folder_.At("plain"));
   ExpectRefused(without, Trusting(), {"does this port speak TLS"});

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 
 import { VectronClient } from "@vectron/client";
@@ -35,7 +36,9 @@ test("a killed worker loses nothing and writes apply once", { timeout: 280_000 }
   for (let n = 0; n < 150; n++) {
     if (n === 50) {
       before = searches;
-      const { leaderId } = (await client.getCollectionStatus("c")).shards[0];
+      const leaderOf = async () => (await client.getCollectionStatus("c")).shards[0].leaderId;
+      let leaderId;
+      while (Number((leaderId = await leaderOf())) === 0) await pause(100); // an election is under way
       process.kill(cluster.nodes.find((node) => node.id === Number(leaderId)).pid, "SIGKILL");
     }
     assert.equal(await write(n), 1);

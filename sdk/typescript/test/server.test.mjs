@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 import * as vectron from "@vectron/client";
 import * as browser from "@vectron/client/browser";
@@ -164,14 +165,14 @@ test("a bad part does not stop the batch", async () => {
 });
 
 test("wrong hosts are named", async () => {
-  const nobody = new VectronClient("127.0.0.1:1", undefined, { timeoutMs: 1_000 });
+  const nobody = new VectronClient("127.0.0.1:1", undefined, { timeoutMs: 60_000 });
   await assert.rejects(nobody.listCollections(), (error) => {
     assert.ok(error instanceof vectron.UnavailableError, String(error));
     assert.match(error.message, /127\.0\.0\.1:1.*is the server running/);
     return true;
   });
   nobody.close();
-  const webNobody = new browser.VectronClient("http://127.0.0.1:1", undefined, { timeoutMs: 1_000 });
+  const webNobody = new browser.VectronClient("http://127.0.0.1:1", undefined, { timeoutMs: 60_000 });
   await assert.rejects(webNobody.listCollections(), vectron.UnavailableError);
   assert.throws(() => new VectronClient("http://x:1"), /scheme/);
   assert.throws(() => new VectronClient(""), /empty/);
@@ -337,6 +338,33 @@ test("a credential that expires says so", async () => {
     (error) => error instanceof vectron.AuthenticationError && /expired.*need a new login/.test(error.message),
   );
   keyed.close();
+  client.close();
+  assert.equal(await own.stop(), 0);
+});
+
+test("a login that is over says so", { skip: !process.env.VECTRON_EXPIRED_TOKEN_TOOL && "VECTRON_EXPIRED_TOKEN_TOOL is not set" }, async () => {
+  const data = join(folder, "over");
+  const own = await start(data, { auth: "on" });
+  const bootstrapSecret = (await readFile(join(data, "bootstrap.secret"), "utf8")).trim();
+  const expired = (await promisify(execFile)("python3", ["-B", process.env.VECTRON_EXPIRED_TOKEN_TOOL, data])).stdout.trim();
+  const client = new VectronClient(own.grpc);
+  await client.registerUser("ada@example.org", "Passw0rd!", { bootstrapSecret });
+  await client.login("ada@example.org", "Passw0rd!");
+  const ended = await client.refreshToken();
+  const over = (token) => [new VectronClient(own.grpc, token), new browser.VectronClient(`http://${own.http}`, token)];
+  const others = over(ended);
+  for (const other of others) assert.deepEqual(await other.listCollections(), []);
+  await client.logout();
+  const refused = async (late, words) => {
+    await assert.rejects(late.listCollections(), (error) => {
+      assert.ok(error instanceof vectron.AuthenticationError, String(error));
+      assert.match(error.message, words);
+      return true;
+    });
+    late.close();
+  };
+  for (const other of others) await refused(other, /the session has ended.*need a new login/);
+  for (const late of over(expired)) await refused(late, /the token is expired.*need a new login/);
   client.close();
   assert.equal(await own.stop(), 0);
 });

@@ -51,7 +51,7 @@ bool IsInSync(const shard::GroupView& leader_view, uint64_t replica) {
   if (replica == leader_view.replica.value) return true;
   for (const consensus::PeerProgress& peer : leader_view.progress) {
     if (peer.id != replica) continue;
-    return peer.recent_active && peer.pending_snapshot == 0 &&
+    return peer.recent_active && peer.match > 0 && peer.pending_snapshot == 0 &&
            peer.match + kCaughtUpEntries >= leader_view.committed_index;
   }
   return false;

@@ -11,7 +11,9 @@
 
 namespace vectron::worker {
 
-// A replica that lacks no more entries than this, and was heard of lately, has caught up.
+// A replica that lacks no more entries than this, has acknowledged one at least and was heard of
+// lately, has caught up. A member that has just been added counts as heard of, although it may be
+// lost.
 inline constexpr uint64_t kCaughtUpEntries = 256;
 
 // Whether a member has caught up, as its leader sees it; the leader itself has.

@@ -58,16 +58,20 @@ TEST(Membership, MovesAReplicaInThreeSteps) {
   EXPECT_EQ(NextStep(wanted, View({1, 2, 3, 4})), (MembershipStep{Kind::kRemove, 3}));
 }
 
-TEST(Membership, PromotesNoLearnerThatLagsOrIsSilentOrCopies) {
+TEST(Membership, PromotesNoLearnerThatLagsOrIsSilentOrCopiesOrHasSaidNothing) {
   pb::ReplicaAssignment wanted;
   Want(wanted, 1, pb::REPLICA_ROLE_VOTER);
   Want(wanted, 2, pb::REPLICA_ROLE_VOTER);
-  for (int fault = 0; fault < 3; ++fault) {
+  for (int fault = 0; fault < 4; ++fault) {
     shard::GroupView view = View({1}, {2});
     consensus::PeerProgress& peer = ProgressOf(view, 2);
     if (fault == 0) peer.match = view.committed_index - kCaughtUpEntries - 1;
     if (fault == 1) peer.recent_active = false;
     if (fault == 2) peer.pending_snapshot = 900;
+    if (fault == 3) {  // of a short log
+      view.committed_index = kCaughtUpEntries;
+      peer.match = 0;
+    }
     EXPECT_EQ(NextStep(wanted, view), std::nullopt) << fault;
   }
 }

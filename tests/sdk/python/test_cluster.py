@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import vectron_server
@@ -28,8 +29,12 @@ def cluster(tmp_path):
         subprocess.run([sys.executable, "-B", TOOL, "down", *place], check=True, stdout=subprocess.DEVNULL)
 
 
-def kill_a_leader(cluster, status):
-    leader = status.shards[0].leader_id
+def kill_a_leader(cluster, client):
+    """That of the first shard, which may be electing one just now."""
+    ends = time.monotonic() + 60
+    while not (leader := client.get_collection_status("c").shards[0].leader_id):
+        assert time.monotonic() < ends
+        time.sleep(0.1)
     os.kill(next(node["pid"] for node in cluster["nodes"] if node.get("id") == leader), signal.SIGKILL)
 
 
@@ -54,7 +59,7 @@ def test_a_killed_worker_loses_nothing_and_writes_apply_once(cluster):
             for n in range(150):
                 if n == 50:
                     before = len(found)
-                    kill_a_leader(cluster, client.get_collection_status("c"))
+                    kill_a_leader(cluster, client)
                 assert client.upsert("c", [Point(f"p{n}", [n, 1], {"n": n})], insert_only=True, request_id=f"r{n}") == 1
         finally:
             stop.set()

@@ -1,6 +1,8 @@
 """The Python client against a real server."""
 
+import os
 import socket
+import sys
 import threading
 import time
 
@@ -10,6 +12,9 @@ import vectron_server
 
 import vectron
 from vectron import AsyncVectronClient, FeedbackItem, Point, VectronClient, field
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+import expired_token
 
 
 def test_the_older_names_work_as_they_did(client, name):
@@ -182,7 +187,7 @@ def test_a_wrong_host_is_named():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: nothing else can answer there
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with VectronClient(address, timeout_seconds=2) as client, pytest.raises(vectron.UnavailableError) as caught:
+        with VectronClient(address, timeout_seconds=60) as client, pytest.raises(vectron.UnavailableError) as caught:
             client.list_collections()
     assert address in str(caught.value) and "is the server running" in str(caught.value)
 
@@ -315,6 +320,22 @@ def test_a_credential_that_expires_says_so(server_with_users):
             with pytest.raises(vectron.AuthenticationError, match="expired.*need a new login"):
                 while time.monotonic() < ends:
                     keyed.list_collections()
+
+
+def test_a_login_that_is_over_says_so(server_with_users):
+    address, data = server_with_users
+    with VectronClient(address, token=expired_token.token(str(data))) as late:
+        with pytest.raises(vectron.AuthenticationError, match="the token is expired.*need a new login"):
+            late.list_collections()
+    secret = (data / "bootstrap.secret").read_text().strip()
+    with VectronClient(address) as client:
+        client.register_user("ada@example.org", "Passw0rd!", bootstrap_secret=secret)
+        client.login("ada@example.org", "Passw0rd!")
+        with VectronClient(address, token=client.refresh_token()) as other:
+            assert other.list_collections() == []
+            client.logout()
+            with pytest.raises(vectron.AuthenticationError, match="the session has ended.*need a new login"):
+                other.list_collections()
 
 
 def test_accounts_and_what_administrators_do(server_with_users):

@@ -24,7 +24,7 @@ def path(name):
 
 
 def trusting(authority="ca.pem"):
-    return {"use_tls": True, "tls_root_certificates": pem(authority), "timeout_seconds": 5}
+    return {"use_tls": True, "tls_root_certificates": pem(authority), "timeout_seconds": 60}
 
 
 def showing(name):
@@ -67,7 +67,7 @@ async def test_the_right_authority_is_trusted(tls):
 def test_a_wrong_authority_or_name_is_told(tls, address):
     refused(tls["grpc"], ["TLS with", "tls_root_certificates"], **trusting("other-ca.pem"))
     refused(tls["grpc"], ["TLS with", "tls_server_name"], **trusting(), tls_server_name="other.example")
-    refused(tls["grpc"], ["use_tls=True"], timeout_seconds=5)
+    refused(tls["grpc"], ["use_tls=True"], timeout_seconds=60)
     refused(address, ["TLS with", "does this port speak TLS"], **trusting())
     with VectronClient(tls["grpc"], http_url=f"https://{tls['http']}", **trusting("other-ca.pem")) as client:
         with pytest.raises(vectron.UnavailableError, match="TLS with"):
