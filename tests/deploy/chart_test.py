@@ -187,8 +187,13 @@ class Chart(unittest.TestCase):
             self.assertTrue(self.flags(sets[role])["advertise-grpc"].startswith(f"$(POD).v-{role}.n.svc:"))
 
     def test_numbers_of_nodes_without_a_majority_are_refused(self):
-        self.refused("placement.replicas has to be 1, 3 or 5", "placement.replicas=2")
-        self.refused("etcd.replicas has to be 1, 3 or 5", "etcd.install=true", "etcd.replicas=2")
+        self.refused("1, 3, 5", "placement.replicas=2")
+        self.refused("1, 3, 5", "etcd.install=true", "etcd.replicas=2")
+
+    def test_settings_that_are_not_known_are_refused(self):
+        self.refused("replica", "worker.replica=2")
+        self.refused("extraArgs", "gateway.extraArgs=x")
+        self.refused("clusterSecret", "clusterSecret=short")
 
     def test_the_secret_is_made_or_named(self):
         secret = self.render("clusterSecret=0123456789abcdef")["Secret", "v-cluster"]

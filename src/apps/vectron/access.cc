@@ -107,7 +107,8 @@ absl::Status Access::OpenAuth() {
   }
   auth::AuthOptions options;
   options.secret_file = options_.secret_file.empty() ? dir + "/auth.secret" : options_.secret_file;
-  options.bootstrap_file = dir + "/bootstrap.secret";
+  const std::string bootstrap_file = dir + "/bootstrap.secret";
+  options.bootstrap_file = bootstrap_file;
   options.tries_per_account_minute = TriesPerAccountMinute(options_.limits);
   ASSIGN_OR_RETURN(
       auth_, auth::Auth::Open(std::move(options),
@@ -119,9 +120,12 @@ absl::Status Access::OpenAuth() {
                                }}));
   const auto& secret = auth_->new_bootstrap_secret();
   if (secret) {
-    ShowBootstrapSecret(*secret, dir + "/bootstrap.secret");
+    ShowBootstrapSecret(*secret, bootstrap_file);
   } else if (auth_->awaits_administrator()) {
-    LogWarning("there is no administrator yet; the one-time secret is in {}/bootstrap.secret", dir);
+    const absl::StatusOr<bool> here = deps_.files->Exists(bootstrap_file);
+    LogWarning(
+        "there is no administrator yet; the one-time secret is in {}",
+        here.ok() && *here ? bootstrap_file : "the data folder of the instance that started first");
   }
   return absl::OkStatus();
 }
@@ -183,17 +187,15 @@ std::string Access::service_address() const {
 
 void Access::CheckService(std::function<void(absl::Status)> done) {
   if (auth_ != nullptr) return done(auth_->Health());
-  using Call =
-      rpc::UnaryClientCall<auth::v1::AuthService, auth::v1::GetAuthDetailsForSDKRequest,
-                           auth::v1::GetAuthDetailsForSDKResponse>;
+  using Call = rpc::UnaryClientCall<auth::v1::AuthService, auth::v1::GetAuthDetailsForSDKRequest,
+                                    auth::v1::GetAuthDetailsForSDKResponse>;
   auto call = std::make_unique<Call>(*channels_);
   call->request.set_api_key_id("of nobody");  // answered from the same records as any other
-  Call::Send(std::move(call), &Call::Async::GetAuthDetailsForSDK,
-             deps_.clock->MonotonicNanos() + kCheckPatienceNanos,
-             [done = std::move(done)](const absl::Status& status,
-                                      const auth::v1::GetAuthDetailsForSDKResponse&) {
-               done(status);
-             });
+  Call::Send(
+      std::move(call), &Call::Async::GetAuthDetailsForSDK,
+      deps_.clock->MonotonicNanos() + kCheckPatienceNanos,
+      [done = std::move(done)](const absl::Status& status,
+                               const auth::v1::GetAuthDetailsForSDKResponse&) { done(status); });
 }
 
 void Access::Stop() {
