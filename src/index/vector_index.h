@@ -33,6 +33,7 @@
 #include "base/executor.h"
 #include "base/file.h"
 #include "base/vector_types.h"
+#include "base/work_limit.h"
 
 namespace vectron::index {
 
@@ -74,6 +75,7 @@ struct SearchOptions {
   uint32_t ef = 0;                   // 0: max(64, 3 k)
   bool exact = false;                // compare with every row on full precision
   const SlotSet* filter = nullptr;   // null: no filter
+  const WorkLimit* limit = nullptr;  // of scans, which it stops; a walk is short. Null: none
 };
 
 struct Hit {
@@ -199,7 +201,8 @@ class VectorIndex {
   // --- readers ---
   virtual Snapshot TakeSnapshot() = 0;
   // The k nearest rows of the snapshot that pass the filter, best first, ties by id. Always min(k, matching rows) of
-  // them. query: dimension() finite floats. Errors: InvalidArgument (size, not finite, all zero with kCosine).
+  // them. query: dimension() finite floats. Errors: InvalidArgument (size, not finite, all zero with kCosine), those of
+  // options.limit.
   virtual absl::StatusOr<SearchResult> Search(const Snapshot& snapshot,
                                               std::span<const float> query,
                                               const SearchOptions& options) const = 0;

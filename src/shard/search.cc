@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -19,12 +20,14 @@ namespace {
 constexpr int kFreshTries = 2;
 // Hits asked for beyond k then, in place of those that turn out to be deleted.
 constexpr uint32_t kSpareHits = 16;
+// Hits whose payloads are read together.
+constexpr size_t kPayloadsAtOnce = WorkLimit::kPayloadsPerCheck;
 
 // One attempt at a search.
 class Attempt {
  public:
-  Attempt(StateMachine& state, const SearchQuery& query, bool last)
-      : state_(state), query_(query), last_(last), indexes_(state.indexes()) {}
+  Attempt(StateMachine& state, const SearchQuery& query, const WorkLimit& limit, bool last)
+      : state_(state), query_(query), limit_(limit), last_(last), indexes_(state.indexes()) {}
 
   // False when the search must start over on a newer snapshot.
   absl::StatusOr<bool> Run();
@@ -35,6 +38,7 @@ class Attempt {
   bool filtered() const { return query_.filter != nullptr && !query_.filter->empty(); }
   absl::Status SearchIndex();
   absl::Status AddPayloads();
+  absl::Status ReadPayloads(std::span<const size_t> positions);
   absl::Status AddVectors();
   absl::Status TakeStaleFromStore();
   void DropStale();
@@ -42,6 +46,7 @@ class Attempt {
 
   StateMachine& state_;
   const SearchQuery& query_;
+  const WorkLimit& limit_;
   const bool last_;
   const std::shared_ptr<Indexes> indexes_;
   std::optional<Selection> selection_;
@@ -57,8 +62,9 @@ absl::Status Attempt::SearchIndex() {
   options.k = last_ ? std::min(query_.k + kSpareHits, kMaxTopK) : query_.k;
   options.ef = query_.ef != 0 ? query_.ef : state_.schema().hnsw.ef_search;
   options.exact = query_.exact;
+  options.limit = &limit_;
   if (filtered()) {
-    ASSIGN_OR_RETURN(Selection selection, Select(state_, indexes_, *query_.filter));
+    ASSIGN_OR_RETURN(Selection selection, Select(state_, indexes_, *query_.filter, limit_));
     selection_.emplace(std::move(selection));
     for (const std::string& id : selection_->stale) MarkStale(id, 0);
     if (selection_->slots.count == 0) {
@@ -91,13 +97,21 @@ void Attempt::MarkStale(const std::string& id, uint64_t version) {
 
 absl::Status Attempt::AddPayloads() {
   std::vector<size_t> positions;
-  std::vector<std::string_view> ids;
   for (size_t i = 0; i < hits_.size(); ++i) {
-    if ((result_.hits[i].flags & kHasPayload) == 0) continue;
-    positions.push_back(i);
-    ids.push_back(hits_[i].id);
+    if ((result_.hits[i].flags & kHasPayload) != 0) positions.push_back(i);
   }
-  if (ids.empty()) return absl::OkStatus();
+  for (size_t i = 0; i < positions.size(); i += kPayloadsAtOnce) {
+    RETURN_IF_ERROR(limit_.Check());
+    const size_t count = std::min(kPayloadsAtOnce, positions.size() - i);
+    RETURN_IF_ERROR(ReadPayloads(std::span(positions).subspan(i, count)));
+  }
+  return absl::OkStatus();
+}
+
+// Of the hits at these positions.
+absl::Status Attempt::ReadPayloads(std::span<const size_t> positions) {
+  std::vector<std::string_view> ids;
+  for (const size_t position : positions) ids.push_back(hits_[position].id);
   ASSIGN_OR_RETURN(auto points, state_.store().ReadPoints(ids));
   for (size_t i = 0; i < ids.size(); ++i) {
     SearchHit& hit = hits_[positions[i]];
@@ -116,6 +130,7 @@ absl::Status Attempt::AddVectors() {
   std::vector<std::string_view> ids;
   for (const SearchHit& hit : hits_) ids.push_back(hit.id);
   if (ids.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(limit_.Check());
   ASSIGN_OR_RETURN(auto vectors, state_.store().ReadVectors(ids));
   for (size_t i = 0; i < ids.size(); ++i) {
     if (!vectors[i].has_value() || vectors[i]->version != hits_[i].version) {
@@ -138,6 +153,7 @@ void Attempt::DropStale() {
 absl::Status Attempt::TakeStaleFromStore() {
   DropStale();
   for (const std::string& id : stale_) {
+    RETURN_IF_ERROR(limit_.Check());
     ASSIGN_OR_RETURN(std::optional<PointRecord> record, state_.store().ReadRecord(id, true));
     wait_for_ = std::max(wait_for_, record.has_value() ? record->version : state_.writing());
     if (!record.has_value()) continue;
@@ -249,11 +265,13 @@ double DistanceOf(Metric metric, std::span<const float> a, std::span<const float
 }
 
 absl::StatusOr<SearchAnswer> SearchShard(StateMachine& state, ShardOrdinal ordinal,
-                                         const Clock& clock, const SearchQuery& query) {
+                                         const Clock& clock, const SearchQuery& query,
+                                         const WorkLimit& limit) {
   const bool traced = query.explain || query.trace;
   const int64_t start_us = traced ? clock.MonotonicMicros() : 0;
   for (int tries = 0;; ++tries) {
-    Attempt attempt(state, query, tries >= kFreshTries);
+    RETURN_IF_ERROR(limit.Check());
+    Attempt attempt(state, query, limit, tries >= kFreshTries);
     ASSIGN_OR_RETURN(const bool done, attempt.Run());
     if (!done) continue;
     SearchAnswer answer;

@@ -9,15 +9,18 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/work_limit.h"
 #include "model/ids.h"
 #include "model/search.h"
 #include "shard/apply.h"
 
 namespace vectron::shard {
 
-// Answers in the calling thread. query: checked. Errors: InvalidArgument, Unavailable, DataLoss.
+// Answers in the calling thread. query: checked. Errors: InvalidArgument, Unavailable, DataLoss,
+// those of the limit.
 absl::StatusOr<SearchAnswer> SearchShard(StateMachine& state, ShardOrdinal ordinal,
-                                         const Clock& clock, const SearchQuery& query);
+                                         const Clock& clock, const SearchQuery& query,
+                                         const WorkLimit& limit);
 
 // The distance of two vectors by a metric, in double precision.
 double DistanceOf(Metric metric, std::span<const float> a, std::span<const float> b);

@@ -149,5 +149,87 @@ TEST(ShardSearch, RowsDeletedUnderASearchAreLeftOut) {
   EXPECT_EQ(ids[0], fmt::format("p{:02}", next));
 }
 
+// Points p0 ... with n = i % 3, which has an index, and m = i % 3, which has none.
+void Fill(TestShard& test, int points) {
+  PointBatch batch;
+  batch.dimension = 1;
+  for (int i = 0; i < points; ++i) {
+    batch.ids.push_back(fmt::format("p{}", i));
+    batch.vectors.push_back(static_cast<float>(i));
+    batch.payloads.push_back(fmt::format(R"({{"n":{},"m":{}}})", i % 3, i % 3));
+  }
+  ASSERT_TRUE(test.Upsert({std::move(batch), "", false}).ok());
+}
+
+CollectionSchema HalfIndexed() {
+  CollectionSchema schema = TestSchema(1);
+  schema.payload_indexes = {{"n", PayloadType::kInteger}};
+  return schema;
+}
+
+TEST(ShardSearch, StopsReadingPayloadsAtItsDeadline) {
+  TestShard test(HalfIndexed());
+  ASSERT_TRUE(test.Open().ok());
+  Fill(test, 1'000);
+  SearchQuery query = Nearest({0});
+  query.filter = ParseFilter(R"({"must":[{"field":"n","match":1},{"field":"m","match":1}]})");
+  int reads = 0;
+  test.before_multi_get = [&] {
+    ++reads;
+    test.clock().AdvanceMillis(1);
+  };
+  const int64_t deadline_nanos = test.clock().MonotonicNanos() + 1'000'000;
+  const auto found = test.Search(query, {.deadline_nanos = deadline_nanos});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(found.status())) << found.status();
+  EXPECT_EQ(reads, 1) << "333 payloads are read in two parts";
+  EXPECT_TRUE(test.Search(query).ok());
+}
+
+TEST(ShardSearch, StopsAScanOnceItIsCalledOff) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  Fill(test, 1'000);
+  SearchQuery query = Nearest({0});
+  query.exact = true;
+  int checks = 0;
+  const auto found = test.Search(query, {.called_off = [&checks] { return ++checks == 3; }});
+  EXPECT_TRUE(absl::IsCancelled(found.status())) << found.status();
+  EXPECT_EQ(checks, 3);
+}
+
+TEST(ShardSearch, BeginsNothingPastItsDeadline) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  Fill(test, 3);
+  const int64_t now = test.clock().MonotonicNanos();
+  EXPECT_TRUE(
+      absl::IsDeadlineExceeded(test.Search(Nearest({0}), {.deadline_nanos = now}).status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(test.Get("p1", {.deadline_nanos = now}).status()));
+  EXPECT_TRUE(test.Get("p1", {.deadline_nanos = now + 1}).ok());
+}
+
+// Else a search with little time would fail each time it is repeated.
+TEST(ShardSearch, AFilterThatRanOutOfTimeHasItsBitmapTheNextTime) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  Fill(test, 1'000);
+  SearchQuery query = Nearest({0});
+  query.explain = true;
+  query.filter = ParseFilter(R"({"must":[{"field":"m","match":1}]})");
+  const auto a_milli_passes = [&test] {
+    test.clock().AdvanceMillis(1);
+    return false;
+  };
+  const int64_t deadline_nanos = test.clock().MonotonicNanos() + 4'000'000;
+  const auto late =
+      test.Search(query, {.deadline_nanos = deadline_nanos, .called_off = a_milli_passes});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late.status())) << late.status();
+  const auto found = test.Search(query);
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->traces[0].matches, 333u);
+  EXPECT_NE(found->traces[0].reason.find("answered by bitmaps"), std::string::npos)
+      << found->traces[0].reason;
+}
+
 }  // namespace
 }  // namespace vectron::shard

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/work_limit.h"
 #include "index/vector_index.h"
 #include "model/filter.h"
 #include "shard/apply.h"
@@ -31,8 +32,12 @@ struct Selection {
 };
 
 // `indexes`: the state's, as held by the caller for the length of its search. Errors: those of
-// reading the store, Unavailable.
+// reading the store, Unavailable, those of the limit.
 absl::StatusOr<Selection> Select(StateMachine& state, const std::shared_ptr<Indexes>& indexes,
-                                 const Filter& filter);
+                                 const Filter& filter, const WorkLimit& limit);
+
+// Makes the bitmaps that are due for a filter, without a search. Errors as above.
+absl::Status PrepareFilter(StateMachine& state, const std::shared_ptr<Indexes>& indexes,
+                           const Filter& filter, const WorkLimit& limit);
 
 }  // namespace vectron::shard

@@ -110,14 +110,21 @@ class Shard {
   // Errors as above; like Delete it does not wait for room in the index.
   virtual void WriteKey(KeyWrite write, WriteCallback done) = 0;
 
+  // How long a read may go on: rows, payloads and vectors are looked at until then.
+  struct ReadTerms {
+    int64_t deadline_nanos = 0;                  // on the monotonic clock; 0: none
+    std::function<bool()> called_off = nullptr;  // true once nobody wants the answer; may be null
+  };
   // Answers in the caller when no barrier is needed. Errors: InvalidArgument, Unavailable,
-  // DataLoss.
-  virtual void Search(const SearchQuery& query,
+  // DataLoss, DeadlineExceeded, Cancelled (the terms). A filter that could not be evaluated in time
+  // gets its bitmaps in the background, so that one like it has a chance.
+  virtual void Search(const SearchQuery& query, const ReadTerms& terms,
                       std::function<void(absl::StatusOr<SearchAnswer>)> done) = 0;
   struct GetOptions {
     Consistency consistency = Consistency::kUnspecified;
     uint32_t max_staleness_ms = 0;  // of kBounded; 0: as kStrong
     bool include_vector = true;
+    int64_t deadline_nanos = 0;  // on the monotonic clock; 0: none. DeadlineExceeded
   };
   virtual void Get(const std::string& id, const GetOptions& options,
                    std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) = 0;

@@ -52,7 +52,7 @@ class ShardImpl : public Shard, private Applier {
   void Upsert(UpsertWrite write, int64_t deadline_nanos, WriteCallback done) override;
   void Delete(DeleteWrite write, int64_t deadline_nanos, WriteCallback done) override;
   void WriteKey(KeyWrite write, WriteCallback done) override;
-  void Search(const SearchQuery& query,
+  void Search(const SearchQuery& query, const ReadTerms& terms,
               std::function<void(absl::StatusOr<SearchAnswer>)> done) override;
   void Get(const std::string& id, const GetOptions& options,
            std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) override;
@@ -123,6 +123,10 @@ class ShardImpl : public Shard, private Applier {
   bool NeedsBarrier(const Freshness& wanted) const;
   void NoteFresh(int64_t as_of_nanos);
   void WithBarrier(const Freshness& wanted, Resume then);
+  absl::StatusOr<SearchAnswer> SearchNow(const SearchQuery& query, const ReadTerms& terms);
+  // Makes the bitmaps of a filter whose search ran out of time, unless another one's are being
+  // made.
+  void PrepareLater(const SearchQuery& query);
 
   // --- background (shard_background.cc) ---
   void ScheduleBuild();
@@ -196,8 +200,10 @@ class ShardImpl : public Shard, private Applier {
   std::atomic<uint64_t> checkpoint_index_{
       0};  // applied index and linked rows of the newest checkpoint
   std::atomic<uint64_t> checkpoint_linked_{0};
+  std::atomic<bool> preparing_filter_{false};
   std::shared_ptr<SerialTasks>
-      tasks_;  // the builder's role; shared with timers. Last, so that it ends first
+      tasks_;  // the builder's role; shared with timers. These two last, so that they end first
+  SerialTasks filter_tasks_;
 };
 
 }  // namespace vectron::shard

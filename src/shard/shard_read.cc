@@ -1,9 +1,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "base/status.h"
+#include "base/work_limit.h"
 #include "model/validate.h"
 #include "shard/search.h"
+#include "shard/selection.h"
 #include "shard/shard_impl.h"
 #include "storage/layout.h"
 
@@ -112,7 +115,30 @@ void ShardImpl::CloseReads() {
   reads.mutex.Await(absl::Condition(&none_running));
 }
 
-void ShardImpl::Search(const SearchQuery& query,
+absl::StatusOr<SearchAnswer> ShardImpl::SearchNow(const SearchQuery& query,
+                                                  const ReadTerms& terms) {
+  if (searches_refused_) return Unavailable("the index is damaged and being made again");
+  const WorkLimit limit(*deps_.clock, terms.deadline_nanos, terms.called_off);
+  absl::StatusOr<SearchAnswer> answer =
+      SearchShard(*state_, options_.ordinal, *deps_.clock, query, limit);
+  if (absl::IsDeadlineExceeded(answer.status())) PrepareLater(query);
+  return answer;
+}
+
+void ShardImpl::PrepareLater(const SearchQuery& query) {
+  if (query.filter == nullptr || query.filter->empty() || preparing_filter_.exchange(true)) return;
+  filter_tasks_.Schedule([this, filter = query.filter] {
+    const WorkLimit limit(*deps_.clock, 0, [this] { return closing_.load(); });
+    const absl::Status prepared = PrepareFilter(*state_, state_->indexes(), *filter, limit);
+    preparing_filter_ = false;
+    if (!prepared.ok() && !closing_) {
+      LogWarning("shard {}: no bitmap was made for a filter: {}", options_.dir,
+                 MessageOf(prepared));
+    }
+  });
+}
+
+void ShardImpl::Search(const SearchQuery& query, const ReadTerms& terms,
                        std::function<void(absl::StatusOr<SearchAnswer>)> done) {
   absl::Status status = ReadGate();
   if (status.ok()) status = CheckQuery(query, options_.schema);
@@ -121,17 +147,13 @@ void ShardImpl::Search(const SearchQuery& query,
     return;
   }
   searches_.fetch_add(1, std::memory_order_relaxed);
-  const auto run = [this](const SearchQuery& wanted) -> absl::StatusOr<SearchAnswer> {
-    if (searches_refused_) return Unavailable("the index is damaged and being made again");
-    return SearchShard(*state_, options_.ordinal, *deps_.clock, wanted);
-  };
   const Freshness wanted{query.consistency, query.max_staleness_ms};
   if (!NeedsBarrier(wanted)) {
-    done(run(query));  // without a copy of the query
+    done(SearchNow(query, terms));  // without a copy of the query
     return;
   }
-  WithBarrier(wanted, [run, query, done = std::move(done)](const absl::Status& ready) {
-    done(ready.ok() ? run(query) : ready);
+  WithBarrier(wanted, [this, query, terms, done = std::move(done)](const absl::Status& ready) {
+    done(ready.ok() ? SearchNow(query, terms) : ready);
   });
 }
 
@@ -142,8 +164,10 @@ void ShardImpl::Get(const std::string& id, const GetOptions& options,
     done(status);
     return;
   }
-  const auto run = [this](const std::string& wanted,
-                          bool with_vector) -> absl::StatusOr<std::optional<PointRecord>> {
+  const auto run = [this, deadline_nanos = options.deadline_nanos](
+                       const std::string& wanted,
+                       bool with_vector) -> absl::StatusOr<std::optional<PointRecord>> {
+    RETURN_IF_ERROR(WorkLimit(*deps_.clock, deadline_nanos).Check());
     ASSIGN_OR_RETURN(std::optional<PointRecord> record,
                      state_->store().ReadRecord(wanted, with_vector));
     RETURN_IF_ERROR(

@@ -100,6 +100,7 @@ class DevServerImpl : public DevServer {
                                        .log = log_.get()});
     ASSIGN_OR_RETURN(worker_, worker::Worker::Make(folder_->path(),
                                                    {.files = files_.get(),
+                                                    .clock = &clock_,
                                                     .shards = shards_.get(),
                                                     .search_executor = &search_,
                                                     .max_open_files = options_.max_open_files}));

@@ -13,7 +13,8 @@ namespace vectron::worker {
 
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Make(const std::string& dir,
                                                      const WorkerDeps& deps) {
-  CHECK(deps.files != nullptr && deps.shards != nullptr && deps.search_executor != nullptr);
+  CHECK(deps.files != nullptr && deps.clock != nullptr && deps.shards != nullptr);
+  CHECK(deps.search_executor != nullptr);
   RETURN_IF_ERROR(deps.files->MakeDirs(dir + "/shards"));
   return std::unique_ptr<Worker>(new Worker(dir, deps));
 }

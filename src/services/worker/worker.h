@@ -40,6 +40,7 @@ namespace vectron::worker {
 // What a worker borrows; all outlive it.
 struct WorkerDeps {
   FileSystem* files = nullptr;
+  const Clock* clock = nullptr;
   ShardSource* shards = nullptr;
   Executor* search_executor = nullptr;     // parts of searches over several shards; scans
   uint64_t max_open_files = ~uint64_t{0};  // of the process; bounds how many shards can be made
@@ -81,7 +82,8 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
   std::vector<ShardReport> Report() const;
 
   // WorkerApi. Errors beside those of the shards: FailedPrecondition (the shard is not here, or the
-  // epoch is old), Unavailable (opening), or why opening failed (DataLoss, ...).
+  // epoch is old), Unavailable (opening), or why opening failed (DataLoss, ...). Reads stop at
+  // their deadline (DeadlineExceeded), and once they are called off (Cancelled).
   void Upsert(rpc::ShardUpsert request, int64_t deadline_nanos,
               std::function<void(absl::StatusOr<rpc::WriteAck>)> done) override;
   void Delete(rpc::ShardDelete request, int64_t deadline_nanos,

@@ -43,6 +43,7 @@ class WorkerTest : public testing::Test {
                                .log = log_.get()});
     absl::StatusOr<std::unique_ptr<Worker>> worker =
         Worker::Make(dir_.path(), {.files = files_.get(),
+                                   .clock = &clock_,
                                    .shards = shards_.get(),
                                    .search_executor = &search_,
                                    .max_open_files = max_open_files_});
@@ -295,6 +296,53 @@ TEST_F(WorkerTest, FinishesRequestsBeforeADestructionTakesTheShardAway) {
     ASSERT_TRUE(worker_->DestroyShard(GroupId{1}).ok());
     all.WaitForNotification();
   }
+}
+
+TEST_F(WorkerTest, AnswersNoReadPastItsDeadline) {
+  constexpr int64_t kPast = 1;
+  for (uint64_t group = 1; group <= 2; ++group) {
+    ASSERT_TRUE(worker_->CreateShard(Assignment(group)).ok());
+    ASSERT_TRUE(Upsert({.group = GroupId{group}, .epoch = 1}, {"a"}).ok());
+  }
+  for (const uint64_t shards : {1U, 2U}) {
+    rpc::ShardsSearch search;
+    for (uint64_t group = 1; group <= shards; ++group) {
+      search.targets.push_back({.group = GroupId{group}, .epoch = 1});
+    }
+    search.query.vector = {1, 1, 1, 1};
+    uint64_t answers = 0;
+    absl::Notification all;
+    worker_->Search(std::move(search), kPast, [&](const rpc::ShardAnswer& answer) {
+      EXPECT_TRUE(absl::IsDeadlineExceeded(answer.answer.status())) << answer.answer.status();
+      if (++answers == shards) all.Notify();
+    });
+    all.WaitForNotification();
+  }
+  const rpc::ShardTarget target{.group = GroupId{1}, .epoch = 1};
+  const auto got = Await<absl::StatusOr<std::optional<PointRecord>>>(
+      [&](auto done) { worker_->Get({.target = target, .id = "a"}, kPast, done); });
+  EXPECT_TRUE(absl::IsDeadlineExceeded(got.status())) << got.status();
+  rpc::ShardScan scan;
+  scan.target = target;
+  const auto page =
+      Await<absl::StatusOr<rpc::ScanPage>>([&](auto done) { worker_->Scan(scan, kPast, done); });
+  EXPECT_TRUE(absl::IsDeadlineExceeded(page.status())) << page.status();
+  const auto infos = Await<absl::StatusOr<std::vector<rpc::ShardInfo>>>(
+      [&](auto done) { worker_->Describe({GroupId{1}}, kPast, done); });
+  EXPECT_TRUE(absl::IsDeadlineExceeded(infos.status())) << infos.status();
+}
+
+TEST_F(WorkerTest, StopsAPageThatIsCalledOff) {
+  ASSERT_TRUE(worker_->CreateShard(Assignment(1)).ok());
+  const rpc::ShardTarget target{.group = GroupId{1}, .epoch = 1};
+  ASSERT_TRUE(Upsert(target, {"a"}).ok());
+  const auto cancellation = std::make_shared<rpc::Cancellation>();
+  rpc::ShardScan request;
+  request.target = target;
+  request.cancellation = cancellation;
+  EXPECT_TRUE(Scan(request).ok());
+  cancellation->Cancel();
+  EXPECT_TRUE(absl::IsCancelled(Scan(request).status()));
 }
 
 }  // namespace

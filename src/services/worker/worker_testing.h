@@ -35,8 +35,11 @@ class TestWorker {
                                          .resources = &resources_,
                                          .timer = &timer},
                                .log = log_.get()});
-    absl::StatusOr<std::unique_ptr<Worker>> made = Worker::Make(
-        dir_.path(), {.files = files_.get(), .shards = shards_.get(), .search_executor = &search_});
+    absl::StatusOr<std::unique_ptr<Worker>> made =
+        Worker::Make(dir_.path(), {.files = files_.get(),
+                                   .clock = &clock,
+                                   .shards = shards_.get(),
+                                   .search_executor = &search_});
     CHECK_OK(made.status());
     worker_ = *std::move(made);
   }
