@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "base/executor_testing.h"
 #include "gtest/gtest.h"
 #include "shard/selection.h"
 #include "shard/shard_testing.h"
@@ -229,6 +230,36 @@ TEST(ShardSearch, AFilterThatRanOutOfTimeHasItsBitmapTheNextTime) {
   EXPECT_EQ(found->traces[0].matches, 333u);
   EXPECT_NE(found->traces[0].reason.find("answered by bitmaps"), std::string::npos)
       << found->traces[0].reason;
+}
+
+TEST(ShardSearch, HandsOverWhatTakesLongAndNothingElse) {
+  TestShard test(HalfIndexed());
+  ASSERT_TRUE(test.Open().ok());
+  Fill(test, 1'000);
+  HeldExecutor held;
+  int answers = 0;
+  const auto search = [&](const SearchQuery& query) {
+    test.shard().Search(query, {.for_long = &held},
+                        [&](const absl::StatusOr<SearchAnswer>& answer) {
+                          ASSERT_TRUE(answer.ok()) << answer.status();
+                          EXPECT_EQ(answer->hits.size(), 10u);
+                          ++answers;
+                        });
+  };
+  SearchQuery query = Nearest({0});
+  search(query);
+  query.filter = ParseFilter(R"({"must":[{"field":"n","match":1}]})");
+  search(query);
+  EXPECT_EQ(answers, 2) << "short searches are answered at once";
+  EXPECT_EQ(held.held(), 0u);
+  query.filter = ParseFilter(R"({"must":[{"field":"m","match":1}]})");
+  search(query);
+  EXPECT_EQ(answers, 2) << "a thousand payloads were read in the caller";
+  ASSERT_EQ(held.held(), 1u);
+  held.RunHeld();
+  EXPECT_EQ(answers, 3);
+  search(query);
+  EXPECT_EQ(answers, 4) << "the filter has its bitmap now";
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ constexpr size_t kReadRows = 256;
 // Tries to meet the appender at rest before ids are looked for row by row instead.
 constexpr int kAppenderTries = 16;
 // Bitmaps made for one search.
-constexpr int kMaxMadeBitmaps = 8;
+constexpr size_t kMaxMadeBitmaps = 8;
 // Below this many evaluations a bitmap is not worth its upkeep.
 constexpr uint64_t kMinEvaluations = 256;
 
@@ -202,20 +202,27 @@ absl::StatusOr<bool> MakeBitmap(StateMachine& state, Indexes& indexes, const Con
   return true;
 }
 
-// Makes the bitmaps that are due among the leaves that left `rows` rows in doubt; true when there
-// is a new one.
-absl::StatusOr<bool> MakeDueBitmaps(StateMachine& state, Indexes& indexes,
-                                    const std::vector<const Condition*>& unsure, uint64_t rows,
-                                    const WorkLimit& limit) {
-  const uint64_t due = std::max(kMinEvaluations, state.points());
-  int made = 0;
+// The leaves whose bitmaps are due, now that they left `rows` rows in doubt.
+std::vector<const Condition*> CountDue(StateMachine& state, Indexes& indexes,
+                                       const std::vector<const Condition*>& unsure, uint64_t rows) {
+  const uint64_t enough = std::max(kMinEvaluations, state.points());
+  std::vector<const Condition*> due;
   for (const Condition* leaf : unsure) {
-    if (made == kMaxMadeBitmaps) break;
-    if (indexes.filters.CountEvaluations(*leaf, rows) < due) continue;
-    ASSIGN_OR_RETURN(const bool is_new, MakeBitmap(state, indexes, *leaf, limit));
-    if (is_new) ++made;
+    if (due.size() == kMaxMadeBitmaps) break;
+    if (indexes.filters.CountEvaluations(*leaf, rows) >= enough) due.push_back(leaf);
   }
-  return made > 0;
+  return due;
+}
+
+// True when there is a new one.
+absl::StatusOr<bool> MakeBitmaps(StateMachine& state, Indexes& indexes,
+                                 const std::vector<const Condition*>& due, const WorkLimit& limit) {
+  bool made = false;
+  for (const Condition* leaf : due) {
+    ASSIGN_OR_RETURN(const bool is_new, MakeBitmap(state, indexes, *leaf, limit));
+    made = made || is_new;
+  }
+  return made;
 }
 
 // What bitmaps tell of a filter as of a snapshot, and the leaves of which they do not tell all.
@@ -238,8 +245,9 @@ absl::StatusOr<Known> AskBitmaps(StateMachine& state, Indexes& indexes, const Fi
 
 }  // namespace
 
-absl::StatusOr<Selection> Select(StateMachine& state, const std::shared_ptr<Indexes>& indexes,
-                                 const Filter& filter, const WorkLimit& limit) {
+absl::StatusOr<std::optional<Selection>> Select(StateMachine& state,
+                                                const std::shared_ptr<Indexes>& indexes,
+                                                const Filter& filter, const SearchTerms& terms) {
   bool made_bitmap = false;
   while (true) {
     ASSIGN_OR_RETURN(Known known, AskBitmaps(state, *indexes, filter));
@@ -248,16 +256,19 @@ absl::StatusOr<Selection> Select(StateMachine& state, const std::shared_ptr<Inde
       return Selection{std::move(known.snapshot), ToSlotSet(bounds.lower), {}, 0, made_bitmap};
     }
     const Roaring in_doubt = bounds.upper - bounds.lower;
+    if (!terms.Allow(PayloadCostNanos(in_doubt.cardinality()))) return std::nullopt;
     if (!made_bitmap) {
-      ASSIGN_OR_RETURN(made_bitmap, MakeDueBitmaps(state, *indexes, known.unsure,
-                                                   in_doubt.cardinality(), limit));
+      const std::vector<const Condition*> due =
+          CountDue(state, *indexes, known.unsure, in_doubt.cardinality());
+      if (!due.empty() && !terms.Allow(PayloadCostNanos(state.points()))) return std::nullopt;
+      ASSIGN_OR_RETURN(made_bitmap, MakeBitmaps(state, *indexes, due, terms.limit));
       if (made_bitmap) continue;
     }
     const RowTest test = [&filter](std::string_view id, const Value& payload) {
       return Matches(filter, id, payload);
     };
-    ASSIGN_OR_RETURN(Evaluated rows,
-                     EvaluateRows(state, *indexes->vectors, known.snapshot, in_doubt, test, limit));
+    ASSIGN_OR_RETURN(Evaluated rows, EvaluateRows(state, *indexes->vectors, known.snapshot,
+                                                  in_doubt, test, terms.limit));
     return Selection{std::move(known.snapshot), ToSlotSet(bounds.lower | rows.passed),
                      std::move(rows.stale), rows.rows, made_bitmap};
   }
@@ -266,7 +277,8 @@ absl::StatusOr<Selection> Select(StateMachine& state, const std::shared_ptr<Inde
 absl::Status PrepareFilter(StateMachine& state, const std::shared_ptr<Indexes>& indexes,
                            const Filter& filter, const WorkLimit& limit) {
   ASSIGN_OR_RETURN(const Known known, AskBitmaps(state, *indexes, filter));
-  return MakeDueBitmaps(state, *indexes, known.unsure, /*rows=*/0, limit).status();
+  const std::vector<const Condition*> due = CountDue(state, *indexes, known.unsure, /*rows=*/0);
+  return MakeBitmaps(state, *indexes, due, limit).status();
 }
 
 }  // namespace vectron::shard

@@ -110,14 +110,16 @@ class Shard {
   // Errors as above; like Delete it does not wait for room in the index.
   virtual void WriteKey(KeyWrite write, WriteCallback done) = 0;
 
-  // How long a read may go on: rows, payloads and vectors are looked at until then.
+  // How long a search may go on, and where it runs when it takes longer than about a millisecond.
   struct ReadTerms {
     int64_t deadline_nanos = 0;                  // on the monotonic clock; 0: none
     std::function<bool()> called_off = nullptr;  // true once nobody wants the answer; may be null
+    Executor* for_long = nullptr;                // null: in the caller. Outlives the shard
   };
-  // Answers in the caller when no barrier is needed. Errors: InvalidArgument, Unavailable,
-  // DataLoss, DeadlineExceeded, Cancelled (the terms). A filter that could not be evaluated in time
-  // gets its bitmaps in the background, so that one like it has a chance.
+  // Answers in the caller when no barrier is needed and the search is short. Errors:
+  // InvalidArgument, Unavailable, DataLoss, DeadlineExceeded, Cancelled (the terms). A filter that
+  // could not be evaluated in time gets its bitmaps in the background, so that one like it has a
+  // chance.
   virtual void Search(const SearchQuery& query, const ReadTerms& terms,
                       std::function<void(absl::StatusOr<SearchAnswer>)> done) = 0;
   struct GetOptions {

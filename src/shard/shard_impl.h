@@ -123,7 +123,12 @@ class ShardImpl : public Shard, private Applier {
   bool NeedsBarrier(const Freshness& wanted) const;
   void NoteFresh(int64_t as_of_nanos);
   void WithBarrier(const Freshness& wanted, Resume then);
-  absl::StatusOr<SearchAnswer> SearchNow(const SearchQuery& query, const ReadTerms& terms);
+  void SearchHereOrThere(const SearchQuery& query, const ReadTerms& terms,
+                         const std::function<void(absl::StatusOr<SearchAnswer>)>& done);
+  enum class Pace { kQuick, kAny };
+  // Nullopt: it is not quick.
+  absl::StatusOr<std::optional<SearchAnswer>> SearchNow(const SearchQuery& query,
+                                                        const ReadTerms& terms, Pace pace);
   // Makes the bitmaps of a filter whose search ran out of time, unless another one's are being
   // made.
   void PrepareLater(const SearchQuery& query);
@@ -165,10 +170,11 @@ class ShardImpl : public Shard, private Applier {
   absl::flat_hash_map<uint64_t, absl::StatusOr<WriteResult>> answers_ ABSL_GUARDED_BY(mutex_);
   uint64_t proposals_ ABSL_GUARDED_BY(mutex_) = 0;  // Propose calls without an answer from the log
   std::multimap<uint64_t, Resume> barriers_
-      ABSL_GUARDED_BY(mutex_);                           // reads that wait for an index
-  uint64_t barriers_asked_ ABSL_GUARDED_BY(mutex_) = 0;  // ReadBarrier calls without an answer
-  absl::Status problem_ ABSL_GUARDED_BY(mutex_);         // not OK: quarantined
-  uint64_t writes_open_ ABSL_GUARDED_BY(mutex_) = 0;     // taken, callback not called
+      ABSL_GUARDED_BY(mutex_);                               // reads that wait for an index
+  uint64_t barriers_asked_ ABSL_GUARDED_BY(mutex_) = 0;      // ReadBarrier calls without an answer
+  uint64_t searches_elsewhere_ ABSL_GUARDED_BY(mutex_) = 0;  // handed over, not answered
+  absl::Status problem_ ABSL_GUARDED_BY(mutex_);             // not OK: quarantined
+  uint64_t writes_open_ ABSL_GUARDED_BY(mutex_) = 0;         // taken, callback not called
 
   // Every write acknowledged before this moment is applied here, as barriers have shown.
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::min();

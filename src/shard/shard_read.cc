@@ -111,18 +111,56 @@ void ShardImpl::CloseReads() {
     reads.mutex.AssertReaderHeld();
     return reads.running == 0;
   };
-  const absl::MutexLock lock(&reads.mutex);
-  reads.mutex.Await(absl::Condition(&none_running));
+  {
+    const absl::MutexLock lock(&reads.mutex);
+    reads.mutex.Await(absl::Condition(&none_running));
+  }
+  const auto none_elsewhere = [this]() {
+    mutex_.AssertReaderHeld();
+    return searches_elsewhere_ == 0;
+  };
+  const absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&none_elsewhere));
 }
 
-absl::StatusOr<SearchAnswer> ShardImpl::SearchNow(const SearchQuery& query,
-                                                  const ReadTerms& terms) {
+absl::StatusOr<std::optional<SearchAnswer>> ShardImpl::SearchNow(const SearchQuery& query,
+                                                                 const ReadTerms& terms,
+                                                                 Pace pace) {
   if (searches_refused_) return Unavailable("the index is damaged and being made again");
-  const WorkLimit limit(*deps_.clock, terms.deadline_nanos, terms.called_off);
-  absl::StatusOr<SearchAnswer> answer =
-      SearchShard(*state_, options_.ordinal, *deps_.clock, query, limit);
+  const WorkLimit limit(*deps_.clock, terms.deadline_nanos, [this, &terms] {
+    return closing_ || (terms.called_off && terms.called_off());
+  });
+  const SearchTerms how{.clock = *deps_.clock,
+                        .limit = limit,
+                        .load = {.has_graph = has_graph_, .tail_bytes = tail_bytes_},
+                        .quick = pace == Pace::kQuick};
+  auto answer = SearchShard(*state_, options_.ordinal, query, how);
   if (absl::IsDeadlineExceeded(answer.status())) PrepareLater(query);
+  if (absl::IsCancelled(answer.status()) && closing_) return Unavailable("the shard is closing");
   return answer;
+}
+
+// A closing shard hands nothing over: it may be waited for where that would run.
+void ShardImpl::SearchHereOrThere(const SearchQuery& query, const ReadTerms& terms,
+                                  const std::function<void(absl::StatusOr<SearchAnswer>)>& done) {
+  const bool may_move = terms.for_long != nullptr && !closing_;
+  auto answer = SearchNow(query, terms, may_move ? Pace::kQuick : Pace::kAny);
+  if (!answer.ok()) return done(answer.status());
+  if (answer->has_value()) return done(**std::move(answer));
+  {
+    const absl::MutexLock lock(&mutex_);
+    ++searches_elsewhere_;
+  }
+  terms.for_long->Schedule([this, query, terms, done] {
+    auto later = SearchNow(query, terms, Pace::kAny);
+    if (later.ok()) {
+      done(**std::move(later));
+    } else {
+      done(later.status());
+    }
+    const absl::MutexLock lock(&mutex_);
+    --searches_elsewhere_;
+  });
 }
 
 void ShardImpl::PrepareLater(const SearchQuery& query) {
@@ -149,11 +187,12 @@ void ShardImpl::Search(const SearchQuery& query, const ReadTerms& terms,
   searches_.fetch_add(1, std::memory_order_relaxed);
   const Freshness wanted{query.consistency, query.max_staleness_ms};
   if (!NeedsBarrier(wanted)) {
-    done(SearchNow(query, terms));  // without a copy of the query
+    SearchHereOrThere(query, terms, done);  // without a copy of the query
     return;
   }
   WithBarrier(wanted, [this, query, terms, done = std::move(done)](const absl::Status& ready) {
-    done(ready.ok() ? SearchNow(query, terms) : ready);
+    if (!ready.ok()) return done(ready);
+    SearchHereOrThere(query, terms, done);
   });
 }
 

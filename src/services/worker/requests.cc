@@ -207,14 +207,15 @@ void Worker::GetKey(const rpc::ShardTarget& target, const std::string& key,
 void Worker::Search(rpc::ShardsSearch request, int64_t deadline_nanos,
                     std::function<void(rpc::ShardAnswer)> each) {
   CHECK(!request.targets.empty());
-  const shard::Shard::ReadTerms terms{.deadline_nanos = deadline_nanos,
-                                      .called_off = CalledOff(request.cancellation)};
-  if (request.targets.size() == 1) {  // in the caller, without a hop or a copy
+  const shard::Shard::ReadTerms here{.deadline_nanos = deadline_nanos,
+                                     .called_off = CalledOff(request.cancellation),
+                                     .for_long = &long_searches_};
+  if (request.targets.size() == 1) {  // without a copy, and without a hop unless it takes long
     const rpc::ShardTarget& target = request.targets.front();
     absl::StatusOr<Handle> shard = Use(target);
     if (!shard.ok()) return each({.group = target.group, .answer = shard.status()});
     shard::Shard& one = **shard;
-    return one.Search(request.query, terms,
+    return one.Search(request.query, here,
                       [shard = *std::move(shard), group = target.group,
                        each = std::move(each)](absl::StatusOr<SearchAnswer> answer) {
                         each({.group = group, .answer = std::move(answer)});
@@ -227,7 +228,7 @@ void Worker::Search(rpc::ShardsSearch request, int64_t deadline_nanos,
     OneAtATime answers;
   };
   const auto shared = std::make_shared<Shared>(std::move(request), std::move(each));
-  const auto search_one = [this, shared, terms](size_t i) {
+  const auto search_one = [this, shared](size_t i, const shard::Shard::ReadTerms& terms) {
     const rpc::ShardTarget& target = shared->request.targets[i];
     absl::StatusOr<Handle> shard = Use(target);
     if (!shard.ok())
@@ -240,17 +241,20 @@ void Worker::Search(rpc::ShardsSearch request, int64_t deadline_nanos,
                });
   };
   const size_t count = shared->request.targets.size();
-  // While other searches keep the processors busy, handing parts around only costs: then all run
-  // here, one by one.
-  const bool busy = searches_under_way_.fetch_add(1, std::memory_order_relaxed) >=
-                    deps_.search_executor->parallelism();
+  // While other searches keep the processors busy, handing short parts around only costs: then all
+  // begin here, one by one.
+  const size_t others = searches_under_way_.fetch_add(1, std::memory_order_relaxed);
+  const bool busy = others + long_searches_.under_way() >= deps_.search_executor->parallelism();
   size_t inline_from = 0;
   if (!busy) {
+    shard::Shard::ReadTerms there = here;
+    there.for_long = nullptr;
     for (; inline_from + 1 < count; ++inline_from) {
-      deps_.search_executor->Schedule([search_one, i = inline_from] { search_one(i); });
+      deps_.search_executor->Schedule(
+          [search_one, there, i = inline_from] { search_one(i, there); });
     }
   }
-  for (size_t i = inline_from; i < count; ++i) search_one(i);
+  for (size_t i = inline_from; i < count; ++i) search_one(i, here);
   searches_under_way_.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -269,8 +273,8 @@ void Worker::Scan(rpc::ShardScan request, int64_t deadline_nanos,
                limit = std::move(limit),
                done = std::move(done)](const absl::Status& ready) mutable {
     if (!ready.ok()) return done(ready);
-    deps_.search_executor->Schedule([shard = std::move(shard), request = std::move(request),
-                                     limit = std::move(limit), done = std::move(done)]() mutable {
+    long_searches_.Schedule([shard = std::move(shard), request = std::move(request),
+                             limit = std::move(limit), done = std::move(done)]() mutable {
       done(PageScan(std::move(request), std::move(limit)).Run(*shard));
     });
   };

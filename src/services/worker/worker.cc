@@ -19,7 +19,8 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Make(const std::string& dir,
   return std::unique_ptr<Worker>(new Worker(dir, deps));
 }
 
-Worker::Worker(std::string dir, const WorkerDeps& deps) : dir_(std::move(dir)), deps_(deps) {}
+Worker::Worker(std::string dir, const WorkerDeps& deps)
+    : dir_(std::move(dir)), deps_(deps), long_searches_(*deps.search_executor) {}
 
 Worker::~Worker() {
   std::vector<GroupId> groups;

@@ -31,6 +31,7 @@
 #include "base/timer.h"
 #include "rpc/shard_host_api.h"
 #include "rpc/worker_api.h"
+#include "services/worker/long_searches.h"
 #include "services/worker/shard_source.h"
 #include "shard/replicator.h"
 #include "shard/shard.h"
@@ -42,7 +43,7 @@ struct WorkerDeps {
   FileSystem* files = nullptr;
   const Clock* clock = nullptr;
   ShardSource* shards = nullptr;
-  Executor* search_executor = nullptr;     // parts of searches over several shards; scans
+  Executor* search_executor = nullptr;     // long searches, parts of others, scans
   uint64_t max_open_files = ~uint64_t{0};  // of the process; bounds how many shards can be made
 };
 
@@ -159,6 +160,7 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
 
   const std::string dir_;
   const WorkerDeps deps_;
+  LongSearches long_searches_;
   std::atomic<size_t> searches_under_way_{0};  // calls of Search over several shards
 
   mutable absl::Mutex mutex_;

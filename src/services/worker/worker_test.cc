@@ -7,6 +7,7 @@
 #include <map>
 
 #include "absl/synchronization/notification.h"
+#include "base/executor_testing.h"
 #include "base/limits.h"
 #include "base/random.h"
 #include "base/status.h"
@@ -45,7 +46,7 @@ class WorkerTest : public testing::Test {
         Worker::Make(dir_.path(), {.files = files_.get(),
                                    .clock = &clock_,
                                    .shards = shards_.get(),
-                                   .search_executor = &search_,
+                                   .search_executor = search_executor_,
                                    .max_open_files = max_open_files_});
     CHECK_OK(worker.status());
     worker_ = *std::move(worker);
@@ -126,6 +127,7 @@ class WorkerTest : public testing::Test {
   ThreadPool apply_{"apply", 2};
   ThreadPool background_{"build", 2};
   ThreadPool search_{"search", 2};
+  Executor* search_executor_ = &search_;
   ThreadTimer timer_{clock_};
   uint64_t max_open_files_ = 20'000;
   std::unique_ptr<shard::LocalLog> log_;
@@ -343,6 +345,40 @@ TEST_F(WorkerTest, StopsAPageThatIsCalledOff) {
   EXPECT_TRUE(Scan(request).ok());
   cancellation->Cancel();
   EXPECT_TRUE(absl::IsCancelled(Scan(request).status()));
+}
+
+// Whoever reads requests would keep all its callers waiting.
+TEST_F(WorkerTest, RunsALongSearchElsewhereAndAShortOneAtOnce) {
+  Stop();
+  HeldExecutor held;
+  search_executor_ = &held;
+  Start();
+  ASSERT_TRUE(worker_->CreateShard(Assignment(1)).ok());
+  const rpc::ShardTarget target{.group = GroupId{1}, .epoch = 1};
+  std::vector<std::string> ids;
+  for (int i = 0; i < 1'000; ++i) ids.push_back(fmt::format("p{}", i));
+  ASSERT_TRUE(Upsert(target, ids).ok());
+  int answers = 0;
+  const auto search = [&](std::shared_ptr<const Filter> filter) {
+    rpc::ShardsSearch request;
+    request.targets = {target};
+    request.query.vector = {1, 1, 1, 1};
+    request.query.filter = std::move(filter);
+    worker_->Search(std::move(request), 0, [&](const rpc::ShardAnswer& answer) {
+      EXPECT_TRUE(answer.answer.ok()) << answer.answer.status();
+      ++answers;
+    });
+  };
+  search(nullptr);
+  EXPECT_EQ(answers, 1);
+  search(std::make_shared<const Filter>(
+      *FilterFromJson(R"({"must":[{"field":"n","range":{"gt":100}}]})")));
+  EXPECT_EQ(answers, 1) << "payloads without an index were read in the caller";
+  search(nullptr);
+  EXPECT_EQ(answers, 2);
+  held.RunHeld();
+  EXPECT_EQ(answers, 3);
+  Stop();
 }
 
 }  // namespace
