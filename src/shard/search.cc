@@ -47,6 +47,8 @@ class Attempt {
   absl::Status AddPayloads();
   absl::Status ReadPayloads(std::span<const size_t> positions);
   absl::Status AddVectors();
+  // Counts what the answer is to hold, up to its bound.
+  absl::Status AddBytes(size_t bytes);
   absl::Status TakeStaleFromStore();
   void DropStale();
   void MarkStale(const std::string& id, uint64_t version);
@@ -61,6 +63,7 @@ class Attempt {
   index::SearchResult result_;
   std::vector<SearchHit> hits_;
   std::vector<std::string> stale_;
+  size_t bytes_ = 0;       // of payloads and vectors
   uint64_t wait_for_ = 0;  // the newest index whose effects were seen in the store
 };
 
@@ -132,16 +135,23 @@ absl::Status Attempt::ReadPayloads(std::span<const size_t> positions) {
     SearchHit& hit = hits_[positions[i]];
     if (!points[i].has_value() || points[i]->version != hit.version) {
       MarkStale(hit.id, points[i].has_value() ? points[i]->version : 0);
-    } else if (query_.payload_fields.empty()) {
-      hit.payload = std::move(points[i]->payload);
-    } else {
-      hit.payload = SelectPayloadFields(points[i]->payload, query_.payload_fields);
+      continue;
     }
+    hit.payload = query_.payload_fields.empty()
+                      ? std::move(points[i]->payload)
+                      : SelectPayloadFields(points[i]->payload, query_.payload_fields);
+    RETURN_IF_ERROR(AddBytes(hit.payload.size()));
   }
   return absl::OkStatus();
 }
 
+absl::Status Attempt::AddBytes(size_t bytes) {
+  bytes_ += bytes;
+  return bytes_ <= terms_.max_bytes ? absl::OkStatus() : AnswerTooLarge(terms_.max_bytes);
+}
+
 absl::Status Attempt::AddVectors() {
+  RETURN_IF_ERROR(AddBytes(hits_.size() * state_.schema().dimension * sizeof(float)));
   std::vector<std::string_view> ids;
   for (const SearchHit& hit : hits_) ids.push_back(hit.id);
   if (ids.empty()) return absl::OkStatus();
@@ -184,6 +194,7 @@ absl::Status Attempt::TakeStaleFromStore() {
                         : SelectPayloadFields(record->payload, query_.payload_fields);
     }
     if (query_.include_vectors) hit.vector = std::move(record->vector);
+    RETURN_IF_ERROR(AddBytes(hit.payload.size() + hit.vector.size() * sizeof(float)));
     hits_.push_back(std::move(hit));
   }
   std::sort(hits_.begin(), hits_.end(), [](const SearchHit& a, const SearchHit& b) {

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/work_limit.h"
 #include "model/collection.h"
 #include "model/search.h"
@@ -29,7 +30,8 @@ struct SearchTerms {
   const Clock& clock;
   const WorkLimit& limit;
   IndexLoad load;
-  bool quick = false;  // stop before a part that is not quick
+  size_t max_bytes = kMaxAnswerBytes;  // of payloads and vectors
+  bool quick = false;                  // stop before a part that is not quick
 
   bool Allow(int64_t cost_nanos) const { return !quick || cost_nanos <= kQuickNanos; }
 };

@@ -262,5 +262,20 @@ TEST(ShardSearch, HandsOverWhatTakesLongAndNothingElse) {
   EXPECT_EQ(answers, 4) << "the filter has its bitmap now";
 }
 
+TEST(ShardSearch, RefusesAnAnswerThatWouldHoldTooMuch) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  Fill(test, 300);  // each payload has 13 bytes, each vector 4
+  SearchQuery query = Nearest({0}, 100);
+  EXPECT_TRUE(test.Search(query, {.max_bytes = 1'300}).ok());
+  const auto too_much = test.Search(query, {.max_bytes = 1'299});
+  EXPECT_TRUE(absl::IsResourceExhausted(too_much.status())) << too_much.status();
+  query.include_vectors = true;
+  EXPECT_TRUE(absl::IsResourceExhausted(test.Search(query, {.max_bytes = 1'300}).status()));
+  EXPECT_TRUE(test.Search(query, {.max_bytes = 1'700}).ok());
+  query.payload_fields = {"n"};
+  EXPECT_TRUE(test.Search(query, {.max_bytes = 1'300}).ok()) << "7 bytes of each are answered";
+}
+
 }  // namespace
 }  // namespace vectron::shard

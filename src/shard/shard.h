@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/timer.h"
 #include "model/collection.h"
 #include "model/ids.h"
@@ -115,6 +116,7 @@ class Shard {
     int64_t deadline_nanos = 0;                  // on the monotonic clock; 0: none
     std::function<bool()> called_off = nullptr;  // true once nobody wants the answer; may be null
     Executor* for_long = nullptr;                // null: in the caller. Outlives the shard
+    size_t max_bytes = kMaxAnswerBytes;          // of the answer; past them ResourceExhausted
   };
   // Answers in the caller when no barrier is needed and the search is short. Errors:
   // InvalidArgument, Unavailable, DataLoss, DeadlineExceeded, Cancelled (the terms). A filter that

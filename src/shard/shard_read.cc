@@ -133,6 +133,7 @@ absl::StatusOr<std::optional<SearchAnswer>> ShardImpl::SearchNow(const SearchQue
   const SearchTerms how{.clock = *deps_.clock,
                         .limit = limit,
                         .load = {.has_graph = has_graph_, .tail_bytes = tail_bytes_},
+                        .max_bytes = terms.max_bytes,
                         .quick = pace == Pace::kQuick};
   auto answer = SearchShard(*state_, options_.ordinal, query, how);
   if (absl::IsDeadlineExceeded(answer.status())) PrepareLater(query);
