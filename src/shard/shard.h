@@ -81,6 +81,7 @@ struct ShardStats {
   uint64_t writes = 0;
   bool quarantined = false;  // an entry could not be applied; reads and writes are refused
   std::string problem;       // why, for people
+  std::string damage;        // the first damaged data that a read met since the shard was opened
 };
 
 class Shard {

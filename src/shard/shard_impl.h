@@ -129,6 +129,10 @@ class ShardImpl : public Shard, private Applier {
   // Nullopt: it is not quick.
   absl::StatusOr<std::optional<SearchAnswer>> SearchNow(const SearchQuery& query,
                                                         const ReadTerms& terms, Pace pace);
+  absl::StatusOr<std::vector<PointRecord>> ScanNow(const std::string& after, size_t limit,
+                                                   bool with_vectors) const;
+  // Makes damage that a read met known, once.
+  void NoteDamage(const absl::Status& read);
   // Makes the bitmaps of a filter whose search ran out of time, unless another one's are being
   // made.
   void PrepareLater(const SearchQuery& query);
@@ -174,6 +178,7 @@ class ShardImpl : public Shard, private Applier {
   uint64_t barriers_asked_ ABSL_GUARDED_BY(mutex_) = 0;      // ReadBarrier calls without an answer
   uint64_t searches_elsewhere_ ABSL_GUARDED_BY(mutex_) = 0;  // handed over, not answered
   absl::Status problem_ ABSL_GUARDED_BY(mutex_);             // not OK: quarantined
+  absl::Status damage_ ABSL_GUARDED_BY(mutex_);              // not OK: met by a read
   uint64_t writes_open_ ABSL_GUARDED_BY(mutex_) = 0;         // taken, callback not called
 
   // Every write acknowledged before this moment is applied here, as barriers have shown.

@@ -24,6 +24,18 @@ absl::Status ShardImpl::ReadGate() const {
   return problem_;
 }
 
+// The reads of what is whole go on; the caller has the error too.
+void ShardImpl::NoteDamage(const absl::Status& read) {
+  if (!absl::IsDataLoss(read) || quarantined_) return;
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (!damage_.ok()) return;
+    damage_ = read;
+  }
+  LogError("collection '{}', shard {}: a read met damaged data: {}", options_.schema.name,
+           options_.ordinal.value, MessageOf(read));
+}
+
 // With one copy in a local log a write is acknowledged only after it is published here, so a read
 // needs no barrier to see it. Nor does a bounded read when an earlier barrier of any read was asked
 // for within its bound: what is applied here has every write acknowledged before that moment, by
@@ -136,6 +148,7 @@ absl::StatusOr<std::optional<SearchAnswer>> ShardImpl::SearchNow(const SearchQue
                         .max_bytes = terms.max_bytes,
                         .quick = pace == Pace::kQuick};
   auto answer = SearchShard(*state_, options_.ordinal, query, how);
+  NoteDamage(answer.status());
   if (absl::IsDeadlineExceeded(answer.status())) PrepareLater(query);
   if (absl::IsCancelled(answer.status()) && closing_) return Unavailable("the shard is closing");
   return answer;
@@ -170,6 +183,7 @@ void ShardImpl::PrepareLater(const SearchQuery& query) {
     const WorkLimit limit(*deps_.clock, 0, [this] { return closing_.load(); });
     const absl::Status prepared = PrepareFilter(*state_, state_->indexes(), *filter, limit);
     preparing_filter_ = false;
+    NoteDamage(prepared);
     if (!prepared.ok() && !closing_) {
       LogWarning("shard {}: no bitmap was made for a filter: {}", options_.dir,
                  MessageOf(prepared));
@@ -215,13 +229,15 @@ void ShardImpl::Get(const std::string& id, const GetOptions& options,
     return record;
   };
   const Freshness wanted{options.consistency, options.max_staleness_ms};
-  WithBarrier(wanted, [run, id, with_vector = options.include_vector,
+  WithBarrier(wanted, [this, run, id, with_vector = options.include_vector,
                        done = std::move(done)](const absl::Status& ready) {
     if (!ready.ok()) {
       done(ready);
       return;
     }
-    done(run(id, with_vector));
+    absl::StatusOr<std::optional<PointRecord>> record = run(id, with_vector);
+    NoteDamage(record.status());
+    done(std::move(record));
   });
 }
 
@@ -238,13 +254,23 @@ void ShardImpl::GetKey(const std::string& key,
                   done(ready);
                   return;
                 }
-                done(kv_->Get(storage::kMeta, storage::RawKey(key)));
+                absl::StatusOr<std::optional<std::string>> value =
+                    kv_->Get(storage::kMeta, storage::RawKey(key));
+                NoteDamage(value.status());
+                done(std::move(value));
               });
 }
 
 absl::StatusOr<std::vector<PointRecord>> ShardImpl::ScanPoints(const std::string& after,
                                                                size_t limit, bool with_vectors) {
   RETURN_IF_ERROR(ReadGate());
+  auto records = ScanNow(after, limit, with_vectors);
+  NoteDamage(records.status());
+  return records;
+}
+
+absl::StatusOr<std::vector<PointRecord>> ShardImpl::ScanNow(const std::string& after, size_t limit,
+                                                            bool with_vectors) const {
   std::vector<PointRecord> records;
   if (limit == 0) return records;
   RETURN_IF_ERROR(state_->store().ScanPoints(
@@ -288,6 +314,7 @@ ShardStats ShardImpl::stats() const {
   stats.quarantined = quarantined_;
   const absl::MutexLock lock(&mutex_);
   stats.problem = MessageOf(problem_);
+  stats.damage = MessageOf(damage_);
   return stats;
 }
 

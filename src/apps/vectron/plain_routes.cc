@@ -39,6 +39,7 @@ HttpResponse Readiness(const std::vector<std::string>& problems) {
 struct CollectionTotals {
   uint64_t shards = 0;
   uint64_t shards_ready = 0;
+  uint64_t shards_damaged = 0;
   shard::ShardStats stats;
 };
 
@@ -72,6 +73,7 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
     CollectionTotals& totals = collections[report.assignment.schema.name];
     ++totals.shards;
     if (report.state.ok()) ++totals.shards_ready;
+    if (!report.stats.damage.empty()) ++totals.shards_damaged;
     totals.stats.points += report.stats.points;
     totals.stats.indexed += report.stats.indexed;
     totals.stats.tail_bytes += report.stats.tail_bytes;
@@ -84,6 +86,9 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
   for (const auto& [name, totals] : collections) {
     AddSample(samples, "vectron_shards", "Shards on this node.", name, totals.shards);
     AddSample(samples, "vectron_shards_ready", "Shards that serve.", name, totals.shards_ready);
+    AddSample(samples, "vectron_shards_damaged",
+              "Shards in which a read met damaged data since they were opened.", name,
+              totals.shards_damaged);
     AddSample(samples, "vectron_points", "Live points.", name, totals.stats.points);
     AddSample(samples, "vectron_points_indexed",
               "Points linked into the graph, or all where there is none.", name,

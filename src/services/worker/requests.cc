@@ -322,7 +322,7 @@ void Worker::Describe(std::vector<GroupId> groups, int64_t deadline_nanos,
       info.disk_bytes = stats.disk_bytes;
       info.memory_bytes = stats.memory_bytes;
       info.applied_index = stats.applied_index;
-      info.ready = !stats.quarantined;
+      info.ready = !stats.quarantined && stats.damage.empty();
       const std::optional<shard::GroupView> view = deps_.shards->View(group);
       info.leads = !view.has_value() || view->is_leader;
     }

@@ -95,7 +95,8 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
               std::function<void(rpc::ShardAnswer)> each) override;
   void Scan(rpc::ShardScan request, int64_t deadline_nanos,
             std::function<void(absl::StatusOr<rpc::ScanPage>)> done) override;
-  // Of shards that do not serve only `ready` (false) is told.
+  // Of shards that do not serve only `ready` (false) is told. Nor is one ready in which a read met
+  // damaged data, though it serves what is whole.
   void Describe(std::vector<GroupId> groups, int64_t deadline_nanos,
                 std::function<void(absl::StatusOr<std::vector<rpc::ShardInfo>>)> done) override;
 

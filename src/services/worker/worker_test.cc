@@ -12,6 +12,9 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "base/temp_dir.h"
+#include "services/worker/report.h"
+#include "storage/layout.h"
+#include "storage/rocks_kv.h"
 
 namespace vectron::worker {
 namespace {
@@ -379,6 +382,40 @@ TEST_F(WorkerTest, RunsALongSearchElsewhereAndAShortOneAtOnce) {
   held.RunHeld();
   EXPECT_EQ(answers, 3);
   Stop();
+}
+
+TEST_F(WorkerTest, TellsOfDamageThatAReadMetAndServesTheRest) {
+  ASSERT_TRUE(worker_->CreateShard(Assignment(1)).ok());
+  const rpc::ShardTarget target{.group = GroupId{1}, .epoch = 1};
+  ASSERT_TRUE(Upsert(target, {"a", "b"}).ok());
+  Stop();
+  {
+    const auto store = storage::OpenRocksKv({.dir = dir_ / "shards/1/store",
+                                             .columns = storage::ShardStoreColumns(),
+                                             .write_ahead_log = storage::WriteAheadLog::kOff},
+                                            resources_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    storage::WriteBatch damage;
+    damage.Put(storage::kPoints, "a", "short");
+    ASSERT_TRUE((*store)->Write(damage, storage::Kv::Durability::kBuffered).ok());
+    ASSERT_TRUE((*store)->Flush().ok());
+  }
+  Start();
+  worker_->OpenShards({Assignment(1)}, search_);
+  const auto is_ready = [&] {
+    const auto infos = Await<absl::StatusOr<std::vector<rpc::ShardInfo>>>(
+        [&](auto done) { worker_->Describe({GroupId{1}}, 0, done); });
+    return infos.ok() && infos->at(0).ready;
+  };
+  EXPECT_TRUE(is_ready()) << "nobody knows yet";
+  EXPECT_TRUE(absl::IsDataLoss(Get(target, "a").status()));
+  EXPECT_FALSE(is_ready());
+  EXPECT_TRUE(Get(target, "b").ok());
+  placementdriver::v1::HeartbeatRequest heartbeat;
+  Reporter().Fill(worker_->Report(), {}, 1, heartbeat);
+  ASSERT_EQ(heartbeat.replicas_size(), 1);
+  EXPECT_THAT(heartbeat.replicas(0).problem(), HasSubstr("5 bytes"));
+  EXPECT_EQ(heartbeat.replicas(0).health(), placementdriver::v1::REPLICA_HEALTH_READY);
 }
 
 }  // namespace
