@@ -80,6 +80,18 @@ TEST(ThreadPool, RunsEverythingBeforeItEnds) {
   EXPECT_EQ(count, 1000);
 }
 
+TEST(ThreadPool, DrainsWithWhatItsTasksSchedule) {
+  ThreadPool pool("test", 3);
+  std::atomic<int> count{0};
+  for (int round = 1; round <= 20; ++round) {
+    for (int i = 0; i < 50; ++i) {
+      pool.Schedule([&] { pool.Schedule([&] { ++count; }); });
+    }
+    pool.Drain();
+    EXPECT_EQ(count, 50 * round);
+  }
+}
+
 TEST(SerialExecutor, KeepsOrderAndNeverOverlaps) {
   ThreadPool pool("test", 4);
   std::vector<int> seen;

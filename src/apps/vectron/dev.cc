@@ -70,6 +70,7 @@ class DevServerImpl : public DevServer {
     const bool served = ticker_ != nullptr;
     if (served) LogInfo("stopping: requests under way may finish, then all shards are flushed");
     if (ports_ != nullptr) ports_->Stop(kStopGraceMillis);
+    search_.Drain();  // what callers that are gone have left
     ticker_.reset();
     if (access_ != nullptr) access_->Stop();
     if (operators_ != nullptr) operators_->Stop();
@@ -181,6 +182,7 @@ class DevServerImpl : public DevServer {
     RETURN_IF_ERROR(dispatcher_.AddRpcs(kPlainServices));
     operators_->AddConsole(dispatcher_);
     dispatcher_.SetBodyLimit("vectron.v1.VectronService.Upsert", kMaxHttpBodyBytes);
+    dispatcher_.RunLargeOn(search_);
     RETURN_IF_ERROR(AddPlainRoutes([this] { return PublicProblems(); }, metrics_, registry_,
                                    operators_->console(), dispatcher_));
     ASSIGN_OR_RETURN(ports_, ClientPorts::Start({.http = options_.http,

@@ -14,6 +14,7 @@
 #include "apps/vectron/role.h"
 #include "apps/vectron/ticker.h"
 #include "base/clock.h"
+#include "base/executor.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -91,6 +92,7 @@ class GatewayRole : public Role {
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
     if (ports_ != nullptr) ports_->Stop(kStopGraceMs);
+    large_.Drain();  // what callers that are gone have left
     if (operators_ != nullptr) operators_->Stop();
     if (access_ != nullptr) access_->Stop();
     if (ranking_ != nullptr) ranking_->Stop();
@@ -163,6 +165,7 @@ class GatewayRole : public Role {
     RETURN_IF_ERROR(dispatcher_.AddRpcs(kPlainServices));
     operators_->AddConsole(dispatcher_);
     dispatcher_.SetBodyLimit("vectron.v1.VectronService.Upsert", kMaxHttpBodyBytes);
+    dispatcher_.RunLargeOn(large_);
     RETURN_IF_ERROR(AddPlainRoutes([] { return std::vector<std::string>(); }, metrics_, registry_,
                                    operators_->console(), dispatcher_));
     ASSIGN_OR_RETURN(ports_, ClientPorts::Start({.http = options_.http,
@@ -185,7 +188,8 @@ class GatewayRole : public Role {
   SystemClock clock_;
   Metrics metrics_;
   std::unique_ptr<DataFolder> folder_;
-  storage::RocksResources resources_;  // of users' records, which live elsewhere
+  storage::RocksResources resources_;    // of users' records, which live elsewhere
+  ThreadPool large_{"large", threads_};  // requests with large bodies
   ThreadTimer timer_{clock_};
   const rpc::ChannelOptions channel_ = rpc::ClusterChannel(options_.cluster);  // to all others
   rpc::WorkerDirectory workers_{channel_, clock_};

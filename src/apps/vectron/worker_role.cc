@@ -105,6 +105,7 @@ class WorkerRole : public Role {
       if (!handed.ok()) LogWarning("still leading: {}", MessageOf(handed));
     }
     if (grpc_ != nullptr) grpc_->Stop(kStopGraceMs);
+    search_.Drain();  // what callers that are gone have left
     ticker_.reset();
     service_.reset();
     {
