@@ -100,6 +100,76 @@ absl::StatusOr<std::string> NormalizePayload(std::string_view json) {
   return text;
 }
 
+namespace {
+
+// The longest front of a text within the bytes that does not end within a code point.
+std::string_view FrontOf(std::string_view text, size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xc0) == 0x80) --bytes;
+  return text.substr(0, bytes);
+}
+
+// Appends a value that is no list, cut; returns the bytes of its text.
+absl::StatusOr<size_t> AppendFront(JsonReader& reader, JsonValue value, size_t bytes,
+                                   std::string& out) {
+  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  if (type == JsonType::string) {
+    ASSIGN_OR_RETURN(const std::string_view text, reader.String(value));
+    const std::string_view front = FrontOf(text, bytes);
+    AppendJsonString(out, front);
+    return front.size();
+  }
+  std::string json;
+  RETURN_IF_ERROR(reader.AppendCompact(value, kMaxJsonDepth, json));
+  if (json.size() <= bytes) {
+    out += json;
+  } else {
+    AppendJsonString(out, FrontOf(json, bytes));
+  }
+  return std::min(json.size(), bytes);
+}
+
+absl::Status AppendExcerpt(JsonReader& reader, JsonValue value, std::string& out) {
+  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  if (type != JsonType::array) {
+    return AppendFront(reader, value, kExcerptFieldBytes, out).status();
+  }
+  ASSIGN_OR_RETURN(const JsonArray list, reader.AsArray(value));
+  out.push_back('[');
+  size_t used = 0;  // of the elements' texts, joined
+  RETURN_IF_ERROR(reader.EachElement(list, [&](size_t i, JsonValue element) -> absl::Status {
+    if (used >= kExcerptFieldBytes) return reader.Skip(element, kMaxJsonDepth);
+    if (i > 0) out.push_back(',');
+    ASSIGN_OR_RETURN(const size_t bytes,
+                     AppendFront(reader, element, kExcerptFieldBytes - used, out));
+    used += bytes + 1;
+    return absl::OkStatus();
+  }));
+  out.push_back(']');
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string ExcerptPayload(std::string_view payload) {
+  std::string text;
+  if (payload.empty()) return text;
+  JsonReader reader;
+  CHECK_OK(reader.Open(payload));
+  auto root = reader.RootObject();
+  CHECK_OK(root.status());
+  CHECK_OK(reader.EachField(*root, [&](std::string_view key, JsonValue value) -> absl::Status {
+    std::string field(1, text.empty() ? '{' : ',');
+    AppendJsonString(field, key);
+    field.push_back(':');
+    RETURN_IF_ERROR(AppendExcerpt(reader, value, field));
+    if (text.size() + field.size() < kExcerptBytes) text += field;
+    return absl::OkStatus();
+  }));
+  if (!text.empty()) text.push_back('}');
+  return text;
+}
+
 std::string SelectPayloadFields(std::string_view payload, const std::vector<std::string>& keys) {
   std::string text;
   if (payload.empty()) return text;

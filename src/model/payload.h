@@ -60,4 +60,13 @@ absl::StatusOr<std::string> NormalizePayload(std::string_view json);
 // Keeps only these top-level keys, in stored order. Payload and result are texts as stored.
 std::string SelectPayloadFields(std::string_view payload, const std::vector<std::string>& keys);
 
+// Bytes of a payload, and of one of its fields, that ranking reads at most.
+inline constexpr size_t kExcerptBytes = 16'384;
+inline constexpr size_t kExcerptFieldBytes = 4'096;
+
+// What a payload longer than kExcerptBytes is ranked by: its top-level fields in stored order,
+// those that still fit. A text is cut after kExcerptFieldBytes, at a character; of a list the first
+// elements stay; a longer object becomes the text of its beginning. Both are texts as stored.
+std::string ExcerptPayload(std::string_view payload);
+
 }  // namespace vectron

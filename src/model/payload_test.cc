@@ -240,6 +240,48 @@ TEST(PayloadProto, TreesSurviveTheWayThroughStruct) {
   }
 }
 
+TEST(ExcerptPayload, KeepsTheBeginningOfEachField) {
+  const std::string longest(kExcerptFieldBytes, 'a');
+  const std::string text = longest + "b";
+  const Value excerpt = *ParsePayload(ExcerptPayload(
+      R"({"text":")" + text + R"(","n":-7,"list":["x",3,")" + text + R"(","y"],"object":{"k":")" +
+      text + R"("},"flag":true,"short":{"k":[1,null]}})"));
+  EXPECT_EQ(*excerpt.Find("text"), Value(longest));
+  EXPECT_EQ(*excerpt.Find("n"), Value(int64_t{-7}));
+  EXPECT_EQ(*excerpt.Find("flag"), Value(true));
+  EXPECT_EQ(*excerpt.Find("short"), *ParsePayload(R"({"s":{"k":[1,null]}})")->Find("s"));
+  const Array& list = *excerpt.Find("list")->get<Array>();
+  ASSERT_EQ(list.size(), 3u);
+  EXPECT_EQ(list[0], Value(std::string("x")));
+  EXPECT_EQ(list[1], Value(int64_t{3}));
+  EXPECT_TRUE(longest.starts_with(*list[2].get<std::string>()));
+  EXPECT_TRUE(excerpt.Find("object")->get<std::string>()->starts_with(R"({"k":"aaa)"));
+}
+
+TEST(ExcerptPayload, IsBoundedAndPassesOverWhatDoesNotFit) {
+  std::string payload = R"({"a":1)";
+  for (int i = 0; i < 100; ++i) {
+    payload += fmt::format(R"(,"f{}":"{}")", i, std::string(kExcerptFieldBytes, 'y'));
+  }
+  payload += R"(,"last":"here"})";
+  const std::string excerpt = ExcerptPayload(payload);
+  EXPECT_LE(excerpt.size(), kExcerptBytes);
+  const Value tree = *ParsePayload(excerpt);
+  EXPECT_NE(tree.Find("f2"), nullptr);
+  EXPECT_EQ(tree.Find("f99"), nullptr);
+  EXPECT_EQ(*tree.Find("last"), Value(std::string("here")));
+  EXPECT_EQ(ExcerptPayload(""), "");
+}
+
+TEST(ExcerptPayload, CutsAtACharacter) {
+  std::string text = "xx";
+  while (text.size() <= kExcerptFieldBytes) text += "\xe6\x9d\xb1";
+  const Value excerpt = *ParsePayload(ExcerptPayload(R"({"t":")" + text + R"("})"));
+  const std::string& cut = *excerpt.Find("t")->get<std::string>();
+  EXPECT_TRUE(text.starts_with(cut));
+  EXPECT_EQ(cut.size() % 3, 2u);
+}
+
 TEST(PayloadProto, RefusesWhatJsonCannotHold) {
   v1::Point point;
   auto& fields = *point.mutable_fields()->mutable_fields();

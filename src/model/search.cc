@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "model/payload.h"
 
 namespace vectron {
 namespace {
@@ -24,6 +25,18 @@ bool ComesLater(const Cursor& a, const Cursor& b) {
 }
 
 }  // namespace
+
+void SetPayload(SearchHit& hit, std::string payload, const SearchQuery& query) {
+  if (!query.include_payload) return;
+  if (!query.payload_fields.empty()) {
+    hit.payload = SelectPayloadFields(payload, query.payload_fields);
+  } else if (query.payload_excerpts && payload.size() > kExcerptBytes) {
+    hit.payload = ExcerptPayload(payload);
+    hit.is_excerpt = true;
+  } else {
+    hit.payload = std::move(payload);
+  }
+}
 
 SearchAnswer MergeAnswers(std::vector<SearchAnswer> answers, size_t k) {
   SearchAnswer merged;

@@ -24,6 +24,7 @@ struct SearchQuery {
   bool include_vectors = false;
   bool include_payload = true;
   std::vector<std::string> payload_fields;  // top-level keys to return; empty: all
+  bool payload_excerpts = false;            // of long payloads only what ranks them (payload.h)
   Consistency consistency = Consistency::kUnspecified;
   uint32_t max_staleness_ms = 0;
   bool explain = false;
@@ -36,6 +37,7 @@ struct SearchHit {
   uint64_t version = 0;
   std::string payload;        // JSON object, "" when empty or not wanted
   std::vector<float> vector;  // empty when not wanted
+  bool is_excerpt = false;    // the payload is longer than what is here
 };
 
 // What one shard did; fields as ShardExplain of the wire.
@@ -59,6 +61,9 @@ struct SearchAnswer {
   std::vector<SearchHit> hits;     // by (score, id)
   std::vector<ShardTrace> traces;  // when explain or trace was asked for
 };
+
+// Gives a hit its payload as the query wants it: whole, some of its fields, an excerpt or none.
+void SetPayload(SearchHit& hit, std::string payload, const SearchQuery& query);
 
 // Merges answers of disjoint shards: the k best by (score, id).
 SearchAnswer MergeAnswers(std::vector<SearchAnswer> answers, size_t k);

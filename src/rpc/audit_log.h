@@ -49,7 +49,8 @@ struct AuditLogOptions {
 enum class AuditKind : uint8_t {
   kNone,
   // Whatever changes accounts, keys, rights or collections, or is done with an administrator's or,
-  // on an operator's behalf, with the cluster's right.
+  // on an operator's behalf, with the cluster's right; what an administrator reads of accounts and
+  // whatever is done for another tenant included.
   kAction,
   // No or a wrong credential, no right, too often; what somebody without a credential got wrong.
   kRefusal,

@@ -103,6 +103,36 @@ TEST(AuditKind, TellsActionsFromRefusalsAndFromTheRest) {
   EXPECT_EQ(kind_of(data, StatusCode::kUnauthenticated), AuditKind::kRefusal);
 }
 
+TEST(AuditKind, WhatAdministratorsDoWithOthersDataIsAnAction) {
+  for (const RouteRule& rule :
+       {RouteRule{"vectron.v1.VectronService.Search", options::SCOPE_READ, "read", false},
+        RouteRule{"vectron.v1.VectronService.ListFeedback", options::SCOPE_READ, "read", false},
+        RouteRule{"vectron.v1.VectronService.Upsert", options::SCOPE_WRITE, "write", true},
+        RouteRule{"vectron.v1.VectronService.GetRanking", options::SCOPE_ADMIN, "read", false}}) {
+    FakeCallContext call(rule);
+    call.identity = UserNamed("admin", Role::kAdmin);
+    call.tenant = "admin";
+    EXPECT_EQ(AuditKindOf(call, StatusCode::kOk), AuditKind::kNone) << rule.name;
+    call.tenant = "user-1";
+    EXPECT_EQ(AuditKindOf(call, StatusCode::kOk), AuditKind::kAction) << rule.name;
+    EXPECT_EQ(AuditKindOf(call, StatusCode::kNotFound), AuditKind::kAction) << rule.name;
+    EXPECT_THAT(AuditLine(call, StatusCode::kOk, 0), HasSubstr("\"tenant\":\"user-1\""));
+  }
+}
+
+TEST(AuditKind, ReadingAccountsIsAnAction) {
+  FakeCallContext list(
+      {"vectron.auth.v1.AuthService.ListUsers", options::SCOPE_ADMIN, "read", false});
+  list.identity = UserNamed("admin", Role::kAdmin);
+  list.tenant = "admin";
+  EXPECT_EQ(AuditKindOf(list, StatusCode::kOk), AuditKind::kAction);
+  FakeCallContext own(
+      {"vectron.auth.v1.AuthService.GetUserProfile", options::SCOPE_USER, "read", false});
+  own.identity = UserNamed("user-1");
+  own.tenant = "user-1";
+  EXPECT_EQ(AuditKindOf(own, StatusCode::kOk), AuditKind::kNone);
+}
+
 TEST(AuditKind, WhatStrangersGetWrongCannotPushActionsOut) {
   FakeCallContext login(
       {"vectron.auth.v1.AuthService.Login", options::SCOPE_PUBLIC, "login", true});

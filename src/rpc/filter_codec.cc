@@ -83,6 +83,10 @@ struct TestToWire {
   }
 };
 
+// A client's filter, and the condition by which a gateway asks for some of its hits again.
+constexpr size_t kMaxWireConditions = kMaxFilterConditions + 1;
+constexpr size_t kMaxWireValues = kMaxFilterValues + kMaxRerankCandidates;
+
 // Reads one filter with what is in it, within the bounds of a request's.
 class FilterReader {
  public:
@@ -107,8 +111,8 @@ class FilterReader {
   template <typename Wires>
   absl::Status ReadAll(const Wires& wires, uint32_t depth, std::vector<Condition>& conditions) {
     for (const wire_v1::ShardCondition& wire : wires) {
-      if (++conditions_ > kMaxFilterConditions) {
-        return InvalidArgument("the filter has more than {} conditions", kMaxFilterConditions);
+      if (++conditions_ > kMaxWireConditions) {
+        return InvalidArgument("the filter has more than {} conditions", kMaxWireConditions);
       }
       Condition& condition = conditions.emplace_back();
       RETURN_IF_ERROR(ReadTest(wire, depth, condition));
@@ -151,8 +155,8 @@ class FilterReader {
 
   absl::Status CountValues(int count) {
     values_ += static_cast<size_t>(count);
-    if (values_ <= kMaxFilterValues) return absl::OkStatus();
-    return InvalidArgument("the filter lists more than {} values", kMaxFilterValues);
+    if (values_ <= kMaxWireValues) return absl::OkStatus();
+    return InvalidArgument("the filter lists more than {} values", kMaxWireValues);
   }
 
   absl::Status ReadMatch(const wire_v1::MatchValues& wire, Condition& condition) {

@@ -78,6 +78,7 @@ HttpExchange::~HttpExchange() {
 
 void HttpExchange::Send(HttpResponse response) {
   CHECK(!answered_.exchange(true, std::memory_order_acq_rel));
+  std::move(headers_.begin(), headers_.end(), std::back_inserter(response.headers));
   if (loop_->InThread()) {
     if (const auto connection = connection_.lock()) connection->OnResponse(std::move(response));
     return;
@@ -89,6 +90,10 @@ void HttpExchange::Send(HttpResponse response) {
 }
 
 void HttpResponder::Send(HttpResponse response) const { exchange_->Send(std::move(response)); }
+
+void HttpResponder::AddHeaders(std::vector<std::pair<std::string, std::string>> headers) const {
+  exchange_->AddHeaders(std::move(headers));
+}
 
 HttpConnection::HttpConnection(HttpLoop& loop, tcp::socket socket, std::string peer)
     : loop_(loop),

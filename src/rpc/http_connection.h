@@ -7,6 +7,7 @@
 // a client may pipeline is bounded by one read. States: kHead -> (kBody | kChunks) -> kHandling ->
 // kWriting -> kHead ...; a refusal or a last answer goes kWriting -> kDraining.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
@@ -16,12 +17,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
@@ -193,10 +197,14 @@ class HttpExchange {
       : loop_(std::move(loop)), connection_(std::move(connection)) {}
   ~HttpExchange();
   void Send(HttpResponse response);
+  void AddHeaders(std::vector<std::pair<std::string, std::string>> headers) {
+    std::move(headers.begin(), headers.end(), std::back_inserter(headers_));
+  }
 
  private:
   std::shared_ptr<HttpLoop> loop_;  // shared: a responder may outlive the server
   std::weak_ptr<HttpConnection> connection_;
+  std::vector<std::pair<std::string, std::string>> headers_;  // of whatever the answer is
   std::atomic<bool> answered_{false};
 };
 

@@ -16,6 +16,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -37,6 +39,8 @@ class HttpResponder {
   explicit HttpResponder(std::shared_ptr<HttpExchange> exchange) : exchange_(std::move(exchange)) {}
   // CHECKs that it is the first answer.
   void Send(HttpResponse response) const;
+  // Adds headers to the answer, whoever gives it. Before the responder is handed on.
+  void AddHeaders(std::vector<std::pair<std::string, std::string>> headers) const;
 
  private:
   std::shared_ptr<HttpExchange> exchange_;  // shared: handlers keep it in copyable callbacks

@@ -41,7 +41,7 @@ using IdentityPtr = std::shared_ptr<const Identity>;
 // An administrator who has not restricted the credential at hand.
 inline bool ActsAsAdmin(const Identity* identity) {
   return identity != nullptr && identity->role == Role::kAdmin &&
-         identity->access == Access::kAdmin;
+         identity->access == Access::kAdmin && identity->collections.empty();
 }
 // Whether the credential is for this collection. Null (credentials are off): yes.
 bool MayUseCollection(const Identity* identity, std::string_view collection);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/status.h"
+#include "model/text.h"
 #include "rpc/cluster_secret.h"
 
 namespace vectron::rpc {
@@ -16,7 +17,15 @@ constexpr PolicyRow kTable[] = {
 #include "vectron/policy_table.inc"
 };
 
-constexpr size_t kMaxTenantBytes = 64;
+// As the Auth service makes the ids of users: "user-" and a UUID.
+bool IsUserId(std::string_view id) {
+  constexpr std::string_view kStart = "user-";
+  constexpr size_t kUuidBytes = 36;
+  return id.size() == kStart.size() + kUuidBytes && id.starts_with(kStart) &&
+         std::all_of(id.begin() + kStart.size(), id.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-';
+         });
+}
 
 bool StartsWithBearer(std::string_view text) {
   constexpr std::string_view kBearer = "bearer ";
@@ -39,8 +48,8 @@ absl::Status SetCaller(CallContext& context, const IdentityPtr& identity) {
   if (!tenant || *tenant == identity->user_id) return absl::OkStatus();
   if (!ActsAsAdmin(identity.get()))
     return PermissionDenied("only an administrator may act for another tenant");
-  if (tenant->empty() || tenant->size() > kMaxTenantBytes)
-    return InvalidArgument("x-vectron-tenant: wanted 1 to {} bytes", kMaxTenantBytes);
+  if (!IsUserId(*tenant))
+    return InvalidArgument("x-vectron-tenant: {} is no id of a user", Quote(*tenant));
   context.tenant = std::string(*tenant);
   return absl::OkStatus();
 }
@@ -102,13 +111,16 @@ Middleware PolicyMiddleware(PolicyOptions options) {
     if (!credential.ok()) return next(Unauthenticated("{}", MessageOf(credential.status())));
     if (credential->empty() || options->verdicts == nullptr)
       return next(Allows(scope, nullptr, cluster));
-    options->verdicts->Check(*credential, [&context, scope, cluster, next = std::move(next)](
-                                              const absl::StatusOr<IdentityPtr>& identity) {
-      if (!identity.ok()) return next(identity.status());
-      absl::Status status = SetCaller(context, *identity);
-      if (status.ok()) status = Allows(scope, identity->get(), cluster);
-      next(std::move(status));
-    });
+    options->verdicts->Check(
+        *credential,
+        [&context, scope, cluster,
+         next = std::move(next)](const absl::StatusOr<IdentityPtr>& identity) {
+          if (!identity.ok()) return next(identity.status());
+          absl::Status status = SetCaller(context, *identity);
+          if (status.ok()) status = Allows(scope, identity->get(), cluster);
+          next(std::move(status));
+        },
+        context.client);
   };
 }
 

@@ -66,6 +66,14 @@ TEST(Policy, AllowsExactlyWhatEachScopeSays) {
   EXPECT_FALSE(Allows(options::SCOPE_READ, nullptr, true).ok()) << "the cluster is no user";
 }
 
+TEST(Policy, AKeyThatIsHeldToCollectionsActsForNoAdministrator) {
+  Identity key = *UserNamed("a", Role::kAdmin, CredentialKind::kApiKey, Access::kAdmin);
+  EXPECT_TRUE(Allows(options::SCOPE_ADMIN, &key, false).ok());
+  key.collections = {"docs-*"};
+  EXPECT_TRUE(absl::IsPermissionDenied(Allows(options::SCOPE_ADMIN, &key, false)));
+  EXPECT_TRUE(Allows(options::SCOPE_WRITE, &key, false).ok());
+}
+
 // Knows two credentials.
 class FakeVerifier : public CredentialVerifier {
  public:
@@ -115,15 +123,29 @@ TEST_F(PolicyMiddlewareTest, AsksNothingOnPublicRoutes) {
 }
 
 TEST_F(PolicyMiddlewareTest, LetsAdministratorsActForATenant) {
+  const std::string tenant = "user-01234567-89ab-4def-8123-456789abcdef";
   EXPECT_TRUE(
-      Call(options::SCOPE_READ, {{"authorization", "Bearer admin"}, {"x-vectron-tenant", "user-1"}})
+      Call(options::SCOPE_READ, {{"authorization", "Bearer admin"}, {"x-vectron-tenant", tenant}})
           .ok());
-  EXPECT_EQ(context_->tenant, "user-1");
+  EXPECT_EQ(context_->tenant, tenant);
   EXPECT_EQ(context_->identity->user_id, "user-2");
   EXPECT_EQ(
       Call(options::SCOPE_READ, {{"authorization", "Bearer user"}, {"x-vectron-tenant", "user-2"}})
           .code(),
       StatusCode::kPermissionDenied);
+}
+
+TEST_F(PolicyMiddlewareTest, TakesNoTenantThatIsNoUsersId) {
+  for (const std::string& wrong :
+       {std::string(), std::string("user-ghost"), std::string("../../etc"),
+        "user-" + std::string(36, 'g'), "user-" + std::string(37, 'a'),
+        "user-" + std::string(35, 'a'), std::string(41, 'a')}) {
+    EXPECT_EQ(
+        Call(options::SCOPE_WRITE, {{"authorization", "Bearer admin"}, {"x-vectron-tenant", wrong}})
+            .code(),
+        StatusCode::kInvalidArgument)
+        << wrong;
+  }
 }
 
 TEST_F(PolicyMiddlewareTest, WantsTheClusterSecretOnInternalRoutes) {

@@ -68,6 +68,16 @@ int64_t TokenBuckets::Take(std::string_view name, int64_t now_nanos) {
   return std::max<int64_t>(1, static_cast<int64_t>(std::ceil((1 - bucket.tokens) / per_nano_)));
 }
 
+void TokenBuckets::GiveBack(std::string_view name) {
+  Shard& shard = shards_[Hash64(name) % kShards];
+  const absl::MutexLock lock(&shard.mutex);
+  const absl::string_view key(name.data(), name.size());
+  for (auto* half : {&shard.young, &shard.old}) {
+    const auto found = half->find(key);
+    if (found != half->end()) found->second.tokens = std::min(burst_, found->second.tokens + 1);
+  }
+}
+
 size_t TokenBuckets::Active(int64_t now_nanos, int64_t window_nanos) const {
   size_t count = 0;
   for (const Shard& shard : shards_) {

@@ -32,6 +32,8 @@ class TokenBuckets {
 
   // Takes one token: 0 when there was one, else the nanoseconds until there will be.
   int64_t Take(std::string_view name, int64_t now_nanos);
+  // Puts a token back that was taken.
+  void GiveBack(std::string_view name);
   // Names whose bucket was used in the last `window_nanos`.
   size_t Active(int64_t now_nanos, int64_t window_nanos) const;
 
@@ -58,8 +60,9 @@ class TokenBuckets {
 struct RateLimits {
   double login_per_minute = 5;  // per address, as the next two
   double register_per_minute = 3;
-  double key_per_minute = 10;    // making keys and tokens from keys, changing the password
-  double free_per_second = 100;  // per user of that plan
+  double key_per_minute = 10;  // making keys and tokens from keys, changing the password
+  double bad_credentials_per_minute = 600;  // per address: VerdictCache's
+  double free_per_second = 100;             // per user of that plan
   double paid_per_second = 1'000;
 };
 

@@ -1,13 +1,36 @@
 #include "rpc/tenancy.h"
 
+#include <algorithm>
+#include <memory>
 #include <string>
+#include <utility>
 
+#include "base/check.h"
 #include "base/status.h"
 #include "rpc/identity.h"
 #include "rpc/route_rule.h"
+#include "vectron/auth.pb.h"
 
 namespace vectron::rpc {
 namespace {
+
+constexpr char kListUsers[] = "vectron.auth.v1.AuthService.ListUsers";
+constexpr uint32_t kAlike = 16;  // ids that differ in their last digit only
+
+bool MakesCollection(const CallContext& context) {
+  return context.method != nullptr && context.method->name().ends_with(".CreateCollection");
+}
+
+// Whether there is one user.
+struct Lookup {
+  auth::v1::ListUsersRequest request;
+  auth::v1::ListUsersResponse response;
+
+  bool Found(std::string_view user_id) const {
+    return std::any_of(response.users().begin(), response.users().end(),
+                       [user_id](const auto& user) { return user.id() == user_id; });
+  }
+};
 
 // The owner of the one collection of this name; "" when there is none.
 absl::StatusOr<std::string> OnlyOwnerOf(PlacementApi& placement, std::string_view collection) {
@@ -34,14 +57,34 @@ CollectionGuard TenancyGuard(PlacementApi& placement) {
       return PermissionDenied("API key {} is not for collection '{}'", identity->key_prefix,
                               collection);
     }
-    const bool makes = context.method->name().ends_with(".CreateCollection");
-    if (makes || !ActsAsAdmin(identity) || context.tenant != identity->user_id)
+    if (MakesCollection(context) || !ActsAsAdmin(identity) || context.tenant != identity->user_id)
       return absl::OkStatus();
     if (placement.FindCollection(context.tenant, std::string(collection)) != nullptr)
       return absl::OkStatus();
     ASSIGN_OR_RETURN(std::string owner, OnlyOwnerOf(placement, collection));
     if (!owner.empty()) context.tenant = std::move(owner);
     return absl::OkStatus();
+  };
+}
+
+Middleware TenantMustExist(const RpcRegistry& registry) {
+  const RpcMethod* const list = registry.Find(kListUsers);
+  CHECK(list != nullptr && list->unary != nullptr);
+  return [list](CallContext& context, RpcDone next) {
+    const Identity* const identity = context.identity.get();
+    const bool foreign = identity != nullptr && context.tenant != identity->user_id;
+    if (!foreign || !MakesCollection(context)) return next(absl::OkStatus());
+    CHECK(!context.tenant.empty());
+    const auto lookup = std::make_shared<Lookup>();  // lives until its answer is there
+    lookup->request.set_after_id(context.tenant.substr(0, context.tenant.size() - 1));
+    lookup->request.set_limit(kAlike);
+    list->unary(context, lookup->request, lookup->response,
+                [lookup, &context, next = std::move(next)](absl::Status status) {
+                  if (status.ok() && !lookup->Found(context.tenant)) {
+                    status = NotFound("x-vectron-tenant: there is no user {}", context.tenant);
+                  }
+                  next(std::move(status));
+                });
   };
 }
 

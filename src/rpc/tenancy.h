@@ -12,4 +12,9 @@ namespace vectron::rpc {
 // FailedPrecondition when several do. `placement` outlives the registry.
 CollectionGuard TenancyGuard(PlacementApi& placement);
 
+// Lets an administrator make a collection for another tenant only if there is that user: NotFound.
+// Asks the AuthService of the registry, here or elsewhere, with the caller's credential; runs after
+// the policy. The registry has that service, and outlives the middleware.
+Middleware TenantMustExist(const RpcRegistry& registry);
+
 }  // namespace vectron::rpc

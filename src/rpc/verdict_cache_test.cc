@@ -1,5 +1,6 @@
 #include "rpc/verdict_cache.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -10,6 +11,7 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "rpc/call_context_testing.h"
+#include "rpc/error_table.h"
 
 namespace vectron::rpc {
 namespace {
@@ -121,6 +123,57 @@ TEST_F(VerdictCacheTest, KeepsWhatIsUsedWhenItIsFull) {
   EXPECT_EQ(verifier_.asked, before);
   EXPECT_TRUE(Check("1").ok());
   EXPECT_EQ(verifier_.asked, before + 1) << "the first ones should be forgotten";
+}
+
+class BadCredentialsTest : public VerdictCacheTest {
+ protected:
+  // A new cache; credentials that begin with "good" are.
+  BadCredentialsTest() { verifier_.at_once = false; }
+  absl::Status Show(const std::string& credential, const std::string& address) {
+    absl::Status result = Internal("not called");
+    limited_.Check(
+        credential,
+        [&result](const absl::StatusOr<IdentityPtr>& identity) { result = identity.status(); },
+        address);
+    if (credential.starts_with("good")) {
+      verifier_.Answer(UserNamed(credential));
+    } else {
+      verifier_.Answer(Unauthenticated("unknown"));
+    }
+    return result;
+  }
+
+  VerdictCache limited_{verifier_, clock_, metrics_, 3};
+};
+
+TEST_F(BadCredentialsTest, AreLimitedByAddress) {
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(absl::IsUnauthenticated(Show(fmt::format("bad {}", i), "10.0.0.1")));
+  }
+  const absl::Status refused = Show("bad 3", "10.0.0.1");
+  EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+  EXPECT_NEAR(static_cast<double>(RetryAfterMillis(refused).value_or(0)), 20'000, 1);
+  EXPECT_EQ(verifier_.asked, 3);
+  EXPECT_TRUE(absl::IsUnauthenticated(Show("bad 0", "10.0.0.1"))) << "is known";
+  EXPECT_TRUE(absl::IsUnauthenticated(Show("bad 3", "10.0.0.2")));
+  EXPECT_TRUE(absl::IsUnauthenticated(Show("bad 4", "")));
+  clock_.AdvanceMillis(21'000);
+  EXPECT_TRUE(absl::IsUnauthenticated(Show("bad 5", "10.0.0.1")));
+  EXPECT_TRUE(absl::IsResourceExhausted(Show("bad 6", "10.0.0.1")));
+}
+
+TEST_F(BadCredentialsTest, GoodOnesOfTheAddressGoOn) {
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(Show(fmt::format("good {}", i), "10.0.0.1").ok()) << "costs nothing";
+  }
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(absl::IsUnauthenticated(Show(fmt::format("bad {}", i), "10.0.0.1")));
+  }
+  EXPECT_TRUE(absl::IsResourceExhausted(Show("good and new", "10.0.0.1")));
+  clock_.AdvanceMillis(1'000);  // no verdict holds any more
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(Show(fmt::format("good {}", i), "10.0.0.1").ok());
+  }
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ void QueryToWire(SearchQuery&& query, wire_v1::ShardQuery& wire) {
   wire.set_max_staleness_ms(query.max_staleness_ms);
   wire.set_explain(query.explain);
   wire.set_trace(query.trace);
+  wire.set_payload_excerpts(query.payload_excerpts);
 }
 
 absl::StatusOr<std::shared_ptr<const Filter>> SharedFilter(const wire_v1::ShardFilter& wire) {
@@ -97,6 +98,7 @@ absl::StatusOr<SearchQuery> QueryOf(wire_v1::ShardQuery& wire) {
   query.max_staleness_ms = wire.max_staleness_ms();
   query.explain = wire.explain();
   query.trace = wire.trace();
+  query.payload_excerpts = wire.payload_excerpts();
   return query;
 }
 
@@ -158,6 +160,12 @@ absl::StatusOr<SearchAnswer> HitsOf(wire_v1::ShardHits& wire) {
       const float* const row = wire.vectors().data() + i * dimension;
       hit.vector.assign(row, row + dimension);
     }
+  }
+  for (const uint32_t excerpt : wire.excerpts()) {
+    if (excerpt >= count) {
+      return Internal("the worker's answer has an excerpt {} among {} hits", excerpt, count);
+    }
+    answer.hits[excerpt].is_excerpt = true;
   }
   for (const wire_v1::ShardTrace& trace : wire.traces()) answer.traces.push_back(TraceOf(trace));
   return answer;
@@ -269,6 +277,7 @@ void ToWire(ShardAnswer&& answer, wire_v1::ShardHits& wire) {
     wire.mutable_vectors()->Reserve(static_cast<int>(hits.size() * hits[0].vector.size()));
   }
   for (SearchHit& hit : hits) {
+    if (hit.is_excerpt) wire.add_excerpts(static_cast<uint32_t>(wire.ids_size()));
     wire.add_ids(std::move(hit.id));
     wire.add_scores(hit.score);
     wire.add_versions(hit.version);

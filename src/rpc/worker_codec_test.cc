@@ -61,7 +61,7 @@ TEST(WorkerCodec, RefusesFiltersBeyondTheirBounds) {
   }
   EXPECT_TRUE(absl::IsInvalidArgument(FromWire(deep).status()));
   worker::v1::ShardFilter wide;
-  for (size_t i = 0; i <= kMaxFilterConditions; ++i) {
+  for (size_t i = 0; i <= kMaxFilterConditions + 1; ++i) {
     wide.add_must()->set_path("a");
     wide.mutable_must(static_cast<int>(i))->set_exists(true);
   }
@@ -109,6 +109,32 @@ TEST(WorkerCodec, MakesAnAnswerThatContradictsItselfAnError) {
   EXPECT_EQ(FromWire(wire).answer.status().code(), absl::StatusCode::kInternal);  // no version
   wire.add_versions(7);
   EXPECT_TRUE(FromWire(wire).answer.ok());
+}
+
+TEST(WorkerCodec, CarriesExcerptsAsSuch) {
+  ShardsSearch search;
+  search.targets.push_back({.group = GroupId{3}, .epoch = 1});
+  search.query.vector = {1};
+  search.query.payload_excerpts = true;
+  worker::v1::SearchShardsRequest request;
+  ToWire(std::move(search), request);
+  EXPECT_TRUE(FromWire(request)->query.payload_excerpts);
+  ShardAnswer answer{.group = GroupId{3}, .answer = SearchAnswer{}};
+  for (const char* id : {"a", "b"}) {
+    SearchHit& hit = answer.answer->hits.emplace_back();
+    hit.id = id;
+    hit.payload = R"({"n":1})";
+    hit.is_excerpt = hit.id == "b";
+  }
+  worker::v1::ShardHits wire;
+  ToWire(std::move(answer), wire);
+  worker::v1::ShardHits bad = wire;
+  const ShardAnswer back = FromWire(wire);
+  ASSERT_TRUE(back.answer.ok());
+  EXPECT_FALSE(back.answer->hits[0].is_excerpt);
+  EXPECT_TRUE(back.answer->hits[1].is_excerpt);
+  bad.add_excerpts(2);
+  EXPECT_EQ(FromWire(bad).answer.status().code(), absl::StatusCode::kInternal);
 }
 
 TEST(WorkerCodec, CarriesErrorsWithTheirHints) {

@@ -137,9 +137,7 @@ absl::Status Attempt::ReadPayloads(std::span<const size_t> positions) {
       MarkStale(hit.id, points[i].has_value() ? points[i]->version : 0);
       continue;
     }
-    hit.payload = query_.payload_fields.empty()
-                      ? std::move(points[i]->payload)
-                      : SelectPayloadFields(points[i]->payload, query_.payload_fields);
+    SetPayload(hit, std::move(points[i]->payload), query_);
     RETURN_IF_ERROR(AddBytes(hit.payload.size()));
   }
   return absl::OkStatus();
@@ -188,11 +186,7 @@ absl::Status Attempt::TakeStaleFromStore() {
     if (query_.score_threshold.has_value() && score > *query_.score_threshold) continue;
     SearchHit hit{
         .id = id, .score = score, .version = record->version, .payload = {}, .vector = {}};
-    if (query_.include_payload) {
-      hit.payload = query_.payload_fields.empty()
-                        ? std::move(record->payload)
-                        : SelectPayloadFields(record->payload, query_.payload_fields);
-    }
+    SetPayload(hit, std::move(record->payload), query_);
     if (query_.include_vectors) hit.vector = std::move(record->vector);
     RETURN_IF_ERROR(AddBytes(hit.payload.size() + hit.vector.size() * sizeof(float)));
     hits_.push_back(std::move(hit));

@@ -44,6 +44,31 @@ TEST(ShardSearch, ThresholdCutsAndFieldsAreSelected) {
   EXPECT_EQ(test.Search(query)->hits[2].payload, "");
 }
 
+TEST(ShardSearch, ExcerptsAreOfLongPayloadsOnly) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  const auto payload = [](int i) {
+    return fmt::format(R"({{"body":"{}","n":{}}})",
+                       std::string(i % 2 == 0 ? 10 : 2 * kExcerptBytes, 'x'), i);
+  };
+  for (int i = 0; i < 80; ++i) {
+    ASSERT_TRUE(
+        test.Upsert({OnePoint(fmt::format("p{:02}", i), {static_cast<float>(i)}, payload(i)), "",
+                     false})
+            .ok());
+  }
+  SearchQuery query = Nearest({0}, 80);
+  query.payload_excerpts = true;
+  const auto found = test.Search(query);
+  ASSERT_TRUE(found.ok()) << found.status();
+  ASSERT_EQ(found->hits.size(), 80u);
+  for (int i = 0; i < 80; ++i) {
+    const SearchHit& hit = found->hits[static_cast<size_t>(i)];
+    EXPECT_EQ(hit.is_excerpt, i % 2 == 1);
+    EXPECT_EQ(hit.payload, i % 2 == 0 ? payload(i) : ExcerptPayload(payload(i)));
+  }
+}
+
 TEST(ShardSearch, BadQueriesAreRefused) {
   TestShard test(TestSchema(2));
   ASSERT_TRUE(test.Open().ok());

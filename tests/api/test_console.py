@@ -83,7 +83,7 @@ class Console(unittest.TestCase):
     def test_nothing_outside_is_served(self):
         for target in ["/../secret", "/assets/../../secret", "/%2e%2e/secret", "/..%2fsecret", "//secret", "/assets/%2e%2e/secret"]:
             with socket.create_connection((self.server.host, self.server.port)) as connection:
-                connection.sendall(f"GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
+                connection.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
                 answer = b""
                 while part := connection.recv(65536):
                     answer += part

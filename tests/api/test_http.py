@@ -6,7 +6,7 @@ import os
 import re
 import socket
 
-from vectron_server import INVALID_ARGUMENT, NOT_FOUND, UNIMPLEMENTED, ServerTest
+from vectron_server import INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, UNIMPLEMENTED, ServerTest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -50,7 +50,7 @@ class Http(ServerTest):
     def test_a_truncated_body_writes_nothing(self):
         name = self.make(1)
         body = b'{"points":[{"id":"a","vector":[1]}]}'
-        head = f"POST /v1/collections/{name}/points HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body) + 5}\r\n\r\n".encode()
+        head = f"POST /v1/collections/{name}/points HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body) + 5}\r\n\r\n".encode()
         self.raw(head + body, shut=True)
         self.refused(self.api.get(name, "a"), 404, NOT_FOUND)
 
@@ -63,24 +63,43 @@ class Http(ServerTest):
 
     def test_a_malformed_head_is_refused_and_the_server_lives_on(self):
         for data in [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-                     b"POST /v1/collections HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-                     b"POST /v1/collections HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"]:
+                     b"POST /v1/collections HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                     b"POST /v1/collections HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n"]:
             with self.subTest(data=data):
                 self.assertTrue(self.raw(data).startswith(b"HTTP/1.1 400 "))
-        self.assertTrue(self.raw(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 70000 + b"\r\n\r\n").startswith(b"HTTP/1.1 431 "))
+        self.assertTrue(self.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 70000 + b"\r\n\r\n").startswith(b"HTTP/1.1 431 "))
         self.ok(self.api.call("GET", "/healthz"))
 
     def test_requests_sent_at_once_are_answered_in_order(self):
-        one = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-        last = b"GET /v1/nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        one = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        last = b"GET /v1/nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         answer = self.raw(one * 3 + last)
         self.assertEqual(re.findall(rb"HTTP/1\.1 (\d+)", answer), [b"200", b"200", b"200", b"404"])
 
     def test_a_chunked_body_is_a_body(self):
         body = b'{"name":"chunked","dimension":2}'
         chunks = b"".join(b"%x\r\n%s\r\n" % (1, body[i:i + 1]) for i in range(len(body))) + b"0\r\n\r\n"
-        answer = self.raw(b"POST /v1/collections HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+        answer = self.raw(b"POST /v1/collections HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
         self.assertTrue(answer.startswith(b"HTTP/1.1 200 "), answer)
+
+    def test_without_credentials_other_sites_pages_are_refused(self):
+        name = self.make(1)
+        body = '{"points":[{"id":"a","vector":[1]}]}'
+        path = f"/v1/collections/{name}/points"
+        own = f"http://{self.server.host}:{self.server.port}"
+        for headers, word in [({"Host": "evil.example"}, "127.0.0.1"), ({"Origin": "https://evil.example", "Content-Type": "text/plain"}, "--allow-origin"),
+                              ({"Origin": "null"}, "--allow-origin")]:
+            with self.subTest(headers=headers):
+                self.refused(self.api.call("POST", path, body, headers), 403, PERMISSION_DENIED, word)
+        self.refused(self.api.get(name, "a"), 404, NOT_FOUND)
+        self.assertEqual(self.api.call("GET", "/v1/collections", None, {"Host": "evil.example"}).status, 403)
+        for headers in [{"Host": "localhost:1"}, {"Host": "[::1]:1"}, {"Origin": own}, {"Origin": "http://localhost:5173"}]:
+            with self.subTest(headers=headers):
+                self.ok(self.api.call("POST", path, body, headers))
+
+    def test_without_allowed_origins_no_page_may_read_answers(self):
+        answer = self.api.call("GET", "/v1/collections", None, {"Origin": "http://localhost:5173"})
+        self.assertNotIn("Access-Control-Allow-Origin", answer.headers)
 
     def test_the_plain_routes(self):
         root = self.ok(self.api.call("GET", "/"))

@@ -28,7 +28,9 @@ class Flags(unittest.TestCase):
                            (("dev", "--data", "x", "--auth", "maybe"), "maybe"),
                            (("dev", "--data", "x", "--auth", "off", "--http", "0.0.0.0:0"), "loopback"),
                            (("dev", "--data", "x", "--auth", "off", "--grpc", "[::]:0"), "loopback"),
-                           (("dev", "--data", "x", "--auth", "off", "--http", "example"), "HOST:PORT")]:
+                           (("dev", "--data", "x", "--auth", "off", "--http", "example"), "HOST:PORT"),
+                           (("dev", "--data", "x", "--allow-origin", "*"), "--allow-origin"),
+                           (("dev", "--data", "x", "--allow-origin", "https://a/b"), "https://a/b")]:
             with self.subTest(args=args):
                 result = run(*args)
                 self.assertEqual(result.returncode, 2, result)
@@ -54,6 +56,26 @@ class Process(unittest.TestCase):
             for i in range(0, 500, 7):
                 assert api.delete(name, f"p{i}").status == 200
         assert api.drop("gone").status == 200
+
+    def test_pages_of_allowed_origins_may_call(self):
+        origin = "https://app.example.org"
+        server = Server(self.data, args=["--allow-origin", origin, "--allow-origin", "http://other.example:3000"])
+        api = server.client()
+        asked = api.call("OPTIONS", "/v1/collections", None, {"Origin": origin, "Access-Control-Request-Method": "POST",
+                                                               "Access-Control-Request-Headers": "authorization,content-type"})
+        self.assertEqual(asked.status, 204)
+        self.assertEqual(asked.headers["Access-Control-Allow-Origin"], origin)
+        self.assertIn("POST", asked.headers["Access-Control-Allow-Methods"])
+        self.assertIn("authorization", asked.headers["Access-Control-Allow-Headers"])
+        made = api.call("POST", "/v1/collections", {"name": "c", "dimension": 2}, {"Origin": origin})
+        self.assertEqual((made.status, made.headers["Access-Control-Allow-Origin"], made.headers["Vary"]), (200, origin, "Origin"))
+        wrong = api.call("GET", "/v1/collections/none/status", None, {"Origin": origin})
+        self.assertEqual((wrong.status, wrong.headers["Access-Control-Allow-Origin"]), (404, origin))
+        other = api.call("GET", "/v1/collections", None, {"Origin": "https://evil.example"})
+        self.assertEqual(other.status, 403)
+        self.assertNotIn("Access-Control-Allow-Origin", other.headers)
+        api.close()
+        self.assertEqual(server.stop(), 0)
 
     def picture(self, api):
         """Everything a client can see."""

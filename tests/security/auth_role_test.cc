@@ -33,10 +33,11 @@ class AuthRoleTest : public testing::Test {
   }
   std::unique_ptr<ServerProcess> Start(const std::string& name) {
     return std::make_unique<ServerProcess>(
-        std::vector<std::string>{
-            "auth", "--data", dir_ / name, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0",
-            "--etcd", etcd_->endpoint(), "--cluster-secret-file", dir_ / "cluster.secret",
-            "--auth-secret-file", dir_ / "auth.secret", "--auth-login-per-minute", "0"},
+        std::vector<std::string>{"auth", "--data", dir_ / name, "--http", "127.0.0.1:0", "--grpc",
+                                 "127.0.0.1:0", "--etcd", etcd_->endpoint(),
+                                 "--cluster-secret-file", dir_ / "cluster.secret",
+                                 "--auth-secret-file", dir_ / "auth.secret",
+                                 "--auth-login-per-minute", "0", "--auth-failures-per-minute", "0"},
         dir_ / (name + ".log"));
   }
   std::string Login(const ServerProcess& server) {

@@ -123,6 +123,12 @@ TEST_F(Server, ShowsAnAdministratorTheCollectionsOfAll) {
   Headers named = Bearer(admin_);
   named.emplace_back("x-vectron-tenant", user_id_);
   EXPECT_EQ(world_.Call("GET", "/v1/collections/twice/status", named).status, 200);
+  const std::string given = R"({"name":"given","dimension":2})";
+  EXPECT_EQ(world_.Call("POST", "/v1/collections", named, given).status, 200);
+  EXPECT_EQ(Status(user_, "given"), 200);
+  Headers nobody = Bearer(admin_);
+  nobody.emplace_back("x-vectron-tenant", "user-00000000-0000-4000-8000-000000000000");
+  EXPECT_EQ(world_.Call("POST", "/v1/collections", nobody, given).status, 404) << "no such user";
   Headers stolen = Bearer(other_);
   stolen.emplace_back("x-vectron-tenant", user_id_);
   EXPECT_EQ(world_.Call("GET", "/v1/collections/of-a/status", stolen).status, 403);
@@ -389,6 +395,23 @@ TEST(Limits, RefuseTooManyLoginsAndRequestsWithAHintWhenToTryAgain) {
   }
   EXPECT_EQ(code, grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(world.Call("GET", "/healthz", {}).status, 200);
+}
+
+TEST(Limits, HoldWhoTriesCredentialsAndNobodyElse) {
+  World world({"--auth-failures-per-minute", "3"});
+  world.RegisterAdmin();
+  const std::string token = world.Login("admin@example.org");
+  EXPECT_EQ(world.Call("GET", "/v1/collections", Bearer(token)).status, 200);
+  const auto guess = [&](int number) {
+    return world.Call("GET", "/v1/collections", Bearer(token + std::to_string(number)));
+  };
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(guess(i).status, 401);
+  int number = 3;
+  while (number < 50 && guess(number).status == 401) ++number;  // one is earned in 20 s
+  auto refused = guess(number + 1);
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_GE(std::stoi(refused.headers["Retry-After"]), 1);
+  EXPECT_EQ(world.Call("GET", "/v1/collections", Bearer(token)).status, 200);
 }
 
 TEST(Limits, GoByTheClientsAddressBehindATrustedProxy) {

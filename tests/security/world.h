@@ -18,8 +18,9 @@ inline constexpr char kWorldClusterSecret[] = "planted-cluster-secret";
 class World {
  public:
   explicit World(const std::vector<std::string>& flags = {
-                     "--auth-login-per-minute", "0", "--auth-register-per-minute", "0",
-                     "--auth-key-per-minute", "0", "--rate-free-per-second", "0"}) {
+                     "--auth-login-per-minute", "0", "--auth-failures-per-minute", "0",
+                     "--auth-register-per-minute", "0", "--auth-key-per-minute", "0",
+                     "--rate-free-per-second", "0"}) {
     const std::string secret = dir_ / "cluster.secret";
     EXPECT_TRUE(NewPosixFileSystem()->WriteAtomically(secret, kWorldClusterSecret).ok());
     arguments_ = {"dev",         "--data", data(),        "--http",

@@ -83,7 +83,8 @@ absl::StatusOr<std::unique_ptr<Access>> Access::Open(AccessOptions options,
   }
   rpc::CredentialVerifier& verifier =
       access->auth_ != nullptr ? access->auth_->verifier() : *access->remote_;
-  access->verdicts_ = std::make_unique<rpc::VerdictCache>(verifier, *deps.clock, *deps.metrics);
+  access->verdicts_ = std::make_unique<rpc::VerdictCache>(
+      verifier, *deps.clock, *deps.metrics, access->options_.limits.bad_credentials_per_minute);
   return access;
 }
 
@@ -158,6 +159,7 @@ absl::Status Access::Install(rpc::RpcRegistry& registry) {
                                                 .proxies = proxies_}));
   registry.AddMiddleware(limiter_.AsMiddleware());
   registry.AddMiddleware(admission_.AsMiddleware());
+  registry.AddMiddleware(rpc::TenantMustExist(registry));
   registry.AddObserver(admission_.AsObserver());
   if (audit_ != nullptr) registry.AddObserver(audit_->AsObserver());
   if (deps_.placement != nullptr) registry.SetCollectionGuard(rpc::TenancyGuard(*deps_.placement));

@@ -19,12 +19,17 @@ void AddAccessFlags(CLI::App& command, AccessFlags& flags) {
        "Registrations per client address and minute; 0: no limit");
   rate("--auth-key-per-minute", limits.key_per_minute,
        "API keys, SDK tokens and passwords made per client address and minute; 0: no limit");
+  rate("--auth-failures-per-minute", limits.bad_credentials_per_minute,
+       "Bad credentials shown per client address and minute; 0: no limit");
   rate("--rate-free-per-second", limits.free_per_second,
        "Requests per second of a user of the free plan; 0: no limit");
   rate("--rate-paid-per-second", limits.paid_per_second,
        "Requests per second of a user of the paid plan; 0: no limit");
   command.add_option("--trusted-proxy", flags.trusted_proxies,
                      "Address or network of a proxy whose X-Forwarded-For is believed; repeatable");
+  command.add_option("--allow-origin", flags.allowed_origins,
+                     "Origin, such as https://app.example.org, whose pages may call the HTTP API "
+                     "and read its answers; repeatable");
   AddClusterSecretFlag(command, flags.cluster);
 }
 
@@ -84,6 +89,14 @@ absl::StatusOr<AccessOptions> ToAccessOptions(const AccessFlags& flags, std::str
   options.trusted_proxies = flags.trusted_proxies;
   RETURN_IF_ERROR(rpc::TrustedProxies::Parse(flags.trusted_proxies).status());
   return options;
+}
+
+absl::StatusOr<rpc::WebRules> ToWebRules(const AccessFlags& flags, bool checks_credentials) {
+  rpc::WebRules rules{.allowed_origins = flags.allowed_origins,
+                      .checks_credentials = checks_credentials};
+  const auto guard = rpc::WebGuard::Make(rules);
+  if (!guard.ok()) return Annotate(guard.status(), "--allow-origin");
+  return rules;
 }
 
 }  // namespace vectron

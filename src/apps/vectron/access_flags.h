@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "apps/vectron/access.h"
 #include "rpc/tls.h"
+#include "rpc/web_guard.h"
 
 namespace CLI {
 class App;
@@ -32,16 +33,21 @@ absl::StatusOr<rpc::ClusterCredentials> ToClusterCredentials(const ClusterFlags&
 struct AccessFlags {
   rpc::RateLimits limits;
   std::vector<std::string> trusted_proxies;
+  std::vector<std::string> allowed_origins;
   ClusterFlags cluster;
   rpc::TlsFiles tls;
 };
 
-// Adds --auth-*-per-minute, --rate-*-per-second, --trusted-proxy, --cluster-secret-file.
+// Adds --auth-*-per-minute, --rate-*-per-second, --trusted-proxy, --allow-origin,
+// --cluster-secret-file.
 void AddAccessFlags(CLI::App& command, AccessFlags& flags);
 // Adds --tls-cert, --tls-key, --tls-client-ca.
 void AddTlsFlags(CLI::App& command, rpc::TlsFiles& files);
 
 // Without the credentials of the cluster. InvalidArgument.
 absl::StatusOr<AccessOptions> ToAccessOptions(const AccessFlags& flags, std::string data_dir);
+
+// InvalidArgument: an origin that is none.
+absl::StatusOr<rpc::WebRules> ToWebRules(const AccessFlags& flags, bool checks_credentials);
 
 }  // namespace vectron

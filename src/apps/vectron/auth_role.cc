@@ -93,6 +93,7 @@ class AuthRole : public Role {
                                                  .grpc = options_.grpc,
                                                  .http_tls = options_.tls,
                                                  .grpc_tls = GrpcTls(),
+                                                 .web = options_.web,
                                                  .io_threads = threads_},
                                                 {.dispatcher = &dispatcher_,
                                                  .registry = &registry_,
@@ -192,6 +193,7 @@ absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> AuthComma
   options.access.secret_file = flags_->secret_file;
   options.access.etcd_tls = flags_->etcd_tls;
   options.tls = flags_->access.tls;
+  ASSIGN_OR_RETURN(options.web, ToWebRules(flags_->access, /*checks_credentials=*/true));
   options.threads = flags_->threads;
   if (!flags_->etcd.empty()) {
     ASSIGN_OR_RETURN(options.access.etcd, SplitAddresses(flags_->etcd));

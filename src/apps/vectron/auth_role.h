@@ -11,6 +11,7 @@
 #include "apps/vectron/access.h"
 #include "apps/vectron/role.h"
 #include "rpc/tls.h"
+#include "rpc/web_guard.h"
 
 namespace CLI {
 class App;
@@ -24,6 +25,7 @@ struct AuthRoleOptions {
   AccessOptions access;                // its data_dir is made when missing
   std::vector<std::string> placement;  // none: users with collections cannot be deleted
   rpc::TlsFiles tls;
+  rpc::WebRules web;
   size_t threads = 0;
 };
 // Returns when it serves: when its store has answered. Errors: as Access::Open's,

@@ -15,6 +15,7 @@ absl::StatusOr<std::unique_ptr<ClientPorts>> ClientPorts::Start(const ClientPort
   CHECK(deps.clock != nullptr && deps.metrics != nullptr);
   std::unique_ptr<ClientPorts> ports(new ClientPorts());
   const rpc::HttpDispatcher& dispatcher = *deps.dispatcher;
+  ASSIGN_OR_RETURN(const rpc::WebGuard guard, rpc::WebGuard::Make(options.web));
   rpc::HttpServerOptions http;
   http.address = options.http.host;
   http.port = options.http.port;
@@ -23,13 +24,17 @@ absl::StatusOr<std::unique_ptr<ClientPorts>> ClientPorts::Start(const ClientPort
   http.body_limit = [&dispatcher](const rpc::HttpRequest& head) {
     return dispatcher.BodyLimit(head);
   };
-  ASSIGN_OR_RETURN(ports->http_,
-                   rpc::HttpServer::Start(
-                       std::move(http),
-                       [&dispatcher](rpc::HttpRequest request, rpc::HttpResponder responder) {
-                         dispatcher.Handle(std::move(request), std::move(responder));
-                       },
-                       *deps.clock, *deps.metrics));
+  ASSIGN_OR_RETURN(ports->http_, rpc::HttpServer::Start(
+                                     std::move(http),
+                                     [&dispatcher, guard](rpc::HttpRequest request,
+                                                          rpc::HttpResponder responder) {
+                                       responder.AddHeaders(guard.AnswerHeaders(request));
+                                       const absl::Status refusal = guard.Check(request);
+                                       if (!refusal.ok())
+                                         return responder.Send(rpc::ErrorResponse(refusal));
+                                       dispatcher.Handle(std::move(request), std::move(responder));
+                                     },
+                                     *deps.clock, *deps.metrics));
   rpc::GrpcServerOptions grpc;
   grpc.address = Printable(options.grpc);
   grpc.tls = options.grpc_tls;

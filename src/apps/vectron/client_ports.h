@@ -17,6 +17,7 @@
 #include "rpc/http_server.h"
 #include "rpc/rpc_registry.h"
 #include "rpc/tls.h"
+#include "rpc/web_guard.h"
 
 namespace vectron {
 
@@ -25,6 +26,7 @@ struct ClientPortsOptions {
   HostPort grpc;
   rpc::TlsFiles http_tls;  // none: plain
   rpc::TlsFiles grpc_tls;
+  rpc::WebRules web = {};
   size_t io_threads = 0;  // of HTTP; 0: one per processor
 };
 
@@ -39,7 +41,8 @@ struct ClientPortsDeps {
 // Thread-safe.
 class ClientPorts {
  public:
-  // Binds and serves. Errors: Unavailable (address taken), InvalidArgument (TLS files).
+  // Binds and serves. Errors: Unavailable (address taken), InvalidArgument (TLS files,
+  // origins).
   static absl::StatusOr<std::unique_ptr<ClientPorts>> Start(const ClientPortsOptions& options,
                                                             const ClientPortsDeps& deps);
 

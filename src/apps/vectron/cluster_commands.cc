@@ -171,6 +171,7 @@ struct ClusterCommands::Flags {
     options.operators = operators;
     options.tls = access.tls;
     options.auth = auth == "on";
+    ASSIGN_OR_RETURN(options.web, ToWebRules(access, options.auth));
     if (options.auth) {
       if (auth_address.empty()) return InvalidArgument("--auth on needs --auth-address");
       ASSIGN_OR_RETURN(options.access, ToAccessOptions(access, data));

@@ -189,6 +189,7 @@ class DevServerImpl : public DevServer {
                                                  .grpc = options_.grpc,
                                                  .http_tls = options_.tls,
                                                  .grpc_tls = options_.tls,
+                                                 .web = options_.web,
                                                  .io_threads = threads_},
                                                 {.dispatcher = &dispatcher_,
                                                  .registry = &registry_,

@@ -14,6 +14,7 @@
 #include "apps/vectron/local_ranking.h"
 #include "apps/vectron/operators.h"
 #include "rpc/tls.h"
+#include "rpc/web_guard.h"
 
 namespace vectron {
 
@@ -23,9 +24,10 @@ struct DevOptions {
   HostPort grpc;
   OperatorOptions operators;
   LocalRankingOptions ranking;  // its data_dir is set by the server
-  bool auth = true;      // callers show credentials; else everyone may do everything
-  AccessOptions access;  // with auth; its data_dir is set by the server
-  rpc::TlsFiles tls;     // of both ports; none: plain
+  bool auth = true;             // callers show credentials; else everyone may do everything
+  AccessOptions access;         // with auth; its data_dir is set by the server
+  rpc::TlsFiles tls;            // of both ports; none: plain
+  rpc::WebRules web;
   size_t threads = 0;  // for requests and for building each; 0: one per processor
   uint64_t max_open_files = ~uint64_t{0};  // that this process may have
 };

@@ -172,6 +172,7 @@ class GatewayRole : public Role {
                                                  .grpc = options_.grpc,
                                                  .http_tls = options_.tls,
                                                  .grpc_tls = options_.tls,
+                                                 .web = options_.web,
                                                  .io_threads = threads_},
                                                 {.dispatcher = &dispatcher_,
                                                  .registry = &registry_,

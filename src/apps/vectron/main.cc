@@ -102,6 +102,7 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags.grpc));
   options.tls = flags.access.tls;
   options.auth = flags.auth == "on";
+  ASSIGN_OR_RETURN(options.web, ToWebRules(flags.access, options.auth));
   if (options.auth) {
     ASSIGN_OR_RETURN(options.access, ToAccessOptions(flags.access, flags.data));
     if (!flags.access.cluster.secret_file.empty()) {

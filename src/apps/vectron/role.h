@@ -13,6 +13,7 @@
 #include "apps/vectron/operators.h"
 #include "rpc/cluster_secret.h"
 #include "rpc/tls.h"
+#include "rpc/web_guard.h"
 #include "services/gateway/hedging.h"
 
 namespace vectron {
@@ -86,6 +87,7 @@ struct GatewayRoleOptions {
   AccessOptions access;  // looked at with auth; its data_dir is not
   OperatorOptions operators;
   rpc::TlsFiles tls;
+  rpc::WebRules web;
   gateway::HedgeOptions hedge;
   int64_t feedback_retention_days = 90;  // 0: for ever
   size_t threads = 0;

@@ -201,6 +201,38 @@ TEST_F(AuthTest, LetsKeysExpire) {
   clock_.AdvanceSeconds(1);
   EXPECT_FALSE(Check(key).ok());
   EXPECT_FALSE(Check(sdk).ok());
+  v1::CreateSDKJWTRequest late;
+  late.set_api_key_id(key.substr(0, 13));
+  EXPECT_EQ(Call<v1::CreateSDKJWTResponse>("CreateSDKJWT", late, Bearer(token)).status().code(),
+            StatusCode::kFailedPrecondition);
+}
+
+TEST_F(AuthTest, NoVerdictOutlivesItsKey) {
+  const std::string token = NewUser("a@example.org");
+  v1::CreateAPIKeyRequest request;
+  request.set_expires_at(clock_.UnixMillis() / 1000 + 60);
+  const std::string key = NewKey(token, request);
+  const std::string sdk = NewSdkToken(token, key);
+  clock_.AdvanceSeconds(58);
+  for (const std::string& credential : {key, sdk}) {
+    rpc::Verdict verdict;
+    auth_->verifier().Verify(credential, [&](rpc::Verdict got) { verdict = std::move(got); });
+    ASSERT_TRUE(verdict.identity.ok()) << verdict.identity.status();
+    EXPECT_EQ(verdict.good_until_nanos, clock_.MonotonicNanos() + 2'000'000'000);
+  }
+}
+
+TEST_F(AuthTest, NoPatternsHoldAnAdministratorsKey) {
+  RegisterAdmin();
+  const std::string admin = *Login("admin@example.org");
+  v1::CreateAPIKeyRequest request;
+  request.set_name("key");
+  request.set_scope(v1::KEY_SCOPE_ADMIN);
+  request.add_collections("docs-*");
+  const auto refused = Call<v1::CreateAPIKeyResponse>("CreateAPIKey", request, Bearer(admin));
+  EXPECT_EQ(refused.status().code(), StatusCode::kInvalidArgument);
+  request.set_scope(v1::KEY_SCOPE_WRITE);
+  EXPECT_TRUE(Call<v1::CreateAPIKeyResponse>("CreateAPIKey", request, Bearer(admin)).ok());
 }
 
 TEST_F(AuthTest, ValidatesKeys) {

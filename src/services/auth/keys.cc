@@ -32,6 +32,10 @@ absl::Status CheckRequest(const v1::CreateAPIKeyRequest& request, bool administr
   if (!v1::KeyScope_IsValid(request.scope())) return InvalidArgument("scope: no known value");
   if (request.scope() == v1::KEY_SCOPE_ADMIN && !administrator)
     return PermissionDenied("scope: only an administrator may make a key of an administrator");
+  if (request.scope() == v1::KEY_SCOPE_ADMIN && !request.collections().empty())
+    return InvalidArgument(
+        "collections: a key of KEY_SCOPE_ADMIN reaches users and keys, so patterns would not hold "
+        "it; take KEY_SCOPE_WRITE or leave them out");
   if (static_cast<size_t>(request.collections_size()) > kMaxKeyPatterns)
     return InvalidArgument("collections: got {}, at most {}", request.collections_size(),
                            kMaxKeyPatterns);
@@ -165,6 +169,8 @@ absl::Status Auth::CreateSdkJwt(Context& context, const v1::CreateSDKJWTRequest&
     return PermissionDenied("there is no such key of yours");
   const int64_t now = NowSeconds();
   int64_t expires = now + kSdkTokenSeconds;
+  if (key->record.expires_at() != 0 && key->record.expires_at() <= now)
+    return FailedPrecondition("API key {} has expired", key->record.prefix());
   if (key->record.expires_at() != 0) expires = std::min(expires, key->record.expires_at());
   response.set_sdk_jwt(directory_.key_ring()->Sign({.user_id = caller->record.id(),
                                                     .plan = v1::Plan_Name(caller->record.plan()),

@@ -47,10 +47,11 @@ absl::Status LocalVerifier::SetUser(std::string_view user_id, rpc::Identity& ide
   return absl::OkStatus();
 }
 
-absl::Status LocalVerifier::SetKey(const ApiKeyPtr& key, rpc::Identity& identity) const {
+absl::Status LocalVerifier::SetKey(const ApiKeyPtr& key, Finding& finding) const {
   const store::v1::ApiKey& record = key->record;
-  if (record.expires_at() != 0 && clock_.UnixMillis() >= record.expires_at() * 1000)
-    return Unauthenticated("the API key has expired");
+  rpc::Identity& identity = finding.identity;
+  if (record.expires_at() != 0) finding.end_unix_ms = record.expires_at() * 1000;
+  if (clock_.UnixMillis() >= finding.end_unix_ms) return Unauthenticated("the API key has expired");
   RETURN_IF_ERROR(SetUser(record.user_id(), identity));
   identity.access = AccessOf(record.scope());
   identity.collections.assign(record.collections().begin(), record.collections().end());
@@ -59,22 +60,23 @@ absl::Status LocalVerifier::SetKey(const ApiKeyPtr& key, rpc::Identity& identity
   return absl::OkStatus();
 }
 
-absl::StatusOr<rpc::Identity> LocalVerifier::FromApiKey(std::string_view full_key) const {
+absl::StatusOr<LocalVerifier::Finding> LocalVerifier::FromApiKey(std::string_view full_key) const {
   const absl::Status unknown = Unauthenticated("the API key is not known");
   if (full_key.size() != kApiKeyTextBytes) return unknown;
   const ApiKeyPtr key = directory_.FindKey(full_key.substr(0, kApiKeyPrefixBytes));
   const Sha256 hash = ApiKeyHash(secret_, full_key);
   if (key == nullptr || !rpc::SecretsEqual(key->record.hash(), AsText(hash))) return unknown;
-  rpc::Identity identity;
-  identity.kind = rpc::CredentialKind::kApiKey;
-  RETURN_IF_ERROR(SetKey(key, identity));
-  return identity;
+  Finding finding;
+  finding.identity.kind = rpc::CredentialKind::kApiKey;
+  RETURN_IF_ERROR(SetKey(key, finding));
+  return finding;
 }
 
-absl::StatusOr<rpc::Identity> LocalVerifier::FromToken(std::string_view token) const {
+absl::StatusOr<LocalVerifier::Finding> LocalVerifier::FromToken(std::string_view token) const {
   ASSIGN_OR_RETURN(const Claims claims,
                    directory_.key_ring()->Verify(token, clock_.UnixMillis() / 1000));
-  rpc::Identity identity;
+  Finding finding;
+  rpc::Identity& identity = finding.identity;
   if (claims.api_key.empty()) {
     identity.kind = rpc::CredentialKind::kLogin;
     identity.access = rpc::Access::kAdmin;  // what the role allows
@@ -90,7 +92,7 @@ absl::StatusOr<rpc::Identity> LocalVerifier::FromToken(std::string_view token) c
     const ApiKeyPtr key = directory_.FindKey(claims.api_key);
     if (key == nullptr || key->record.user_id() != claims.user_id)
       return Unauthenticated("the API key of the token is no more");
-    RETURN_IF_ERROR(SetKey(key, identity));
+    RETURN_IF_ERROR(SetKey(key, finding));
     identity.kind = rpc::CredentialKind::kSdk;
     // A token made from a key never reaches users, keys or plans.
     identity.access = std::min(identity.access, rpc::Access::kWrite);
@@ -101,7 +103,10 @@ absl::StatusOr<rpc::Identity> LocalVerifier::FromToken(std::string_view token) c
   identity.expires_unix_s = identity.expires_unix_s == 0
                                 ? claims.expires_at
                                 : std::min(identity.expires_unix_s, claims.expires_at);
-  return identity;
+  // The leeway is for the clocks of those who check tokens; a key's end is in the record.
+  finding.end_unix_ms =
+      std::min(finding.end_unix_ms, (claims.expires_at + kTokenLeewaySeconds) * 1000);
+  return finding;
 }
 
 rpc::Verdict LocalVerifier::VerifyNow(std::string_view credential) const {
@@ -112,20 +117,19 @@ rpc::Verdict LocalVerifier::VerifyNow(std::string_view credential) const {
     return verdict;
   }
   const int64_t fresh_at = directory_.fresh_at_nanos();
-  absl::StatusOr<rpc::Identity> identity =
+  absl::StatusOr<Finding> finding =
       credential.starts_with(kApiKeyStart) ? FromApiKey(credential) : FromToken(credential);
-  if (!identity.ok()) {  // quickly found again, so not worth remembering
-    verdict.identity = identity.status();
+  if (!finding.ok()) {  // quickly found again, so not worth remembering
+    verdict.identity = finding.status();
     return verdict;
   }
   verdict.good_until_nanos = fresh_at + rpc::kMaxVerdictMs * kNanosPerMs;
-  if (identity->expires_unix_s != 0) {
-    const int64_t left_ms =
-        (identity->expires_unix_s + kTokenLeewaySeconds) * 1000 - clock_.UnixMillis();
+  if (finding->end_unix_ms != kNever) {
+    const int64_t left_ms = finding->end_unix_ms - clock_.UnixMillis();
     verdict.good_until_nanos =
         std::min(verdict.good_until_nanos, clock_.MonotonicNanos() + left_ms * kNanosPerMs);
   }
-  verdict.identity = std::make_shared<const rpc::Identity>(*std::move(identity));
+  verdict.identity = std::make_shared<const rpc::Identity>(std::move(finding->identity));
   return verdict;
 }
 

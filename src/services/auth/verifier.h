@@ -2,7 +2,9 @@
 
 // Checks credentials against the directory: memory only, a few microseconds.
 
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -38,12 +40,19 @@ class LocalVerifier : public rpc::CredentialVerifier {
   absl::Status CheckFresh() const;
 
  private:
-  absl::StatusOr<rpc::Identity> FromToken(std::string_view token) const;
-  absl::StatusOr<rpc::Identity> FromApiKey(std::string_view full_key) const;
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+  // Whose a credential is, and when it ends.
+  struct Finding {
+    rpc::Identity identity;
+    int64_t end_unix_ms = kNever;
+  };
+
+  absl::StatusOr<Finding> FromToken(std::string_view token) const;
+  absl::StatusOr<Finding> FromApiKey(std::string_view full_key) const;
   // Fills in what the user's record says. Unauthenticated when there is no such user any more.
   absl::Status SetUser(std::string_view user_id, rpc::Identity& identity) const;
-  // The same for a key; the rights are the key's.
-  absl::Status SetKey(const ApiKeyPtr& key, rpc::Identity& identity) const;
+  // The same for a key; the rights are the key's, and so is the end.
+  absl::Status SetKey(const ApiKeyPtr& key, Finding& finding) const;
 
   const Directory& directory_;
   const std::string secret_;

@@ -82,7 +82,8 @@ class FakeWorker : public rpc::WorkerApi {
   std::map<GroupId, absl::Status> failing;
   std::vector<std::string> request_ids;  // of upserts, as they came
   std::vector<GroupId> searched;
-  int called_off = 0;  // searches with silent shards
+  std::vector<SearchQuery> queries;  // as they came
+  int called_off = 0;                // searches with silent shards
 
   void Upsert(rpc::ShardUpsert request, int64_t,
               std::function<void(absl::StatusOr<rpc::WriteAck>)> done) override {
@@ -121,6 +122,7 @@ class FakeWorker : public rpc::WorkerApi {
   }
   void Search(rpc::ShardsSearch request, int64_t,
               std::function<void(rpc::ShardAnswer)> each) override {
+    queries.push_back(request.query);
     for (const rpc::ShardTarget& target : request.targets) {
       searched.push_back(target.group);
       if (silent.contains(target.group)) {
@@ -186,11 +188,14 @@ class FakeWorker : public rpc::WorkerApi {
         distance += (query.vector[i] - point.vector[i]) * (query.vector[i] - point.vector[i]);
       }
       if (query.score_threshold.has_value() && distance > *query.score_threshold) continue;
-      answer.hits.push_back({.id = id,
-                             .score = distance,
-                             .version = point.version,
-                             .payload = point.payload,
-                             .vector = {}});
+      if (query.filter != nullptr && !Matches(*query.filter, id, *ParsePayload(point.payload))) {
+        continue;
+      }
+      SearchHit& hit = answer.hits.emplace_back();
+      hit.id = id;
+      hit.score = distance;
+      hit.version = point.version;
+      SetPayload(hit, point.payload, query);
     }
     std::sort(answer.hits.begin(), answer.hits.end(), [](const SearchHit& a, const SearchHit& b) {
       return std::tie(a.score, a.id) < std::tie(b.score, b.id);

@@ -99,6 +99,19 @@ std::optional<Impressions::Joined> Impressions::Join(const std::string& tenant,
   return joined;
 }
 
+void Impressions::GiveBack(const std::string& query_id,
+                           const std::vector<v1::FeedbackItem>& items) {
+  const absl::MutexLock lock(&mutex_);
+  const auto found = by_query_id_.find(query_id);
+  if (found == by_query_id_.end()) return;
+  Kept& kept = *found->second;
+  for (const v1::FeedbackItem& item : items) {
+    const std::vector<std::string>& ids = kept.answer.ids;
+    const auto place = std::find(ids.begin(), ids.end(), item.result_id());
+    if (place != ids.end()) kept.counted &= ~(uint32_t{1} << (place - ids.begin()));
+  }
+}
+
 size_t Impressions::size() const {
   const absl::MutexLock lock(&mutex_);
   return ring_.size();

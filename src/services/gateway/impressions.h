@@ -49,8 +49,10 @@ class Impressions {
     std::vector<v1::FeedbackItem> items;  // those that were shown and have not counted yet
   };
   // What feedback of this tenant can teach; empty when it names no answer that is still known, or
-  // nothing of it. What is returned has counted.
+  // nothing of it. What is returned has counted, unless it is given back.
   std::optional<Joined> Join(const std::string& tenant, const v1::SubmitFeedbackRequest& request);
+  // These have not counted after all: the feedback was not stored.
+  void GiveBack(const std::string& query_id, const std::vector<v1::FeedbackItem>& items);
 
   size_t size() const;
 

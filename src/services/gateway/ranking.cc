@@ -155,7 +155,8 @@ void Ranking::Submit(const CallContext& context, v1::SubmitFeedbackRequest reque
   v1::SubmitFeedbackResponse response;
   response.set_success(true);
   response.set_feedback_id(write.feedback_id);
-  if (auto joined = impressions_.Join(context.tenant, request); joined.has_value()) {
+  auto joined = impressions_.Join(context.tenant, request);
+  if (joined.has_value()) {
     response.set_learned_items(static_cast<uint32_t>(joined->items.size()));
     reranker::v1::LearnRecord& learn = write.learn_record;
     write.learn = true;
@@ -171,13 +172,16 @@ void Ranking::Submit(const CallContext& context, v1::SubmitFeedbackRequest reque
       to.set_clicked(item.clicked());
       to.set_grade(static_cast<uint32_t>(item.relevance_score()));
     }
-    joined_.Increment();
   }
-  feedback_.Increment();
   write.request = std::move(request);
-  store_->Write(std::move(write), [response = std::move(response),
+  store_->Write(std::move(write), [this, joined = std::move(joined), response = std::move(response),
                                    done = std::move(done)](const absl::Status& written) {
-    if (!written.ok()) return done(written);
+    if (!written.ok()) {
+      if (joined.has_value()) impressions_.GiveBack(joined->query_id, joined->items);
+      return done(written);
+    }
+    feedback_.Increment();
+    if (joined.has_value()) joined_.Increment();
     done(response);
   });
 }

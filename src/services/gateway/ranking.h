@@ -54,11 +54,18 @@ class Ranking {
   void Start();
   void Stop();
 
+  // A search of the same caller and collection that is not reranked.
+  using Plain = std::function<void(SearchCall, Done)>;
+  struct Searcher {
+    const rpc::CallContext& context;
+    const rpc::CollectionRecord& record;
+    Plain plain;
+  };
   // Lets a search be reranked if it is to be: changes the call so that it brings enough candidates
-  // with their payloads, and what its answers pass through. `progress` may be null.
-  // InvalidArgument.
-  absl::Status Watch(const rpc::CallContext& context, const rpc::CollectionRecord& record,
-                     SearchCall& call, Progress& progress, Done& done);
+  // with as much of their payloads as ranking reads, and what its answers pass through: payloads of
+  // the page that are longer are read once its order is known, in the time told as the reranking's.
+  // `progress` may be null. InvalidArgument.
+  absl::Status Watch(const Searcher& searcher, SearchCall& call, Progress& progress, Done& done);
 
   // NotFound (collection), InvalidArgument, and those of the feedback store.
   void Submit(const rpc::CallContext& context, v1::SubmitFeedbackRequest request,

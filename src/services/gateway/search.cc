@@ -386,7 +386,13 @@ void Gateway::SearchStream(const rpc::CallContext& context, SearchCall call,
   absl::Status checked = CheckQuery(call.query, (*found)->schema);
   if (checked.ok()) checked = RefuseUnsupported(call, deps_.ranking != nullptr);
   if (checked.ok() && deps_.ranking != nullptr) {
-    checked = deps_.ranking->Watch(context, **found, call, progress, done);
+    const auto plain = [this, record = *found, deadline_nanos = context.deadline_nanos](
+                           SearchCall wanted, SearchDone end) {
+      std::make_shared<SearchGather>(*this, record, std::move(wanted), nullptr, std::move(end))
+          ->Start(deadline_nanos);
+    };
+    checked = deps_.ranking->Watch({.context = context, .record = **found, .plain = plain}, call,
+                                   progress, done);
   }
   if (!checked.ok()) return done(checked);
   const auto gather = std::make_shared<SearchGather>(*this, *std::move(found), std::move(call),

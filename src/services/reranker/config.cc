@@ -14,6 +14,7 @@
 #include "base/nearest.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "model/payload.h"
 
 namespace vectron::reranker {
 namespace {
@@ -142,7 +143,7 @@ Key Matches(std::string name, std::vector<MatchRule>& into, std::string what) {
 }
 
 constexpr size_t kMaxFields = 16;
-constexpr int64_t kMaxFieldBytes = 65'536;
+constexpr int64_t kMaxFieldBytes = kExcerptFieldBytes;  // gateways send no more
 
 std::string FieldsText(const std::map<std::string, FieldRule>& fields) {
   std::string text;

@@ -1,5 +1,6 @@
 #include "services/reranker/rule.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -78,6 +79,32 @@ void CheckGolden(const Value& golden) {
     const Array& pair = *expected[i].get<Array>();
     EXPECT_EQ(documents[order[i]].id, *pair[0].get<std::string>());
     EXPECT_NEAR(scores[order[i]], Number(pair[1]), 1e-6);
+  }
+}
+
+TEST(Rule, AnExcerptScoresAsTheWholePayload) {
+  std::vector<Document> whole;
+  std::vector<Document> cut;
+  for (int i = 0; i < 4; ++i) {
+    std::string words;
+    while (words.size() < 40'000) words += fmt::format("wörd{} apple ", words.size() % (3 + i));
+    const std::string payload = fmt::format(
+        R"({{"title":"apple {}","other":"{}","content":"{}","tags":["red","{}"],"created_at":17}})",
+        i, words, words, words);
+    whole.push_back(*DocumentFromPayload(std::to_string(i), 1, payload));
+    cut.push_back(*DocumentFromPayload(std::to_string(i), 1, ExcerptPayload(payload)));
+  }
+  Question question;
+  question.query = "red apple wörd1";
+  question.now_s = 1'000;
+  RuleConfig config;
+  for (auto& [name, rule] : config.fields) rule.bytes = kExcerptFieldBytes;
+  const RuleResult expected = ScoreByRule(question, whole, config);
+  const RuleResult got = ScoreByRule(question, cut, config);
+  for (size_t i = 0; i < whole.size(); ++i) {
+    EXPECT_EQ(got.rows[i].score, expected.rows[i].score);
+    EXPECT_EQ(got.rows[i].content_tokens, expected.rows[i].content_tokens);
+    EXPECT_EQ(got.rows[i].recency, expected.rows[i].recency);
   }
 }
 

@@ -1,0 +1,84 @@
+#include "rpc/tenancy.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "rpc/call_context_testing.h"
+#include "vectron/auth.pb.h"
+#include "vectron/vectron.pb.h"
+
+namespace vectron::rpc {
+namespace {
+
+constexpr char kUser[] = "user-01234567-89ab-4def-8123-456789abcde5";
+
+class TenantMustExistTest : public testing::Test {
+ protected:
+  TenantMustExistTest() {
+    EXPECT_TRUE(registry_.AddService("vectron.v1.VectronService").ok());
+    EXPECT_TRUE(registry_.AddService("vectron.auth.v1.AuthService").ok());
+    registry_.Unary<auth::v1::ListUsersRequest, auth::v1::ListUsersResponse>(
+        "vectron.auth.v1.AuthService.ListUsers",
+        [this](CallContext&, auth::v1::ListUsersRequest& request,
+               auth::v1::ListUsersResponse& response, const RpcDone& done) {
+          ++asked_;
+          for (auto user = users_.upper_bound(request.after_id());
+               user != users_.end() && response.users_size() < static_cast<int>(request.limit());
+               ++user) {
+            response.add_users()->set_id(*user);
+          }
+          done(failure_);
+        });
+    registry_.AddMiddleware(TenantMustExist(registry_));
+  }
+
+  absl::Status Call(const std::string& rpc, const std::string& tenant) {
+    FakeCallContext context;
+    context.identity = UserNamed("user-admin", Role::kAdmin);
+    context.tenant = tenant;
+    const RpcMethod* const method = registry_.Find("vectron.v1.VectronService." + rpc);
+    absl::Status result = Internal("not called");
+    registry_.Begin(*method, context,
+                    [&result](absl::Status status) { result = std::move(status); });
+    registry_.End(context, result.code());
+    return result;
+  }
+
+  Metrics metrics_;
+  ManualClock clock_;
+  RpcRegistry registry_{metrics_, clock_, {}};
+  std::set<std::string> users_;
+  absl::Status failure_;
+  int asked_ = 0;
+};
+
+TEST_F(TenantMustExistTest, RefusesCollectionsOfNobody) {
+  // Others whose ids are before, after and alike.
+  users_ = {"user-00000000-0000-4000-8000-000000000000",
+            "user-ffffffff-ffff-4fff-8fff-ffffffffffff",
+            "user-01234567-89ab-4def-8123-456789abcde1"};
+  EXPECT_TRUE(absl::IsNotFound(Call("CreateCollection", kUser)));
+  users_.insert(kUser);
+  EXPECT_TRUE(Call("CreateCollection", kUser).ok());
+}
+
+TEST_F(TenantMustExistTest, AsksForNothingElse) {
+  EXPECT_TRUE(Call("CreateCollection", "user-admin").ok());
+  EXPECT_TRUE(Call("Search", kUser).ok());
+  EXPECT_TRUE(Call("DeleteCollection", kUser).ok());
+  EXPECT_EQ(asked_, 0);
+}
+
+TEST_F(TenantMustExistTest, AServiceThatDoesNotAnswerRefuses) {
+  users_ = {kUser};
+  failure_ = Unavailable("away");
+  EXPECT_TRUE(absl::IsUnavailable(Call("CreateCollection", kUser)));
+}
+
+}  // namespace
+}  // namespace vectron::rpc
