@@ -110,6 +110,7 @@ inline constexpr uint32_t kSnapshotMessage = 7;
 inline constexpr uint32_t kHeartbeatMessage = 8;
 inline constexpr uint32_t kHeartbeatResponseMessage = 9;
 inline constexpr uint32_t kTimeoutNowMessage = 14;
+inline constexpr uint32_t kReadIndexMessage = 15;
 
 struct ReadState {
   uint64_t index = 0;        // wait until this is applied

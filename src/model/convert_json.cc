@@ -29,7 +29,7 @@ struct PointDraft {
 absl::Status ReadObjectText(JsonReader& reader, JsonValue value, std::string_view field,
                             std::string& text) {
   text.clear();
-  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, field));
   if (type == JsonType::null) return absl::OkStatus();
   if (type != JsonType::object) return reader.WrongAt(value, "{}: wanted an object", field);
   if (const absl::Status read = reader.AppendCompact(value, kMaxJsonDepth, text); !read.ok()) {
@@ -64,7 +64,7 @@ constexpr JsonField<PointDraft> kPointFields[] = {
 absl::Status ReadPoint(JsonReader& reader, JsonValue value, BatchBuilder& builder) {
   RETURN_IF_ERROR(builder.BeginPoint());
   const size_t index = builder.size();
-  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, PointPlace(index, "")));
   if (type != JsonType::object) {
     return reader.WrongAt(value, "{}: wanted an object", PointPlace(index, ""));
   }
@@ -84,7 +84,7 @@ constexpr JsonField<UpsertCall> kUpsertFields[] = {
      [](UpsertCall& call, JsonReader& reader, JsonValue value) -> absl::Status {
        call.points = PointBatch();
        call.odd_length.reset();
-       ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+       ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, "points"));
        if (type == JsonType::null) return absl::OkStatus();
        if (type != JsonType::array) return reader.WrongAt(value, "points: wanted a list");
        ASSIGN_OR_RETURN(JsonArray array, reader.AsArray(value));
@@ -112,7 +112,7 @@ constexpr JsonField<UpsertCall> kUpsertFields[] = {
 absl::Status ReadNames(JsonReader& reader, JsonValue value, std::string_view field,
                        std::vector<std::string>& names) {
   names.clear();
-  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, field));
   if (type == JsonType::null) return absl::OkStatus();
   if (type != JsonType::array) return reader.WrongAt(value, "{}: wanted a list", field);
   ASSIGN_OR_RETURN(JsonArray array, reader.AsArray(value));
@@ -129,7 +129,7 @@ absl::Status ReadNames(JsonReader& reader, JsonValue value, std::string_view fie
 absl::Status ReadFilter(JsonReader& reader, JsonValue value,
                         std::shared_ptr<const Filter>& target) {
   target = nullptr;
-  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, "filter"));
   if (type == JsonType::null) return absl::OkStatus();
   auto tree = reader.Tree(value, kMaxFilterJsonDepth, DoubledKeys::kRefuse);
   if (!tree.ok()) return Annotate(tree.status(), "filter");
@@ -242,7 +242,7 @@ constexpr JsonField<SearchCall> kSearchFields[] = {
     {"rerank", "rerank",
      [](SearchCall& call, JsonReader& reader, JsonValue value) -> absl::Status {
        call.rerank.reset();
-       ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+       ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, "rerank"));
        if (type == JsonType::null) return absl::OkStatus();
        return ReadMessage(reader, value, "rerank", kRerankFields, call.rerank.emplace());
      }},

@@ -163,7 +163,12 @@ TEST(ConvertJson, LiteralsThatJsonDoesNotHaveNamePointAndField) {
       {R"({"points":[{"id":"a","vector":[ -Infinity ]}]})",
        "points[0] (id 'a'): vector[0] is infinite (and JSON has no Infinity)"},
       {R"({"points":[{"id":"a","vector":NaN}]})",
-       "points[0] (id 'a'): malformed JSON at byte 30: JSON has no NaN"},
+       "points[0] (id 'a'): vector is NaN, which JSON does not have (at byte 30)"},
+      {R"({"points":[{"id":NaN,"vector":[1]}]})",
+       "points[0]: id is NaN, which JSON does not have (at byte 17)"},
+      {R"({"points":[NaN]})", "points[0] is NaN, which JSON does not have (at byte 11)"},
+      {R"({"points":[{"id":"a","vector":[1],"payload":-Infinity}]})",
+       "points[0] (id 'a'): payload is -Infinity, which JSON does not have (at byte 44)"},
       {R"({"points":[{"id":"a","vector":[1],"payload":{"x":NaN}}]})",
        "points[0] (id 'a'): payload: malformed JSON at byte 49: JSON has no NaN"},
       {R"({"points":[{"id":"a","vector":[1],"payload":{"x":[-Infinity]}}]})",
@@ -174,12 +179,33 @@ TEST(ConvertJson, LiteralsThatJsonDoesNotHaveNamePointAndField) {
   for (const auto& [json, message] : cases) {
     EXPECT_THAT(ErrorOf(Upsert(json)), HasSubstr(message)) << json;
   }
-  EXPECT_THAT(ErrorOf(Search(R"({"vector":[1,NaN]})")),
-              HasSubstr("vector[1] is NaN (which JSON does not have)"));
-  EXPECT_THAT(ErrorOf(Search(R"({"scoreThreshold":NaN})")),
-              HasSubstr("malformed JSON at byte 18: JSON has no NaN"));
-  EXPECT_THAT(ErrorOf(Search(R"({"filter":{"must":[{"field":"a","range":{"gt":-Infinity}}]}})")),
-              HasSubstr("filter: malformed JSON at byte 46: JSON has no -Infinity"));
+}
+
+TEST(ConvertJson, LiteralsThatJsonDoesNotHaveNameTheFieldOfASearch) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"vector":[1,NaN]})", "vector[1] is NaN (which JSON does not have)"},
+      {R"({"vector":NaN})", "vector is NaN, which JSON does not have (at byte 10)"},
+      {R"({"scoreThreshold":NaN})",
+       "score_threshold is NaN, which JSON does not have (at byte 18)"},
+      {R"({"scoreThreshold":-Infinity})", "score_threshold is -Infinity, which"},
+      {R"({"params":{"ef":NaN}})", "params.ef is NaN, which JSON does not have (at byte 16)"},
+      {R"({"params":{"exact":Infinity}})", "params.exact is Infinity, which"},
+      {R"({"params":{"targetRecall": Infinity }})", "params.target_recall is Infinity, which"},
+      {R"({"params":NaN})", "params is NaN, which"},
+      {R"({"topK":-Infinity})", "top_k is -Infinity, which JSON does not have (at byte 8)"},
+      {R"({"consistency":NaN})", "consistency is NaN, which"},
+      {R"({"query":NaN})", "query is NaN, which"},
+      {R"({"rerank":{"budgetMs":NaN}})", "rerank.budget_ms is NaN, which"},
+      {R"({"rerank":Infinity})", "rerank is Infinity, which"},
+      {R"({"payload_fields":["a",NaN]})", "payload_fields[1] is NaN, which"},
+      {R"({"filter":NaN})", "filter is NaN, which"},
+      {R"({"filter":{"must":[{"field":"a","range":{"gt":-Infinity}}]}})",
+       "filter: malformed JSON at byte 46: JSON has no -Infinity"},
+      {R"({"params":{"ef":nul}})", "params.ef: malformed JSON at byte 16: neither"},
+  };
+  for (const auto& [json, message] : cases) {
+    EXPECT_THAT(ErrorOf(Search(json)), HasSubstr(message)) << json;
+  }
 }
 
 TEST(ConvertJson, LastOfDoubledKeysCounts) {

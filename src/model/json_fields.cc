@@ -64,9 +64,18 @@ absl::StatusOr<std::string_view> TakeComponent(JsonReader& reader, JsonValue val
 
 }  // namespace
 
+absl::StatusOr<JsonType> FieldType(JsonReader& reader, JsonValue value, std::string_view field) {
+  if (const std::string_view literal = reader.NonFiniteLiteral(value); !literal.empty()) {
+    return reader.WrongAt(value, "{} is {}, which JSON does not have", field, literal);
+  }
+  absl::StatusOr<JsonType> type = reader.TypeOf(value);
+  if (!type.ok()) return Annotate(type.status(), field);
+  return type;
+}
+
 absl::StatusOr<std::optional<bool>> ReadBool(JsonReader& reader, JsonValue value,
                                              std::string_view field) {
-  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, field));
   if (type == JsonType::null) return std::nullopt;
   if (type != JsonType::boolean) return reader.WrongAt(value, "{}: wanted true or false", field);
   return reader.Bool(value);
@@ -74,7 +83,7 @@ absl::StatusOr<std::optional<bool>> ReadBool(JsonReader& reader, JsonValue value
 
 absl::StatusOr<std::optional<uint32_t>> ReadUint32(JsonReader& reader, JsonValue value,
                                                    std::string_view field) {
-  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, field));
   if (type == JsonType::null) return std::nullopt;
   std::optional<uint32_t> number;
   if (type == JsonType::number) {
@@ -92,7 +101,7 @@ absl::StatusOr<std::optional<uint32_t>> ReadUint32(JsonReader& reader, JsonValue
 
 absl::StatusOr<std::optional<std::string>> ReadText(JsonReader& reader, JsonValue value,
                                                     std::string_view field) {
-  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, field));
   if (type == JsonType::null) return std::nullopt;
   if (type != JsonType::string) return reader.WrongAt(value, "{}: wanted a string", field);
   ASSIGN_OR_RETURN(const std::string_view text, reader.String(value));
@@ -101,7 +110,7 @@ absl::StatusOr<std::optional<std::string>> ReadText(JsonReader& reader, JsonValu
 
 absl::StatusOr<std::optional<float>> ReadFloat(JsonReader& reader, JsonValue value,
                                                std::string_view field) {
-  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, field));
   if (type == JsonType::null) return std::nullopt;
   float number = 0;
   ASSIGN_OR_RETURN(const std::string_view why, TakeComponent(reader, value, number));
@@ -111,7 +120,7 @@ absl::StatusOr<std::optional<float>> ReadFloat(JsonReader& reader, JsonValue val
 
 absl::StatusOr<std::optional<Consistency>> ReadConsistency(JsonReader& reader, JsonValue value,
                                                            std::string_view field) {
-  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, field));
   if (type == JsonType::null) return std::nullopt;
   if (type == JsonType::number) {
     ASSIGN_OR_RETURN(const JsonNumber number, reader.Number(value));
@@ -130,7 +139,7 @@ absl::StatusOr<std::optional<Consistency>> ReadConsistency(JsonReader& reader, J
 
 absl::Status ReadVector(JsonReader& reader, JsonValue value, std::vector<float>& components,
                         absl::Status& problem) {
-  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, "vector"));
   if (type == JsonType::null) return absl::OkStatus();
   if (type != JsonType::array) return reader.WrongAt(value, "vector: wanted a list of numbers");
   ASSIGN_OR_RETURN(JsonArray array, reader.AsArray(value));

@@ -19,6 +19,10 @@
 
 namespace vectron {
 
+// The type of a field's value. NaN, Infinity and -Infinity, which JSON does not have, are an error
+// that names the field.
+absl::StatusOr<JsonType> FieldType(JsonReader& reader, JsonValue value, std::string_view field);
+
 absl::StatusOr<std::optional<bool>> ReadBool(JsonReader& reader, JsonValue value,
                                              std::string_view field);
 absl::StatusOr<std::optional<uint32_t>> ReadUint32(JsonReader& reader, JsonValue value,
@@ -62,7 +66,7 @@ absl::Status ReadFields(JsonReader& reader, JsonObject object,
 template <typename Target, size_t kCount>
 absl::Status ReadMessage(JsonReader& reader, JsonValue value, std::string_view name,
                          const JsonField<Target> (&fields)[kCount], Target& target) {
-  ASSIGN_OR_RETURN(const JsonType type, reader.TypeOf(value));
+  ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, name));
   if (type == JsonType::null) return absl::OkStatus();
   if (type != JsonType::object) return reader.WrongAt(value, "{}: wanted an object", name);
   ASSIGN_OR_RETURN(JsonObject object, reader.AsObject(value));

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <iterator>
+#include <string>
 
 #include "base/status.h"
 
@@ -47,8 +48,9 @@ class Checker {
   absl::Status Value(size_t depth) {
     if (at_ == text_.size()) return Fail("the text ends where a value should be");
     for (const std::string_view literal : {"NaN", "Infinity", "-Infinity"}) {
-      if (text_.substr(at_).starts_with(literal))
-        return Fail(fmt::format("JSON has no {}", literal));
+      if (!text_.substr(at_).starts_with(literal)) continue;
+      const std::string what = fmt::format("JSON has no {}", literal);
+      return Fail(field_.empty() ? what : fmt::format("{} (in field {})", what, field_));
     }
     switch (text_[at_]) {
       case '{':
@@ -73,15 +75,21 @@ class Checker {
     ++at_;
     SkipSpace();
     if (Take('}')) return absl::OkStatus();
+    const std::string_view outer = field_;
     for (;;) {
       if (!Next('"')) return Fail("a key in quotes should be here");
+      const size_t key = at_;
       RETURN_IF_ERROR(String());
+      field_ = text_.substr(key, at_ - key);
       SkipSpace();
       if (!Take(':')) return Fail("a colon should be here");
       SkipSpace();
       RETURN_IF_ERROR(Value(depth));
       SkipSpace();
-      if (Take('}')) return absl::OkStatus();
+      if (Take('}')) {
+        field_ = outer;
+        return absl::OkStatus();
+      }
       if (!Take(',')) return Fail("a comma or the end of the object should be here");
       SkipSpace();
     }
@@ -163,6 +171,7 @@ class Checker {
   const std::string_view text_;
   const size_t max_depth_;
   size_t at_ = 0;
+  std::string_view field_;  // the innermost key, in its quotes, whose value at_ is in; "": none
 };
 
 // Bytes of the UTF-8 sequence at the front of `text`, 0 when there is none. Unicode 15, table 3-7.

@@ -1,5 +1,6 @@
 #include "rpc/json_transcoder.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
@@ -19,6 +20,7 @@
 namespace vectron::rpc {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 absl::Status Read(std::string_view json, google::protobuf::Message& message) {
@@ -67,10 +69,38 @@ TEST(CheckJson, NamesTheByteWhereItIsNot) {
   }
 }
 
-TEST(CheckJson, SaysThatJsonHasNoNaN) {
+TEST(CheckJson, SaysThatJsonHasNoNaNAndNamesTheField) {
+  const auto message = [](std::string_view json) {
+    return std::string(MessageOf(CheckJson(json, 3)));
+  };
   for (const std::string literal : {"NaN", "Infinity", "-Infinity"}) {
-    EXPECT_THAT(std::string(MessageOf(CheckJson("{\"a\":[1," + literal + "]}", 3))),
-                HasSubstr("JSON, byte 8: JSON has no " + literal));
+    EXPECT_EQ(message(R"({"a":[1,)" + literal + "]}"),
+              "JSON, byte 8: JSON has no " + literal + R"( (in field "a"))");
+    EXPECT_EQ(message(R"({"a":[{"b":1},)" + literal + "]}"),
+              "JSON, byte 14: JSON has no " + literal + R"( (in field "a"))");
+    EXPECT_EQ(message(R"({"a":{"b":)" + literal + "}}"),
+              "JSON, byte 10: JSON has no " + literal + R"( (in field "b"))");
+    EXPECT_EQ(message("[{\"a\":1}," + literal + "]"), "JSON, byte 9: JSON has no " + literal);
+  }
+}
+
+// Requests about points are read by the model, all others by CheckJson and reflection.
+TEST(CheckJson, NamesTheFieldOfANaNAsTheModelDoes) {
+  for (const std::string field : {"top_k", "score_threshold", "consistency", "query"}) {
+    for (const std::string literal : {"NaN", "Infinity", "-Infinity"}) {
+      const std::string json = fmt::format(R"({{"{}":{}}})", field, literal);
+      HttpBody body;
+      body.Append(json);
+      v1::SearchRequest request;
+      const absl::Status statuses[] = {SearchFromJson(body.padded(), "docs").status(),
+                                       MessageFromJson(body.padded(), request)};
+      for (const absl::Status& status : statuses) {
+        EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << json;
+        EXPECT_THAT(std::string(MessageOf(status)),
+                    AllOf(HasSubstr(field), HasSubstr(literal),
+                          HasSubstr(fmt::format("byte {}", field.size() + 4))));
+      }
+    }
   }
 }
 

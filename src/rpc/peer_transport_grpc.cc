@@ -23,6 +23,34 @@ namespace {
 
 constexpr int kTlsConnectMs = 2'000;
 
+void AddTotal(std::vector<MetricSample>& samples, const char* name, const char* help,
+              uint64_t value) {
+  samples.push_back({.name = name,
+                     .help = help,
+                     .labels = {},
+                     .value = static_cast<double>(value),
+                     .counter = true});
+}
+
+void AddTotals(const GrpcPeerTransport::Stats& stats, std::vector<MetricSample>& samples) {
+  AddTotal(samples, "vectron_peer_wrong_cluster_total",
+           "Frames and requests of nodes of another cluster, refused.", stats.wrong_cluster);
+  AddTotal(samples, "vectron_peer_wrong_node_total",
+           "Frames and requests for another node, or from one that is none, refused.",
+           stats.wrong_node);
+  AddTotal(samples, "vectron_peer_unauthenticated_total",
+           "Calls of peers without the cluster's credential, refused.", stats.unauthenticated);
+  AddTotal(samples, "vectron_peer_unsent_messages_total",
+           "Messages dropped for want of room or of a connection.", stats.messages_dropped);
+  AddTotal(samples, "vectron_peer_reconnects_total", "Calls to peers that were made again.",
+           stats.reconnects);
+  AddTotal(samples, "vectron_peer_sent_bytes_total", "Messages sent to peers.", stats.bytes_sent);
+  AddTotal(samples, "vectron_peer_snapshot_sent_bytes_total", "Snapshots given to peers.",
+           stats.snapshot_bytes_sent);
+  AddTotal(samples, "vectron_peer_snapshot_received_bytes_total", "Snapshots brought from peers.",
+           stats.snapshot_bytes_received);
+}
+
 }  // namespace
 
 std::shared_ptr<grpc::Channel> PeerCore::ChannelTo(const std::string& address) const {
@@ -104,6 +132,9 @@ class Transport : public GrpcPeerTransport {
   Transport(const PeerTransportOptions& options, const PeerTransportDeps& deps)
       : core_(std::make_shared<PeerCore>(options, deps)), service_(MakePeerService(core_)) {
     CheckAgain(core_, connections_);
+    if (deps.metrics == nullptr) return;
+    figures_ = deps.metrics->AddSource(
+        [this](std::vector<MetricSample>& samples) { AddTotals(stats(), samples); });
   }
   ~Transport() override { Stop(); }
 
@@ -173,6 +204,7 @@ class Transport : public GrpcPeerTransport {
   const std::shared_ptr<PeerCore> core_;  // shared with links, fetches and the service's calls
   const std::shared_ptr<Connections> connections_ = std::make_shared<Connections>();
   const std::unique_ptr<grpc::Service> service_;
+  Metrics::Source figures_;  // ends first
 };
 
 }  // namespace

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/executor.h"
+#include "base/metrics.h"
 #include "base/timer.h"
 #include "consensus/peer_transport.h"
 
@@ -61,6 +62,7 @@ struct PeerTransportDeps {
   Timer* timer = nullptr;
   // Reads and writes of snapshot files, which block; two threads or more.
   Executor* file_executor = nullptr;
+  Metrics* metrics = nullptr;  // shows the counters; null: nothing does
 };
 
 // Thread-safe.

@@ -142,7 +142,8 @@ class PeerTransportTest : public testing::Test {
         GrpcPeerTransport::Create(options, {.resolve = [this](uint64_t to) { return Resolve(to); },
                                             .clock = &clock_,
                                             .timer = &timer_,
-                                            .file_executor = &pool_});
+                                            .file_executor = &pool_,
+                                            .metrics = id == 2 ? &metrics_ : nullptr});
     node.transport->SetReceiver(&node.inbox);
     node.transport->SetSnapshotSource(&node.files);
     Serve(id);
@@ -162,6 +163,12 @@ class PeerTransportTest : public testing::Test {
     const absl::MutexLock lock(&mutex_);
     const auto found = addresses_.find(node);
     return found == addresses_.end() ? std::nullopt : std::optional<std::string>(found->second);
+  }
+  // Of node 2, as those who watch see it.
+  double Shown(const std::string& metric) {
+    const std::string text = metrics_.Expose();
+    const size_t at = text.find("\n" + metric + " ");
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + metric.size() + 2));
   }
   static PeerMessage Message(uint64_t group, const std::string& bytes) {
     return {.group = group,
@@ -239,13 +246,16 @@ TEST_F(PeerTransportTest, DropsFramesOfAnotherClusterAndForAnotherNode) {
   Node& two = Start(2, Options(2));
   Start(3, Options(3));
   one.transport->Send(2, {Message(1, "a")});
+  EXPECT_EQ(Shown("vectron_peer_wrong_node_total"), 0);
   EXPECT_TRUE(Eventually([&] { return two.transport->stats().wrong_cluster > 0; }));
+  EXPECT_GT(Shown("vectron_peer_wrong_cluster_total"), 0);
   {
     const absl::MutexLock lock(&mutex_);
     addresses_[4] = addresses_[2];  // node 4 is no longer there
   }
   nodes_[3].transport->Send(4, {Message(1, "a")});
   EXPECT_TRUE(Eventually([&] { return two.transport->stats().wrong_node > 0; }));
+  EXPECT_GT(Shown("vectron_peer_wrong_node_total"), 0);
   EXPECT_TRUE(two.inbox.received().empty());
 }
 
@@ -290,6 +300,7 @@ TEST_F(PeerTransportTest, RefusesCallsWithoutTheSecret) {
     one.transport->Send(2, {Message(1, "a")});
     return two.transport->stats().unauthenticated > 0;
   }));
+  EXPECT_GT(Shown("vectron_peer_unauthenticated_total"), 0);
   two.files.files = {{"a", "b"}};
   Files into;
   EXPECT_TRUE(absl::IsUnauthenticated(Fetch(one, 2, "t", into)));

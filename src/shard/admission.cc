@@ -83,9 +83,9 @@ void Admission::SetTimer() {
   if (closed_ || queue_.empty()) return;
   int64_t at = std::numeric_limits<int64_t>::max();
   for (const Waiting& waiting : queue_) at = std::min(at, waiting.request.deadline_nanos);
-  if (queue_.front().not_before_nanos > clock_.MonotonicNanos()) {
-    at = std::min(at, queue_.front().not_before_nanos);
-  }
+  const int64_t now = clock_.MonotonicNanos();
+  const int64_t not_before = queue_.front().not_before_nanos;
+  at = std::min(at, not_before > now ? not_before : now + kLookAgainMs * kNanosPerMilli);
   if (timer_id_ != 0) {
     if (timer_at_nanos_ <= at) return;
     timer_.Cancel(timer_id_);

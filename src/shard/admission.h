@@ -1,9 +1,9 @@
 #pragma once
 
-// Who may propose a write, and when (DESIGN.md, section 3): the shard's tail is bounded where
-// writes enter. Up to kTailFreeBytes a write goes at once; from there to kTailMaxBytes it is
-// delayed, linearly up to kTailMaxDelayMs; past that it waits for room in a bounded queue until its
-// deadline. Nobody's thread waits.
+// Who may propose a write, and when (DESIGN.md, section 3): the shard's tail, and that of the other
+// replicas as far as a majority needs them, is bounded where writes enter. Up to kTailFreeBytes a
+// write goes at once; from there to kTailMaxBytes it is delayed, linearly up to kTailMaxDelayMs;
+// past that it waits for room in a bounded queue until its deadline. Nobody's thread waits.
 
 #include <cstdint>
 #include <deque>
@@ -26,10 +26,12 @@ int64_t TailDelayNanos(uint64_t tail_bytes);
 // Thread-safe. First come, first served.
 class Admission : public std::enable_shared_from_this<Admission> {
  public:
+  static constexpr int64_t kLookAgainMs = 50;
   // OK: propose now. ResourceExhausted with a hint when to retry, or Unavailable after Close.
   using Start = std::function<void(absl::Status)>;
 
-  // tail_bytes: of the index and of writes started and not applied yet; called often. All are
+  // tail_bytes: of the index and of writes started and not applied yet; called often, and while a
+  // write waits for room every kLookAgainMs, as others' tails shrink without a Poll. All are
   // borrowed until Close.
   Admission(const Clock& clock, Timer& timer, std::function<uint64_t()> tail_bytes)
       : clock_(clock), timer_(timer), tail_bytes_(std::move(tail_bytes)) {}

@@ -70,6 +70,17 @@ TEST_F(AdmissionTest, FullTailWaitsForRoomInOrder) {
   EXPECT_EQ(started_, (std::vector<int>{1, 2, 3}));
 }
 
+TEST_F(AdmissionTest, RoomIsFoundThatNobodyTellsOf) {
+  tail_ = kTailMaxBytes;
+  Admit(1);
+  timer_.AdvanceMillis(1'000);
+  EXPECT_TRUE(started_.empty());
+  tail_ = 0;
+  timer_.AdvanceMillis(Admission::kLookAgainMs);
+  EXPECT_EQ(started_, std::vector<int>{1});
+  EXPECT_EQ(timer_.waiting(), 0u);
+}
+
 TEST_F(AdmissionTest, WaitEndsAtTheDeadlineWithAHint) {
   tail_ = kTailMaxBytes;
   Admit(1, 5'000);
@@ -106,6 +117,21 @@ TEST_F(AdmissionTest, CloseRefusesWhatWaits) {
   EXPECT_EQ(refused_, (std::vector<int>{1, 2}));
   EXPECT_EQ(last_refusal_.code(), absl::StatusCode::kUnavailable);
   timer_.AdvanceMillis(20'000);
+}
+
+TEST(ShardAdmission, WaitsForWhatAMajorityOfTheReplicasIsBehind) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  test.log().quorum_tail = kTailMaxBytes;
+  absl::StatusOr<WriteResult> written = absl::InternalError("no answer");
+  test.shard().Upsert({OnePoint("a", {1}), "", false}, 0,
+                      [&](absl::StatusOr<WriteResult> result) { written = std::move(result); });
+  test.timer().AdvanceMillis(1'000);
+  EXPECT_TRUE(absl::IsInternal(written.status()));
+  EXPECT_TRUE(test.Delete("b").ok()) << "it adds nothing to an index";
+  test.log().quorum_tail = 0;
+  test.timer().AdvanceMillis(1'000);
+  EXPECT_TRUE(written.ok()) << written.status();
 }
 
 TEST(DiskReserve, RefusesWritesAndLetsDeletesGoOn) {

@@ -5,8 +5,10 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/random.h"
 #include "base/status.h"
 #include "model/text.h"
 #include "storage/layout.h"
@@ -30,6 +32,9 @@ bool AllFinite(std::span<const float> values) {
 bool AllZero(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return value == 0; });
 }
+
+// What a point adds to the digest of all: a sum, so that it does not matter in which order.
+uint64_t DigestOf(std::string_view id, uint64_t version) { return Mix64(Hash64(id, version)); }
 
 uint8_t FlagsOf(std::string_view payload) { return payload.empty() ? uint8_t{0} : kHasPayload; }
 
@@ -75,7 +80,41 @@ StateMachine::StateMachine(const CollectionSchema& schema, storage::Kv& kv)
 absl::Status StateMachine::ReadStoreState() {
   ASSIGN_OR_RETURN(store_applied_, store_.ReadNumber(storage::kAppliedKey));
   ASSIGN_OR_RETURN(store_points_, store_.ReadNumber(storage::kPointCountKey));
+  return ReadDigest();
+}
+
+absl::StatusOr<uint64_t> StateMachine::ScanDigest() const {
+  uint64_t digest = 0;
+  RETURN_IF_ERROR(store_.ScanPoints(
+      "", [&digest](std::string_view id, uint64_t version, std::string_view /*payload*/) {
+        digest += DigestOf(id, version);
+        return true;
+      }));
+  return digest;
+}
+
+absl::Status StateMachine::ReadDigest() {
+  ASSIGN_OR_RETURN(const auto stored, store_.kv().Get(storage::kMeta, storage::kDigestKey));
+  const std::string bytes = stored.value_or(std::string());
+  ByteReader reader(bytes);
+  Mark mark;
+  const bool read = reader.ReadFixed(mark.index) && reader.ReadFixed(mark.digest);
+  if (!read || mark.index != store_applied_) {  // a version that knows of no digests wrote last
+    mark.index = store_applied_;
+    ASSIGN_OR_RETURN(mark.digest, ScanDigest());
+  }
+  {
+    const absl::MutexLock lock(&appender_);
+    digest_ = mark.digest;
+  }
+  const absl::MutexLock lock(&mark_mutex_);
+  mark_ = mark;
   return absl::OkStatus();
+}
+
+StateMachine::Mark StateMachine::mark() const {
+  const absl::MutexLock lock(&mark_mutex_);
+  return mark_;
 }
 
 absl::Status StateMachine::Restore(std::unique_ptr<index::VectorIndex> vectors,
@@ -211,6 +250,7 @@ absl::StatusOr<size_t> StateMachine::Prepare(std::span<const Entry> entries) {
     count += 1;
     bytes += entry.command.size();
   }
+  group_.digest = digest_;
   has_group_ = group_.last_index != 0;
   if (has_group_) prepared_ = group_.last_index;
   return count;
@@ -255,7 +295,12 @@ WriteResult StateMachine::ApplyUpsert(const Command& command, uint64_t log_index
   for (size_t i = 0; i < command.ids.size(); ++i) {
     const std::string_view id = command.ids[i];
     const std::string_view payload = command.payloads[i];
-    if (!appending_->vectors->Find(id).has_value()) ++added;
+    const std::optional<index::VectorIndex::Located> before = appending_->vectors->Find(id);
+    if (!before.has_value()) ++added;
+    if (!group_.index_only) {
+      digest_ += DigestOf(id, log_index);
+      if (before.has_value()) digest_ -= DigestOf(id, before->version);
+    }
     const std::span<const float> vector = store_.Rounded(command.vector(i), rounded_);
     const uint32_t slot = appending_->vectors->Upsert(
         {.id = id, .vector = vector, .version = log_index, .flags = FlagsOf(payload)});
@@ -270,9 +315,13 @@ WriteResult StateMachine::ApplyUpsert(const Command& command, uint64_t log_index
 
 WriteResult StateMachine::ApplyDelete(const Command& command, uint64_t log_index) {
   const std::string_view id = command.ids.front();
-  if (appending_->vectors->Remove(id).has_value()) {
-    points_.fetch_sub(1, std::memory_order_relaxed);
-    if (!group_.index_only) store_.Erase(group_.batch, id);
+  const std::optional<index::VectorIndex::Located> before = appending_->vectors->Find(id);
+  if (!before.has_value()) return {log_index, false};
+  appending_->vectors->Remove(id);
+  points_.fetch_sub(1, std::memory_order_relaxed);
+  if (!group_.index_only) {
+    digest_ -= DigestOf(id, before->version);
+    store_.Erase(group_.batch, id);
   }
   return {log_index, false};
 }
@@ -297,6 +346,10 @@ absl::Status StateMachine::Finish() {
                      storage::EncodeNumber(group_.last_index));
     group_.batch.Put(storage::kMeta, std::string(storage::kPointCountKey),
                      storage::EncodeNumber(points()));
+    std::string digest;
+    PutFixed(digest, group_.last_index);
+    PutFixed(digest, group_.digest);
+    group_.batch.Put(storage::kMeta, std::string(storage::kDigestKey), std::move(digest));
     writing_ = group_.last_index;
     const absl::Status written =
         store_.kv().Write(group_.batch, storage::Kv::Durability::kBuffered);
@@ -310,6 +363,10 @@ absl::Status StateMachine::Finish() {
     appending_->vectors->Commit(group_.last_index);
   }
   Publish(group_.last_index);
+  if (!group_.index_only) {
+    const absl::MutexLock lock(&mark_mutex_);
+    mark_ = {group_.last_index, group_.digest};
+  }
   finished_.insert(finished_.end(), std::make_move_iterator(group_.outcomes.begin()),
                    std::make_move_iterator(group_.outcomes.end()));
   group_ = Group{};

@@ -113,6 +113,16 @@ class StateMachine {
 
   // Shared with searches under way when it is replaced.
   std::shared_ptr<Indexes> indexes() const;
+  // Equal digests at equal indexes: the same points with the same versions, and that is what
+  // replicas are held against. Lags published() for a moment; ahead of it while entries are
+  // replayed.
+  struct Mark {
+    uint64_t index = 0;
+    uint64_t digest = 0;
+  };
+  Mark mark() const;
+  // The digest of what the store holds, by a scan.
+  absl::StatusOr<uint64_t> ScanDigest() const;
   const PointStore& store() const { return store_; }
   const CollectionSchema& schema() const { return schema_; }
   uint64_t points() const { return points_.load(std::memory_order_relaxed); }
@@ -144,10 +154,12 @@ class StateMachine {
     storage::WriteBatch batch;
     std::vector<Outcome> outcomes;
     uint64_t last_index = 0;
+    uint64_t digest = 0;  // after it; nothing with index_only
     bool index_only = false;
   };
 
   absl::Status ReadStoreState();
+  absl::Status ReadDigest();
   absl::Status CheckApplicable(const Command& command) const;
   WriteResult ApplyUpsert(const Command& command, uint64_t log_index)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(appender_);
@@ -173,6 +185,7 @@ class StateMachine {
   std::shared_ptr<Indexes> indexes_ ABSL_GUARDED_BY(indexes_mutex_);
   Indexes* appending_ ABSL_GUARDED_BY(appender_) = nullptr;  // the same object
   RequestWindow requests_ ABSL_GUARDED_BY(appender_);
+  uint64_t digest_ ABSL_GUARDED_BY(appender_) = 0;  // of store and group
   uint64_t reserved_rows_ ABSL_GUARDED_BY(appender_) = 0;
   uint64_t promised_rows_ ABSL_GUARDED_BY(appender_) = 0;
 
@@ -184,6 +197,8 @@ class StateMachine {
   std::vector<Outcome> finished_;
   std::vector<float> rounded_;
 
+  mutable absl::Mutex mark_mutex_;
+  Mark mark_ ABSL_GUARDED_BY(mark_mutex_);
   std::atomic<uint64_t> points_{0};
   std::atomic<uint64_t> rows_applied_{0};
   std::atomic<uint64_t> prepared_{0};  // in the appender's indexes

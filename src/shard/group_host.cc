@@ -49,6 +49,9 @@ class GroupHostImpl : public GroupHost {
     raft.apply_executor = deps.apply_executor;
     raft.wake = [this] { Wake(); };
     raft.on_fatal = [this](const absl::Status& status) { Fatal(status); };
+    raft.on_leader = [](GroupId group, ReplicaId replica, uint64_t term) {
+      LogInfo("group {}: replica {} leads in term {}", group.value, replica.value, term);
+    };
     raft.before_write = [this] { write_began_nanos_ = deps_.clock->MonotonicNanos(); };
     raft.after_write = [this] { write_began_nanos_ = 0; };
     RaftHostOptions raft_options = options.raft;

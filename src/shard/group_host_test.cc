@@ -25,11 +25,13 @@ class ListApplier : public Applier {
     }
   }
   uint64_t stored_index() const override { return stored; }
+  uint64_t tail_bytes() const override { return tail; }
   std::vector<std::string> commands() const {
     const absl::MutexLock lock(&mutex_);
     return commands_;
   }
   uint64_t stored = 0;
+  std::atomic<uint64_t> tail{0};
 
  private:
   mutable absl::Mutex mutex_;
@@ -57,7 +59,7 @@ class GroupHosts : public testing::Test {
     RaftGroupStart start;
     start.group = group;
     start.replica = member.node->replica();
-    start.members = Voters({1, 2, 3});
+    start.members = founders_;
     start.applier = member.appliers[group.value].get();
     const auto replicator = member.node->host->Attach(start);
     ASSERT_TRUE(replicator.ok()) << replicator.status();
@@ -106,6 +108,14 @@ class GroupHosts : public testing::Test {
   void Write(const std::string& command, uint64_t without = 0) {
     EXPECT_TRUE(Eventually([&] { return Propose(AwaitLeader(without), command).ok(); }));
   }
+  bool AllGoQuiet() {
+    return Eventually([&] {
+      for (auto& [id, member] : members_) {
+        if (member.node->host != nullptr && !member.node->host->View(kGroup).quiet) return false;
+      }
+      return true;
+    });
+  }
   bool AllHave(const std::vector<std::string>& commands) {
     return Eventually([&] {
       for (auto& [id, member] : members_) {
@@ -119,6 +129,7 @@ class GroupHosts : public testing::Test {
 
   TempDir dir_;
   LocalNetwork network_;
+  consensus::Membership founders_ = Voters({1, 2, 3});
   absl::Mutex mutex_;
   absl::Status fatal_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, Member> members_;
@@ -157,6 +168,21 @@ TEST_F(GroupHosts, HandOverLeadershipBeforeTheyEnd) {
   EXPECT_NE(AwaitLeader(), first);
 }
 
+// A member without a vote calls no election, so nothing tells it that its leader is gone.
+TEST_F(GroupHosts, RefuseReadsOfALearnerWhenAllVotersAreGone) {
+  founders_ = Voters({1, 2});
+  founders_.learners = {ReplicaId::Make({3}, 1).value};
+  StartAll();
+  Write("a");
+  ASSERT_TRUE(AllHave({"a"}));
+  EXPECT_TRUE(members_.at(1).replicators.at(kGroup.value)->votes());
+  EXPECT_FALSE(members_.at(3).replicators.at(kGroup.value)->votes());
+  EXPECT_TRUE(ReadBarrier(3).ok());
+  Stop(1);
+  Stop(2);
+  EXPECT_TRUE(absl::IsUnavailable(ReadBarrier(3).status()));
+}
+
 TEST_F(GroupHosts, AnswerOnceDetached) {
   StartAll();
   const uint64_t leader = AwaitLeader();
@@ -191,22 +217,45 @@ TEST_F(GroupHosts, GoQuietWhenIdleAndWakeForUseAndForADeadLeader) {
     member.node->Start();
     Join(id);
   }
-  const auto all_quiet = [&] {
-    for (auto& [id, member] : members_) {
-      if (member.node->host != nullptr && !member.node->host->View(kGroup).quiet) return false;
-    }
-    return true;
-  };
   Write("a");
-  ASSERT_TRUE(Eventually(all_quiet));
+  ASSERT_TRUE(AllGoQuiet());
   const uint64_t leader = AwaitLeader();
   ASSERT_TRUE(Propose(leader, "b").ok());
   EXPECT_TRUE(AllHave({"a", "b"}));
-  ASSERT_TRUE(Eventually(all_quiet));
+  ASSERT_TRUE(AllGoQuiet());
   // Nobody uses the group: its members learn from the silence of the node. (The host ends without a
   // word.)
   members_.at(leader).node->Stop();
   EXPECT_NE(AwaitLeader(leader), leader);
+}
+
+// The second best of three counts: one that is slow, or gone, holds up nobody.
+TEST_F(GroupHosts, TellTheirLeaderHowFarMostOfThemAreBehind) {
+  constexpr uint64_t kLittle = uint64_t{1} << 20;
+  constexpr uint64_t kMuch = uint64_t{6} << 20;
+  StartAll();
+  Write("a");
+  const uint64_t leader = AwaitLeader();
+  const uint64_t one = leader % 3 + 1;
+  const uint64_t other = one % 3 + 1;
+  const auto set_tail = [&](uint64_t id, uint64_t bytes) {
+    members_.at(id).appliers.at(kGroup.value)->tail = bytes;
+  };
+  const auto reaches = [&](uint64_t bytes) {
+    Write("b");  // a quiet group has nothing to tell
+    const Replicator* replicator = members_.at(leader).replicators.at(kGroup.value);
+    return Eventually([&] { return replicator->quorum_tail_bytes() == bytes; });
+  };
+  set_tail(one, kMuch);
+  set_tail(other, kLittle);
+  EXPECT_TRUE(reaches(kLittle));
+  EXPECT_EQ(members_.at(one).replicators.at(kGroup.value)->quorum_tail_bytes(), 0U);
+  set_tail(other, 0);
+  EXPECT_TRUE(reaches(0));
+  Stop(other);
+  EXPECT_TRUE(reaches(kMuch));
+  set_tail(one, 0);
+  EXPECT_TRUE(reaches(0));
 }
 
 TEST_F(GroupHosts, WithAFullDiskHoldUpNobodyAndCatchUpOnceThereIsRoom) {
@@ -234,7 +283,6 @@ TEST_F(GroupHosts, RefuseWritesWhileMostDisksAreFullAndGoOnOnceThereIsRoom) {
   for (auto& [id, member] : members_) {
     std::atomic<bool>& here = full[id];
     member.node->disk_room = [&here] { return here ? DiskRoom::kFull : DiskRoom::kPlenty; };
-    member.node->quiet_after_ticks = 0;  // a quiet group looks once it is used
   }
   StartAll();
   std::vector<std::string> written{"a"};
@@ -253,6 +301,29 @@ TEST_F(GroupHosts, RefuseWritesWhileMostDisksAreFullAndGoOnOnceThereIsRoom) {
     written.push_back(std::to_string(with_room));
     Write(written.back());
     EXPECT_TRUE(AllHave(written));
+  }
+  for (auto& [id, member] : members_) Stop(id);  // they ask `full` no more
+}
+
+// Nothing happens in the group meanwhile that would make it look.
+TEST_F(GroupHosts, HearOfRoomOnDisksWhileTheyAreQuiet) {
+  std::atomic<bool> full{false};
+  for (auto& [id, member] : members_) {
+    member.node->quiet_after_ticks = 20;
+    if (id != 1) {
+      member.node->disk_room = [&full] { return full ? DiskRoom::kNearlyFull : DiskRoom::kPlenty; };
+    }
+    member.node->Start();
+    Join(id);
+  }
+  Write("a");
+  for (const bool now : {true, false}) {
+    ASSERT_TRUE(AllGoQuiet());
+    full = now;
+    for (auto& [id, member] : members_) {
+      const Replicator* replicator = member.replicators.at(kGroup.value);
+      EXPECT_TRUE(Eventually([&] { return replicator->nearly_full() == now; })) << "node " << id;
+    }
   }
   for (auto& [id, member] : members_) Stop(id);  // they ask `full` no more
 }

@@ -28,7 +28,7 @@ bool PeerNodes::HeardAlive(WorkerId node, std::string_view body) {
   Node& known = nodes_[node];
   const bool anew = known.life.has_value() && *known.life != life;
   known.life = life;
-  known.room = static_cast<DiskRoom>(room);
+  SetRoom(known.room, static_cast<DiskRoom>(room));
   return anew;
 }
 
@@ -45,7 +45,7 @@ std::vector<WorkerId> PeerNodes::Tick() {
   for (auto& [id, node] : nodes_) {
     if (node.silent || tick_ - node.heard_tick < silence_ticks_) continue;
     node.silent = true;
-    node.room = DiskRoom::kPlenty;  // what it said has expired
+    SetRoom(node.room, DiskRoom::kPlenty);  // what it said has expired
     fell_silent.push_back(id);
   }
   return fell_silent;

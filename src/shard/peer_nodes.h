@@ -21,9 +21,11 @@ class PeerNodes {
   PeerNodes(uint64_t life, uint32_t silence_ticks) : life_(life), silence_ticks_(silence_ticks) {}
 
   DiskRoom own_room() const { return own_room_; }
-  void set_own_room(DiskRoom room) { own_room_ = room; }
+  void set_own_room(DiskRoom room) { SetRoom(own_room_, room); }
   // kPlenty until it says otherwise.
   DiskRoom RoomOf(WorkerId node) const;
+  // Differs when any node's room, or the own, has changed.
+  uint64_t room_changes() const { return room_changes_; }
   // Heard within silence_ticks.
   bool Lives(WorkerId node) const;
 
@@ -43,10 +45,16 @@ class PeerNodes {
     DiskRoom room = DiskRoom::kPlenty;
   };
 
+  void SetRoom(DiskRoom& known, DiskRoom room) {
+    if (known != room) ++room_changes_;
+    known = room;
+  }
+
   const uint64_t life_;
   const uint32_t silence_ticks_;
   uint64_t tick_ = 0;
   DiskRoom own_room_ = DiskRoom::kPlenty;
+  uint64_t room_changes_ = 0;
   std::map<WorkerId, Node> nodes_;
 };
 

@@ -42,6 +42,10 @@ class GroupReplicator : public Replicator {
   bool nearly_full() const override {
     return counters_->nearly_full.load(std::memory_order_relaxed);
   }
+  uint64_t quorum_tail_bytes() const override {
+    return counters_->quorum_tail.load(std::memory_order_relaxed);
+  }
+  bool votes() const override { return !counters_->learner.load(std::memory_order_relaxed); }
   uint64_t committed_index() const override {
     return counters_->committed.load(std::memory_order_acquire);
   }
@@ -395,6 +399,7 @@ RaftHostStats Host::stats() const {
 // Which nodes live, and whom that wakes.
 void Host::LookAround(const Inbox& inbox, std::set<uint64_t>& touched) {
   turn_mutex_.AssertHeld();
+  const uint64_t rooms = nodes_.room_changes();
   if (inbox.room) nodes_.set_own_room(*inbox.room);
   const auto wake_for = [&](WorkerId node, uint32_t silent_ticks) {
     turn_mutex_.AssertHeld();
@@ -410,8 +415,11 @@ void Host::LookAround(const Inbox& inbox, std::set<uint64_t>& touched) {
   for (const WorkerId node : inbox.unreachable) {
     for (auto& [id, attached] : groups_) attached.replica->ReportUnreachable(node);
   }
-  if (inbox.ticks == 0) return;
-  for (const WorkerId node : nodes_.Tick()) wake_for(node, options_.silence_ticks);
+  if (inbox.ticks > 0) {
+    for (const WorkerId node : nodes_.Tick()) wake_for(node, options_.silence_ticks);
+  }
+  if (nodes_.room_changes() == rooms) return;
+  for (auto& [id, attached] : groups_) attached.replica->RefreshRoom();
 }
 
 // A host that was held up does not make up for lost ticks: silence of its own is no sign of others'

@@ -92,7 +92,9 @@ struct RaftHostDeps {
   Executor* apply_executor = nullptr;
   std::function<void()> wake;  // there is something for a Turn
   std::function<void(const absl::Status&)>
-      on_fatal;                        // a log write failed; the host does nothing more
+      on_fatal;  // a log write failed; the host does nothing more
+  // A replica of this node leads its group in a term from now on. On the raft thread; may be null.
+  std::function<void(GroupId group, ReplicaId replica, uint64_t term)> on_leader;
   std::function<void()> before_write;  // may be null: around each synced write of a turn
   std::function<void()> after_write;
 };

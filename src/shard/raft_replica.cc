@@ -140,6 +140,7 @@ void RaftReplica::TickEngine(uint64_t host_tick) {
   }
   uint32_t ticks = 1;
   if (leads_) ticks = host_tick % options_.heartbeat_ticks == 0 ? options_.heartbeat_ticks : 0;
+  if (ticks > 0) heartbeats_due_ = true;
   // A failure quarantines the group, which TakeReady then reports.
   for (uint32_t i = 0; i < ticks; ++i) raft_->Tick().IgnoreError();
 }
@@ -149,66 +150,16 @@ void RaftReplica::Tick(uint64_t host_tick, Outbox& out) {
   ++idle_ticks_;
   TickEngine(host_tick);
   if (copy_pause_end_ != 0 && ticks_ >= copy_pause_end_) EndCopyPause(out);
-  for (auto it = reads_.begin(); it != reads_.end();) {
-    if (ticks_ - it->second.asked_tick < options_.read_retry_ticks) {
-      ++it;
-      continue;
-    }
-    for (ProposeCallback& done : it->second.callbacks) queued_reads_.push_back(std::move(done));
-    it = reads_.erase(it);
-  }
+  RepeatReads();
   FailLostProposals();
   FailLateReads();
   GiveWayWhenFull(host_tick);
-  if (ticks_ % options_.heartbeat_ticks == 0) RefreshView(/*with_progress=*/true);
+  if (ticks_ % options_.heartbeat_ticks == 0) {
+    TellTail(out);
+    RefreshView(/*with_progress=*/true);
+  }
   if (ticks_ % kSnapshotPatienceTicks == 0) GiveUpSnapshots();
   GoQuietIfIdle(out);
-}
-
-// A leader whose disk is full can take nothing; another voter that has everything and has room
-// leads better. Not when most disks are full: a new leader could commit nothing and so not even
-// serve reads.
-void RaftReplica::GiveWayWhenFull(uint64_t host_tick) {
-  if (!leads_ || hooks_.nodes->own_room() != DiskRoom::kFull) return;
-  if (host_tick % options_.election_ticks != 0 || !MostVotersHave(DiskRoom::kNearlyFull)) return;
-  const auto status = raft_->status();
-  const auto progress = raft_->progress();
-  if (!status.ok() || !progress.ok()) return;
-  const std::vector<uint64_t>& voters = membership().voters;
-  for (const consensus::PeerProgress& peer : *progress) {
-    const WorkerId node = ReplicaId{peer.id}.node();
-    const bool votes = std::find(voters.begin(), voters.end(), peer.id) != voters.end();
-    if (node == options_.node || !votes || peer.match != status->last_index) continue;
-    if (!hooks_.nodes->Lives(node) || hooks_.nodes->RoomOf(node) == DiskRoom::kFull) continue;
-    raft_->TransferLeadership(peer.id).IgnoreError();
-    return;
-  }
-}
-
-// What a leader proposed before it lost its office is settled by what is committed next. When
-// nothing is, because this node is cut off, its callers are told after a while that the outcome is
-// open.
-void RaftReplica::FailLostProposals() {
-  if (leads_ || (proposals_.empty() && !change_)) {
-    lost_leadership_tick_ = 0;
-    return;
-  }
-  if (lost_leadership_tick_ == 0) lost_leadership_tick_ = ticks_;
-  if (ticks_ - lost_leadership_tick_ < options_.election_ticks / 2) return;
-  const absl::Status lost = Unavailable(
-      "group {}: leadership moved; what was proposed may or may not happen", start_.group.value);
-  for (Proposal& proposal : std::exchange(proposals_, {})) proposal.done(lost);
-  if (change_) std::exchange(change_, std::nullopt)->done(lost);
-}
-
-void RaftReplica::FailLateReads() {
-  std::erase_if(late_reads_, [this](auto& waiting) {
-    auto& [index, read] = waiting;
-    if (ticks_ - read.since_tick < kReadPatienceTicks) return false;
-    read.done(Unavailable("group {}: this replica is at {}, the read wants {}; ask another one",
-                          start_.group.value, handed_, index));
-    return true;
-  });
 }
 
 bool RaftReplica::Step(PeerMessage message, Outbox& out) {
@@ -226,11 +177,21 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
   switch (message.type) {
     case kWakeMessage:
       return true;
+    case consensus::kReadIndexMessage:
+      heartbeats_due_ =
+          true;  // how the follower that asks fares with its answers is not known here
+      break;
+    case consensus::kHeartbeatResponseMessage:
+      answered_last_ = message.from;
+      break;
     case kSnapshotFailedMessage:
       TakeRefusal(message);
       return true;
     case kSnapshotTakenMessage:
       raft_->ReportSnapshot(message.from, /*delivered=*/true).IgnoreError();
+      return true;
+    case kTailMessage:
+      TakeTail(message);
       return true;
     case consensus::kAppendMessage:
       if (hooks_.nodes->own_room() == DiskRoom::kFull) return false;
@@ -245,47 +206,6 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
       break;
   }
   return raft_->Step(message.bytes).ok();
-}
-
-void RaftReplica::QueueProposal(std::string command, ProposeCallback done) {
-  if (hooks_.nodes->own_room() == DiskRoom::kFull) {
-    done(ResourceExhausted("group {}: the disk of this node's log is full", start_.group.value));
-    return;
-  }
-  if (leads_ && !MostVotersHave(DiskRoom::kNearlyFull)) {
-    done(
-        ResourceExhausted("group {}: the disks of most of its nodes are full", start_.group.value));
-    return;
-  }
-  if (unapplied_bytes_.load(std::memory_order_relaxed) > kMaxUnappliedBytes) {
-    done(ResourceExhausted("group {}: {} bytes committed and not yet applied", start_.group.value,
-                           unapplied_bytes_.load()));
-    return;
-  }
-  Wake();
-  queued_.emplace_back(std::move(command), std::move(done));
-}
-
-void RaftReplica::QueueRead(ProposeCallback done) {
-  Wake();
-  queued_reads_.push_back(std::move(done));
-}
-
-void RaftReplica::ChangeMembership(ReplicaId replica, consensus::ChangeKind kind,
-                                   std::function<void(absl::Status)> done) {
-  if (change_) {
-    done(
-        FailedPrecondition("group {}: another membership change is under way", start_.group.value));
-    return;
-  }
-  Wake();
-  const absl::Status status = raft_->ProposeMembershipChange(replica.value, kind, "");
-  const auto after = raft_->status();
-  if (!status.ok() || !after.ok()) {
-    done(status.ok() ? after.status() : status);
-    return;
-  }
-  change_ = Change{after->last_index, after->term, std::move(done)};
 }
 
 void RaftReplica::TransferLeadership(ReplicaId to) {
@@ -311,58 +231,8 @@ void RaftReplica::Applied(uint64_t index) {
   raft_->AdvanceApplied(index).IgnoreError();
 }
 
-void RaftReplica::FlushInputs() {
-  if (!problem_.ok()) {
-    FailAll(problem_);
-    return;
-  }
-  if (!queued_.empty()) {
-    std::vector<std::string_view> commands;
-    for (const auto& [command, done] : queued_) commands.push_back(command);
-    const absl::Status status = raft_->Propose(commands);
-    const auto after = raft_->status();
-    for (size_t i = 0; i < queued_.size(); ++i) {
-      if (!status.ok() || !after.ok()) {
-        // Busy with a snapshot is no reason not to try again elsewhere.
-        queued_[i].second(absl::IsFailedPrecondition(status)
-                              ? absl::UnavailableError(status.message())
-                          : status.ok() ? after.status()
-                                        : status);
-        continue;
-      }
-      proposals_.push_back({.term = after->term,
-                            .index = after->last_index - queued_.size() + 1 + i,
-                            .done = std::move(queued_[i].second)});
-    }
-    queued_.clear();
-  }
-  AskForReads();
-}
-
-// One round for all reads that wait. Its context names replica, start and number, so it never
-// repeats: a late answer to a question of an earlier life must not answer one of this life.
-void RaftReplica::AskForReads() {
-  if (queued_reads_.empty()) return;
-  if (installing_ || lacks_state_) {
-    const absl::Status none =
-        Unavailable("group {}: this replica waits for a copy", start_.group.value);
-    for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(none);
-    return;
-  }
-  const auto status = raft_->status();
-  if (!status.ok() || status->leader == 0) {
-    if (ticks_ == 0) return;  // a group that just started hears of its leader soon
-    const absl::Status none = Unavailable("group {}: no leader is known", start_.group.value);
-    for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(none);
-    return;
-  }
-  const std::string context =
-      fmt::format("{}/{}/{}", start_.replica.value, log_->state().starts, ++read_counter_);
-  if (!raft_->ReadIndex(context).ok()) return;
-  reads_[context] = {std::exchange(queued_reads_, {}), ticks_};
-}
-
 void RaftReplica::Address(const consensus::OutMessage& message, Outbox& out) {
+  if (IsSpared(message)) return;
   const ReplicaId to{message.to};
   PeerMessage addressed = OwnMessage(to, message.type);
   addressed.bytes = std::string(message.bytes);
@@ -385,6 +255,7 @@ absl::Status RaftReplica::TakeReady(consensus::Scratch& scratch, PendingReady& p
     pending.committed.push_back({entry.term, entry.index, WithKind(entry.kind, entry.data)});
   }
   for (const consensus::OutMessage& message : ready.messages) Address(message, out);
+  heartbeats_due_ = false;
   for (const consensus::OutMessage& message : ready.persisted_messages) {
     pending.persisted_bytes.emplace_back(message.bytes);
     pending.persisted.push_back({message.to, message.type, {}});
@@ -437,35 +308,6 @@ absl::Status RaftReplica::Finish(consensus::Scratch& scratch, PendingReady& pend
   return absl::OkStatus();
 }
 
-// Tells proposers of committed entries. Once an entry of a later term is committed, proposals of
-// earlier terms that are not can never be (log matching; Ongaro & Ousterhout 2014, section 5.3).
-void RaftReplica::SettleProposals(const std::vector<Entry>& committed) {
-  for (const Entry& entry : committed) {
-    while (!proposals_.empty() &&
-           (proposals_.front().term < entry.term || proposals_.front().index <= entry.index)) {
-      Proposal proposal = std::move(proposals_.front());
-      proposals_.pop_front();
-      if (proposal.term == entry.term && proposal.index == entry.index) {
-        proposal.done(entry.index);
-      } else {
-        proposal.done(Unavailable("group {}: leadership moved before the write was committed",
-                                  start_.group.value));
-      }
-    }
-    if (change_ && (change_->index <= entry.index || change_->term < entry.term)) {
-      const bool mine = change_->index == entry.index && change_->term == entry.term;
-      // The engine turns a change that came too early into an empty entry.
-      const bool done = mine && KindOf(entry.command) != EntryKind::kNormal;
-      auto callback = std::move(change_->done);
-      change_.reset();
-      callback(
-          done   ? absl::OkStatus()
-          : mine ? FailedPrecondition("group {}: another change was under way", start_.group.value)
-                 : Unavailable("group {}: leadership moved", start_.group.value));
-    }
-  }
-}
-
 absl::Status RaftReplica::HandToApplier(std::vector<Entry> committed) {
   if (committed.empty()) return absl::OkStatus();
   CHECK_EQ(committed.front().index, handed_ + 1);
@@ -489,37 +331,9 @@ absl::Status RaftReplica::HandToApplier(std::vector<Entry> committed) {
   return absl::OkStatus();
 }
 
-void RaftReplica::AnswerReads(std::vector<PendingReady::Read>& reads) {
-  for (PendingReady::Read& read : reads) {
-    const auto found = reads_.find(read.context);
-    if (found == reads_.end()) continue;  // asked again meanwhile
-    for (ProposeCallback& done : found->second.callbacks) {
-      late_reads_.emplace(read.index, LateRead{std::move(done), ticks_});
-    }
-    reads_.erase(found);
-  }
-  while (!late_reads_.empty() && late_reads_.begin()->first <= handed_) {
-    ProposeCallback done = std::move(late_reads_.begin()->second.done);
-    const uint64_t index = late_reads_.begin()->first;
-    late_reads_.erase(late_reads_.begin());
-    done(index);
-  }
-}
-
 void RaftReplica::Quarantine(const absl::Status& status) {
   problem_ = Internal("this group is quarantined: {}", MessageOf(status));
   RefreshView(/*with_progress=*/false);
-}
-
-void RaftReplica::FailAll(const absl::Status& status) {
-  for (auto& [command, done] : std::exchange(queued_, {})) done(status);
-  for (Proposal& proposal : std::exchange(proposals_, {})) proposal.done(status);
-  for (ProposeCallback& done : std::exchange(queued_reads_, {})) done(status);
-  for (auto& [context, round] : std::exchange(reads_, {})) {
-    for (ProposeCallback& done : round.callbacks) done(status);
-  }
-  for (auto& [index, read] : std::exchange(late_reads_, {})) read.done(status);
-  if (change_) std::exchange(change_, std::nullopt)->done(status);
 }
 
 void RaftReplica::RefreshView(bool with_progress) {
@@ -541,10 +355,14 @@ void RaftReplica::RefreshView(bool with_progress) {
     const bool lone = next.is_leader && next.membership.voters.size() == 1 &&
                       next.membership.outgoing_voters.empty() && handed_term_ == status->term;
     counters_->committed.store(status->commit, std::memory_order_release);
+    const std::vector<uint64_t>& learners = next.membership.learners;
+    counters_->learner.store(
+        std::find(learners.begin(), learners.end(), start_.replica.value) != learners.end(),
+        std::memory_order_relaxed);
     counters_->lone_commit.store(lone ? handed_ : 0, std::memory_order_release);
-    const bool plenty =
-        hooks_.nodes->own_room() == DiskRoom::kPlenty && MostVotersHave(DiskRoom::kPlenty);
-    counters_->nearly_full.store(!plenty, std::memory_order_relaxed);
+    RefreshRoom();
+    counters_->quorum_tail.store(next.is_leader && !quiet_ ? QuorumTail() : 0,
+                                 std::memory_order_relaxed);
     if (with_progress && next.is_leader) {
       auto progress = raft_->progress();
       if (progress.ok()) next.progress = *std::move(progress);
@@ -556,21 +374,12 @@ void RaftReplica::RefreshView(bool with_progress) {
     counters_->lone_commit.store(0, std::memory_order_release);
   }
   leads_ = next.is_leader;
+  if (leads_ && next.term != std::exchange(led_term_, next.term) && deps_.on_leader) {
+    deps_.on_leader(start_.group, start_.replica, next.term);
+  }
   const absl::MutexLock lock(&mutex_);
   if (!with_progress && next.is_leader) next.progress = std::move(view_.progress);
   view_ = std::move(next);
-}
-
-// Whether the disks of a majority of the voters have so much room, or more.
-bool RaftReplica::MostVotersHave(DiskRoom room) const {
-  const std::vector<uint64_t>& voters = membership().voters;
-  size_t with_room = 0;
-  for (const uint64_t id : voters) {
-    const WorkerId node = ReplicaId{id}.node();
-    const bool own = node == options_.node;
-    if ((own ? hooks_.nodes->own_room() : hooks_.nodes->RoomOf(node)) <= room) ++with_room;
-  }
-  return with_room * 2 > voters.size();
 }
 
 GroupView RaftReplica::view() const {

@@ -2,6 +2,10 @@
 
 // One group's replica on the raft thread: its engine, the proposals and reads that wait for it, and
 // its way to the applier. Part of RaftHost; confined to the raft thread but for the marked parts.
+//
+// raft_replica.cc: its life, and what a turn takes in and gives out. raft_replica_requests.cc: what
+// callers wait for. raft_replica_quiet.cc, raft_replica_snapshot.cc, raft_replica_room.cc (on
+// disks), raft_replica_tail.cc: what their names say.
 
 #include <atomic>
 #include <cstdint>
@@ -29,9 +33,13 @@ inline constexpr uint64_t kSnapshotPatienceTicks = 250;
 // while.
 inline constexpr uint64_t kFirstCopyPauseTicks = 25;
 inline constexpr uint64_t kMaxCopyPauseTicks = 3'200;
-// How long a read waits for this replica to catch up with what the leader had committed (20 ms
-// ticks: 5 s); then another replica should be asked.
+// How long a read waits for the leader's answer, and then for this replica to catch up with it
+// (20 ms ticks: 5 s); then another replica should be asked.
 inline constexpr uint64_t kReadPatienceTicks = 250;
+// A round of reads without an answer for so long (20 ms ticks: 40 to 60 ms) holds up no other one,
+// and for a while after it (10 s) a leader asks all followers, not just as many as it needs.
+inline constexpr uint64_t kReadRoundTicks = 3;
+inline constexpr uint64_t kAskAllTicks = 500;
 
 using ProposeCallback = std::function<void(absl::StatusOr<uint64_t>)>;
 
@@ -45,6 +53,9 @@ inline constexpr uint32_t kAliveMessage = 1'003;  // from host to host, group 0:
 // The sender has taken a snapshot over. The engine's own answer says nothing new to a leader that
 // had all of its log acknowledged before its state was lost; it would wait for news for ever.
 inline constexpr uint32_t kSnapshotTakenMessage = 1'004;
+inline constexpr uint32_t kTailMessage = 1'005;  // to the leader: u64 Applier::tail_bytes
+// What a replica told of its tail counts for so long (20 ms ticks: 1 s).
+inline constexpr uint64_t kTailPatienceTicks = 50;
 
 // Messages of one turn, by node.
 using Outbox = std::map<WorkerId, std::vector<PeerMessage>>;
@@ -72,6 +83,8 @@ struct ReplicaCounters {
   std::atomic<uint64_t> lone_commit{0};
   std::atomic<uint64_t> committed{0};
   std::atomic<bool> nearly_full{false};  // too few voters have room on their disks
+  std::atomic<bool> learner{false};      // a member without a vote
+  std::atomic<uint64_t> quorum_tail{0};  // Replicator::quorum_tail_bytes
 };
 
 class RaftReplica {
@@ -112,6 +125,8 @@ class RaftReplica {
   // The node was silent for so many ticks, or lives anew: a quiet group that has a replica there
   // wakes, and counts the silence.
   void WakeFor(WorkerId node, uint32_t silent_ticks);
+  // Whether the node's disk or another's has room may have changed; also for a quiet group.
+  void RefreshRoom();
   // Tells the others that this replica leaves its node, so that none waits quietly for it.
   void SayGoodbye(Outbox& out) const;
   // Proposes what was queued as one batch and asks for the reads that wait; once per turn.
@@ -152,18 +167,22 @@ class RaftReplica {
     uint64_t index = 0;
     ProposeCallback done;
   };
-  struct ReadRound {
-    std::vector<ProposeCallback> callbacks;
-    uint64_t asked_tick = 0;
-  };
-  struct LateRead {
+  struct WaitingRead {
     ProposeCallback done;
     uint64_t since_tick = 0;
+  };
+  struct ReadRound {
+    std::vector<WaitingRead> reads;
+    uint64_t asked_tick = 0;
   };
   struct Change {
     uint64_t index = 0;
     uint64_t term = 0;
     std::function<void(absl::Status)> done;
+  };
+  struct ToldTail {
+    uint64_t bytes = 0;
+    uint64_t tick = 0;
   };
   struct SentOffer {
     std::string token;
@@ -193,9 +212,15 @@ class RaftReplica {
   void FailLostProposals();
   void FailLateReads();
   bool MostVotersHave(DiskRoom room) const;
+  void TellTail(Outbox& out);
+  void TakeTail(const PeerMessage& message);
+  uint64_t QuorumTail() const;
   absl::Status ApplyMemberships(consensus::Scratch& scratch, PendingReady& pending);
   void Address(const consensus::OutMessage& message, Outbox& out);
   void AskForReads();
+  void ChooseReadQuorum();
+  bool IsSpared(const consensus::OutMessage& message) const;
+  void RepeatReads();
   void GiveUpSnapshots();
   void SettleProposals(const std::vector<Entry>& committed);
   void AnswerReads(std::vector<PendingReady::Read>& reads);
@@ -215,9 +240,9 @@ class RaftReplica {
 
   std::vector<std::pair<std::string, ProposeCallback>> queued_;
   std::deque<Proposal> proposals_;  // by index
-  std::vector<ProposeCallback> queued_reads_;
+  std::vector<WaitingRead> queued_reads_;
   std::map<std::string, ReadRound> reads_;  // asked, by context
-  std::multimap<uint64_t, LateRead>
+  std::multimap<uint64_t, WaitingRead>
       late_reads_;  // answered with an index not yet handed to the applier
   std::optional<Change> change_;
   std::map<uint64_t, SentOffer> offers_;         // the newest, by replica
@@ -229,6 +254,7 @@ class RaftReplica {
   uint64_t copy_pause_end_ = 0;    // 0: copies are taken
   bool quiet_ = false;
   bool leads_ = false;
+  uint64_t led_term_ = 0;              // the newest in which it led
   uint64_t idle_ticks_ = 0;            // since anything but heartbeats
   uint64_t lost_leadership_tick_ = 0;  // 0: leads, or never did
   uint64_t applied_ = 0;               // as reported
@@ -239,6 +265,13 @@ class RaftReplica {
   uint64_t handed_term_ = 0;
   std::atomic<uint64_t> unapplied_bytes_{0};  // handed and not yet applied
   uint64_t read_counter_ = 0;
+  uint64_t read_asked_tick_ = 0;        // of the newest round
+  uint64_t ask_all_until_ = 0;          // tick before which no follower is spared
+  bool heartbeats_due_ = false;         // those of this turn go to everyone
+  std::vector<uint64_t> read_quorum_;   // replicas whose answers make a majority with the own one
+  uint64_t answered_last_ = 0;          // the replica that did
+  std::map<uint64_t, ToldTail> tails_;  // by replica
+  uint64_t told_tail_ = 0;              // what the leader was told last
 
   const std::shared_ptr<ReplicaCounters> counters_ =
       std::make_shared<ReplicaCounters>();  // shared with the Replicator

@@ -35,6 +35,10 @@ class Applier {
   // committed, whatever else the log says. More than the index it attaches with when part of its
   // state (an index) is behind and wants entries again.
   virtual uint64_t stored_index() const { return 0; }
+
+  // Bytes of what is applied and still to be worked into an index; others wait for it when it grows
+  // (Replicator::quorum_tail_bytes). Cheap, from any thread.
+  virtual uint64_t tail_bytes() const { return 0; }
 };
 
 // One group's ordered log. Thread-safe.
@@ -68,6 +72,13 @@ class Replicator {
   // True when the disk of a replica is below its reserve: propose only what frees space (deletes).
   // Propose itself refuses at a lower mark. Cheap.
   virtual bool nearly_full() const { return false; }
+
+  // At a leader: the shortest tail (Applier::tail_bytes) that most of the replicas with a vote are
+  // within, as far as the others have told lately. Elsewhere, and with one replica, 0. Cheap.
+  virtual uint64_t quorum_tail_bytes() const { return 0; }
+
+  // False: this replica is there for reads alone, which may have to do without the others. Cheap.
+  virtual bool votes() const { return true; }
 
   virtual uint64_t committed_index() const = 0;
   virtual uint64_t first_index() const = 0;  // of the log as kept

@@ -75,6 +75,7 @@ struct ShardStats {
   uint64_t indexed = 0;  // linked into the graph, or all when there is no graph
   uint64_t tail_bytes = 0;
   uint64_t applied_index = 0;
+  uint64_t digest = 0;  // of ids and versions at applied_index; 0: not known just now, or no points
   uint64_t disk_bytes = 0;
   uint64_t memory_bytes = 0;
   uint64_t searches = 0;

@@ -182,6 +182,7 @@ absl::Status ShardImpl::FlushAll() {
 
 void ShardImpl::Tick() {
   if (closing_ || quarantined_) return;
+  KeepFresh();
   state_->indexes()->vectors->TrimResident();
   if (rebuild_wanted_.exchange(false)) tasks_->Schedule([this] { VerifyIndex(); });
   const int64_t pause = deps_.clock->MonotonicNanos() - last_apply_nanos_;

@@ -107,9 +107,11 @@ class ShardImpl : public Shard, private Applier {
   void Propose(Write write);
   void OnProposed(uint64_t rows, const WriteCallback& done, absl::StatusOr<uint64_t> log_index);
   void EndWrite();
+  uint64_t TailWith(uint64_t coming_bytes) const;
   uint64_t TailForAdmission() const;
   void Apply(std::vector<Entry> entries) override;
   uint64_t stored_index() const override { return state_->store_applied(); }
+  uint64_t tail_bytes() const override { return TailWith(0); }
   void ApplyAll(std::vector<Entry> entries) ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mutex_);
   void Stall(std::vector<Entry> rest, const absl::Status& why)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(apply_mutex_);
@@ -120,7 +122,10 @@ class ShardImpl : public Shard, private Applier {
 
   // --- reads (shard_read.cc) ---
   absl::Status ReadGate() const;
+  Consistency ConsistencyOf(const Freshness& wanted) const;
   bool NeedsBarrier(const Freshness& wanted) const;
+  absl::Status WhyNotFresh(const Freshness& wanted, const absl::Status& status) const;
+  void KeepFresh();
   void NoteFresh(int64_t as_of_nanos);
   void WithBarrier(const Freshness& wanted, Resume then);
   void SearchHereOrThere(const SearchQuery& query, const ReadTerms& terms,
@@ -184,6 +189,8 @@ class ShardImpl : public Shard, private Applier {
   // Every write acknowledged before this moment is applied here, as barriers have shown.
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::min();
   std::atomic<int64_t> fresh_as_of_nanos_{kNever};
+  std::atomic<bool> refreshing_{false};       // KeepFresh waits for an answer
+  std::atomic<uint64_t> refreshed_index_{0};  // applied when KeepFresh asked what it was answered
 
   const std::shared_ptr<ReadyReads> ready_reads_ = std::make_shared<ReadyReads>();
 

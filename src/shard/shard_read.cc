@@ -14,6 +14,10 @@ namespace vectron::shard {
 namespace {
 
 constexpr int64_t kNanosPerMilli = 1'000'000;
+// How long a replica for reads alone goes without a barrier: while its shard is written to, and
+// else, when a barrier wakes a quiet group for about two seconds.
+constexpr int64_t kFreshEveryMs = 1'000;
+constexpr int64_t kFreshEveryIdleMs = 30'000;
 
 }  // namespace
 
@@ -36,13 +40,17 @@ void ShardImpl::NoteDamage(const absl::Status& read) {
            options_.ordinal.value, MessageOf(read));
 }
 
+Consistency ShardImpl::ConsistencyOf(const Freshness& wanted) const {
+  return wanted.consistency == Consistency::kUnspecified ? options_.schema.default_consistency
+                                                         : wanted.consistency;
+}
+
 // With one copy in a local log a write is acknowledged only after it is published here, so a read
 // needs no barrier to see it. Nor does a bounded read when an earlier barrier of any read was asked
 // for within its bound: what is applied here has every write acknowledged before that moment, by
 // this node's own clock, however long messages travel and whoever leads meanwhile.
 bool ShardImpl::NeedsBarrier(const Freshness& wanted) const {
-  Consistency consistency = wanted.consistency;
-  if (consistency == Consistency::kUnspecified) consistency = options_.schema.default_consistency;
+  const Consistency consistency = ConsistencyOf(wanted);
   if (consistency == Consistency::kEventual) return false;
   if (options_.schema.replication_factor == 1 && !replicator_->needs_read_barrier()) return false;
   if (consistency != Consistency::kBounded || wanted.max_staleness_ms == 0) return true;
@@ -59,15 +67,47 @@ void ShardImpl::NoteFresh(int64_t as_of_nanos) {
   }
 }
 
+// A refusal that says how fresh this replica is known to be and what it answers nevertheless.
+absl::Status ShardImpl::WhyNotFresh(const Freshness& wanted, const absl::Status& status) const {
+  if (status.ok() || closing_ || ConsistencyOf(wanted) != Consistency::kBounded) return status;
+  const int64_t fresh_as_of = fresh_as_of_nanos_.load(std::memory_order_acquire);
+  if (fresh_as_of == kNever) {
+    return {status.code(),
+            fmt::format("{}; this replica does not know how far behind it is: it answers EVENTUAL",
+                        MessageOf(status))};
+  }
+  return {
+      status.code(),
+      fmt::format("{}; this replica may be {} ms behind and the bound is {} ms: it answers "
+                  "EVENTUAL, or BOUNDED with a larger max_staleness_ms",
+                  MessageOf(status), (deps_.clock->MonotonicNanos() - fresh_as_of) / kNanosPerMilli,
+                  wanted.max_staleness_ms)};
+}
+
+// A replica for reads alone asks now and then how far behind it is, so that it can answer bounded
+// reads when nobody is left to ask.
+void ShardImpl::KeepFresh() {
+  if (!attached_ || replicator_->votes()) return;
+  const uint64_t applied = state_->published();
+  const int64_t every_ms = applied == refreshed_index_ ? kFreshEveryIdleMs : kFreshEveryMs;
+  const int64_t fresh_as_of = fresh_as_of_nanos_.load(std::memory_order_acquire);
+  const int64_t due = fresh_as_of == kNever ? kNever : fresh_as_of + every_ms * kNanosPerMilli;
+  if (deps_.clock->MonotonicNanos() < due || refreshing_.exchange(true)) return;
+  WithBarrier({Consistency::kStrong}, [this, applied](const absl::Status& ready) {
+    if (ready.ok()) refreshed_index_ = applied;
+    refreshing_ = false;
+  });
+}
+
 void ShardImpl::WithBarrier(const Freshness& wanted, Resume then) {
   if (!NeedsBarrier(wanted)) {
     then(absl::OkStatus());
     return;
   }
   const int64_t asked_nanos = deps_.clock->MonotonicNanos();
-  Resume resume = [this, asked_nanos, then = std::move(then)](absl::Status status) {
+  Resume resume = [this, wanted, asked_nanos, then = std::move(then)](const absl::Status& status) {
     if (status.ok()) NoteFresh(asked_nanos);
-    then(std::move(status));
+    then(WhyNotFresh(wanted, status));
   };
   {
     const absl::MutexLock lock(&mutex_);
@@ -306,7 +346,9 @@ ShardStats ShardImpl::stats() const {
   stats.points = state_->points();
   stats.indexed = index.has_graph ? index.linked : index.live;
   stats.tail_bytes = index.tail_bytes;
+  const StateMachine::Mark mark = state_->mark();
   stats.applied_index = state_->published();
+  stats.digest = mark.index == stats.applied_index ? mark.digest : 0;
   stats.disk_bytes = kv_->disk_bytes() + index.disk_bytes;
   stats.memory_bytes = kv_->memory_bytes() + index.memory_bytes + indexes->filters.memory_bytes();
   stats.searches = searches_;

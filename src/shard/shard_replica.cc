@@ -161,6 +161,10 @@ class ShardReplicaImpl : public ShardReplica, private Applier, private SnapshotS
   // --- Applier ---
   void Apply(std::vector<Entry> entries) override;
   uint64_t stored_index() const override;
+  uint64_t tail_bytes() const override {
+    const absl::MutexLock lock(&mutex_);
+    return gate_ == Gate::kOpen && inner_ != nullptr ? inner_->tail_bytes() : 0;
+  }
 
   // --- SnapshotState ---
   void WriteFiles(const std::string& dir,

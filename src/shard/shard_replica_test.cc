@@ -3,116 +3,31 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 
-#include "shard/peer_testing.h"
 #include "shard/recovery.h"
 #include "shard/replica_record.h"
-#include "shard/shard_testing.h"
+#include "shard/replica_testing.h"
 
 namespace vectron::shard {
 namespace {
 
-constexpr GroupId kGroup{7};
-
-CollectionSchema ReplicatedSchema() {
-  CollectionSchema schema = TestSchema(4);
-  schema.replication_factor = 3;
-  return schema;
-}
-
-UpsertWrite Point(const std::string& id, float x) {
-  return {.points = OnePoint(id, {x, 1, 0, 0}), .request_id = ""};
-}
-
-// Nodes 1 to 3 hold the founders of one shard, 4 and 5 may join; real stores, indexes and logs.
-class ShardReplicas : public testing::Test {
+// Five nodes.
+class ShardReplicas : public testing::Test, protected ReplicaNodes {
  protected:
-  struct Member {
-    std::unique_ptr<HostNode> node;
-    std::unique_ptr<ShardReplica> replica;
-  };
-  void SetUp() override {
-    for (uint64_t id = 1; id <= 5; ++id) {
-      members_[id].node = std::make_unique<HostNode>(network_, id, dir_ / std::to_string(id));
-    }
-  }
-  HostNode& node(uint64_t id) { return *members_.at(id).node; }
-  ShardReplica& replica(uint64_t id) { return *members_.at(id).replica; }
-  std::string FolderOf(uint64_t id) { return node(id).dir() + "/shard"; }
+  ShardReplicas() : ReplicaNodes(5) {}
 
-  absl::Status Open(uint64_t id, uint64_t serial = 1) {
-    HostNode& on = node(id);
-    if (on.host == nullptr) on.Start();
-    ShardReplicaOptions options;
-    options.shard = {
-        .schema = ReplicatedSchema(), .group = kGroup, .ordinal = {0}, .dir = FolderOf(id)};
-    options.replica = on.replica(serial);
-    options.founders = Voters({1, 2, 3});
-    ShardReplicaDeps deps;
-    deps.shard = {.files = &on.faulty_files,
-                  .clock = &on.clock,
-                  .apply_executor = &on.apply_pool,
-                  .background_executor = &on.background_pool,
-                  .resources = &on.resources,
-                  .timer = &on.timer};
-    deps.host = on.host.get();
-    deps.snapshots = &on.endpoint;
-    deps.registry = &on.registry;
-    auto opened = ShardReplica::Open(options, deps);
-    if (opened.ok()) members_.at(id).replica = *std::move(opened);
-    return opened.status();
-  }
   void StartAll() {
     for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(Open(id).ok());
   }
   // Twenty points, p0 to p19, that no log holds any more.
   void StartAllAndCutTheLogs() {
-    for (auto& [id, member] : members_) member.node->group_log_bytes = 1;  // cut once flushed
+    CutLogsOnceFlushed();
     StartAll();
     for (int i = 0; i < 20; ++i) Write("p" + std::to_string(i), static_cast<float>(i));
     for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(replica(id).FlushAll().ok());
     for (uint64_t id = 1; id <= 3; ++id) {
       EXPECT_TRUE(Eventually([&] { return node(id).logs->Extent(kGroup).first_index > 1; }));
     }
-  }
-  void DamageTheData(uint64_t id) {
-    for (const auto& file : std::filesystem::directory_iterator(FolderOf(id) + "/data/store")) {
-      if (file.path().extension() != ".sst") continue;
-      std::ofstream(file.path(), std::ios::trunc) << "garbage";
-    }
-  }
-  bool Change(uint64_t id, consensus::ChangeKind kind) {
-    return Eventually([&] {
-      return Answer<absl::Status>([&](std::function<void(absl::Status)> done) {
-               node(AwaitLeader())
-                   .host->ChangeMembership(kGroup, node(id).replica(), kind, std::move(done));
-             })
-          .ok();
-    });
-  }
-  void Stop(uint64_t id) {
-    members_.at(id).replica.reset();
-    node(id).Stop();
-  }
-  uint64_t AwaitLeader() {
-    uint64_t leader = 0;
-    EXPECT_TRUE(Eventually([&] {
-      for (auto& [id, member] : members_) {
-        if (member.replica != nullptr && member.replica->view().is_leader) leader = id;
-      }
-      return leader != 0;
-    }));
-    return leader;
-  }
-  void Write(const std::string& id, float x) {
-    EXPECT_TRUE(Eventually([&] {
-      return Answer<absl::StatusOr<WriteResult>>(
-                 [&](std::function<void(absl::StatusOr<WriteResult>)> done) {
-                   replica(AwaitLeader()).Upsert(Point(id, x), 0, std::move(done));
-                 })
-          .ok();
-    }));
   }
   void WriteKey(const std::string& key, const std::string& value) {
     EXPECT_TRUE(Eventually([&] {
@@ -135,26 +50,15 @@ class ShardReplicas : public testing::Test {
     }));
     return got->value_or("none");
   }
-  // What a strong read on one node says; retried while it is Unavailable.
-  bool Has(uint64_t at, const std::string& id, float x) {
-    return Has(at, id, x, Consistency::kStrong);
+  // Whether one node answers with the point as it was written.
+  bool Has(uint64_t at, const std::string& id, float x,
+           Consistency consistency = Consistency::kStrong) {
+    const std::optional<PointRecord> record = Get(at, id, consistency);
+    return record.has_value() && record->vector[0] == x;
   }
   // Until the node itself holds the point: a copy on its way is in place then.
   bool Receives(uint64_t at, const std::string& id, float x) {
     return Eventually([&] { return Has(at, id, x, Consistency::kEventual); });
-  }
-  bool Has(uint64_t at, const std::string& id, float x, Consistency consistency) {
-    std::optional<PointRecord> record;
-    return Eventually([&] {
-             auto got = Answer<absl::StatusOr<std::optional<PointRecord>>>(
-                 [&](std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) {
-                   replica(at).Get(id, {.consistency = consistency}, std::move(done));
-                 });
-             if (!got.ok()) return false;
-             record = *std::move(got);
-             return true;
-           }) &&
-           record.has_value() && record->vector[0] == x;
   }
   absl::StatusOr<SearchAnswer> Search(uint64_t at, float x) {
     SearchQuery query = Nearest({x, 1, 0, 0}, 1);
@@ -164,10 +68,6 @@ class ShardReplicas : public testing::Test {
           replica(at).Search(query, {}, std::move(done));
         });
   }
-
-  TempDir dir_;
-  LocalNetwork network_;
-  std::map<uint64_t, Member> members_;
 };
 
 TEST_F(ShardReplicas, KeepWritesOverAFailoverAndARestart) {
@@ -199,12 +99,12 @@ TEST_F(ShardReplicas, JoinByACopyWhenTheLogBeginsLater) {
   StartAllAndCutTheLogs();
   WriteKey("owner", "somebody");
   ASSERT_TRUE(Open(4).ok());
-  ASSERT_TRUE(Change(4, consensus::ChangeKind::kAddLearner));
+  Change(4, consensus::ChangeKind::kAddLearner);
   Write("q", 100);
   EXPECT_TRUE(Has(4, "p0", 0));
   EXPECT_TRUE(Has(4, "q", 100));
   EXPECT_EQ(GetKey(4, "owner"), "somebody");
-  ASSERT_TRUE(Change(4, consensus::ChangeKind::kAddVoter));
+  Change(4, consensus::ChangeKind::kAddVoter);
   const auto found = Search(4, 7);
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_EQ(found->hits.at(0).id, "p7");
@@ -218,7 +118,7 @@ TEST_F(ShardReplicas, JoinOneAfterAnotherByCopies) {
   StartAllAndCutTheLogs();
   for (uint64_t id = 4; id <= 5; ++id) {
     ASSERT_TRUE(Open(id).ok());
-    ASSERT_TRUE(Change(id, consensus::ChangeKind::kAddLearner));
+    Change(id, consensus::ChangeKind::kAddLearner);
     EXPECT_TRUE(Receives(id, "p3", 3)) << "node " << id;
     EXPECT_TRUE(Has(id, "p3", 3)) << "node " << id;
   }
@@ -264,16 +164,16 @@ TEST_F(ShardReplicas, AskForAnotherCopyWhenOneCannotBeTakenOver) {
     EXPECT_FALSE(std::filesystem::exists(FolderOf(id) + "/old"));
   };
   fail_at(4, 3);  // the old data is aside, the new is not in its place
-  ASSERT_TRUE(Change(4, consensus::ChangeKind::kAddLearner));
+  Change(4, consensus::ChangeKind::kAddLearner);
   expect_copied(4);
   for (const uint64_t rename : {1, 2, 3}) {
     SCOPED_TRACE(rename);
     Stop(2);
     DamageTheData(2);
-    network_.CutOff(2);
+    network().CutOff(2);
     ASSERT_TRUE(Open(2).ok());
     fail_at(2, rename);
-    network_.Heal();
+    network().Heal();
     expect_copied(2);
   }
   Write("q", 100);
@@ -289,7 +189,7 @@ TEST_F(ShardReplicas, AskForAnotherCopyWhenOneCannotBeTakenOver) {
 TEST_F(ShardReplicas, GoOnAloneFromOneThatIsLeftWhenTheOthersAreLost) {
   StartAllAndCutTheLogs();
   ASSERT_TRUE(Open(4).ok());
-  ASSERT_TRUE(Change(4, consensus::ChangeKind::kAddLearner));  // is in the log of the one left
+  Change(4, consensus::ChangeKind::kAddLearner);  // is in the log of the one left
   EXPECT_TRUE(Receives(4, "p3", 3));
   Write("kept", 50);
   EXPECT_TRUE(Receives(1, "kept", 50));
@@ -311,10 +211,10 @@ TEST_F(ShardReplicas, GoOnAloneFromOneThatIsLeftWhenTheOthersAreLost) {
   EXPECT_TRUE(Has(1, "kept", 50));
   // It grows again by copies, and one of the lost that comes back after all gives way.
   ASSERT_TRUE(Open(5).ok());
-  ASSERT_TRUE(Change(5, consensus::ChangeKind::kAddLearner));
+  Change(5, consensus::ChangeKind::kAddLearner);
   EXPECT_TRUE(Has(5, "q", 100));
   ASSERT_TRUE(Open(2).ok());
-  ASSERT_TRUE(Change(2, consensus::ChangeKind::kAddLearner));
+  Change(2, consensus::ChangeKind::kAddLearner);
   EXPECT_TRUE(Has(2, "q", 100));
   EXPECT_TRUE(Has(2, "p5", 5));
 }
@@ -322,7 +222,7 @@ TEST_F(ShardReplicas, GoOnAloneFromOneThatIsLeftWhenTheOthersAreLost) {
 TEST_F(ShardReplicas, DoNotGoOnAloneWithoutAVoteOrWholeData) {
   StartAllAndCutTheLogs();
   ASSERT_TRUE(Open(4).ok());
-  ASSERT_TRUE(Change(4, consensus::ChangeKind::kAddLearner));
+  Change(4, consensus::ChangeKind::kAddLearner);
   EXPECT_TRUE(Receives(4, "p3", 3));
   const auto recover = [&](uint64_t id) {
     Stop(id);
@@ -345,12 +245,12 @@ TEST_F(ShardReplicas, AreNotResurrectedOnceRemoved) {
   const uint64_t gone = leader == 3 ? 2 : 3;
   ASSERT_TRUE(replica(gone).Remove().ok());
   EXPECT_TRUE(absl::IsUnavailable(Search(gone, 1).status()));
-  members_.at(gone).replica.reset();
+  Close(gone);
   EXPECT_FALSE(std::filesystem::exists(FolderOf(gone) + "/data"));
   EXPECT_TRUE(absl::IsFailedPrecondition(Open(gone)));
   // The same node may have another replica of the group later.
   ASSERT_TRUE(Open(gone, 2).ok());
-  members_.at(gone).replica.reset();
+  Close(gone);
   ASSERT_TRUE(
       ShardReplica::RemoveClosed(*node(gone).files, FolderOf(gone), kGroup, *node(gone).host).ok());
   EXPECT_TRUE(absl::IsFailedPrecondition(Open(gone, 2)));

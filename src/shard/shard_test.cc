@@ -2,12 +2,14 @@
 
 #include <cmath>
 #include <functional>
+#include <set>
 
 #include "base/status.h"
 #include "gtest/gtest.h"
 #include "index/half.h"
 #include "model/validate.h"
 #include "shard/shard_testing.h"
+#include "storage/layout.h"
 
 namespace vectron::shard {
 namespace {
@@ -157,6 +159,84 @@ TEST(Shard, BoundedReadsWaitForWhatIsCommitted) {
   EXPECT_TRUE(test.Get("a", bounded).ok());
   test.clock().AdvanceMillis(1);
   EXPECT_TRUE(absl::IsUnavailable(test.Get("a", bounded).status()));
+}
+
+// Without being asked anything, a copy for reads alone knows how far behind it is, so that it can
+// go on alone; and where it cannot, it says what it can.
+TEST(Shard, CopiesWithoutAVoteKeepKnowingHowFreshTheyAre) {
+  CollectionSchema schema = TestSchema(2);
+  schema.replication_factor = 3;
+  TestShard test(schema);
+  ASSERT_TRUE(test.Open().ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("a", {1, 0}), ""}).ok());
+  test.shard().Tick();
+  EXPECT_EQ(test.log().barriers, 0) << "a voter need not";
+  test.log().has_vote = false;
+  const auto bounded = [&](uint32_t bound_ms) {
+    SearchQuery query = Nearest({1, 0});
+    query.consistency = Consistency::kBounded;
+    query.max_staleness_ms = bound_ms;
+    return test.Search(query).status();
+  };
+  const auto barriers_after = [&](int64_t ms) {
+    const int before = test.log().barriers;
+    test.clock().AdvanceMillis(ms);
+    test.shard().Tick();
+    return test.log().barriers - before;
+  };
+  test.log().refuse_reads = absl::UnavailableError("cut off");
+  EXPECT_EQ(barriers_after(0), 1);
+  EXPECT_EQ(bounded(1'000'000).message(),
+            "cut off; this replica does not know how far behind it is: it answers EVENTUAL");
+  test.log().refuse_reads = absl::OkStatus();
+  EXPECT_EQ(barriers_after(0), 1);
+  EXPECT_EQ(barriers_after(20'000), 0) << "nothing was written since";
+  EXPECT_EQ(barriers_after(10'000), 1);
+  ASSERT_TRUE(test.Upsert({OnePoint("a", {1, 0}), ""}).ok());
+  EXPECT_EQ(barriers_after(999), 0);
+  EXPECT_EQ(barriers_after(1), 1);
+
+  test.log().refuse_reads = absl::UnavailableError("cut off");
+  test.clock().AdvanceMillis(400);
+  EXPECT_TRUE(bounded(400).ok());
+  EXPECT_EQ(bounded(300).message(),
+            "cut off; this replica may be 400 ms behind and the bound is 300 ms: it answers "
+            "EVENTUAL, or BOUNDED with a larger max_staleness_ms");
+}
+
+// What replicas are held against each other by: the points and their versions, however they came to
+// be, kept over crashes and made anew where the store has none.
+TEST(Shard, DigestSaysWhichPointsThereAre) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  EXPECT_EQ(test.shard().stats().digest, 0u);
+  std::set<uint64_t> seen;
+  const auto write = [&](const std::string& id, float x) {
+    ASSERT_TRUE(test.Upsert({OnePoint(id, {x}), "", false}).ok());
+    EXPECT_TRUE(seen.insert(test.shard().stats().digest).second) << id;
+  };
+  write("a", 1);
+  const uint64_t first = test.shard().stats().digest;
+  write("b", 1);
+  ASSERT_TRUE(test.Delete("b").ok());
+  EXPECT_EQ(test.shard().stats().digest, first);
+  ASSERT_TRUE(test.Delete("b").ok());
+  EXPECT_EQ(test.shard().stats().digest, first);
+  write("a", 1);  // another version
+  write("b", 2);
+  const uint64_t last = test.shard().stats().digest;
+  test.CrashAndOpen();  // nothing was flushed: all is replayed
+  EXPECT_EQ(test.shard().stats().digest, last);
+  ASSERT_TRUE(test.shard().FlushAll().ok());
+  storage::WriteBatch batch;
+  batch.Delete(storage::kMeta, std::string(storage::kDigestKey));
+  test.Close();
+  ASSERT_TRUE(test.kv().Write(batch, storage::Kv::Durability::kBuffered).ok());
+  ASSERT_TRUE(test.Open().ok());
+  EXPECT_EQ(test.shard().stats().digest, last);
+  ASSERT_TRUE(test.Delete("b").ok());
+  ASSERT_TRUE(test.Delete("a").ok());
+  EXPECT_EQ(test.shard().stats().digest, 0u);
 }
 
 TEST(Shard, EntryThatCannotBeAppliedQuarantines) {

@@ -41,6 +41,10 @@ class FakeLog : public Replicator {
   absl::Status refuse_reads;
   // While set, committed entries are not handed over.
   bool hold = false;
+  // Of the replica that is attached.
+  bool has_vote = true;
+  int barriers = 0;  // asked for
+  uint64_t quorum_tail = 0;
 
   absl::StatusOr<Replicator*> Attach(Applier& applier, uint64_t applied_index) {
     std::vector<Entry> entries;
@@ -82,7 +86,10 @@ class FakeLog : public Replicator {
     }
     if (!entries.empty()) applier_->Apply(std::move(entries));
   }
+  bool votes() const override { return has_vote; }
+  uint64_t quorum_tail_bytes() const override { return quorum_tail; }
   void ReadBarrier(std::function<void(absl::StatusOr<uint64_t>)> done) override {
+    ++barriers;
     if (!refuse_reads.ok()) {
       done(refuse_reads);
     } else {

@@ -168,13 +168,18 @@ void ShardImpl::EndWrite() {
   writes_open_ -= 1;
 }
 
-uint64_t ShardImpl::TailForAdmission() const {
-  const uint64_t in_flight = in_flight_bytes_.load(std::memory_order_relaxed);
+uint64_t ShardImpl::TailWith(uint64_t coming_bytes) const {
   if (!has_graph_.load(std::memory_order_relaxed)) {
-    const uint64_t components = state_->points() * options_.schema.dimension + in_flight;
+    const uint64_t components = state_->points() * options_.schema.dimension + coming_bytes;
     if (components * sizeof(float) < index::kFlatBytes) return 0;
   }
-  return tail_bytes_.load(std::memory_order_relaxed) + in_flight;
+  return tail_bytes_.load(std::memory_order_relaxed) + coming_bytes;
+}
+
+// The longer one of the own tail and that of the slowest of the replicas that make a majority.
+uint64_t ShardImpl::TailForAdmission() const {
+  return std::max(TailWith(in_flight_bytes_.load(std::memory_order_relaxed)),
+                  replicator_->quorum_tail_bytes());
 }
 
 void ShardImpl::Apply(std::vector<Entry> entries) {

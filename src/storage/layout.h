@@ -8,6 +8,7 @@
 //   kVectors   point id                      -> f32 or f16 components, u64 version
 //   kMeta      "applied"                     -> u64 log index of the last applied entry, in the
 //   batch of its effects
+//              "digest"                      -> u64 log index, u64 digest of the points then
 //              "schema"                      -> serialised CreateCollectionRequest
 //              "format"                      -> u64 version of this layout
 //              "points"                      -> u64 number of points
@@ -48,6 +49,7 @@ inline constexpr std::string_view kAppliedKey = "applied";
 inline constexpr std::string_view kSchemaKey = "schema";
 inline constexpr std::string_view kFormatKey = "format";
 inline constexpr std::string_view kPointCountKey = "points";
+inline constexpr std::string_view kDigestKey = "digest";
 
 struct PointValue {
   uint64_t version = 0;

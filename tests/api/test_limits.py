@@ -55,6 +55,7 @@ class Limits(ServerTest):
                 self.refuses_batch(name, {"id": "bad", "vector": [1, 2, 3], "payload": {"x": literal}}, "points[1] (id 'bad')",
                                    "payload", f"JSON has no {'-' if literal < 0 else ''}{words}", "byte")
                 self.refused(self.api.search(name, [1, literal, 3]), 400, INVALID_ARGUMENT, "vector[1]", words, "JSON")
+                self.refused(self.api.search(name, [1, 2, 3], params={"ef": literal}), 400, INVALID_ARGUMENT, "params.ef", words, "JSON", "byte")
         self.refused(self.api.create("nan", float("nan")), 400, INVALID_ARGUMENT, "JSON has no NaN", "byte")
 
     def test_f16_storage_refuses_before_anything_is_written(self):

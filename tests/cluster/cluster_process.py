@@ -104,6 +104,10 @@ class ClusterProcess:
         shutil.rmtree(self.data, ignore_errors=True)
 
 
+class InVain(AssertionError):
+    pass
+
+
 class Deadline:
     """Fails a test that waits for something that does not come."""
 
@@ -113,7 +117,7 @@ class Deadline:
 
     def pause(self):
         if time.monotonic() > self.end:
-            raise AssertionError(f"in vain: waited for {self.what}")
+            raise InVain(f"in vain: waited for {self.what}")
         time.sleep(0.05)
 
 

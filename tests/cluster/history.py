@@ -7,6 +7,7 @@ import time
 
 from clients import Api, Keys, Numbers, RegisterClient, merged
 from cluster_process import Deadline
+from leaders import leaders_of, rivals
 from register_check import Op, Violation, check
 
 SECONDS = float(os.environ.get("VECTRON_CLUSTER_SECONDS", "60"))
@@ -57,6 +58,15 @@ class History:
                 check(operations)
             except Violation as violation:
                 self.fail(f"point {point}, seed {seed}: {violation}")
+
+        self.check_leaders(cluster)
+
+    def check_leaders(self, cluster):
+        led = leaders_of(cluster)
+        groups = {group for role, group, _ in led if role == "worker"}
+        self.assertGreaterEqual(len(groups), SHARDS, "the logs tell of no leaders")
+        print(f"{len(led)} leaderships of {len(groups)} shards and placement", flush=True)
+        self.assertEqual(rivals(led), [])
 
     def check_resumed(self, cluster, clients, healed):
         """Writes of every shard were acknowledged soon after the last fault had gone: the clients use all shards in turn, so that each

@@ -136,12 +136,12 @@ def patiently(call, seconds=60):
         deadline.pause()
 
 
-def scan(api, collection):
-    """id -> (value, version) of everything stored; vectors have to belong to their values."""
+def scan(api, collection, seconds=60, **more):
+    """id -> (value, version) of everything stored; vectors have to belong to their values. No page takes longer than `seconds`."""
     stored, after = {}, ""
     while True:
-        body = {"limit": 5_000, "afterId": after, "includeVectors": True}
-        answer = patiently(lambda: api.call("POST", f"/v1/collections/{collection}/points/scroll", body))
+        body = {"limit": 5_000, "afterId": after, "includeVectors": True, **more}
+        answer = patiently(lambda page=body: api.call("POST", f"/v1/collections/{collection}/points/scroll", page), seconds)
         for point in answer["points"]:
             value = point["payload"]["number"]
             if point["vector"] != vector_of(value):

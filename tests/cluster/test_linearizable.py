@@ -5,8 +5,10 @@ VECTRON_CLUSTER_SECONDS (default 60) and VECTRON_SEED change how long and what; 
 import time
 import unittest
 
+from clients import Api
 from cluster_process import ClusterProcess
 from history import History
+from replicas import check_replicas
 
 
 class Linearizable(History, unittest.TestCase):
@@ -14,6 +16,7 @@ class Linearizable(History, unittest.TestCase):
         cluster = ClusterProcess(workers=3, placement=3, gateways=2)
         self.addCleanup(cluster.destroy)
         self.run_seed(cluster)
+        check_replicas(cluster, Api(cluster.http), "registers")
         cluster.stop()
 
     def make_faults(self, cluster, rng, end):

@@ -9,6 +9,7 @@ import unittest
 from clients import Api
 from cluster_process import ClusterProcess, Deadline
 from history import History
+from replicas import check_replicas
 
 
 class LinearizableMoves(History, unittest.TestCase):
@@ -16,6 +17,7 @@ class LinearizableMoves(History, unittest.TestCase):
         cluster = ClusterProcess(workers=4, placement=3, gateways=2, flags=("--heartbeat-ms", "300"))
         self.addCleanup(cluster.destroy)
         self.run_seed(cluster)
+        check_replicas(cluster, Api(cluster.http), "registers")
         cluster.stop()
 
     def make_faults(self, cluster, rng, end):

@@ -48,7 +48,10 @@ void Clients::Heard(Replica& replica) {
   const shard::GroupView view = replica.View();
   const uint64_t site = replica.node().site();
   if (view.quarantined) stage_.Violation(fmt::format("node {}: {}", site, view.problem));
-  if (view.is_leader && judge.Leads(site, view.term)) ++stage_.report().elections;
+}
+
+void Clients::Leads(Node& node, uint64_t term) {
+  if (judge.Leads(node.site(), term)) ++stage_.report().elections;
 }
 
 void Clients::Step() {

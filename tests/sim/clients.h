@@ -36,6 +36,7 @@ class Clients {
   // What Stage is told of replicas of the group.
   void Applied(Replica& replica, const shard::Entry& entry);
   void Heard(Replica& replica);
+  void Leads(Node& node, uint64_t term);
   // Every member that the leader knows has everything that was acknowledged.
   void CheckCaughtUp();
   std::string Describe();

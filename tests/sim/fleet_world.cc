@@ -42,18 +42,25 @@ std::vector<uint64_t> Numbers(uint64_t first, uint64_t count) {
 FleetWorld::FleetWorld(const SimulationOptions& options)
     : Stage(options), placement_(*this, kPlacementGroup, Numbers(1, kPlacementNodes)) {}
 
-Clients& FleetWorld::ClientsOf(Replica& replica) {
-  if (replica.node().site() < kFirstWorkerSite) return placement_;
-  std::unique_ptr<Clients>& clients = groups_[replica.group()];
+Clients& FleetWorld::ClientsOf(const Node& node, GroupId group) {
+  if (node.site() < kFirstWorkerSite) return placement_;
+  std::unique_ptr<Clients>& clients = groups_[group];
   if (clients == nullptr) {
-    clients =
-        std::make_unique<Clients>(*this, replica.group(), Numbers(kFirstWorkerSite, kWorkers));
+    clients = std::make_unique<Clients>(*this, group, Numbers(kFirstWorkerSite, kWorkers));
   }
   return *clients;
 }
 
 void FleetWorld::Applied(Replica& replica, const shard::Entry& entry) {
-  ClientsOf(replica).Applied(replica, entry);
+  ClientsOf(replica.node(), replica.group()).Applied(replica, entry);
+}
+
+void FleetWorld::Heard(Replica& replica) {
+  ClientsOf(replica.node(), replica.group()).Heard(replica);
+}
+
+void FleetWorld::Leads(Node& node, GroupId group, uint64_t term) {
+  ClientsOf(node, group).Leads(node, term);
 }
 
 PlacementSite* FleetWorld::LeadingPlacement() {

@@ -25,10 +25,11 @@ class FleetWorld : public Stage {
   SimulationReport Run();
 
   void Applied(Replica& replica, const shard::Entry& entry) override;
-  void Heard(Replica& replica) override { ClientsOf(replica).Heard(replica); }
+  void Heard(Replica& replica) override;
+  void Leads(Node& node, GroupId group, uint64_t term) override;
 
  private:
-  Clients& ClientsOf(Replica& replica);
+  Clients& ClientsOf(const Node& node, GroupId group);
   PlacementSite* LeadingPlacement();
   void SetUp();
   bool RunUntilTrue(int64_t within_ms, const std::function<bool()>& done);

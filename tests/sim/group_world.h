@@ -21,6 +21,7 @@ class GroupWorld : public Stage {
     clients_.Applied(replica, entry);
   }
   void Heard(Replica& replica) override { clients_.Heard(replica); }
+  void Leads(Node& node, GroupId /*group*/, uint64_t term) override { clients_.Leads(node, term); }
 
  private:
   std::unique_ptr<Machine> NewMachine() const;

@@ -194,6 +194,9 @@ void Node::Start() {
   deps.on_fatal = [this](const absl::Status& status) {
     stage_.Violation(std::string(MessageOf(status)));
   };
+  deps.on_leader = [this](GroupId group, shard::ReplicaId, uint64_t term) {
+    stage_.Leads(*this, group, term);
+  };
   host_ = shard::RaftHost::Create(options, deps);
   for (const auto& [group, replica] : replicas_) {
     const absl::Status joined = replica->Join(*host_);

@@ -99,6 +99,11 @@ absl::StatusOr<uint64_t> ShardMachine::Digest() const {
     return Internal("the index has {} points, the store {}, or other versions of them",
                     indexed.size(), stored.size());
   }
+  ASSIGN_OR_RETURN(const uint64_t scanned, state_->ScanDigest());
+  const shard::StateMachine::Mark mark = state_->mark();
+  if (mark.index == applied() && mark.digest != scanned) {
+    return Internal("the digest of the points is not what a scan finds");
+  }
   return digest;
 }
 

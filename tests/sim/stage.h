@@ -61,8 +61,10 @@ class Stage {
   // --- what the cluster's nodes tell ---
   // A replica has applied an entry.
   virtual void Applied(Replica& replica, const shard::Entry& entry) = 0;
-  // Something arrived: who leads may have changed.
+  // Something arrived, which the replica may not have borne.
   virtual void Heard(Replica& replica) = 0;
+  // A node leads a group in a term from now on.
+  virtual void Leads(Node& node, GroupId group, uint64_t term) = 0;
 
  protected:
   Node& AddNode(uint64_t id, uint64_t first_site);

@@ -46,7 +46,8 @@ absl::StatusOr<std::unique_ptr<ConsensusNode>> ConsensusNode::Start(const Consen
       {.resolve = deps.resolve,
        .clock = deps.clock,
        .timer = deps.timer,
-       .file_executor = &node->file_executor_});
+       .file_executor = &node->file_executor_,
+       .metrics = deps.metrics});
   shard::GroupHostOptions host;
   host.raft.node = WorkerId{options.node};
   host.raft.seed = options.seed;

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "services/placement/describe.h"
 #include "services/placement/service.h"
@@ -134,6 +135,7 @@ void PlacementService::Heartbeat(const pb::HeartbeatRequest& request,
             const std::vector<std::string> faults =
                 tracker_.Take(*worker, *heartbeat, state, deps_.clock->MonotonicNanos(),
                               deps_.clock->UnixMillis());
+            for (const std::string& found : tracker_.TakeDifferences()) LogError("{}", found);
             AnswerHeartbeat(*heartbeat, *record, state, faults, *response);
             news_ = true;
           });

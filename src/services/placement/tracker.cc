@@ -42,6 +42,8 @@ void Tracker::Restart(int64_t began_nanos) {
   workers_.clear();
   rerankers_.clear();
   progress_.clear();
+  held_.clear();
+  differing_.clear();
 }
 
 std::vector<std::string> Tracker::Take(WorkerId worker, pb::HeartbeatRequest heartbeat,
@@ -58,6 +60,7 @@ std::vector<std::string> Tracker::Take(WorkerId worker, pb::HeartbeatRequest hea
       });
   reports->erase(dropped, reports->end());
   NoteProgress(heartbeat, now_nanos);
+  NoteStates(heartbeat);
   NoteCpu(state.FindWorker(worker), heartbeat, now_nanos);
   Heard& heard = workers_[worker];
   heard.cpu_percent.Add(heartbeat.cpu_usage_percent(), now_nanos);
@@ -82,6 +85,31 @@ void Tracker::NoteProgress(const pb::HeartbeatRequest& heartbeat, int64_t now_na
       const auto progress = progress_.find(ReplicaId{replica});
       if (progress != progress_.end()) progress->second.since_nanos = now_nanos;
     }
+  }
+}
+
+// Replicas are compared when they stand at the same entry, as they do whenever nothing is written.
+void Tracker::NoteStates(const pb::HeartbeatRequest& heartbeat) {
+  for (const pb::ReplicaReport& report : heartbeat.replicas()) {
+    if (report.state_digest() == 0) continue;
+    const GroupId group{report.group_id()};
+    const ReplicaId self{report.replica_id()};
+    const Held now{report.applied_index(), report.state_digest()};
+    std::map<ReplicaId, Held>& replicas = held_[group];
+    replicas[self] = now;
+    const auto rival = std::find_if(replicas.begin(), replicas.end(), [now](const auto& other) {
+      return other.second.index == now.index && other.second.digest != now.digest;
+    });
+    const bool all_agree = std::all_of(replicas.begin(), replicas.end(),
+                                       [now](const auto& other) { return other.second == now; });
+    if (rival != replicas.end() && differing_.insert(group).second) {
+      differences_.push_back(fmt::format(
+          "group {}: replica {} on worker {} and replica {} on worker {} hold different "
+          "points at entry {}",
+          group.value, self.value, self.node().value, rival->first.value, rival->first.node().value,
+          now.index));
+    }
+    if (all_agree) differing_.erase(group);
   }
 }
 
@@ -120,8 +148,11 @@ void Tracker::Forget(const ClusterState& state) {
   for (const auto& [group, shard] : state.shards()) {
     for (const ReplicaRecord& replica : shard.replicas) known.insert(replica.id);
   }
-  std::erase_if(progress_,
-                [&known](const auto& progress) { return !known.contains(progress.first); });
+  const auto is_unknown = [&known](const auto& replica) { return !known.contains(replica.first); };
+  std::erase_if(progress_, is_unknown);
+  for (auto& [group, replicas] : held_) std::erase_if(replicas, is_unknown);
+  std::erase_if(held_, [](const auto& group) { return group.second.empty(); });
+  std::erase_if(differing_, [this](GroupId group) { return !held_.contains(group); });
 }
 
 bool Tracker::IsHealthy(WorkerId worker, int64_t now_nanos) const {

@@ -11,6 +11,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "services/placement/cluster_load.h"
@@ -32,6 +35,9 @@ class Tracker {
   // What was wrong in the heartbeat's reports; they are dropped. For people.
   std::vector<std::string> Take(WorkerId worker, placementdriver::v1::HeartbeatRequest heartbeat,
                                 const ClusterState& state, int64_t now_nanos, int64_t now_unix_ms);
+  // Replicas of a group that said they stand at the same entry and hold other points: told once,
+  // and again when they agreed in between. For people. Of the reports taken since the last call.
+  std::vector<std::string> TakeDifferences() { return std::exchange(differences_, {}); }
   void TakeReranker(RerankerId reranker, int64_t now_nanos, int64_t now_unix_ms);
   // Forgets those that are no longer in the state.
   void Forget(const ClusterState& state);
@@ -58,6 +64,12 @@ class Tracker {
     Smoothed cpu_percent;
     placementdriver::v1::HeartbeatRequest heartbeat;
   };
+  // What a replica said last of its points.
+  struct Held {
+    uint64_t index = 0;
+    uint64_t digest = 0;
+    bool operator==(const Held&) const = default;
+  };
   // Of one replica, over its reports.
   struct Progress {
     uint64_t applied_index = 0;
@@ -65,6 +77,7 @@ class Tracker {
     Smoothed cpu_cores;
   };
   void NoteProgress(const placementdriver::v1::HeartbeatRequest& heartbeat, int64_t now_nanos);
+  void NoteStates(const placementdriver::v1::HeartbeatRequest& heartbeat);
   void NoteCpu(const WorkerRecord* worker, const placementdriver::v1::HeartbeatRequest& heartbeat,
                int64_t now_nanos);
   void AddReport(const placementdriver::v1::ReplicaReport& report, const ShardRecord& shard,
@@ -75,6 +88,9 @@ class Tracker {
   std::map<WorkerId, Heard> workers_;
   std::map<RerankerId, std::pair<int64_t, int64_t>> rerankers_;  // monotonic, Unix ms
   std::map<ReplicaId, Progress> progress_;
+  std::map<GroupId, std::map<ReplicaId, Held>> held_;
+  std::set<GroupId> differing_;
+  std::vector<std::string> differences_;
 };
 
 }  // namespace vectron::placement

@@ -1,5 +1,6 @@
 #include "services/placement/tracker.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -61,6 +62,35 @@ TEST_F(TrackerTest, BelievesTheLeaderOfTheHighestTerm) {
   tracker_.Take(b_, *tracker_.LastHeartbeat(b_), state_, 14 * kSecond, 0);
   EXPECT_EQ(Load(20 * kSecond).Find(GroupId{1})->leader.node(), b_);
   EXPECT_FALSE(Load(20 * kSecond).IsAlive(a_));
+}
+
+TEST_F(TrackerTest, FindsReplicasThatHoldDifferentPointsAtOneEntry) {
+  const auto report = [&](WorkerId worker, uint64_t index, uint64_t digest) {
+    pb::HeartbeatRequest heartbeat;
+    pb::ReplicaReport& told = Add(heartbeat, 1, worker);
+    told.set_applied_index(index);
+    told.set_state_digest(digest);
+    Add(heartbeat, 2, worker);  // does not know
+    tracker_.Take(worker, heartbeat, state_, kSecond, 0);
+    return tracker_.TakeDifferences();
+  };
+  EXPECT_THAT(report(a_, 5, 50), testing::IsEmpty());
+  EXPECT_THAT(report(b_, 4, 40), testing::IsEmpty()) << "it is behind";
+  EXPECT_THAT(report(b_, 5, 50), testing::IsEmpty());
+  EXPECT_THAT(report(a_, 6, 60), testing::IsEmpty());
+  const uint64_t on_a = Shard(1).On(a_)->id.value;
+  const uint64_t on_b = Shard(1).On(b_)->id.value;
+  const auto found = testing::ElementsAre(fmt::format(
+      "group 1: replica {} on worker 2 and replica {} on worker 1 hold different points "
+      "at entry 6",
+      on_b, on_a));
+  EXPECT_THAT(report(b_, 6, 61), found);
+  EXPECT_THAT(report(a_, 6, 60), testing::IsEmpty()) << "it is known";
+  EXPECT_THAT(report(a_, 7, 70), testing::IsEmpty());
+  EXPECT_THAT(report(b_, 7, 71), testing::IsEmpty()) << "still";
+  EXPECT_THAT(report(b_, 7, 70), testing::IsEmpty());
+  EXPECT_THAT(report(a_, 6, 60), testing::IsEmpty());
+  EXPECT_THAT(report(b_, 6, 61), found) << "again";
 }
 
 TEST_F(TrackerTest, SharesAWorkersProcessorsByRequests) {

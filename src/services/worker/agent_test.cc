@@ -294,7 +294,9 @@ TEST_F(AgentTest, FormsAGroupAndTellsOfIt) {
   for (uint64_t id = 1; id <= 3; ++id) {
     EXPECT_TRUE(Eventually([&] {
       const pb::ReplicaReport report = placement_.Last(Replica(id));
-      return report.health() == pb::REPLICA_HEALTH_READY && report.points() == 1;
+      return report.health() == pb::REPLICA_HEALTH_READY && report.points() == 1 &&
+             report.state_digest() != 0 &&
+             report.state_digest() == placement_.Last(Replica(1)).state_digest();
     }));
   }
 }

@@ -35,8 +35,9 @@ void WriteKey(Worker& worker, const rpc::ShardTarget& target, shard::KeyWrite wr
 
 std::string StatusText(const absl::StatusOr<shard::ShardStats>& stats) {
   if (!stats.ok()) return std::string(MessageOf(stats.status()));
-  return fmt::format("ready: {} points, {} indexed, applied index {}, {} bytes on disk",
-                     stats->points, stats->indexed, stats->applied_index, stats->disk_bytes);
+  return fmt::format(
+      "ready: {} points, {} indexed, applied index {}, digest {:016x}, {} bytes on disk",
+      stats->points, stats->indexed, stats->applied_index, stats->digest, stats->disk_bytes);
 }
 
 }  // namespace

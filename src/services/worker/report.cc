@@ -83,6 +83,7 @@ void Reporter::FillReplica(const ShardReport& shard, int64_t now_nanos,
   }
   report.set_shard_epoch(shard.assignment.epoch);
   report.set_applied_index(shard.stats.applied_index);
+  report.set_state_digest(shard.stats.digest);
   report.set_points(shard.stats.points);
   report.set_indexed(shard.stats.indexed);
   report.set_disk_bytes(shard.stats.disk_bytes);

@@ -1,0 +1,163 @@
+#include "shard/raft_host.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "base/check.h"
+#include "shard/peer_testing.h"
+#include "shard/raft_replica.h"
+#include "storage/memory_kv.h"
+
+namespace vectron::shard {
+namespace {
+
+constexpr GroupId kGroup{9};
+
+class NoApplier : public Applier {
+ public:
+  void Apply(std::vector<Entry>) override {}
+  uint64_t stored_index() const override { return 0; }
+};
+
+// Three hosts of one group, whose turns, ticks and messages the test deals out.
+class HostsInHand : public testing::Test {
+ protected:
+  struct Wire {
+    uint64_t from = 0;
+    uint64_t to = 0;
+    PeerMessage message;
+  };
+  class Post : public PeerTransport {
+   public:
+    Post(std::deque<Wire>& wires, uint64_t node) : wires_(wires), node_(node) {}
+    void Send(uint64_t node, std::vector<PeerMessage> messages) override {
+      for (PeerMessage& message : messages) wires_.push_back({node_, node, std::move(message)});
+    }
+
+   private:
+    std::deque<Wire>& wires_;
+    const uint64_t node_;
+  };
+  struct Node {
+    std::unique_ptr<LogStore> logs;
+    std::unique_ptr<Post> post;
+    std::unique_ptr<RaftHost> host;
+    Replicator* replicator = nullptr;
+  };
+
+  void SetUp() override {
+    for (uint64_t id = 1; id <= 3; ++id) {
+      Node& node = nodes_[id];
+      auto kv = std::make_unique<storage::MemoryKv>(2, storage::WriteAheadLog::kOn);
+      node.logs = *LogStore::Over(std::move(kv), "log", size_t{1} << 20);
+      node.post = std::make_unique<Post>(wires_, id);
+      RaftHostDeps deps;
+      deps.logs = node.logs.get();
+      deps.transport = node.post.get();
+      deps.apply_executor = &inline_;
+      deps.wake = [] {};
+      deps.on_fatal = [](const absl::Status& status) { CHECK_OK(status); };
+      RaftHostOptions options;
+      options.node = {id};
+      options.seed = id;
+      node.host = RaftHost::Create(options, deps);
+      RaftGroupStart start;
+      start.group = kGroup;
+      start.replica = ReplicaId::Make({id}, 1);
+      start.members = Voters({1, 2, 3});
+      start.applier = &applier_;
+      node.replicator = *node.host->Attach(start);
+    }
+    nodes_.at(1).host->Campaign(kGroup);
+    for (int tick = 0; tick < 20; ++tick) TickAndDeliver();
+    ASSERT_TRUE(nodes_.at(1).host->View(kGroup).is_leader);
+    wires_.clear();
+  }
+
+  // Runs all turns, and loses the messages to `deaf` nodes.
+  void Deliver(const std::set<uint64_t>& deaf = {}) {
+    for (bool worked = true; worked;) {
+      worked = false;
+      for (auto& [id, node] : nodes_) worked |= node.host->Turn();
+      for (Wire& wire : std::exchange(wires_, {})) {
+        if (!deaf.contains(wire.to))
+          nodes_.at(wire.to).host->Receive({wire.from}, {std::move(wire.message)});
+        worked = true;
+      }
+    }
+  }
+  void TickAndDeliver(const std::set<uint64_t>& deaf = {}) {
+    for (auto& [id, node] : nodes_) node.host->Tick();
+    Deliver(deaf);
+  }
+  // Asks the leader, which runs a turn.
+  void Read() {
+    nodes_.at(1).replicator->ReadBarrier([this](const absl::StatusOr<uint64_t>& index) {
+      EXPECT_TRUE(index.ok()) << index.status();
+      ++answered_;
+    });
+    while (nodes_.at(1).host->Turn()) continue;
+  }
+  // Nodes that messages of the leader's are under way to.
+  std::vector<uint64_t> Asked() const {
+    std::vector<uint64_t> nodes;
+    for (const Wire& wire : wires_) nodes.push_back(wire.to);
+    return nodes;
+  }
+
+  InlineExecutor inline_;
+  NoApplier applier_;
+  std::deque<Wire> wires_;
+  std::map<uint64_t, Node> nodes_;
+  int answered_ = 0;
+};
+
+TEST_F(HostsInHand, AskOneFollowerOfTwoForARead) {
+  Read();
+  EXPECT_EQ(Asked().size(), 1u);
+  EXPECT_EQ(answered_, 0);
+  Deliver();
+  EXPECT_EQ(answered_, 1);
+}
+
+TEST_F(HostsInHand, ShareTheNextRoundAmongReadsThatComeDuringOne) {
+  Read();
+  for (int i = 0; i < 5; ++i) Read();
+  EXPECT_EQ(Asked().size(), 1u) << "the first read's alone";
+  const std::deque<Wire> first = std::exchange(wires_, {});
+  for (const Wire& wire : first) nodes_.at(wire.to).host->Receive({wire.from}, {wire.message});
+  while (nodes_.at(first[0].to).host->Turn()) continue;
+  for (Wire& wire : std::exchange(wires_, {}))
+    nodes_.at(1).host->Receive({wire.from}, {std::move(wire.message)});
+  while (nodes_.at(1).host->Turn()) continue;
+  EXPECT_EQ(answered_, 1) << "an answer to a question from before a read says nothing to it";
+  EXPECT_EQ(Asked().size(), 1u) << "one for all five";
+  Deliver();
+  EXPECT_EQ(answered_, 6);
+}
+
+TEST_F(HostsInHand, AskEveryoneOnceTheFollowerAskedDoesNotAnswer) {
+  Read();
+  const uint64_t asked = Asked().at(0);
+  wires_.clear();
+  for (uint64_t tick = 0; tick <= kReadRoundTicks; ++tick) TickAndDeliver({asked});
+  EXPECT_EQ(answered_, 1);
+  Read();
+  EXPECT_EQ(Asked().size(), 2u);
+  Deliver();
+  EXPECT_EQ(answered_, 2);
+}
+
+TEST_F(HostsInHand, HoldUpNoReadByARoundThatIsLost) {
+  for (auto& [id, node] : nodes_) node.host->Tick();
+  Read();
+  wires_.clear();
+  Read();
+  EXPECT_TRUE(wires_.empty());
+  for (uint64_t tick = 0; tick <= kReadRoundTicks; ++tick) TickAndDeliver();
+  EXPECT_EQ(answered_, 2);
+}
+
+}  // namespace
+}  // namespace vectron::shard
