@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/executor.h"
 #include "base/file.h"
 #include "base/random.h"
 #include "base/status.h"
 #include "base/temp_dir.h"
+#include "base/work_limit.h"
 
 namespace vectron {
 namespace {
@@ -56,6 +58,19 @@ TEST(Bytes, ALengthPastTheEndIsRefused) {
   EXPECT_FALSE(reader.ReadLengthPrefixed(text));
 }
 
+TEST(WorkLimit, EndsAtItsDeadlineOrWhenItIsCalledOff) {
+  ManualClock clock;
+  EXPECT_TRUE(WorkLimit().Check().ok());
+  bool called_off = false;
+  const int64_t deadline_nanos = clock.MonotonicNanos() + 1'000'000;
+  const WorkLimit limit(clock, deadline_nanos, [&called_off] { return called_off; });
+  EXPECT_TRUE(limit.Check().ok());
+  called_off = true;
+  EXPECT_TRUE(absl::IsCancelled(limit.Check()));
+  clock.AdvanceMillis(1);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(limit.Check()));
+}
+
 TEST(ThreadPool, RunsEverythingBeforeItEnds) {
   std::atomic<int> count{0};
   {
@@ -63,6 +78,18 @@ TEST(ThreadPool, RunsEverythingBeforeItEnds) {
     for (int i = 0; i < 1000; ++i) pool.Schedule([&] { ++count; });
   }
   EXPECT_EQ(count, 1000);
+}
+
+TEST(ThreadPool, DrainsWithWhatItsTasksSchedule) {
+  ThreadPool pool("test", 3);
+  std::atomic<int> count{0};
+  for (int round = 1; round <= 20; ++round) {
+    for (int i = 0; i < 50; ++i) {
+      pool.Schedule([&] { pool.Schedule([&] { ++count; }); });
+    }
+    pool.Drain();
+    EXPECT_EQ(count, 50 * round);
+  }
 }
 
 TEST(SerialExecutor, KeepsOrderAndNeverOverlaps) {

@@ -16,24 +16,30 @@ namespace vectron {
 struct ThreadPool::State {
   absl::Mutex mutex;
   std::deque<std::function<void()>> queue ABSL_GUARDED_BY(mutex);
+  size_t running ABSL_GUARDED_BY(mutex) = 0;
   bool stopping ABSL_GUARDED_BY(mutex) = false;
   std::vector<std::thread> threads;
+
+  bool Idle() const ABSL_SHARED_LOCKS_REQUIRED(mutex) { return queue.empty() && running == 0; }
 
   bool HasWorkOrStops() const ABSL_SHARED_LOCKS_REQUIRED(mutex) {
     return stopping || !queue.empty();
   }
   void Run() {
+    mutex.Lock();
     while (true) {
-      std::function<void()> task;
-      {
-        const absl::MutexLock lock(&mutex);
-        mutex.Await(absl::Condition(this, &State::HasWorkOrStops));
-        if (queue.empty()) return;
-        task = std::move(queue.front());
-        queue.pop_front();
-      }
+      mutex.Await(absl::Condition(this, &State::HasWorkOrStops));
+      if (queue.empty()) break;
+      std::function<void()> task = std::move(queue.front());
+      queue.pop_front();
+      ++running;
+      mutex.Unlock();
       task();
+      task = nullptr;  // what it holds goes before it counts as done
+      mutex.Lock();
+      --running;
     }
+    mutex.Unlock();
   }
 };
 
@@ -56,6 +62,11 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::Schedule(std::function<void()> task) {
   const absl::MutexLock lock(&state_->mutex);
   state_->queue.push_back(std::move(task));
+}
+
+void ThreadPool::Drain() {
+  const absl::MutexLock lock(&state_->mutex);
+  state_->mutex.Await(absl::Condition(state_.get(), &State::Idle));
 }
 
 size_t ThreadPool::parallelism() const { return state_->threads.size(); }

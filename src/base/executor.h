@@ -34,6 +34,8 @@ class ThreadPool : public Executor {
   ~ThreadPool() override;
   void Schedule(std::function<void()> task) override;
   size_t parallelism() const override;
+  // Blocks until nothing is left to do, what tasks schedule included. Not from a task of its own.
+  void Drain();
 
  private:
   struct State;

@@ -41,6 +41,9 @@ inline constexpr uint32_t kMaxM = 64;
 inline constexpr uint32_t kMinEfConstruct = 8;
 inline constexpr uint32_t kMaxEfConstruct = 4'096;
 
+// --- Searching ---
+inline constexpr size_t kMaxAnswerBytes = size_t{256} << 20;  // ids, payloads and vectors of a search's hits; 16,384 vectors of 4,000 components fit
+
 // --- Scrolling: one page is one bounded piece of work and one bounded answer ---
 inline constexpr uint32_t kMaxScrollLimit = 10'000;
 inline constexpr uint32_t kDefaultScrollLimit = 100;

@@ -6,9 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
 #include "base/temp_dir.h"
+#include "base/work_limit.h"
 #include "index/hnsw_index.h"
 #include "index/index_testing.h"
 
@@ -254,6 +256,25 @@ TEST_F(HnswIndexPromises, BadQueriesAreRefused) {
   options.dimension = 0;
   EXPECT_EQ(HnswIndex::CreateIn(options, *files_, dir_ / "bad").status().code(),
             absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(HnswIndexPromises, AScanStopsAtItsLimit) {
+  const auto index = Make();
+  Fill(*index, 2'000, 12);
+  const Snapshot snapshot = index->TakeSnapshot();
+  const std::vector<float> query(kTestDimension, 1);
+  const SlotSet half{.words = std::vector<uint64_t>(32, 0x5555555555555555), .count = 1'000};
+  ManualClock clock;
+  int checks = 0;
+  const WorkLimit limit(clock, 0, [&checks] { return ++checks == 3; });
+  // All rows on full precision, and the codes of those that pass a filter.
+  for (const SearchOptions& options :
+       {SearchOptions{.exact = true, .limit = &limit},
+        SearchOptions{.ef = 1'500, .filter = &half, .limit = &limit}}) {
+    checks = 0;
+    EXPECT_TRUE(absl::IsCancelled(index->Search(snapshot, query, options).status()));
+    EXPECT_EQ(checks, 3) << "it did not stop at once";
+  }
 }
 
 TEST_F(HnswIndexPromises, SequencesMayWrapAround) {

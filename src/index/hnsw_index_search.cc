@@ -78,6 +78,7 @@ absl::StatusOr<SearchResult> HnswIndex::Search(const Snapshot& snapshot,
   // older than repairs.
   if (!scanned && job.hit_count() < std::min<uint64_t>(options.k, possible)) job.ScanExact();
   raw_->NoteReads(job.stats().reranked);
+  RETURN_IF_ERROR(job.stopped());
   return job.Finish(plan);
 }
 

@@ -220,6 +220,9 @@ absl::StatusOr<SearchResult> MemoryVectorIndex::Search(const Snapshot& snapshot,
   SearchResult result;
   const absl::MutexLock lock(&mutex_);
   for (uint32_t slot = 0; slot < RowCountOf(snapshot); ++slot) {
+    if (options.limit != nullptr && (slot + 1) % WorkLimit::kRowsPerCheck == 0) {
+      RETURN_IF_ERROR(options.limit->Check());
+    }
     const Stored& row = rows_[slot];
     if (row.vector.empty() || !row.SeenAt(SequenceOf(snapshot))) continue;
     if (options.filter != nullptr && !options.filter->Contains(slot)) continue;

@@ -17,6 +17,7 @@ constexpr double kThinShare = 0.05;
 constexpr double kPlainShare = 0.4;
 constexpr size_t kSeeds = 16;
 constexpr size_t kSlotsAtOnce = 64;
+constexpr size_t kBatchesPerCheck = WorkLimit::kRowsPerCheck / kSlotsAtOnce;
 constexpr uint32_t kMinEf = 64;
 
 // A filter hides part of what a walk meets, so that it needs a wider one.
@@ -102,6 +103,12 @@ void SearchJob::AddExact(uint32_t slot, uint32_t rank) {
   std::push_heap(scored_.begin(), scored_.end(), before);
 }
 
+bool SearchJob::MayGoOn() {
+  if (options_.limit == nullptr || ++batches_ % kBatchesPerCheck != 0) return true;
+  stopped_ = options_.limit->Check();
+  return stopped_.ok();
+}
+
 template <typename Visit>
 void SearchJob::ForEachSlot(const Visit& visit) {
   uint32_t slots[kSlotsAtOnce];
@@ -110,6 +117,7 @@ void SearchJob::ForEachSlot(const Visit& visit) {
     for (uint32_t slot = 0; slot < input_.row_count; ++slot) {
       slots[count++] = slot;
       if (count < kSlotsAtOnce) continue;
+      if (!MayGoOn()) return;
       visit(std::span<const uint32_t>(slots, count));
       count = 0;
     }
@@ -123,6 +131,7 @@ void SearchJob::ForEachSlot(const Visit& visit) {
         if (slot >= input_.row_count) break;
         slots[count++] = slot;
         if (count < kSlotsAtOnce) continue;
+        if (!MayGoOn()) return;
         visit(std::span<const uint32_t>(slots, count));
         count = 0;
       }

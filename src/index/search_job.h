@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "index/graph.h"
 #include "index/id_map.h"
 #include "index/kernels.h"
@@ -49,6 +50,8 @@ class SearchJob {
   void Rerank();
   SearchStats& stats() { return stats_; }
   size_t hit_count() const { return scored_.size(); }
+  // Not OK: a scan stopped at the limit of the search.
+  const absl::Status& stopped() const { return stopped_; }
   SearchResult Finish(Plan plan);
 
  private:
@@ -60,9 +63,11 @@ class SearchJob {
   float Exact(uint32_t slot) const;
   void AddExact(uint32_t slot, uint32_t rank);
   // Calls visit(slots) with at most 64 slots at a time that pass the filter, of all the snapshot
-  // knows.
+  // knows, until the limit stops it.
   template <typename Visit>
   void ForEachSlot(const Visit& visit);
+  // False once the limit is reached; asked before each call of visit.
+  bool MayGoOn();
   void OfferCodes(std::span<const uint32_t> slots);
   void PickSeeds(std::vector<uint32_t>& seeds) const;
   bool CodesSayAll() const;
@@ -77,6 +82,8 @@ class SearchJob {
   const uint32_t ef_;
   std::span<const float> query_;
   bool walked_ = false;
+  size_t batches_ = 0;  // of slots given to visit
+  absl::Status stopped_;
   std::vector<ScoredRow>& scored_;
   SearchStats stats_;
 };

@@ -37,6 +37,7 @@
 #include "base/executor.h"
 #include "base/file.h"
 #include "base/vector_types.h"
+#include "base/work_limit.h"
 
 namespace vectron::index {
 
@@ -74,10 +75,11 @@ enum class Plan : uint8_t {
 std::string_view PlanName(Plan plan);
 
 struct SearchOptions {
-  uint32_t k = 10;                  // 1-16384
-  uint32_t ef = 0;                  // 0: max(64, 3 k)
-  bool exact = false;               // compare with every row on full precision
-  const SlotSet* filter = nullptr;  // null: no filter
+  uint32_t k = 10;                   // 1-16384
+  uint32_t ef = 0;                   // 0: max(64, 3 k)
+  bool exact = false;                // compare with every row on full precision
+  const SlotSet* filter = nullptr;   // null: no filter
+  const WorkLimit* limit = nullptr;  // of scans, which it stops; a walk is short. Null: none
 };
 
 struct Hit {
@@ -211,7 +213,7 @@ class VectorIndex {
   virtual Snapshot TakeSnapshot() = 0;
   // The k nearest rows of the snapshot that pass the filter, best first, ties by id. Always min(k,
   // matching rows) of them. query: dimension() finite floats. Errors: InvalidArgument (size, not
-  // finite, all zero with kCosine).
+  // finite, all zero with kCosine), those of options.limit.
   virtual absl::StatusOr<SearchResult> Search(const Snapshot& snapshot,
                                               std::span<const float> query,
                                               const SearchOptions& options) const = 0;

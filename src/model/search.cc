@@ -1,8 +1,10 @@
 #include "model/search.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
+#include "base/status.h"
 #include "model/payload.h"
 
 namespace vectron {
@@ -61,6 +63,50 @@ SearchAnswer MergeAnswers(std::vector<SearchAnswer> answers, size_t k) {
     }
   }
   return merged;
+}
+
+size_t BytesOf(const SearchAnswer& answer) {
+  size_t bytes = 0;
+  for (const SearchHit& hit : answer.hits) {
+    bytes += hit.id.size() + hit.payload.size() + hit.vector.size() * sizeof(float);
+  }
+  return bytes;
+}
+
+absl::Status AnswerTooLarge(size_t max_bytes) {
+  return ResourceExhausted(
+      "the hits hold more than {} bytes of payloads and vectors, the most of one answer; ask for "
+      "fewer (top_k), for fewer fields (payload_fields), or without vectors",
+      max_bytes);
+}
+
+absl::StatusOr<size_t> KeepWithin(size_t max_bytes, size_t k,
+                                  const std::vector<SearchAnswer*>& answers) {
+  const auto sum = [&answers] {
+    size_t bytes = 0;
+    for (const SearchAnswer* answer : answers) bytes += BytesOf(*answer);
+    return bytes;
+  };
+  size_t bytes = sum();
+  if (bytes <= max_bytes) return bytes;
+  std::vector<std::pair<float, std::string_view>> order;
+  for (const SearchAnswer* answer : answers) {
+    for (const SearchHit& hit : answer->hits) order.emplace_back(hit.score, hit.id);
+  }
+  if (order.size() > k) {
+    const auto first_dropped = order.begin() + static_cast<ptrdiff_t>(k);
+    std::nth_element(order.begin(), first_dropped, order.end());
+    const std::pair<float, std::string> cut(*first_dropped);
+    for (SearchAnswer* answer : answers) {
+      std::erase_if(answer->hits, [&cut](const SearchHit& hit) {
+        return std::pair<float, std::string_view>(hit.score, hit.id) >=
+               std::pair<float, std::string_view>(cut);
+      });
+    }
+    bytes = sum();
+  }
+  if (bytes > max_bytes) return AnswerTooLarge(max_bytes);
+  return bytes;
 }
 
 }  // namespace vectron

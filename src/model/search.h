@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "model/collection.h"
 #include "model/filter.h"
 
@@ -66,5 +67,15 @@ void SetPayload(SearchHit& hit, std::string payload, const SearchQuery& query);
 
 // Merges answers of disjoint shards: the k best by (score, id).
 SearchAnswer MergeAnswers(std::vector<SearchAnswer> answers, size_t k);
+
+// Of ids, payloads and vectors.
+size_t BytesOf(const SearchAnswer& answer);
+// When the answers of some disjoint shards hold more than max_bytes: drops the hits that are not
+// among the k best of all. Returns what they hold now. ResourceExhausted (AnswerTooLarge): the k
+// best alone hold more.
+absl::StatusOr<size_t> KeepWithin(size_t max_bytes, size_t k,
+                                  const std::vector<SearchAnswer*>& answers);
+// ResourceExhausted, saying what to ask instead.
+absl::Status AnswerTooLarge(size_t max_bytes);
 
 }  // namespace vectron

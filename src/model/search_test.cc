@@ -42,6 +42,32 @@ TEST(MergeAnswers, AgreesWithSortingAllHits) {
   }
 }
 
+SearchAnswer Scored(const std::vector<std::pair<float, std::string>>& hits, size_t payload_bytes) {
+  SearchAnswer answer;
+  for (const auto& [score, id] : hits) {
+    SearchHit hit;
+    hit.id = id;
+    hit.score = score;
+    hit.payload = std::string(payload_bytes, 'x');
+    answer.hits.push_back(std::move(hit));
+  }
+  return answer;
+}
+
+TEST(KeepWithin, DropsOnlyWhatIsNotAmongTheBest) {
+  SearchAnswer a = Scored({{1, "a"}, {3, "b"}, {9, "c"}}, 99);
+  SearchAnswer b = Scored({{2, "d"}, {3, "e"}, {4, "f"}}, 99);
+  EXPECT_EQ(BytesOf(a), 300U);
+  EXPECT_EQ(*KeepWithin(600, 3, {&a, &b}), 600U);
+  EXPECT_EQ(a.hits.size() + b.hits.size(), 6U) << "they fit";
+  EXPECT_EQ(*KeepWithin(599, 3, {&a, &b}), 300U);
+  ASSERT_EQ(a.hits.size(), 2U);
+  EXPECT_EQ(a.hits[1].id, "b") << "of equal scores the lower id is the better one";
+  ASSERT_EQ(b.hits.size(), 1U);
+  EXPECT_EQ(b.hits[0].id, "d");
+  EXPECT_TRUE(absl::IsResourceExhausted(KeepWithin(299, 3, {&a, &b}).status()));
+}
+
 TEST(MergeAnswers, KeepsTheTracesInShardOrder) {
   std::vector<SearchAnswer> answers(3);
   for (uint32_t i = 0; i < 3; ++i)

@@ -95,15 +95,20 @@ class HttpDispatcher::Call : public std::enable_shared_from_this<Call> {
     if (!ended_) registry_.End(context_, absl::StatusCode::kInternal);
   }
 
-  void Start() {
+  // for_large: null, or where a large request is run.
+  void Start(Executor* for_large) {
     absl::StatusOr<int64_t> deadline = DeadlineOf(request_);
     if (deadline.ok()) context_.deadline_nanos = *deadline;
-    registry_.Begin(method_, context_,
-                    [self = shared_from_this(), bad = deadline.status()](absl::Status status) {
-                      if (status.ok()) status = bad;
-                      if (!status.ok()) return self->Fail(status);
-                      self->Run();
-                    });
+    registry_.Begin(
+        method_, context_,
+        [self = shared_from_this(), bad = deadline.status(), for_large](absl::Status status) {
+          if (status.ok()) status = bad;
+          if (!status.ok()) return self->Fail(status);
+          if (for_large == nullptr || self->request_.body.size() <= kLargeBodyBytes) {
+            return self->Run();
+          }
+          for_large->Schedule([self] { self->Run(); });
+        });
   }
 
  private:
@@ -223,6 +228,8 @@ void HttpDispatcher::SetFallback(HttpHandler handler) {
   fallback_ = std::move(handler);
 }
 
+void HttpDispatcher::RunLargeOn(Executor& executor) { for_large_ = &executor; }
+
 void HttpDispatcher::SetBodyLimit(std::string_view rpc_name, size_t bytes) {
   const auto found =
       std::find_if(targets_.begin(), targets_.end(), [rpc_name](const Target& target) {
@@ -270,7 +277,7 @@ void HttpDispatcher::Handle(HttpRequest request, HttpResponder responder) const 
     return;
   }
   std::make_shared<Call>(registry_, *target.method, std::move(request), std::move(responder))
-      ->Start();
+      ->Start(for_large_);
 }
 
 }  // namespace vectron::rpc

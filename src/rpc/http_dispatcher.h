@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/executor.h"
 #include "rpc/http_server.h"
 #include "rpc/route_table.h"
 #include "rpc/rpc_registry.h"
@@ -19,6 +20,8 @@ namespace vectron::rpc {
 
 // Largest body of an RPC or a plain route that did not ask for more; its JSON holds no vectors.
 inline constexpr size_t kMaxPlainBodyBytes = size_t{4} << 20;
+// From this size on a body is parsed for a millisecond and more: see RunLargeOn.
+inline constexpr size_t kLargeBodyBytes = size_t{1} << 20;
 
 // Filled first, then used by the server from all its threads.
 //
@@ -57,6 +60,11 @@ class HttpDispatcher {
   // (CHECK).
   void SetBodyLimit(std::string_view rpc_name, size_t bytes);
 
+  // Where RPCs with a larger body than kLargeBodyBytes are parsed and handled, once they are
+  // admitted: in an I/O thread they would keep its other connections waiting. It outlives the
+  // server. Without it they are handled where all others are.
+  void RunLargeOn(Executor& executor);
+
   size_t BodyLimit(const HttpRequest& head) const;
   void Handle(HttpRequest request, HttpResponder responder) const;
 
@@ -73,7 +81,8 @@ class HttpDispatcher {
   const RpcRegistry& registry_;
   RouteTable table_;
   std::vector<Target> targets_;
-  HttpHandler fallback_;  // null: 404
+  HttpHandler fallback_;           // null: 404
+  Executor* for_large_ = nullptr;  // null: no other place
 };
 
 }  // namespace vectron::rpc

@@ -5,6 +5,8 @@
 
 #include <thread>
 
+#include "absl/synchronization/notification.h"
+#include "base/executor_testing.h"
 #include "base/status.h"
 #include "rpc/error_table.h"
 #include "rpc/http_client_testing.h"
@@ -19,6 +21,19 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr char kService[] = "vectron.v1.VectronService";
+
+// Tells when something is held.
+class Signalling : public HeldExecutor {
+ public:
+  void Schedule(std::function<void()> task) override {
+    HeldExecutor::Schedule(std::move(task));
+    scheduled_.Notify();
+  }
+  void AwaitTask() { scheduled_.WaitForNotification(); }
+
+ private:
+  absl::Notification scheduled_;
+};
 
 class HttpDispatcherTest : public testing::Test {
  protected:
@@ -165,6 +180,25 @@ TEST_F(HttpDispatcherTest, UsesTheHandMadeFormWhereThereIsOne) {
             R"(["c",{},"b"])");
   EXPECT_EQ(Ask("POST /v1/collections/c/points/search", std::string(6'000'000, ' ')).status, 200);
   EXPECT_EQ(Ask("POST /v1/collections", std::string(6'000'000, ' ')).status, 413);
+}
+
+// Whoever shares the I/O threads with large requests is answered while they are parsed.
+TEST_F(HttpDispatcherTest, RunsLargeRequestsElsewhere) {
+  Signalling elsewhere;
+  dispatcher_.RunLargeOn(elsewhere);
+  Serve();
+  RawClient large(server_->port());
+  const std::string body(kLargeBodyBytes + 1, ' ');
+  large.Send(
+      fmt::format("POST /v1/collections/c/points/search HTTP/1.1\r\nHost: h\r\n"
+                  "Content-Length: {}\r\n\r\n{}",
+                  body.size(), body));
+  elsewhere.AwaitTask();
+  EXPECT_EQ(Ask("POST /v1/collections/c/points/search", "{}").status, 200);
+  EXPECT_EQ(Ask("GET /healthz").status, 200);
+  EXPECT_EQ(elsewhere.held(), 1U) << "small ones stay";
+  elsewhere.RunHeld();
+  EXPECT_EQ(large.Receive().status, 200);
 }
 
 TEST_F(HttpDispatcherTest, ReadsTheTimeoutAndEchoesTheRequestId) {

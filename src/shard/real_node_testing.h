@@ -73,8 +73,9 @@ class RealNode {
   }
   absl::StatusOr<SearchAnswer> Search(const SearchQuery& query) {
     std::promise<absl::StatusOr<SearchAnswer>> answer;
-    shard_->Search(
-        query, [&](absl::StatusOr<SearchAnswer> result) { answer.set_value(std::move(result)); });
+    shard_->Search(query, {}, [&](absl::StatusOr<SearchAnswer> result) {
+      answer.set_value(std::move(result));
+    });
     return answer.get_future().get();
   }
   absl::StatusOr<std::optional<PointRecord>> Get(const std::string& id) {

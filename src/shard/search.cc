@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -19,31 +20,42 @@ namespace {
 constexpr int kFreshTries = 2;
 // Hits asked for beyond k then, in place of those that turn out to be deleted.
 constexpr uint32_t kSpareHits = 16;
-// Payloads in memory at once that only an excerpt is kept of.
-constexpr size_t kExcerptsAtOnce = 32;
+// Hits whose payloads are read together.
+constexpr size_t kPayloadsAtOnce = WorkLimit::kPayloadsPerCheck;
 
 // One attempt at a search.
 class Attempt {
  public:
-  Attempt(StateMachine& state, const SearchQuery& query, bool last)
-      : state_(state), query_(query), last_(last), indexes_(state.indexes()) {}
+  enum class Outcome {
+    kAnswered,
+    kStartOver,  // on a newer snapshot
+    kNotQuick,   // and the terms ask for that
+  };
 
-  // False when the search must start over on a newer snapshot.
-  absl::StatusOr<bool> Run();
+  Attempt(StateMachine& state, const SearchQuery& query, const SearchTerms& terms, bool last)
+      : state_(state), query_(query), terms_(terms), last_(last), indexes_(state.indexes()) {}
+
+  absl::StatusOr<Outcome> Run();
   std::vector<SearchHit> TakeHits() { return std::move(hits_); }
   ShardTrace Trace() const;
 
  private:
   bool filtered() const { return query_.filter != nullptr && !query_.filter->empty(); }
-  absl::Status SearchIndex();
+  // False when it would not be quick enough.
+  absl::StatusOr<bool> SearchIndex();
+  bool IsAllowed(std::optional<uint64_t> matches) const;
   absl::Status AddPayloads();
+  absl::Status ReadPayloads(std::span<const size_t> positions);
   absl::Status AddVectors();
+  // Counts what the answer is to hold, up to its bound.
+  absl::Status AddBytes(size_t bytes);
   absl::Status TakeStaleFromStore();
   void DropStale();
   void MarkStale(const std::string& id, uint64_t version);
 
   StateMachine& state_;
   const SearchQuery& query_;
+  const SearchTerms& terms_;
   const bool last_;
   const std::shared_ptr<Indexes> indexes_;
   std::optional<Selection> selection_;
@@ -51,26 +63,36 @@ class Attempt {
   index::SearchResult result_;
   std::vector<SearchHit> hits_;
   std::vector<std::string> stale_;
+  size_t bytes_ = 0;       // of payloads and vectors
   uint64_t wait_for_ = 0;  // the newest index whose effects were seen in the store
 };
 
-absl::Status Attempt::SearchIndex() {
+bool Attempt::IsAllowed(std::optional<uint64_t> matches) const {
+  return terms_.Allow(
+      IndexCostNanos(state_.schema(), query_, terms_.load, state_.points(), matches));
+}
+
+absl::StatusOr<bool> Attempt::SearchIndex() {
   index::SearchOptions options;
   options.k = last_ ? std::min(query_.k + kSpareHits, kMaxTopK) : query_.k;
   options.ef = query_.ef != 0 ? query_.ef : state_.schema().hnsw.ef_search;
   options.exact = query_.exact;
+  options.limit = &terms_.limit;
   if (filtered()) {
-    ASSIGN_OR_RETURN(Selection selection, Select(state_, indexes_, *query_.filter));
-    selection_.emplace(std::move(selection));
+    ASSIGN_OR_RETURN(std::optional<Selection> selection,
+                     Select(state_, indexes_, *query_.filter, terms_));
+    if (!selection.has_value() || !IsAllowed(selection->slots.count)) return false;
+    selection_.emplace(*std::move(selection));
     for (const std::string& id : selection_->stale) MarkStale(id, 0);
     if (selection_->slots.count == 0) {
       result_.stats.plan = index::Plan::kScanMatches;
-      return absl::OkStatus();
+      return true;
     }
     options.filter = &selection_->slots;
     ASSIGN_OR_RETURN(result_,
                      indexes_->vectors->Search(selection_->snapshot, query_.vector, options));
   } else {
+    if (!IsAllowed(std::nullopt)) return false;
     snapshot_.emplace(indexes_->vectors->TakeSnapshot());
     ASSIGN_OR_RETURN(result_, indexes_->vectors->Search(*snapshot_, query_.vector, options));
   }
@@ -83,7 +105,7 @@ absl::Status Attempt::SearchIndex() {
                      .payload = {},
                      .vector = {}});
   }
-  return absl::OkStatus();
+  return true;
 }
 
 void Attempt::MarkStale(const std::string& id, uint64_t version) {
@@ -93,36 +115,45 @@ void Attempt::MarkStale(const std::string& id, uint64_t version) {
 
 absl::Status Attempt::AddPayloads() {
   std::vector<size_t> positions;
-  std::vector<std::string_view> ids;
   for (size_t i = 0; i < hits_.size(); ++i) {
-    if ((result_.hits[i].flags & kHasPayload) == 0) continue;
-    positions.push_back(i);
-    ids.push_back(hits_[i].id);
+    if ((result_.hits[i].flags & kHasPayload) != 0) positions.push_back(i);
   }
-  if (ids.empty()) return absl::OkStatus();
-  // All at once where all are kept.
-  const size_t step = query_.payload_excerpts ? kExcerptsAtOnce : ids.size();
-  for (size_t begin = 0; begin < ids.size(); begin += step) {
-    const auto first = ids.begin() + static_cast<ptrdiff_t>(begin);
-    const size_t count = std::min(step, ids.size() - begin);
-    ASSIGN_OR_RETURN(auto points,
-                     state_.store().ReadPoints({first, first + static_cast<ptrdiff_t>(count)}));
-    for (size_t i = 0; i < count; ++i) {
-      SearchHit& hit = hits_[positions[begin + i]];
-      if (!points[i].has_value() || points[i]->version != hit.version) {
-        MarkStale(hit.id, points[i].has_value() ? points[i]->version : 0);
-      } else {
-        SetPayload(hit, std::move(points[i]->payload), query_);
-      }
-    }
+  for (size_t i = 0; i < positions.size(); i += kPayloadsAtOnce) {
+    RETURN_IF_ERROR(terms_.limit.Check());
+    const size_t count = std::min(kPayloadsAtOnce, positions.size() - i);
+    RETURN_IF_ERROR(ReadPayloads(std::span(positions).subspan(i, count)));
   }
   return absl::OkStatus();
 }
 
+// Of the hits at these positions.
+absl::Status Attempt::ReadPayloads(std::span<const size_t> positions) {
+  std::vector<std::string_view> ids;
+  for (const size_t position : positions) ids.push_back(hits_[position].id);
+  ASSIGN_OR_RETURN(auto points, state_.store().ReadPoints(ids));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    SearchHit& hit = hits_[positions[i]];
+    if (!points[i].has_value() || points[i]->version != hit.version) {
+      MarkStale(hit.id, points[i].has_value() ? points[i]->version : 0);
+      continue;
+    }
+    SetPayload(hit, std::move(points[i]->payload), query_);
+    RETURN_IF_ERROR(AddBytes(hit.payload.size()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Attempt::AddBytes(size_t bytes) {
+  bytes_ += bytes;
+  return bytes_ <= terms_.max_bytes ? absl::OkStatus() : AnswerTooLarge(terms_.max_bytes);
+}
+
 absl::Status Attempt::AddVectors() {
+  RETURN_IF_ERROR(AddBytes(hits_.size() * state_.schema().dimension * sizeof(float)));
   std::vector<std::string_view> ids;
   for (const SearchHit& hit : hits_) ids.push_back(hit.id);
   if (ids.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(terms_.limit.Check());
   ASSIGN_OR_RETURN(auto vectors, state_.store().ReadVectors(ids));
   for (size_t i = 0; i < ids.size(); ++i) {
     if (!vectors[i].has_value() || vectors[i]->version != hits_[i].version) {
@@ -145,6 +176,7 @@ void Attempt::DropStale() {
 absl::Status Attempt::TakeStaleFromStore() {
   DropStale();
   for (const std::string& id : stale_) {
+    RETURN_IF_ERROR(terms_.limit.Check());
     ASSIGN_OR_RETURN(std::optional<PointRecord> record, state_.store().ReadRecord(id, true));
     wait_for_ = std::max(wait_for_, record.has_value() ? record->version : state_.writing());
     if (!record.has_value()) continue;
@@ -156,6 +188,7 @@ absl::Status Attempt::TakeStaleFromStore() {
         .id = id, .score = score, .version = record->version, .payload = {}, .vector = {}};
     SetPayload(hit, std::move(record->payload), query_);
     if (query_.include_vectors) hit.vector = std::move(record->vector);
+    RETURN_IF_ERROR(AddBytes(hit.payload.size() + hit.vector.size() * sizeof(float)));
     hits_.push_back(std::move(hit));
   }
   std::sort(hits_.begin(), hits_.end(), [](const SearchHit& a, const SearchHit& b) {
@@ -164,15 +197,16 @@ absl::Status Attempt::TakeStaleFromStore() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Attempt::Run() {
-  RETURN_IF_ERROR(SearchIndex());
+absl::StatusOr<Attempt::Outcome> Attempt::Run() {
+  ASSIGN_OR_RETURN(const bool searched, SearchIndex());
+  if (!searched) return Outcome::kNotQuick;
   if (query_.include_payload) RETURN_IF_ERROR(AddPayloads());
   if (query_.include_vectors) RETURN_IF_ERROR(AddVectors());
   if (!stale_.empty() && last_) RETURN_IF_ERROR(TakeStaleFromStore());
   if (!stale_.empty()) RETURN_IF_ERROR(state_.WaitPublished(wait_for_));
-  if (!stale_.empty() && !last_) return false;
+  if (!stale_.empty() && !last_) return Outcome::kStartOver;
   if (hits_.size() > query_.k) hits_.resize(query_.k);
-  return true;
+  return Outcome::kAnswered;
 }
 
 std::string Reason(const index::SearchStats& stats, const Selection* selection, bool exact) {
@@ -251,20 +285,24 @@ double DistanceOf(Metric metric, std::span<const float> a, std::span<const float
   return sum;
 }
 
-absl::StatusOr<SearchAnswer> SearchShard(StateMachine& state, ShardOrdinal ordinal,
-                                         const Clock& clock, const SearchQuery& query) {
+absl::StatusOr<std::optional<SearchAnswer>> SearchShard(StateMachine& state, ShardOrdinal ordinal,
+                                                        const SearchQuery& query,
+                                                        const SearchTerms& terms) {
   const bool traced = query.explain || query.trace;
-  const int64_t start_us = traced ? clock.MonotonicMicros() : 0;
+  const int64_t start_us = traced ? terms.clock.MonotonicMicros() : 0;
   for (int tries = 0;; ++tries) {
-    Attempt attempt(state, query, tries >= kFreshTries);
-    ASSIGN_OR_RETURN(const bool done, attempt.Run());
-    if (!done) continue;
-    SearchAnswer answer;
-    answer.hits = attempt.TakeHits();
+    RETURN_IF_ERROR(terms.limit.Check());
+    Attempt attempt(state, query, terms, tries >= kFreshTries);
+    ASSIGN_OR_RETURN(const Attempt::Outcome outcome, attempt.Run());
+    if (outcome == Attempt::Outcome::kNotQuick) return std::nullopt;
+    if (outcome == Attempt::Outcome::kStartOver) continue;
+    std::optional<SearchAnswer> answer(std::in_place);
+    answer->hits = attempt.TakeHits();
     if (traced) {
-      answer.traces.push_back(attempt.Trace());
-      answer.traces.back().shard_id = ordinal.value;
-      answer.traces.back().time_us = static_cast<uint64_t>(clock.MonotonicMicros() - start_us);
+      answer->traces.push_back(attempt.Trace());
+      answer->traces.back().shard_id = ordinal.value;
+      answer->traces.back().time_us =
+          static_cast<uint64_t>(terms.clock.MonotonicMicros() - start_us);
     }
     return answer;
   }

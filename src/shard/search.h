@@ -7,17 +7,21 @@
 // on a newer snapshot, and when it keeps losing that race it takes the stored state of the rows
 // concerned, scored anew.
 
+#include <optional>
+
 #include "absl/status/statusor.h"
-#include "base/clock.h"
 #include "model/ids.h"
 #include "model/search.h"
 #include "shard/apply.h"
+#include "shard/search_terms.h"
 
 namespace vectron::shard {
 
-// Answers in the calling thread. query: checked. Errors: InvalidArgument, Unavailable, DataLoss.
-absl::StatusOr<SearchAnswer> SearchShard(StateMachine& state, ShardOrdinal ordinal,
-                                         const Clock& clock, const SearchQuery& query);
+// Answers in the calling thread. query: checked. Errors: InvalidArgument, Unavailable, DataLoss,
+// those of the limit. Nullopt: the terms ask for a quick search, and this is none.
+absl::StatusOr<std::optional<SearchAnswer>> SearchShard(StateMachine& state, ShardOrdinal ordinal,
+                                                        const SearchQuery& query,
+                                                        const SearchTerms& terms);
 
 // The distance of two vectors by a metric, in double precision.
 double DistanceOf(Metric metric, std::span<const float> a, std::span<const float> b);

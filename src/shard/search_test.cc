@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "base/executor_testing.h"
 #include "gtest/gtest.h"
 #include "shard/selection.h"
 #include "shard/shard_testing.h"
@@ -172,6 +173,133 @@ TEST(ShardSearch, RowsDeletedUnderASearchAreLeftOut) {
   const auto ids = Ids(test.Search(Nearest({0}, 5)));
   ASSERT_EQ(ids.size(), 5u);
   EXPECT_EQ(ids[0], fmt::format("p{:02}", next));
+}
+
+// Points p0 ... with n = i % 3, which has an index, and m = i % 3, which has none.
+void Fill(TestShard& test, int points) {
+  PointBatch batch;
+  batch.dimension = 1;
+  for (int i = 0; i < points; ++i) {
+    batch.ids.push_back(fmt::format("p{}", i));
+    batch.vectors.push_back(static_cast<float>(i));
+    batch.payloads.push_back(fmt::format(R"({{"n":{},"m":{}}})", i % 3, i % 3));
+  }
+  ASSERT_TRUE(test.Upsert({std::move(batch), "", false}).ok());
+}
+
+CollectionSchema HalfIndexed() {
+  CollectionSchema schema = TestSchema(1);
+  schema.payload_indexes = {{"n", PayloadType::kInteger}};
+  return schema;
+}
+
+TEST(ShardSearch, StopsReadingPayloadsAtItsDeadline) {
+  TestShard test(HalfIndexed());
+  ASSERT_TRUE(test.Open().ok());
+  Fill(test, 1'000);
+  SearchQuery query = Nearest({0});
+  query.filter = ParseFilter(R"({"must":[{"field":"n","match":1},{"field":"m","match":1}]})");
+  int reads = 0;
+  test.before_multi_get = [&] {
+    ++reads;
+    test.clock().AdvanceMillis(1);
+  };
+  const int64_t deadline_nanos = test.clock().MonotonicNanos() + 1'000'000;
+  const auto found = test.Search(query, {.deadline_nanos = deadline_nanos});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(found.status())) << found.status();
+  EXPECT_EQ(reads, 1) << "333 payloads are read in two parts";
+  EXPECT_TRUE(test.Search(query).ok());
+}
+
+TEST(ShardSearch, StopsAScanOnceItIsCalledOff) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  Fill(test, 1'000);
+  SearchQuery query = Nearest({0});
+  query.exact = true;
+  int checks = 0;
+  const auto found = test.Search(query, {.called_off = [&checks] { return ++checks == 3; }});
+  EXPECT_TRUE(absl::IsCancelled(found.status())) << found.status();
+  EXPECT_EQ(checks, 3);
+}
+
+TEST(ShardSearch, BeginsNothingPastItsDeadline) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  Fill(test, 3);
+  const int64_t now = test.clock().MonotonicNanos();
+  EXPECT_TRUE(
+      absl::IsDeadlineExceeded(test.Search(Nearest({0}), {.deadline_nanos = now}).status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(test.Get("p1", {.deadline_nanos = now}).status()));
+  EXPECT_TRUE(test.Get("p1", {.deadline_nanos = now + 1}).ok());
+}
+
+// Else a search with little time would fail each time it is repeated.
+TEST(ShardSearch, AFilterThatRanOutOfTimeHasItsBitmapTheNextTime) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  Fill(test, 1'000);
+  SearchQuery query = Nearest({0});
+  query.explain = true;
+  query.filter = ParseFilter(R"({"must":[{"field":"m","match":1}]})");
+  const auto a_milli_passes = [&test] {
+    test.clock().AdvanceMillis(1);
+    return false;
+  };
+  const int64_t deadline_nanos = test.clock().MonotonicNanos() + 4'000'000;
+  const auto late =
+      test.Search(query, {.deadline_nanos = deadline_nanos, .called_off = a_milli_passes});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late.status())) << late.status();
+  const auto found = test.Search(query);
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->traces[0].matches, 333u);
+  EXPECT_NE(found->traces[0].reason.find("answered by bitmaps"), std::string::npos)
+      << found->traces[0].reason;
+}
+
+TEST(ShardSearch, HandsOverWhatTakesLongAndNothingElse) {
+  TestShard test(HalfIndexed());
+  ASSERT_TRUE(test.Open().ok());
+  Fill(test, 1'000);
+  HeldExecutor held;
+  int answers = 0;
+  const auto search = [&](const SearchQuery& query) {
+    test.shard().Search(query, {.for_long = &held},
+                        [&](const absl::StatusOr<SearchAnswer>& answer) {
+                          ASSERT_TRUE(answer.ok()) << answer.status();
+                          EXPECT_EQ(answer->hits.size(), 10u);
+                          ++answers;
+                        });
+  };
+  SearchQuery query = Nearest({0});
+  search(query);
+  query.filter = ParseFilter(R"({"must":[{"field":"n","match":1}]})");
+  search(query);
+  EXPECT_EQ(answers, 2) << "short searches are answered at once";
+  EXPECT_EQ(held.held(), 0u);
+  query.filter = ParseFilter(R"({"must":[{"field":"m","match":1}]})");
+  search(query);
+  EXPECT_EQ(answers, 2) << "a thousand payloads were read in the caller";
+  ASSERT_EQ(held.held(), 1u);
+  held.RunHeld();
+  EXPECT_EQ(answers, 3);
+  search(query);
+  EXPECT_EQ(answers, 4) << "the filter has its bitmap now";
+}
+
+TEST(ShardSearch, RefusesAnAnswerThatWouldHoldTooMuch) {
+  TestShard test(TestSchema(1));
+  ASSERT_TRUE(test.Open().ok());
+  Fill(test, 300);  // each payload has 13 bytes, each vector 4
+  SearchQuery query = Nearest({0}, 100);
+  EXPECT_TRUE(test.Search(query, {.max_bytes = 1'300}).ok());
+  const auto too_much = test.Search(query, {.max_bytes = 1'299});
+  EXPECT_TRUE(absl::IsResourceExhausted(too_much.status())) << too_much.status();
+  query.include_vectors = true;
+  EXPECT_TRUE(absl::IsResourceExhausted(test.Search(query, {.max_bytes = 1'300}).status()));
+  EXPECT_TRUE(test.Search(query, {.max_bytes = 1'700}).ok());
+  query.payload_fields = {"n"};
+  EXPECT_TRUE(test.Search(query, {.max_bytes = 1'300}).ok()) << "7 bytes of each are answered";
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ constexpr size_t kReadRows = 256;
 // Tries to meet the appender at rest before ids are looked for row by row instead.
 constexpr int kAppenderTries = 16;
 // Bitmaps made for one search.
-constexpr int kMaxMadeBitmaps = 8;
+constexpr size_t kMaxMadeBitmaps = 8;
 // Below this many evaluations a bitmap is not worth its upkeep.
 constexpr uint64_t kMinEvaluations = 256;
 
@@ -86,10 +86,11 @@ struct Evaluated {
 
 class Evaluator {
  public:
-  Evaluator(StateMachine& state, const RowTest& test) : state_(state), test_(test) {}
+  Evaluator(StateMachine& state, const RowTest& test, const WorkLimit& limit)
+      : state_(state), test_(test), limit_(limit) {}
 
   absl::Status Add(uint32_t slot, const index::VectorIndex::RowView& row) {
-    result_.rows += 1;
+    if (result_.rows++ % WorkLimit::kRowsPerCheck == 0) RETURN_IF_ERROR(limit_.Check());
     if ((row.flags & kHasPayload) == 0) {
       if (test_(row.id, no_payload_)) result_.passed.add(slot);
       return absl::OkStatus();
@@ -104,6 +105,7 @@ class Evaluator {
     if (ids_.empty()) return absl::OkStatus();
     ASSIGN_OR_RETURN(const auto points, state_.store().ReadPoints(ids_));
     for (size_t i = 0; i < ids_.size(); ++i) {
+      if (i % WorkLimit::kPayloadsPerCheck == 0) RETURN_IF_ERROR(limit_.Check());
       if (points[i].has_value() && points[i]->version == versions_[i]) {
         if (test_(ids_[i], PayloadTree(points[i]->payload))) result_.passed.add(slots_[i]);
         continue;
@@ -121,6 +123,7 @@ class Evaluator {
  private:
   StateMachine& state_;
   const RowTest& test_;
+  const WorkLimit& limit_;
   const Value no_payload_{Object{}};
   std::vector<uint32_t> slots_;
   std::vector<std::string_view> ids_;
@@ -131,8 +134,8 @@ class Evaluator {
 // Applies `test` to each row of the snapshot whose slot is in `candidates`.
 absl::StatusOr<Evaluated> EvaluateRows(StateMachine& state, const index::VectorIndex& vectors,
                                        const index::Snapshot& snapshot, const Roaring& candidates,
-                                       const RowTest& test) {
-  Evaluator evaluator(state, test);
+                                       const RowTest& test, const WorkLimit& limit) {
+  Evaluator evaluator(state, test, limit);
   for (const uint32_t slot : candidates) {
     const auto row = vectors.RowAt(snapshot, slot);
     if (row.has_value()) RETURN_IF_ERROR(evaluator.Add(slot, *row));
@@ -143,13 +146,21 @@ absl::StatusOr<Evaluated> EvaluateRows(StateMachine& state, const index::VectorI
 
 // The slots of the snapshot's rows that pass a leaf in the version the store has now.
 absl::StatusOr<Roaring> ScanForLeaf(StateMachine& state, const index::VectorIndex& vectors,
-                                    const index::Snapshot& snapshot, const Condition& leaf) {
+                                    const index::Snapshot& snapshot, const Condition& leaf,
+                                    const WorkLimit& limit) {
   absl::flat_hash_map<std::string, uint64_t> passed;  // id -> version
+  absl::Status stopped;
+  size_t rows = 0;
   RETURN_IF_ERROR(state.store().ScanPoints(
       "", [&](std::string_view id, uint64_t version, std::string_view payload) {
+        if (rows++ % WorkLimit::kPayloadsPerCheck == 0) {
+          stopped = limit.Check();
+          if (!stopped.ok()) return false;
+        }
         if (MatchesCondition(leaf, id, PayloadTree(payload))) passed.emplace(id, version);
         return true;
       }));
+  RETURN_IF_ERROR(stopped);
   Roaring slots;
   if (passed.empty()) return slots;
   vectors.ForEachRow(snapshot, [&](uint32_t slot, std::string_view id, uint64_t version) {
@@ -166,7 +177,8 @@ absl::StatusOr<Roaring> ScanForLeaf(StateMachine& state, const index::VectorInde
 // once what was prepared is published; they are scanned in the store. A row that was written again
 // or removed before the scan's end may be judged by another version, but it is dead for searches
 // from then on, and only those may use the bitmap.
-absl::StatusOr<bool> MakeBitmap(StateMachine& state, Indexes& indexes, const Condition& leaf) {
+absl::StatusOr<bool> MakeBitmap(StateMachine& state, Indexes& indexes, const Condition& leaf,
+                                const WorkLimit& limit) {
   std::shared_ptr<FilterIndex::Kept> kept;
   uint64_t prepared = 0;
   state.WithAppender([&](const StateMachine::AppenderView& appender) {
@@ -179,7 +191,7 @@ absl::StatusOr<bool> MakeBitmap(StateMachine& state, Indexes& indexes, const Con
     return false;
   }
   const index::Snapshot snapshot = indexes.vectors->TakeSnapshot();
-  const absl::StatusOr<Roaring> slots = ScanForLeaf(state, *indexes.vectors, snapshot, leaf);
+  const absl::StatusOr<Roaring> slots = ScanForLeaf(state, *indexes.vectors, snapshot, leaf, limit);
   const uint64_t usable_from = std::max(snapshot.applied_index(), state.writing());
   if (!slots.ok() || !state.WaitPublished(usable_from).ok()) {
     indexes.filters.Abandon(kept);
@@ -190,51 +202,83 @@ absl::StatusOr<bool> MakeBitmap(StateMachine& state, Indexes& indexes, const Con
   return true;
 }
 
-// Makes the bitmaps that are due among the leaves that left `rows` rows in doubt; true when there
-// is a new one.
-absl::StatusOr<bool> MakeDueBitmaps(StateMachine& state, Indexes& indexes,
-                                    const std::vector<const Condition*>& unsure, uint64_t rows) {
-  const uint64_t due = std::max(kMinEvaluations, state.points());
-  int made = 0;
+// The leaves whose bitmaps are due, now that they left `rows` rows in doubt.
+std::vector<const Condition*> CountDue(StateMachine& state, Indexes& indexes,
+                                       const std::vector<const Condition*>& unsure, uint64_t rows) {
+  const uint64_t enough = std::max(kMinEvaluations, state.points());
+  std::vector<const Condition*> due;
   for (const Condition* leaf : unsure) {
-    if (made == kMaxMadeBitmaps) break;
-    if (indexes.filters.CountEvaluations(*leaf, rows) < due) continue;
-    ASSIGN_OR_RETURN(const bool is_new, MakeBitmap(state, indexes, *leaf));
-    if (is_new) ++made;
+    if (due.size() == kMaxMadeBitmaps) break;
+    if (indexes.filters.CountEvaluations(*leaf, rows) >= enough) due.push_back(leaf);
   }
-  return made > 0;
+  return due;
+}
+
+// True when there is a new one.
+absl::StatusOr<bool> MakeBitmaps(StateMachine& state, Indexes& indexes,
+                                 const std::vector<const Condition*>& due, const WorkLimit& limit) {
+  bool made = false;
+  for (const Condition* leaf : due) {
+    ASSIGN_OR_RETURN(const bool is_new, MakeBitmap(state, indexes, *leaf, limit));
+    made = made || is_new;
+  }
+  return made;
+}
+
+// What bitmaps tell of a filter as of a snapshot, and the leaves of which they do not tell all.
+struct Known {
+  index::Snapshot snapshot;
+  Bounds bounds;
+  std::vector<const Condition*> unsure;
+};
+
+absl::StatusOr<Known> AskBitmaps(StateMachine& state, Indexes& indexes, const Filter& filter) {
+  IdSets ids;
+  CollectIdTests(filter, ids);
+  ASSIGN_OR_RETURN(index::Snapshot snapshot, SnapshotWithIds(state, indexes, ids));
+  const FilterIndex::IdResolver resolve = [&ids](const HasIdTest& test) { return ids.at(&test); };
+  std::vector<const Condition*> unsure;
+  const FilterIndex::Query query{snapshot.applied_index(), snapshot.row_count(), resolve};
+  Bounds bounds = indexes.filters.Evaluate(filter, query, &unsure);
+  return Known{std::move(snapshot), std::move(bounds), std::move(unsure)};
 }
 
 }  // namespace
 
-absl::StatusOr<Selection> Select(StateMachine& state, const std::shared_ptr<Indexes>& indexes,
-                                 const Filter& filter) {
+absl::StatusOr<std::optional<Selection>> Select(StateMachine& state,
+                                                const std::shared_ptr<Indexes>& indexes,
+                                                const Filter& filter, const SearchTerms& terms) {
   bool made_bitmap = false;
   while (true) {
-    IdSets ids;
-    CollectIdTests(filter, ids);
-    ASSIGN_OR_RETURN(index::Snapshot snapshot, SnapshotWithIds(state, *indexes, ids));
-    const FilterIndex::IdResolver resolve = [&ids](const HasIdTest& test) { return ids.at(&test); };
-    std::vector<const Condition*> unsure;
-    const FilterIndex::Query query{snapshot.applied_index(), snapshot.row_count(), resolve};
-    Bounds bounds = indexes->filters.Evaluate(filter, query, &unsure);
+    ASSIGN_OR_RETURN(Known known, AskBitmaps(state, *indexes, filter));
+    const Bounds& bounds = known.bounds;
     if (bounds.exact) {
-      return Selection{std::move(snapshot), ToSlotSet(bounds.lower), {}, 0, made_bitmap};
+      return Selection{std::move(known.snapshot), ToSlotSet(bounds.lower), {}, 0, made_bitmap};
     }
     const Roaring in_doubt = bounds.upper - bounds.lower;
+    if (!terms.Allow(PayloadCostNanos(in_doubt.cardinality()))) return std::nullopt;
     if (!made_bitmap) {
-      ASSIGN_OR_RETURN(made_bitmap,
-                       MakeDueBitmaps(state, *indexes, unsure, in_doubt.cardinality()));
+      const std::vector<const Condition*> due =
+          CountDue(state, *indexes, known.unsure, in_doubt.cardinality());
+      if (!due.empty() && !terms.Allow(PayloadCostNanos(state.points()))) return std::nullopt;
+      ASSIGN_OR_RETURN(made_bitmap, MakeBitmaps(state, *indexes, due, terms.limit));
       if (made_bitmap) continue;
     }
-    ASSIGN_OR_RETURN(Evaluated rows,
-                     EvaluateRows(state, *indexes->vectors, snapshot, in_doubt,
-                                  [&filter](std::string_view id, const Value& payload) {
-                                    return Matches(filter, id, payload);
-                                  }));
-    return Selection{std::move(snapshot), ToSlotSet(bounds.lower | rows.passed),
+    const RowTest test = [&filter](std::string_view id, const Value& payload) {
+      return Matches(filter, id, payload);
+    };
+    ASSIGN_OR_RETURN(Evaluated rows, EvaluateRows(state, *indexes->vectors, known.snapshot,
+                                                  in_doubt, test, terms.limit));
+    return Selection{std::move(known.snapshot), ToSlotSet(bounds.lower | rows.passed),
                      std::move(rows.stale), rows.rows, made_bitmap};
   }
+}
+
+absl::Status PrepareFilter(StateMachine& state, const std::shared_ptr<Indexes>& indexes,
+                           const Filter& filter, const WorkLimit& limit) {
+  ASSIGN_OR_RETURN(const Known known, AskBitmaps(state, *indexes, filter));
+  const std::vector<const Condition*> due = CountDue(state, *indexes, known.unsure, /*rows=*/0);
+  return MakeBitmaps(state, *indexes, due, limit).status();
 }
 
 }  // namespace vectron::shard

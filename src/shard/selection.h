@@ -12,13 +12,16 @@
 // are not selected, and the caller deals with their ids.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/work_limit.h"
 #include "index/vector_index.h"
 #include "model/filter.h"
 #include "shard/apply.h"
+#include "shard/search_terms.h"
 
 namespace vectron::shard {
 
@@ -31,8 +34,14 @@ struct Selection {
 };
 
 // `indexes`: the state's, as held by the caller for the length of its search. Errors: those of
-// reading the store, Unavailable.
-absl::StatusOr<Selection> Select(StateMachine& state, const std::shared_ptr<Indexes>& indexes,
-                                 const Filter& filter);
+// reading the store, Unavailable, those of the terms' limit. Nullopt: the terms ask for a quick
+// search, and there are too many payloads to look at.
+absl::StatusOr<std::optional<Selection>> Select(StateMachine& state,
+                                                const std::shared_ptr<Indexes>& indexes,
+                                                const Filter& filter, const SearchTerms& terms);
+
+// Makes the bitmaps that are due for a filter, without a search. Errors as above.
+absl::Status PrepareFilter(StateMachine& state, const std::shared_ptr<Indexes>& indexes,
+                           const Filter& filter, const WorkLimit& limit);
 
 }  // namespace vectron::shard

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/timer.h"
 #include "model/collection.h"
 #include "model/ids.h"
@@ -81,6 +82,7 @@ struct ShardStats {
   uint64_t writes = 0;
   bool quarantined = false;  // an entry could not be applied; reads and writes are refused
   std::string problem;       // why, for people
+  std::string damage;        // the first damaged data that a read met since the shard was opened
 };
 
 class Shard {
@@ -111,14 +113,24 @@ class Shard {
   // Errors as above; like Delete it does not wait for room in the index.
   virtual void WriteKey(KeyWrite write, WriteCallback done) = 0;
 
-  // Answers in the caller when no barrier is needed. Errors: InvalidArgument, Unavailable,
-  // DataLoss.
-  virtual void Search(const SearchQuery& query,
+  // How long a search may go on, and where it runs when it takes longer than about a millisecond.
+  struct ReadTerms {
+    int64_t deadline_nanos = 0;                  // on the monotonic clock; 0: none
+    std::function<bool()> called_off = nullptr;  // true once nobody wants the answer; may be null
+    Executor* for_long = nullptr;                // null: in the caller. Outlives the shard
+    size_t max_bytes = kMaxAnswerBytes;          // of the answer; past them ResourceExhausted
+  };
+  // Answers in the caller when no barrier is needed and the search is short. Errors:
+  // InvalidArgument, Unavailable, DataLoss, DeadlineExceeded, Cancelled (the terms). A filter that
+  // could not be evaluated in time gets its bitmaps in the background, so that one like it has a
+  // chance.
+  virtual void Search(const SearchQuery& query, const ReadTerms& terms,
                       std::function<void(absl::StatusOr<SearchAnswer>)> done) = 0;
   struct GetOptions {
     Consistency consistency = Consistency::kUnspecified;
     uint32_t max_staleness_ms = 0;  // of kBounded; 0: as kStrong
     bool include_vector = true;
+    int64_t deadline_nanos = 0;  // on the monotonic clock; 0: none. DeadlineExceeded
   };
   virtual void Get(const std::string& id, const GetOptions& options,
                    std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) = 0;

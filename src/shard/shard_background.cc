@@ -35,6 +35,7 @@ ShardImpl::~ShardImpl() {
   }
   state_->Halt(Unavailable("the shard is closing"));
   tasks_->Drain();
+  filter_tasks_.Close();
   {
     // What was proposed is answered by the log; what waits for a stalled apply is answered here.
     std::vector<WriteCallback> abandoned;

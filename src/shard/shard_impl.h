@@ -52,7 +52,7 @@ class ShardImpl : public Shard, private Applier {
   void Upsert(UpsertWrite write, int64_t deadline_nanos, WriteCallback done) override;
   void Delete(DeleteWrite write, int64_t deadline_nanos, WriteCallback done) override;
   void WriteKey(KeyWrite write, WriteCallback done) override;
-  void Search(const SearchQuery& query,
+  void Search(const SearchQuery& query, const ReadTerms& terms,
               std::function<void(absl::StatusOr<SearchAnswer>)> done) override;
   void Get(const std::string& id, const GetOptions& options,
            std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) override;
@@ -129,6 +129,19 @@ class ShardImpl : public Shard, private Applier {
   void NoteFresh(int64_t as_of_nanos);
   void WithBarrier(const Freshness& wanted, Resume then);
   void GoOn(Resume read, absl::Status status);
+  void SearchHereOrThere(const SearchQuery& query, const ReadTerms& terms,
+                         const std::function<void(absl::StatusOr<SearchAnswer>)>& done);
+  enum class Pace { kQuick, kAny };
+  // Nullopt: it is not quick.
+  absl::StatusOr<std::optional<SearchAnswer>> SearchNow(const SearchQuery& query,
+                                                        const ReadTerms& terms, Pace pace);
+  absl::StatusOr<std::vector<PointRecord>> ScanNow(const std::string& after, size_t limit,
+                                                   bool with_vectors) const;
+  // Makes damage that a read met known, once.
+  void NoteDamage(const absl::Status& read);
+  // Makes the bitmaps of a filter whose search ran out of time, unless another one's are being
+  // made.
+  void PrepareLater(const SearchQuery& query);
 
   // --- background (shard_background.cc) ---
   void ScheduleBuild();
@@ -167,10 +180,12 @@ class ShardImpl : public Shard, private Applier {
   absl::flat_hash_map<uint64_t, absl::StatusOr<WriteResult>> answers_ ABSL_GUARDED_BY(mutex_);
   uint64_t proposals_ ABSL_GUARDED_BY(mutex_) = 0;  // Propose calls without an answer from the log
   std::multimap<uint64_t, Resume> barriers_
-      ABSL_GUARDED_BY(mutex_);                           // reads that wait for an index
-  uint64_t barriers_asked_ ABSL_GUARDED_BY(mutex_) = 0;  // ReadBarrier calls without an answer
-  absl::Status problem_ ABSL_GUARDED_BY(mutex_);         // not OK: quarantined
-  uint64_t writes_open_ ABSL_GUARDED_BY(mutex_) = 0;     // taken, callback not called
+      ABSL_GUARDED_BY(mutex_);                               // reads that wait for an index
+  uint64_t barriers_asked_ ABSL_GUARDED_BY(mutex_) = 0;      // ReadBarrier calls without an answer
+  uint64_t searches_elsewhere_ ABSL_GUARDED_BY(mutex_) = 0;  // handed over, not answered
+  absl::Status problem_ ABSL_GUARDED_BY(mutex_);             // not OK: quarantined
+  absl::Status damage_ ABSL_GUARDED_BY(mutex_);              // not OK: met by a read
+  uint64_t writes_open_ ABSL_GUARDED_BY(mutex_) = 0;         // taken, callback not called
 
   // Every write acknowledged before this moment is applied here, as barriers have shown.
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::min();
@@ -204,8 +219,10 @@ class ShardImpl : public Shard, private Applier {
   std::atomic<uint64_t> checkpoint_index_{
       0};  // applied index and linked rows of the newest checkpoint
   std::atomic<uint64_t> checkpoint_linked_{0};
+  std::atomic<bool> preparing_filter_{false};
   std::shared_ptr<SerialTasks>
-      tasks_;  // the builder's role; shared with timers. Last, so that it ends first
+      tasks_;  // the builder's role; shared with timers. These two last, so that they end first
+  SerialTasks filter_tasks_;
 };
 
 }  // namespace vectron::shard

@@ -45,7 +45,8 @@ ShardImpl::ShardImpl(const ShardOptions& options, const ShardDeps& deps, ShardPa
       timer_(deps.timer == nullptr ? *own_timer_ : *deps.timer),
       checkpoints_(*deps.files, options.dir + "/index"),
       disk_(*deps.files, *deps.clock, options.dir),
-      tasks_(std::make_shared<SerialTasks>(*deps.background_executor)) {}
+      tasks_(std::make_shared<SerialTasks>(*deps.background_executor)),
+      filter_tasks_(*deps.background_executor) {}
 
 absl::StatusOr<std::unique_ptr<ShardImpl>> ShardImpl::Make(const ShardOptions& options,
                                                            const ShardDeps& deps,

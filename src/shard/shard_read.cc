@@ -2,9 +2,12 @@
 #include <thread>
 #include <utility>
 
+#include "base/log.h"
 #include "base/status.h"
+#include "base/work_limit.h"
 #include "model/validate.h"
 #include "shard/search.h"
+#include "shard/selection.h"
 #include "shard/shard_impl.h"
 #include "storage/layout.h"
 
@@ -24,6 +27,18 @@ absl::Status ShardImpl::ReadGate() const {
   if (!quarantined_) return absl::OkStatus();
   const absl::MutexLock lock(&mutex_);
   return problem_;
+}
+
+// The reads of what is whole go on; the caller has the error too.
+void ShardImpl::NoteDamage(const absl::Status& read) {
+  if (!absl::IsDataLoss(read) || quarantined_) return;
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (!damage_.ok()) return;
+    damage_ = read;
+  }
+  LogError("collection '{}', shard {}: a read met damaged data: {}", options_.schema.name,
+           options_.ordinal.value, MessageOf(read));
 }
 
 Consistency ShardImpl::ConsistencyOf(const Freshness& wanted) const {
@@ -166,11 +181,75 @@ void ShardImpl::CloseReads() {
     reads.mutex.AssertReaderHeld();
     return reads.running == 0;
   };
-  const absl::MutexLock lock(&reads.mutex);
-  reads.mutex.Await(absl::Condition(&none_running));
+  {
+    const absl::MutexLock lock(&reads.mutex);
+    reads.mutex.Await(absl::Condition(&none_running));
+  }
+  const auto none_elsewhere = [this]() {
+    mutex_.AssertReaderHeld();
+    return searches_elsewhere_ == 0;
+  };
+  const absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&none_elsewhere));
 }
 
-void ShardImpl::Search(const SearchQuery& query,
+absl::StatusOr<std::optional<SearchAnswer>> ShardImpl::SearchNow(const SearchQuery& query,
+                                                                 const ReadTerms& terms,
+                                                                 Pace pace) {
+  if (searches_refused_) return Unavailable("the index is damaged and being made again");
+  const WorkLimit limit(*deps_.clock, terms.deadline_nanos, [this, &terms] {
+    return closing_ || (terms.called_off && terms.called_off());
+  });
+  const SearchTerms how{.clock = *deps_.clock,
+                        .limit = limit,
+                        .load = {.has_graph = has_graph_, .tail_bytes = tail_bytes_},
+                        .max_bytes = terms.max_bytes,
+                        .quick = pace == Pace::kQuick};
+  auto answer = SearchShard(*state_, options_.ordinal, query, how);
+  NoteDamage(answer.status());
+  if (absl::IsDeadlineExceeded(answer.status())) PrepareLater(query);
+  if (absl::IsCancelled(answer.status()) && closing_) return Unavailable("the shard is closing");
+  return answer;
+}
+
+// A closing shard hands nothing over: it may be waited for where that would run.
+void ShardImpl::SearchHereOrThere(const SearchQuery& query, const ReadTerms& terms,
+                                  const std::function<void(absl::StatusOr<SearchAnswer>)>& done) {
+  const bool may_move = terms.for_long != nullptr && !closing_;
+  auto answer = SearchNow(query, terms, may_move ? Pace::kQuick : Pace::kAny);
+  if (!answer.ok()) return done(answer.status());
+  if (answer->has_value()) return done(**std::move(answer));
+  {
+    const absl::MutexLock lock(&mutex_);
+    ++searches_elsewhere_;
+  }
+  terms.for_long->Schedule([this, query, terms, done] {
+    auto later = SearchNow(query, terms, Pace::kAny);
+    if (later.ok()) {
+      done(**std::move(later));
+    } else {
+      done(later.status());
+    }
+    const absl::MutexLock lock(&mutex_);
+    --searches_elsewhere_;
+  });
+}
+
+void ShardImpl::PrepareLater(const SearchQuery& query) {
+  if (query.filter == nullptr || query.filter->empty() || preparing_filter_.exchange(true)) return;
+  filter_tasks_.Schedule([this, filter = query.filter] {
+    const WorkLimit limit(*deps_.clock, 0, [this] { return closing_.load(); });
+    const absl::Status prepared = PrepareFilter(*state_, state_->indexes(), *filter, limit);
+    preparing_filter_ = false;
+    NoteDamage(prepared);
+    if (!prepared.ok() && !closing_) {
+      LogWarning("shard {}: no bitmap was made for a filter: {}", options_.dir,
+                 MessageOf(prepared));
+    }
+  });
+}
+
+void ShardImpl::Search(const SearchQuery& query, const ReadTerms& terms,
                        std::function<void(absl::StatusOr<SearchAnswer>)> done) {
   absl::Status status = ReadGate();
   if (status.ok()) status = CheckQuery(query, options_.schema);
@@ -179,17 +258,14 @@ void ShardImpl::Search(const SearchQuery& query,
     return;
   }
   searches_.fetch_add(1, std::memory_order_relaxed);
-  const auto run = [this](const SearchQuery& wanted) -> absl::StatusOr<SearchAnswer> {
-    if (searches_refused_) return Unavailable("the index is damaged and being made again");
-    return SearchShard(*state_, options_.ordinal, *deps_.clock, wanted);
-  };
   const Freshness wanted{query.consistency, query.max_staleness_ms};
   if (!NeedsBarrier(wanted)) {
-    done(run(query));  // without a copy of the query
+    SearchHereOrThere(query, terms, done);  // without a copy of the query
     return;
   }
-  WithBarrier(wanted, [run, query, done = std::move(done)](const absl::Status& ready) {
-    done(ready.ok() ? run(query) : ready);
+  WithBarrier(wanted, [this, query, terms, done = std::move(done)](const absl::Status& ready) {
+    if (!ready.ok()) return done(ready);
+    SearchHereOrThere(query, terms, done);
   });
 }
 
@@ -200,8 +276,10 @@ void ShardImpl::Get(const std::string& id, const GetOptions& options,
     done(status);
     return;
   }
-  const auto run = [this](const std::string& wanted,
-                          bool with_vector) -> absl::StatusOr<std::optional<PointRecord>> {
+  const auto run = [this, deadline_nanos = options.deadline_nanos](
+                       const std::string& wanted,
+                       bool with_vector) -> absl::StatusOr<std::optional<PointRecord>> {
+    RETURN_IF_ERROR(WorkLimit(*deps_.clock, deadline_nanos).Check());
     ASSIGN_OR_RETURN(std::optional<PointRecord> record,
                      state_->store().ReadRecord(wanted, with_vector));
     RETURN_IF_ERROR(
@@ -209,13 +287,15 @@ void ShardImpl::Get(const std::string& id, const GetOptions& options,
     return record;
   };
   const Freshness wanted{options.consistency, options.max_staleness_ms};
-  WithBarrier(wanted, [run, id, with_vector = options.include_vector,
+  WithBarrier(wanted, [this, run, id, with_vector = options.include_vector,
                        done = std::move(done)](const absl::Status& ready) {
     if (!ready.ok()) {
       done(ready);
       return;
     }
-    done(run(id, with_vector));
+    absl::StatusOr<std::optional<PointRecord>> record = run(id, with_vector);
+    NoteDamage(record.status());
+    done(std::move(record));
   });
 }
 
@@ -232,13 +312,23 @@ void ShardImpl::GetKey(const std::string& key,
                   done(ready);
                   return;
                 }
-                done(kv_->Get(storage::kMeta, storage::RawKey(key)));
+                absl::StatusOr<std::optional<std::string>> value =
+                    kv_->Get(storage::kMeta, storage::RawKey(key));
+                NoteDamage(value.status());
+                done(std::move(value));
               });
 }
 
 absl::StatusOr<std::vector<PointRecord>> ShardImpl::ScanPoints(const std::string& after,
                                                                size_t limit, bool with_vectors) {
   RETURN_IF_ERROR(ReadGate());
+  auto records = ScanNow(after, limit, with_vectors);
+  NoteDamage(records.status());
+  return records;
+}
+
+absl::StatusOr<std::vector<PointRecord>> ShardImpl::ScanNow(const std::string& after, size_t limit,
+                                                            bool with_vectors) const {
   std::vector<PointRecord> records;
   if (limit == 0) return records;
   RETURN_IF_ERROR(state_->store().ScanPoints(
@@ -284,6 +374,7 @@ ShardStats ShardImpl::stats() const {
   stats.quarantined = quarantined_;
   const absl::MutexLock lock(&mutex_);
   stats.problem = MessageOf(problem_);
+  stats.damage = MessageOf(damage_);
   return stats;
 }
 

@@ -71,10 +71,10 @@ class ShardReplicaImpl : public ShardReplica, private Applier, private SnapshotS
     if (pin) return pin->GetKey(key, std::move(done));
     done(NotHere());
   }
-  void Search(const SearchQuery& query,
+  void Search(const SearchQuery& query, const ReadTerms& terms,
               std::function<void(absl::StatusOr<SearchAnswer>)> done) override {
     const Pin pin(*this);
-    if (pin) return pin->Search(query, std::move(done));
+    if (pin) return pin->Search(query, terms, std::move(done));
     done(NotHere());
   }
   void Get(const std::string& id, const GetOptions& options,

@@ -65,7 +65,7 @@ class ShardReplicas : public testing::Test, protected ReplicaNodes {
     query.consistency = Consistency::kStrong;
     return Answer<absl::StatusOr<SearchAnswer>>(
         [&](std::function<void(absl::StatusOr<SearchAnswer>)> done) {
-          replica(at).Search(query, std::move(done));
+          replica(at).Search(query, {}, std::move(done));
         });
   }
 };

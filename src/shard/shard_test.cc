@@ -1,6 +1,7 @@
 #include "shard/shard.h"
 
 #include <cmath>
+#include <functional>
 #include <set>
 #include <thread>
 
@@ -285,6 +286,30 @@ TEST(Shard, EntryThatCannotBeAppliedQuarantines) {
   test.Close();
   ASSERT_TRUE(test.Open().ok());
   EXPECT_TRUE(test.shard().stats().quarantined);
+}
+
+// The store's checksums find the like of this; here it is the value itself.
+TEST(Shard, AReadThatMeetsDamageMakesItKnownAndOthersGoOn) {
+  const auto search = [](TestShard& test) { return test.Search(Nearest({1})).status(); };
+  const auto get = [](TestShard& test) { return test.Get("a").status(); };
+  const auto scan = [](TestShard& test) { return test.shard().ScanPoints("", 10, false).status(); };
+  for (const auto& read : {std::function<absl::Status(TestShard&)>(search),
+                           std::function<absl::Status(TestShard&)>(get),
+                           std::function<absl::Status(TestShard&)>(scan)}) {
+    TestShard test(TestSchema(1));
+    ASSERT_TRUE(test.Open().ok());
+    ASSERT_TRUE(test.Upsert({OnePoint("a", {1}, R"({"n":1})"), "", false}).ok());
+    ASSERT_TRUE(test.Upsert({OnePoint("b", {2}, R"({"n":2})"), "", false}).ok());
+    storage::WriteBatch damage;
+    damage.Put(storage::kPoints, "a", "short");
+    ASSERT_TRUE(test.kv().Write(damage, storage::Kv::Durability::kBuffered).ok());
+    EXPECT_EQ(test.shard().stats().damage, "");
+    EXPECT_TRUE(absl::IsDataLoss(read(test)));
+    EXPECT_NE(test.shard().stats().damage.find("5 bytes"), std::string::npos)
+        << test.shard().stats().damage;
+    EXPECT_FALSE(test.shard().stats().quarantined);
+    EXPECT_TRUE(test.Get("b")->has_value());
+  }
 }
 
 TEST(Shard, FullDiskHoldsApplyingAndGoesOnLater) {

@@ -300,9 +300,11 @@ class TestShard {
     });
     return answer;
   }
-  absl::StatusOr<SearchAnswer> Search(const SearchQuery& query) {
+  absl::StatusOr<SearchAnswer> Search(const SearchQuery& query,
+                                      const Shard::ReadTerms& terms = {}) {
     absl::StatusOr<SearchAnswer> answer = absl::InternalError("no answer");
-    shard_->Search(query, [&](absl::StatusOr<SearchAnswer> result) { answer = std::move(result); });
+    shard_->Search(query, terms,
+                   [&](absl::StatusOr<SearchAnswer> result) { answer = std::move(result); });
     return answer;
   }
   absl::StatusOr<std::optional<PointRecord>> Get(const std::string& id,

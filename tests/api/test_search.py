@@ -1,7 +1,7 @@
 import math
 import random
 
-from vectron_server import INVALID_ARGUMENT, UNIMPLEMENTED, ServerTest
+from vectron_server import DEADLINE_EXCEEDED, INVALID_ARGUMENT, UNIMPLEMENTED, ServerTest
 
 SEED = 20240607
 
@@ -132,6 +132,12 @@ class Search(ServerTest):
         name, _, query = self.fill(shardCount=3)
         answer = self.ok(self.api.search(name, query, timeoutMs=60000))
         self.assertEqual((answer["partial"], answer["missingShards"], len(answer["results"])), (False, [], 10))
+
+    def test_a_search_ends_when_its_time_is_up(self):
+        name, _, query = self.fill(count=20000)
+        unindexed = {"must": [{"field": "n", "range": {"gte": 0}}]}  # each payload is looked at, which takes far longer
+        self.refused(self.api.search(name, query, timeoutMs=1, filter=unindexed), 504, DEADLINE_EXCEEDED)
+        self.assertEqual(len(self.ok(self.api.search(name, query, filter=unindexed))["results"]), 10)
 
     def test_an_empty_collection_answers_nothing(self):
         self.assertEqual(self.ok(self.api.search(self.make(shardCount=2), [0, 0, 0, 1]))["results"], [])

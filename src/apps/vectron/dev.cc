@@ -82,6 +82,7 @@ class DevServerImpl : public DevServer {
     metrics_port_.Leave();
     if (served) LogInfo("stopping: requests under way may finish, then all shards are flushed");
     if (ports_ != nullptr) ports_->Stop(kStopGraceMillis);
+    search_.Drain();  // what callers that are gone have left
     ticker_.reset();
     if (access_ != nullptr) access_->Stop();
     if (operators_ != nullptr) operators_->Stop();
@@ -112,6 +113,7 @@ class DevServerImpl : public DevServer {
                                        .log = log_.get()});
     ASSIGN_OR_RETURN(worker_, worker::Worker::Make(folder_->path(),
                                                    {.files = files_.get(),
+                                                    .clock = &clock_,
                                                     .shards = shards_.get(),
                                                     .search_executor = &search_,
                                                     .max_open_files = options_.max_open_files}));
@@ -199,6 +201,7 @@ class DevServerImpl : public DevServer {
 
   absl::Status Listen() {
     if (access_ != nullptr) RETURN_IF_ERROR(access_->Install(registry_));
+    dispatcher_.RunLargeOn(search_);
     ASSIGN_OR_RETURN(ports_, OpenGatewayPorts({.http = options_.http,
                                                .grpc = options_.grpc,
                                                .tls = options_.tls,

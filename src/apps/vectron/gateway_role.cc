@@ -17,6 +17,7 @@
 #include "apps/vectron/role.h"
 #include "apps/vectron/ticker.h"
 #include "base/clock.h"
+#include "base/executor.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -114,6 +115,7 @@ class GatewayRole : public Role {
     if (ports_ != nullptr) ports_->Stop(kStopGraceMs);
     ticker_.reset();
     auth_watch_.reset();
+    large_.Drain();  // what callers that are gone have left
     if (operators_ != nullptr) operators_->Stop();
     if (access_ != nullptr) access_->Stop();
     if (ranking_ != nullptr) ranking_->Stop();
@@ -208,6 +210,7 @@ class GatewayRole : public Role {
 
   absl::Status Listen() {
     if (access_ != nullptr) RETURN_IF_ERROR(access_->Install(registry_));
+    dispatcher_.RunLargeOn(large_);
     registry_.AddMiddleware(MapMiddleware());
     ASSIGN_OR_RETURN(ports_, OpenGatewayPorts({.http = options_.http,
                                                .grpc = options_.grpc,
@@ -233,7 +236,8 @@ class GatewayRole : public Role {
   Metrics metrics_;
   MetricsPort metrics_port_{metrics_, clock_};
   std::unique_ptr<DataFolder> folder_;
-  storage::RocksResources resources_;  // of users' records, which live elsewhere
+  storage::RocksResources resources_;    // of users' records, which live elsewhere
+  ThreadPool large_{"large", threads_};  // requests with large bodies
   ThreadTimer timer_{clock_};
   const rpc::ChannelOptions channel_ = rpc::ClusterChannel(options_.cluster);  // to all others
   rpc::WorkerDirectory workers_{channel_, clock_};

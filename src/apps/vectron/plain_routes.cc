@@ -44,6 +44,7 @@ struct CollectionTotals {
   uint64_t points_led = 0;
   uint64_t apply_lag = 0;     // the largest
   uint64_t follower_lag = 0;  // the largest
+  uint64_t shards_damaged = 0;
   shard::ShardStats stats;
 };
 
@@ -101,6 +102,7 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
       totals.points_led += report.stats.points;
     }
     AddLags(report, totals);
+    if (!report.stats.damage.empty()) ++totals.shards_damaged;
     totals.stats.points += report.stats.points;
     totals.stats.indexed += report.stats.indexed;
     totals.stats.tail_bytes += report.stats.tail_bytes;
@@ -115,6 +117,9 @@ std::vector<MetricSample> ShardSamples(const std::vector<worker::ShardReport>& r
     AddSample(samples, "vectron_shards_ready", "Shards that serve.", name, totals.shards_ready);
     AddSample(samples, "vectron_shards_led",
               "Shards that this node leads: of each one on one node.", name, totals.shards_led);
+    AddSample(samples, "vectron_shards_damaged",
+              "Shards in which a read met damaged data since they were opened.", name,
+              totals.shards_damaged);
     AddSample(samples, "vectron_points", "Live points.", name, totals.stats.points);
     AddSample(samples, "vectron_points_led",
               "Live points of shards that this node leads: on all nodes together each point once.",

@@ -112,6 +112,7 @@ class WorkerRole : public Role {
       if (!handed.ok()) LogWarning("still leading: {}", MessageOf(handed));
     }
     if (grpc_ != nullptr) grpc_->Stop(kStopGraceMs);
+    search_.Drain();  // what callers that are gone have left
     ticker_.reset();
     service_.reset();
     {
@@ -193,6 +194,7 @@ class WorkerRole : public Role {
                                        .registry = &consensus_->registry()});
     ASSIGN_OR_RETURN(worker_, worker::Worker::Make(folder_->path(),
                                                    {.files = files_.get(),
+                                                    .clock = &clock_,
                                                     .shards = shards_.get(),
                                                     .search_executor = &search_,
                                                     .max_open_files = options_.max_open_files}));

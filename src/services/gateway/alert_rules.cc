@@ -112,7 +112,7 @@ void CheckShards(const ClusterView& view, std::vector<AlertCondition>& found) {
           break;
         case ShardState::kFailed:
           condition.title = fmt::format("Failed: {}", subject);
-          condition.message = fmt::format("{} cannot serve it; its log says why",
+          condition.message = fmt::format("{} cannot serve it, or not all of it; its log says why",
                                           WorkerName(shard.placement.leader));
           break;
       }

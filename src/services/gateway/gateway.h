@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/timer.h"
 #include "model/convert.h"
 #include "rpc/call_context.h"
@@ -45,9 +46,10 @@ struct GatewayDeps {
   // Of collections whose maker does not say; 0: placement chooses.
   uint32_t default_shard_count = 1;
   uint32_t default_replication_factor = 1;
-  HedgeOptions hedge = {};               // of reads; see hedging.h
-  SlowQueryLog* slow_queries = nullptr;  // null: none is kept
-  Ranking* ranking = nullptr;            // null: searches keep the vector order
+  HedgeOptions hedge = {};                    // of reads; see hedging.h
+  SlowQueryLog* slow_queries = nullptr;       // null: none is kept
+  Ranking* ranking = nullptr;                 // null: searches keep the vector order
+  size_t max_answer_bytes = kMaxAnswerBytes;  // of one search, all its shards together
 };
 
 struct UpsertReply {

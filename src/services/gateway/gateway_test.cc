@@ -516,5 +516,32 @@ TEST_F(GatewayTest, AsksASecondReplicaForShardsThatAreSlow) {
   EXPECT_THAT(reply->hits, SizeIs(6));
 }
 
+TEST_F(GatewayTest, KeepsTheBestOfWhatIsTooMuchAndRefusesWhenTheyAreTooMuch) {
+  Create("docs", 3);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 30; ++i) ids.push_back(fmt::format("p{:02}", i));
+  UpsertCall points = Points("docs", ids);
+  const std::string payload = fmt::format(R"({{"x":"{}"}})", std::string(89, 'a'));
+  for (std::string& one : points.points.payloads) one = payload;  // 97 bytes, ids have 3
+  ASSERT_TRUE(Upsert(std::move(points)).ok());
+  const auto wanted = Search(Query("docs", 5));
+  ASSERT_TRUE(wanted.ok());
+  absl::StatusOr<SearchReply> reply = absl::UnknownError("no answer yet");
+  const auto search_within = [&](size_t max_answer_bytes) {
+    Gateway small({.placement = &placement_,
+                   .worker_of = [&](WorkerId) { return &worker_; },
+                   .clock = &clock_,
+                   .timer = &timer_,
+                   .max_answer_bytes = max_answer_bytes});
+    small.Search(context_, Query("docs", 5), [&](auto answer) { reply = std::move(answer); });
+  };
+  search_within(500);  // of the 15 hits of 100 bytes that the shards give
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  ASSERT_THAT(reply->hits, SizeIs(5));
+  for (size_t i = 0; i < 5; ++i) EXPECT_EQ(reply->hits[i].id, wanted->hits[i].id);
+  search_within(499);
+  EXPECT_TRUE(absl::IsResourceExhausted(reply.status())) << reply.status();
+}
+
 }  // namespace
 }  // namespace vectron::gateway

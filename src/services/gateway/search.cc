@@ -221,21 +221,42 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
   void Settle(size_t position, absl::StatusOr<SearchAnswer> answer) {
     Answers all;
     Answers so_far;
+    absl::Status refusal;
     {
       const absl::MutexLock lock(&mutex_);
       if (finished_ || std::exchange(shards_[position].settled, true)) return;
+      if (answer.ok()) held_bytes_ += BytesOf(*answer);
       answers_[position] = std::move(answer);
-      if (++answered_ == answers_.size()) {
+      if (held_bytes_ > gateway_.deps_.max_answer_bytes) refusal = MakeRoom();
+      if (!refusal.ok()) {
+        finished_ = true;
+        answers_.clear();
+      } else if (++answered_ == answers_.size()) {
         finished_ = true;
         all = std::move(answers_);
       } else if (progress_ != nullptr && !caller_gone_) {
         so_far = answers_;
       }
     }
+    if (!refusal.ok()) {
+      CallOff();
+      return done_(refusal);
+    }
     if (!all.empty()) return Finish(std::move(all), false);
     if (so_far.empty() || progress_(Merge(std::move(so_far)))) return;
     const absl::MutexLock lock(&mutex_);
     caller_gone_ = true;
+  }
+
+  // Of what is too much to hold only the best of all shards are kept. Errors: the best alone are.
+  absl::Status MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    std::vector<SearchAnswer*> good;
+    for (absl::StatusOr<SearchAnswer>& answer : answers_) {
+      if (answer.ok()) good.push_back(&*answer);
+    }
+    const size_t wanted = std::max<size_t>(call_.query.k, size_t{call_.offset} + call_.top_k);
+    ASSIGN_OR_RETURN(held_bytes_, KeepWithin(gateway_.deps_.max_answer_bytes, wanted, good));
+    return absl::OkStatus();
   }
 
   void OnTime() {
@@ -250,8 +271,8 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
     Finish(std::move(all), true);
   }
 
-  // Once, by whoever set finished_.
-  void Finish(Answers answers, bool late) {
+  // Of a search that has finished: nobody waits for what has not answered.
+  void CallOff() {
     std::array<Timer::Id, 2> timers{};
     std::vector<std::shared_ptr<rpc::Cancellation>> calls;
     {
@@ -263,6 +284,11 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
       if (timer != 0) gateway_.deps_.timer->Cancel(timer);
     }
     for (const auto& call : calls) call->Cancel();
+  }
+
+  // Once, by whoever set finished_.
+  void Finish(Answers answers, bool late) {
+    CallOff();
     if (!late) {
       gateway_.router_.hedging().Note(ReadKind::kSearch,
                                       gateway_.deps_.clock->MonotonicNanos() - began_nanos_);
@@ -338,6 +364,7 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
   absl::Mutex mutex_;
   Answers answers_ ABSL_GUARDED_BY(mutex_);  // by shard; Unknown: has not answered
   size_t answered_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of the answers
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   bool caller_gone_ ABSL_GUARDED_BY(mutex_) = false;
   Timer::Id timer_ ABSL_GUARDED_BY(mutex_) = 0;

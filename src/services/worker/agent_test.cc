@@ -168,8 +168,10 @@ class Node {
                                .host = host_.host.get(),
                                .snapshots = &host_.endpoint,
                                .registry = &host_.registry});
-    auto made = Worker::Make(
-        dir_, {.files = host_.files.get(), .shards = shards_.get(), .search_executor = &search_});
+    auto made = Worker::Make(dir_, {.files = host_.files.get(),
+                                    .clock = &host_.clock,
+                                    .shards = shards_.get(),
+                                    .search_executor = &search_});
     CHECK_OK(made.status());
     worker = *std::move(made);
     auto state = NodeState::Open(*host_.files, dir_, SeedFromSystem());

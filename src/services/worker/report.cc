@@ -76,7 +76,11 @@ void Reporter::FillReplica(const ShardReport& shard, int64_t now_nanos,
   report.set_group_id(group);
   report.set_replica_id(shard.assignment.replica);
   report.set_health(HealthOf(shard));
-  if (!shard.state.ok()) report.set_problem(std::string(MessageOf(shard.state)));
+  if (!shard.state.ok()) {
+    report.set_problem(std::string(MessageOf(shard.state)));
+  } else if (!shard.stats.damage.empty()) {  // it serves what is whole
+    report.set_problem(shard.stats.damage);
+  }
   report.set_shard_epoch(shard.assignment.epoch);
   report.set_applied_index(shard.stats.applied_index);
   report.set_state_digest(shard.stats.digest);

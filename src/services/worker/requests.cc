@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/status.h"
+#include "base/work_limit.h"
 #include "model/payload.h"
 #include "rpc/error_table.h"
 #include "services/worker/worker.h"
@@ -55,12 +56,14 @@ class OneAtATime {
 // A page of a scan that grows chunk by chunk until one of its bounds is met.
 class PageScan {
  public:
-  explicit PageScan(rpc::ShardScan request) : request_(std::move(request)) {}
+  PageScan(rpc::ShardScan request, WorkLimit limit)
+      : request_(std::move(request)), limit_(std::move(limit)) {}
 
   absl::StatusOr<rpc::ScanPage> Run(shard::Shard& shard) {
     page_.scanned_to = request_.after_id;
     size_t chunk = kFirstChunk;
     while (!Full()) {
+      RETURN_IF_ERROR(limit_.Check());
       chunk = std::min(
           {chunk, size_t{request_.limit} - page_.points.size(), kMaxScanExamined - examined_});
       if (request_.filter != nullptr) chunk = std::max(chunk, kFirstChunk);
@@ -90,7 +93,7 @@ class PageScan {
         page_.end = false;
         return absl::OkStatus();
       }
-      ++examined_;
+      if (examined_++ % WorkLimit::kPayloadsPerCheck == 0) RETURN_IF_ERROR(limit_.Check());
       page_.scanned_to = point.id;
       ASSIGN_OR_RETURN(const bool passes, Passes(point));
       if (!passes) continue;
@@ -110,6 +113,7 @@ class PageScan {
   }
 
   const rpc::ShardScan request_;
+  const WorkLimit limit_;
   rpc::ScanPage page_;
   size_t bytes_ = 0;
   size_t examined_ = 0;
@@ -117,14 +121,18 @@ class PageScan {
 
 // Calls `then` once every write acknowledged before now can be seen, or with why that is not known.
 // (A get of any id waits just for that.)
-void Barrier(shard::Shard& shard, Consistency consistency, uint32_t max_staleness_ms,
+void Barrier(shard::Shard& shard, const shard::Shard::GetOptions& freshness,
              std::function<void(const absl::Status&)> then) {
-  shard.Get(
-      "-",
-      {.consistency = consistency, .max_staleness_ms = max_staleness_ms, .include_vector = false},
-      [then = std::move(then)](const absl::StatusOr<std::optional<PointRecord>>& point) {
-        then(point.status());
-      });
+  shard.Get("-", freshness,
+            [then = std::move(then)](const absl::StatusOr<std::optional<PointRecord>>& point) {
+              then(point.status());
+            });
+}
+
+// Null when there is nothing that could call the work off.
+std::function<bool()> CalledOff(const std::shared_ptr<rpc::Cancellation>& cancellation) {
+  if (cancellation == nullptr) return nullptr;
+  return [cancellation] { return cancellation->cancelled(); };
 }
 
 }  // namespace
@@ -165,7 +173,7 @@ void Worker::Delete(rpc::ShardDelete request, int64_t deadline_nanos, AckDone do
                 deadline_nanos, AckWrite(*std::move(shard), group, std::move(done)));
 }
 
-void Worker::Get(rpc::ShardGet request, int64_t /*deadline_nanos*/,
+void Worker::Get(rpc::ShardGet request, int64_t deadline_nanos,
                  std::function<void(absl::StatusOr<std::optional<PointRecord>>)> done) {
   absl::StatusOr<Handle> shard = Use(request.target);
   if (!shard.ok()) return done(shard.status());
@@ -173,7 +181,8 @@ void Worker::Get(rpc::ShardGet request, int64_t /*deadline_nanos*/,
   target.Get(request.id,
              {.consistency = request.consistency,
               .max_staleness_ms = request.max_staleness_ms,
-              .include_vector = true},
+              .include_vector = true,
+              .deadline_nanos = deadline_nanos},
              [shard = *std::move(shard), done = std::move(done)](
                  absl::StatusOr<std::optional<PointRecord>> point) { done(std::move(point)); });
 }
@@ -195,18 +204,22 @@ void Worker::GetKey(const rpc::ShardTarget& target, const std::string& key,
                    absl::StatusOr<std::optional<std::string>> value) { done(std::move(value)); });
 }
 
-void Worker::Search(rpc::ShardsSearch request, int64_t /*deadline_nanos*/,
+void Worker::Search(rpc::ShardsSearch request, int64_t deadline_nanos,
                     std::function<void(rpc::ShardAnswer)> each) {
   CHECK(!request.targets.empty());
-  if (request.targets.size() == 1) {  // in the caller, without a hop or a copy
+  const shard::Shard::ReadTerms here{.deadline_nanos = deadline_nanos,
+                                     .called_off = CalledOff(request.cancellation),
+                                     .for_long = &long_searches_};
+  if (request.targets.size() == 1) {  // without a copy, and without a hop unless it takes long
     const rpc::ShardTarget& target = request.targets.front();
     absl::StatusOr<Handle> shard = Use(target);
     if (!shard.ok()) return each({.group = target.group, .answer = shard.status()});
     shard::Shard& one = **shard;
-    return one.Search(request.query, [shard = *std::move(shard), group = target.group,
-                                      each = std::move(each)](absl::StatusOr<SearchAnswer> answer) {
-      each({.group = group, .answer = std::move(answer)});
-    });
+    return one.Search(request.query, here,
+                      [shard = *std::move(shard), group = target.group,
+                       each = std::move(each)](absl::StatusOr<SearchAnswer> answer) {
+                        each({.group = group, .answer = std::move(answer)});
+                      });
   }
   struct Shared {  // by the shards that search in parallel
     Shared(rpc::ShardsSearch r, std::function<void(rpc::ShardAnswer)> e)
@@ -215,54 +228,62 @@ void Worker::Search(rpc::ShardsSearch request, int64_t /*deadline_nanos*/,
     OneAtATime answers;
   };
   const auto shared = std::make_shared<Shared>(std::move(request), std::move(each));
-  const auto search_one = [this, shared](size_t i) {
+  const auto search_one = [this, shared](size_t i, const shard::Shard::ReadTerms& terms) {
     const rpc::ShardTarget& target = shared->request.targets[i];
     absl::StatusOr<Handle> shard = Use(target);
     if (!shard.ok())
       return shared->answers.Deliver({.group = target.group, .answer = shard.status()});
     shard::Shard& one = **shard;
-    one.Search(shared->request.query, [shared, shard = *std::move(shard),
-                                       group = target.group](absl::StatusOr<SearchAnswer> answer) {
-      shared->answers.Deliver({.group = group, .answer = std::move(answer)});
-    });
+    one.Search(shared->request.query, terms,
+               [shared, shard = *std::move(shard),
+                group = target.group](absl::StatusOr<SearchAnswer> answer) {
+                 shared->answers.Deliver({.group = group, .answer = std::move(answer)});
+               });
   };
   const size_t count = shared->request.targets.size();
-  // While other searches keep the processors busy, handing parts around only costs: then all run
-  // here, one by one.
-  const bool busy = searches_under_way_.fetch_add(1, std::memory_order_relaxed) >=
-                    deps_.search_executor->parallelism();
+  // While other searches keep the processors busy, handing short parts around only costs: then all
+  // begin here, one by one.
+  const size_t others = searches_under_way_.fetch_add(1, std::memory_order_relaxed);
+  const bool busy = others + long_searches_.under_way() >= deps_.search_executor->parallelism();
   size_t inline_from = 0;
   if (!busy) {
+    shard::Shard::ReadTerms there = here;
+    there.for_long = nullptr;
     for (; inline_from + 1 < count; ++inline_from) {
-      deps_.search_executor->Schedule([search_one, i = inline_from] { search_one(i); });
+      deps_.search_executor->Schedule(
+          [search_one, there, i = inline_from] { search_one(i, there); });
     }
   }
-  for (size_t i = inline_from; i < count; ++i) search_one(i);
+  for (size_t i = inline_from; i < count; ++i) search_one(i, here);
   searches_under_way_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void Worker::Scan(rpc::ShardScan request, int64_t /*deadline_nanos*/,
+void Worker::Scan(rpc::ShardScan request, int64_t deadline_nanos,
                   std::function<void(absl::StatusOr<rpc::ScanPage>)> done) {
   absl::StatusOr<Handle> shard = Use(request.target);
   if (!shard.ok()) return done(shard.status());
   shard::Shard& target = **shard;
-  const Consistency consistency = request.consistency;
-  const uint32_t max_staleness_ms = request.max_staleness_ms;
+  const shard::Shard::GetOptions freshness{.consistency = request.consistency,
+                                           .max_staleness_ms = request.max_staleness_ms,
+                                           .include_vector = false,
+                                           .deadline_nanos = deadline_nanos};
+  WorkLimit limit(*deps_.clock, deadline_nanos, CalledOff(request.cancellation));
   // A page may take a while: not in a thread that others wait for.
   auto scan = [this, shard = *std::move(shard), request = std::move(request),
+               limit = std::move(limit),
                done = std::move(done)](const absl::Status& ready) mutable {
     if (!ready.ok()) return done(ready);
-    deps_.search_executor->Schedule(
-        [shard = std::move(shard), request = std::move(request), done = std::move(done)]() mutable {
-          done(PageScan(std::move(request)).Run(*shard));
-        });
+    long_searches_.Schedule([shard = std::move(shard), request = std::move(request),
+                             limit = std::move(limit), done = std::move(done)]() mutable {
+      done(PageScan(std::move(request), std::move(limit)).Run(*shard));
+    });
   };
-  Barrier(target, consistency, max_staleness_ms, std::move(scan));
+  Barrier(target, freshness, std::move(scan));
 }
 
 absl::StatusOr<rpc::ScanPage> Worker::ScanNow(rpc::ShardScan request) const {
   ASSIGN_OR_RETURN(const Handle shard, Use(request.target));
-  return PageScan(std::move(request)).Run(*shard);
+  return PageScan(std::move(request), WorkLimit()).Run(*shard);
 }
 
 absl::StatusOr<std::optional<PointRecord>> Worker::GetNow(const rpc::ShardTarget& target,
@@ -285,10 +306,13 @@ absl::StatusOr<std::vector<shard::Entry>> Worker::ReadLog(const rpc::ShardTarget
   return deps_.shards->ReadLog(target.group, after + 1, last);
 }
 
-void Worker::Describe(std::vector<GroupId> groups, int64_t /*deadline_nanos*/,
+void Worker::Describe(std::vector<GroupId> groups, int64_t deadline_nanos,
                       std::function<void(absl::StatusOr<std::vector<rpc::ShardInfo>>)> done) {
+  const WorkLimit limit(*deps_.clock, deadline_nanos);
   std::vector<rpc::ShardInfo> infos;
   for (const GroupId group : groups) {
+    const absl::Status in_time = limit.Check();
+    if (!in_time.ok()) return done(in_time);
     rpc::ShardInfo info{.group = group};
     const absl::StatusOr<Handle> shard = Use({.group = group, .epoch = ~uint64_t{0}});
     if (shard.ok()) {
@@ -298,7 +322,7 @@ void Worker::Describe(std::vector<GroupId> groups, int64_t /*deadline_nanos*/,
       info.disk_bytes = stats.disk_bytes;
       info.memory_bytes = stats.memory_bytes;
       info.applied_index = stats.applied_index;
-      info.ready = !stats.quarantined;
+      info.ready = !stats.quarantined && stats.damage.empty();
       const std::optional<shard::GroupView> view = deps_.shards->View(group);
       info.leads = !view.has_value() || view->is_leader;
     }

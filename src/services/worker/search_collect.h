@@ -19,7 +19,8 @@ namespace vectron::worker {
 
 // Shared by the callbacks of the shards and the timer; whoever completes it ends it. A caller that
 // sets a deadline gets, shortly before it, what there is: one slow shard does not cost the answers
-// of the others.
+// of the others. Of what is too much for one response only the best of all shards are kept; when
+// these are too much by themselves, all are refused.
 class SearchCollect : public std::enable_shared_from_this<SearchCollect> {
  public:
   // One per target, in their order.
@@ -28,7 +29,8 @@ class SearchCollect : public std::enable_shared_from_this<SearchCollect> {
   SearchCollect(const WorkerServiceDeps& deps, Done done) : deps_(deps), done_(std::move(done)) {}
 
   void Start(rpc::ShardsSearch search, int64_t deadline_nanos) {
-    size_t count = search.targets.size();
+    const size_t count = search.targets.size();
+    k_ = search.query.k;
     {
       const absl::MutexLock lock(&mutex_);
       for (size_t i = 0; i < count; ++i) {
@@ -59,10 +61,27 @@ class SearchCollect : public std::enable_shared_from_this<SearchCollect> {
     {
       const absl::MutexLock lock(&mutex_);
       if (ended_) return;
+      if (answer.answer.ok()) bytes_ += BytesOf(*answer.answer);
       answers_[position_of_.at(answer.group)].answer = std::move(answer.answer);
-      if (--left_ != 0) return;
+      const bool refused = bytes_ > deps_.max_answer_bytes && !MakeRoom();
+      if (--left_ != 0 && !refused) return;
     }
     End(/*late=*/false);
+  }
+
+  // False when there is none to be made: then the answer of every shard is why.
+  bool MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    std::vector<SearchAnswer*> good;
+    for (rpc::ShardAnswer& answer : answers_) {
+      if (answer.answer.ok()) good.push_back(&*answer.answer);
+    }
+    const absl::StatusOr<size_t> kept = KeepWithin(deps_.max_answer_bytes, k_, good);
+    if (kept.ok()) {
+      bytes_ = *kept;
+      return true;
+    }
+    for (rpc::ShardAnswer& answer : answers_) answer.answer = kept.status();
+    return false;
   }
 
   void End(bool late) {
@@ -80,11 +99,13 @@ class SearchCollect : public std::enable_shared_from_this<SearchCollect> {
 
   const WorkerServiceDeps& deps_;
   const Done done_;
+  size_t k_ = 0;  // set before anything is asked
 
   absl::Mutex mutex_;
   std::map<GroupId, size_t> position_of_ ABSL_GUARDED_BY(mutex_);
   std::vector<rpc::ShardAnswer> answers_ ABSL_GUARDED_BY(mutex_);
   size_t left_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of the answers
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   Timer::Id timer_ ABSL_GUARDED_BY(mutex_) = 0;
 };

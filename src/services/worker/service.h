@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "base/clock.h"
 #include "base/executor.h"
+#include "base/limits.h"
 #include "base/timer.h"
 #include "rpc/rpc_registry.h"
 #include "services/worker/worker.h"
@@ -28,7 +29,8 @@ struct WorkerServiceDeps {
   Worker* worker = nullptr;
   const Clock* clock = nullptr;
   Timer* timer = nullptr;
-  Executor* background_executor = nullptr;  // flushes, snapshots
+  Executor* background_executor = nullptr;    // flushes, snapshots
+  size_t max_answer_bytes = kMaxAnswerBytes;  // of one search, all its shards together
 };
 
 // Thread-safe. Outlives the servers that call it.

@@ -13,12 +13,14 @@ namespace vectron::worker {
 
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Make(const std::string& dir,
                                                      const WorkerDeps& deps) {
-  CHECK(deps.files != nullptr && deps.shards != nullptr && deps.search_executor != nullptr);
+  CHECK(deps.files != nullptr && deps.clock != nullptr && deps.shards != nullptr);
+  CHECK(deps.search_executor != nullptr);
   RETURN_IF_ERROR(deps.files->MakeDirs(dir + "/shards"));
   return std::unique_ptr<Worker>(new Worker(dir, deps));
 }
 
-Worker::Worker(std::string dir, const WorkerDeps& deps) : dir_(std::move(dir)), deps_(deps) {}
+Worker::Worker(std::string dir, const WorkerDeps& deps)
+    : dir_(std::move(dir)), deps_(deps), long_searches_(*deps.search_executor) {}
 
 Worker::~Worker() {
   std::vector<GroupId> groups;

@@ -32,6 +32,7 @@
 #include "base/timer.h"
 #include "rpc/shard_host_api.h"
 #include "rpc/worker_api.h"
+#include "services/worker/long_searches.h"
 #include "services/worker/shard_source.h"
 #include "shard/replicator.h"
 #include "shard/shard.h"
@@ -41,8 +42,9 @@ namespace vectron::worker {
 // What a worker borrows; all outlive it.
 struct WorkerDeps {
   FileSystem* files = nullptr;
+  const Clock* clock = nullptr;
   ShardSource* shards = nullptr;
-  Executor* search_executor = nullptr;     // parts of searches over several shards; scans
+  Executor* search_executor = nullptr;     // long searches, parts of others, scans
   uint64_t max_open_files = ~uint64_t{0};  // of the process; bounds how many shards can be made
 };
 
@@ -82,7 +84,8 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
   std::vector<ShardReport> Report() const;
 
   // WorkerApi. Errors beside those of the shards: FailedPrecondition (the shard is not here, or the
-  // epoch is old), Unavailable (opening), or why opening failed (DataLoss, ...).
+  // epoch is old), Unavailable (opening), or why opening failed (DataLoss, ...). Reads stop at
+  // their deadline (DeadlineExceeded), and once they are called off (Cancelled).
   void Upsert(rpc::ShardUpsert request, int64_t deadline_nanos,
               std::function<void(absl::StatusOr<rpc::WriteAck>)> done) override;
   void Delete(rpc::ShardDelete request, int64_t deadline_nanos,
@@ -93,7 +96,8 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
               std::function<void(rpc::ShardAnswer)> each) override;
   void Scan(rpc::ShardScan request, int64_t deadline_nanos,
             std::function<void(absl::StatusOr<rpc::ScanPage>)> done) override;
-  // Of shards that do not serve only `ready` (false) is told.
+  // Of shards that do not serve only `ready` (false) is told. Nor is one ready in which a read met
+  // damaged data, though it serves what is whole.
   void Describe(std::vector<GroupId> groups, int64_t deadline_nanos,
                 std::function<void(absl::StatusOr<std::vector<rpc::ShardInfo>>)> done) override;
 
@@ -158,6 +162,7 @@ class Worker : public rpc::WorkerApi, public rpc::ShardHostApi {
 
   const std::string dir_;
   const WorkerDeps deps_;
+  LongSearches long_searches_;
   std::atomic<size_t> searches_under_way_{0};  // calls of Search over several shards
 
   mutable absl::Mutex mutex_;

@@ -7,10 +7,14 @@
 #include <map>
 
 #include "absl/synchronization/notification.h"
+#include "base/executor_testing.h"
 #include "base/limits.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "services/worker/report.h"
 #include "services/worker/worker_testing.h"
+#include "storage/layout.h"
+#include "storage/rocks_kv.h"
 
 namespace vectron::worker {
 namespace {
@@ -231,6 +235,122 @@ TEST_F(WorkerTest, FinishesRequestsBeforeADestructionTakesTheShardAway) {
     ASSERT_TRUE(worker().DestroyShard(GroupId{1}).ok());
     all.WaitForNotification();
   }
+}
+
+TEST_F(WorkerTest, AnswersNoReadPastItsDeadline) {
+  constexpr int64_t kPast = 1;
+  for (uint64_t group = 1; group <= 2; ++group) {
+    ASSERT_TRUE(worker().CreateShard(Assignment(group)).ok());
+    ASSERT_TRUE(Upsert({.group = GroupId{group}, .epoch = 1}, {"a"}).ok());
+  }
+  for (const uint64_t shards : {1U, 2U}) {
+    rpc::ShardsSearch search;
+    for (uint64_t group = 1; group <= shards; ++group) {
+      search.targets.push_back({.group = GroupId{group}, .epoch = 1});
+    }
+    search.query.vector = {1, 1, 1, 1};
+    uint64_t answers = 0;
+    absl::Notification all;
+    worker().Search(std::move(search), kPast, [&](const rpc::ShardAnswer& answer) {
+      EXPECT_TRUE(absl::IsDeadlineExceeded(answer.answer.status())) << answer.answer.status();
+      if (++answers == shards) all.Notify();
+    });
+    all.WaitForNotification();
+  }
+  const rpc::ShardTarget target{.group = GroupId{1}, .epoch = 1};
+  const auto got = Await<absl::StatusOr<std::optional<PointRecord>>>(
+      [&](auto done) { worker().Get({.target = target, .id = "a"}, kPast, done); });
+  EXPECT_TRUE(absl::IsDeadlineExceeded(got.status())) << got.status();
+  rpc::ShardScan scan;
+  scan.target = target;
+  const auto page =
+      Await<absl::StatusOr<rpc::ScanPage>>([&](auto done) { worker().Scan(scan, kPast, done); });
+  EXPECT_TRUE(absl::IsDeadlineExceeded(page.status())) << page.status();
+  const auto infos = Await<absl::StatusOr<std::vector<rpc::ShardInfo>>>(
+      [&](auto done) { worker().Describe({GroupId{1}}, kPast, done); });
+  EXPECT_TRUE(absl::IsDeadlineExceeded(infos.status())) << infos.status();
+}
+
+TEST_F(WorkerTest, StopsAPageThatIsCalledOff) {
+  ASSERT_TRUE(worker().CreateShard(Assignment(1)).ok());
+  const rpc::ShardTarget target{.group = GroupId{1}, .epoch = 1};
+  ASSERT_TRUE(Upsert(target, {"a"}).ok());
+  const auto cancellation = std::make_shared<rpc::Cancellation>();
+  rpc::ShardScan request;
+  request.target = target;
+  request.cancellation = cancellation;
+  EXPECT_TRUE(Scan(request).ok());
+  cancellation->Cancel();
+  EXPECT_TRUE(absl::IsCancelled(Scan(request).status()));
+}
+
+// Whoever reads requests would keep all its callers waiting.
+TEST_F(WorkerTest, RunsALongSearchElsewhereAndAShortOneAtOnce) {
+  Stop();
+  HeldExecutor held;
+  search_executor = &held;
+  Start();
+  ASSERT_TRUE(worker().CreateShard(Assignment(1)).ok());
+  const rpc::ShardTarget target{.group = GroupId{1}, .epoch = 1};
+  std::vector<std::string> ids;
+  for (int i = 0; i < 1'000; ++i) ids.push_back(fmt::format("p{}", i));
+  ASSERT_TRUE(Upsert(target, ids).ok());
+  int answers = 0;
+  const auto search = [&](std::shared_ptr<const Filter> filter) {
+    rpc::ShardsSearch request;
+    request.targets = {target};
+    request.query.vector = {1, 1, 1, 1};
+    request.query.filter = std::move(filter);
+    worker().Search(std::move(request), 0, [&](const rpc::ShardAnswer& answer) {
+      EXPECT_TRUE(answer.answer.ok()) << answer.answer.status();
+      ++answers;
+    });
+  };
+  search(nullptr);
+  EXPECT_EQ(answers, 1);
+  search(std::make_shared<const Filter>(
+      *FilterFromJson(R"({"must":[{"field":"n","range":{"gt":100}}]})")));
+  EXPECT_EQ(answers, 1) << "payloads without an index were read in the caller";
+  search(nullptr);
+  EXPECT_EQ(answers, 2);
+  held.RunHeld();
+  EXPECT_EQ(answers, 3);
+  Stop();
+}
+
+TEST_F(WorkerTest, TellsOfDamageThatAReadMetAndServesTheRest) {
+  ASSERT_TRUE(worker().CreateShard(Assignment(1)).ok());
+  const rpc::ShardTarget target{.group = GroupId{1}, .epoch = 1};
+  ASSERT_TRUE(Upsert(target, {"a", "b"}).ok());
+  Stop();
+  {
+    storage::RocksResources resources;
+    const auto store = storage::OpenRocksKv({.dir = dir / "shards/1/store",
+                                             .columns = storage::ShardStoreColumns(),
+                                             .write_ahead_log = storage::WriteAheadLog::kOff},
+                                            resources);
+    ASSERT_TRUE(store.ok()) << store.status();
+    storage::WriteBatch damage;
+    damage.Put(storage::kPoints, "a", "short");
+    ASSERT_TRUE((*store)->Write(damage, storage::Kv::Durability::kBuffered).ok());
+    ASSERT_TRUE((*store)->Flush().ok());
+  }
+  Start();
+  worker().OpenShards({Assignment(1)}, search);
+  const auto is_ready = [&] {
+    const auto infos = Await<absl::StatusOr<std::vector<rpc::ShardInfo>>>(
+        [&](auto done) { worker().Describe({GroupId{1}}, 0, done); });
+    return infos.ok() && infos->at(0).ready;
+  };
+  EXPECT_TRUE(is_ready()) << "nobody knows yet";
+  EXPECT_TRUE(absl::IsDataLoss(Get(target, "a").status()));
+  EXPECT_FALSE(is_ready());
+  EXPECT_TRUE(Get(target, "b").ok());
+  placementdriver::v1::HeartbeatRequest heartbeat;
+  Reporter().Fill(worker().Report(), {}, 1, heartbeat);
+  ASSERT_EQ(heartbeat.replicas_size(), 1);
+  EXPECT_THAT(heartbeat.replicas(0).problem(), HasSubstr("5 bytes"));
+  EXPECT_EQ(heartbeat.replicas(0).health(), placementdriver::v1::REPLICA_HEALTH_READY);
 }
 
 }  // namespace

@@ -41,8 +41,9 @@ class TestWorker {
                                .log = log_.get()});
     absl::StatusOr<std::unique_ptr<Worker>> made =
         Worker::Make(dir.path(), {.files = files.get(),
+                                  .clock = &clock,
                                   .shards = shards_.get(),
-                                  .search_executor = &search,
+                                  .search_executor = search_executor,
                                   .max_open_files = max_open_files});
     CHECK_OK(made.status());
     worker_ = *std::move(made);
@@ -77,6 +78,7 @@ class TestWorker {
  public:
   SystemClock clock;
   ThreadPool search{"search", 2};
+  Executor* search_executor = &search;  // from the next start on
   ThreadPool background{"build", 2};
   ThreadTimer timer{clock};
 
