@@ -23,6 +23,7 @@
 #include "apps/vectron/dev.h"
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operator_flags.h"
+#include "apps/vectron/operators.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/recover_command.h"
 #include "apps/vectron/reload.h"
@@ -158,6 +159,8 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags.grpc));
   ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(flags.metrics));
   options.tls = flags.access.tls;
+  RETURN_IF_ERROR(CheckTls(options.tls));
+  RETURN_IF_ERROR(CheckOperatorOptions(options.operators, *NewPosixFileSystem()));
   options.auth = flags.auth == "on";
   if (options.auth) {
     ASSIGN_OR_RETURN(options.access, ToAccessOptions(flags.access, flags.data));
@@ -322,7 +325,8 @@ int RunRole(const absl::StatusOr<RoleStarter>& starter, Signals& signals, Reload
 constexpr char kConfigUsage[] =
     "say `config check ROLE --config FILE`, `config print ROLE [options]` or `config reference`";
 
-int RunConfig(CLI::App& app, const std::vector<std::string>& args) {
+int RunConfig(Program& program, const std::vector<std::string>& args) {
+  CLI::App& app = program.app;
   if (args.size() == 2 && args[1] == "reference") {
     std::fputs((ConfigurationReference(app) + reranker::RankingReference()).c_str(), stdout);
     return 0;
@@ -337,13 +341,14 @@ int RunConfig(CLI::App& app, const std::vector<std::string>& args) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
-  const CLI::App& role = *app.get_subcommands().front();
-  if (args[1] == "check") {
-    const absl::Status ranking = CheckRankingConfig(role);
-    if (!ranking.ok()) return Fail(kExitUsage, MessageOf(ranking));
+  if (app.get_subcommands().empty()) return Fail(kExitUsage, kConfigUsage);
+  if (args[1] == "print") {
+    std::fputs(PrintConfiguration(program.role()).c_str(), stdout);
+    return 0;
   }
-  std::fputs(args[1] == "print" ? PrintConfiguration(role).c_str() : "the configuration is right\n",
-             stdout);
+  const absl::Status right = program.Check();
+  if (!right.ok()) return Fail(kExitUsage, MessageOf(right));
+  std::fputs("the configuration is right\n", stdout);
   return 0;
 }
 
@@ -363,7 +368,7 @@ int Main(int argc, char** argv) {
   Program program;
   CLI::App& app = program.app;
   const std::vector<std::string> args(argv + 1, argv + argc);
-  if (!args.empty() && args.front() == "config") return RunConfig(app, args);
+  if (!args.empty() && args.front() == "config") return RunConfig(program, args);
   if (!args.empty() && args.front() == "recover") return RunRecover({args.begin() + 1, args.end()});
   const auto all = WithConfiguration(app, args);
   if (!all.ok()) return Fail(kExitUsage, MessageOf(all.status()));
