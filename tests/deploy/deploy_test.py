@@ -309,6 +309,19 @@ class Configuration(unittest.TestCase):
                 self.assertEqual((check.returncode, check.stdout), (2, ""), options)
                 self.assertEqual((start.returncode, start.stderr), (2, check.stderr), options)
 
+    def test_a_misspelt_variable_of_the_environment_is_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            options = {"env": {**os.environ, "VECTRON_SLOW_QUERYMS": "1", "VECTRON_CLUSTER_SECRET": "x"},
+                       "capture_output": True, "text": True, "check": False, "timeout": 60}
+            check = subprocess.run([VECTRON, "config", "check", "dev", "--data", folder], **options)
+            self.assertEqual((check.returncode, check.stdout), (2, ""))
+            self.assertIn("VECTRON_CLUSTER_SECRET, which is no option; did you mean VECTRON_CLUSTER_SECRET_FILE?", check.stderr)
+            with open(os.path.join(folder, "other"), "w", encoding="utf-8") as file:
+                file.write("so that it does not start")
+            start = subprocess.run([VECTRON, "dev", "--data", folder, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"], **options)
+            self.assertEqual(start.returncode, 1, start.stderr)
+            self.assertRegex(start.stderr, "VECTRON_SLOW_QUERYMS, which is no option; did you mean VECTRON_SLOW_QUERY_MS")
+
     def test_the_file_of_a_single_node_is_right(self):
         check = subprocess.run([VECTRON, "config", "check", "dev", "--config", os.path.join(DEPLOY, "etc", "dev.toml")],
                                capture_output=True, text=True, check=False)

@@ -348,6 +348,8 @@ int RunConfig(Program& program, const std::vector<std::string>& args) {
   }
   const absl::Status right = program.Check();
   if (!right.ok()) return Fail(kExitUsage, MessageOf(right));
+  const std::vector<std::string> misspelt = MisspeltEnvironment(app);
+  if (!misspelt.empty()) return Fail(kExitUsage, misspelt.front());
   std::fputs("the configuration is right\n", stdout);
   return 0;
 }
@@ -382,6 +384,7 @@ int Main(int argc, char** argv) {
     return kExitUsage;
   }
   SetLogLevel(LiveSettingsOf(program.role()).log_level);
+  for (const std::string& misspelt : MisspeltEnvironment(app)) LogWarning("{}", misspelt);
   static Signals signals(!ConfigurationFile(args).empty());  // used by its thread until the end
   Reloader reloader(args, program);
   const auto run = [&](const auto& starter) { return RunRole(starter, signals, reloader); };
