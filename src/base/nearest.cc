@@ -5,8 +5,6 @@
 namespace vectron {
 namespace {
 
-constexpr size_t kFarthest = 4;  // edits
-
 // Levenshtein's distance.
 size_t Edits(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
@@ -25,9 +23,10 @@ size_t Edits(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string NearestName(std::string_view name, const std::vector<std::string>& known) {
+std::string NearestName(std::string_view name, const std::vector<std::string>& known,
+                        size_t most_edits) {
   std::string best;
-  size_t least = kFarthest + 1;
+  size_t least = most_edits + 1;
   for (const std::string& candidate : known) {
     const size_t edits = Edits(name, candidate);
     if (edits >= least) continue;

@@ -12,6 +12,8 @@ TEST(NearestName, IsTheOneWithTheFewestEdits) {
   EXPECT_EQ(NearestName("rules", known), "rule");
   EXPECT_EQ(NearestName("frobnicate", known), "") << "nothing is near";
   EXPECT_EQ(NearestName("x", {}), "");
+  EXPECT_EQ(NearestName("stratgi", known, 2), "strategy");
+  EXPECT_EQ(NearestName("stratgi", known, 1), "");
 }
 
 }  // namespace

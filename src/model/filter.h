@@ -101,6 +101,8 @@ struct Filter {
 // InvalidArgument names the place ("filter.must[1].range.gte: ...") and what is wrong; limits of
 // base/limits.h. `min_should` above the number of `should` conditions is refused, as are a range
 // without bounds and an empty list.
+// A whole number beyond 2^53, which a Value of the wire does not hold, is there the object
+// {"int64": "9007199254740993"}.
 absl::StatusOr<Filter> FilterFromProto(const v1::Filter& proto);
 // From the JSON text of a filter object, in proto3's JSON mapping; unknown and doubled keys are
 // errors here (a misspelt condition must not match all).
@@ -109,8 +111,7 @@ absl::StatusOr<Filter> FilterFromJson(std::string_view json);
 absl::StatusOr<Filter> FilterFromTree(const Value& tree);
 // Levels of JSON that a filter within kMaxFilterDepth can take.
 inline constexpr uint32_t kMaxFilterJsonDepth = 3 * (kMaxFilterDepth + 1) + 2;
-// The wire form; FilterFromProto of it gives an equal filter (but for integers of a match beyond
-// 2^53, which become the nearest double).
+// The wire form; FilterFromProto of it gives an equal filter.
 void FilterToProto(const Filter& filter, v1::Filter& proto);
 
 // Whether a point passes; the plain reference that every index must agree with. Thread-safe.

@@ -1,7 +1,10 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/unknown_field_set.h>
 
+#include <charconv>
+#include <string>
 #include <utility>
+#include <variant>
 
 #include "base/limits.h"
 #include "base/status.h"
@@ -19,6 +22,23 @@ bool HasUnknownFields(const Message& message) {
   return !message.GetReflection()->GetUnknownFields(message).empty();
 }
 
+// Whole numbers up to this size are the same as doubles.
+constexpr int64_t kExactWhole = int64_t{1} << 53;
+// {"int64": "9007199254740993"}: how a whole number is written whose digits a double does not keep.
+constexpr char kWholeKey[] = "int64";
+
+// The number of such an object; any other object is refused by the parser.
+Value StructOperand(const google::protobuf::Struct& proto) {
+  const auto member = proto.fields().find(kWholeKey);
+  if (proto.fields().size() != 1 || member == proto.fields().end()) return Value(Object());
+  const std::string& text = member->second.string_value();
+  int64_t whole = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, whole);
+  if (error != std::errc() || stop != end) return Value(Object());
+  return Value(whole);
+}
+
 // The tree of a match or a bound: scalars, and lists of scalars; numbers stay doubles, for the
 // parser to judge.
 Value OperandTree(const ProtoValue& proto, bool is_element) {
@@ -30,7 +50,7 @@ Value OperandTree(const ProtoValue& proto, bool is_element) {
     case ProtoValue::kStringValue:
       return Value(proto.string_value());
     case ProtoValue::kStructValue:
-      return Value(Object());
+      return StructOperand(proto.struct_value());
     case ProtoValue::kListValue:
       break;
     case ProtoValue::kNullValue:
@@ -108,6 +128,12 @@ absl::StatusOr<Value> FilterTree(const v1::Filter& proto, uint32_t depth) {
 }
 
 void SetOperand(const MatchValue& value, ProtoValue& proto) {
+  const int64_t* whole = std::get_if<int64_t>(&value);
+  if (whole != nullptr && (*whole > kExactWhole || *whole < -kExactWhole)) {
+    (*proto.mutable_struct_value()->mutable_fields())[kWholeKey].set_string_value(
+        std::to_string(*whole));
+    return;
+  }
   std::visit([&](const auto& held) { ValueToProto(Value(held), proto); }, value);
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 
 #include "base/limits.h"
 #include "base/random.h"
@@ -226,6 +227,38 @@ TEST(FilterParse, BothParsersAndTheWireFormAgree) {
     const auto again = FilterFromProto(wire);
     ASSERT_TRUE(again.ok()) << again.status();
     EXPECT_EQ(WireOf(*again), WireOf(*from_proto));
+  }
+}
+
+TEST(FilterParse, LargeWholeNumbersKeepTheirDigitsOnTheWire) {
+  for (const int64_t wanted :
+       {(int64_t{1} << 53) + 1, -(int64_t{1} << 53) - 1, INT64_MAX, INT64_MIN}) {
+    const std::string json =
+        fmt::format(R"({{"must":[{{"field":"n","match":[{},"x"]}}]}})", wanted);
+    const auto filter = FilterFromJson(json);
+    ASSERT_TRUE(filter.ok()) << filter.status();
+    v1::Filter wire;
+    FilterToProto(*filter, wire);
+    const auto again = FilterFromProto(wire);
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_TRUE(Matches(*again, "id", Value(Object{{"n", Value(wanted)}}))) << wanted;
+    const int64_t other = wanted > 0 ? wanted - 1 : wanted + 1;
+    EXPECT_FALSE(Matches(*again, "id", Value(Object{{"n", Value(other)}}))) << wanted;
+  }
+}
+
+TEST(FilterParse, OtherObjectsOfTheWireAreNoNumbers) {
+  for (const char* text : {"", "1x", "9223372036854775808", "1.5"}) {
+    v1::Filter wire;
+    v1::Condition& condition = *wire.add_must();
+    condition.set_field("n");
+    auto& members = *condition.mutable_match()->mutable_struct_value()->mutable_fields();
+    members["int64"].set_string_value(text);
+    EXPECT_FALSE(FilterFromProto(wire).ok()) << text;
+    members["int64"].set_string_value("1");
+    EXPECT_TRUE(FilterFromProto(wire).ok());
+    members["more"].set_bool_value(true);
+    EXPECT_FALSE(FilterFromProto(wire).ok());
   }
 }
 

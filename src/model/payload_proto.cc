@@ -1,9 +1,11 @@
 #include "model/payload_proto.h"
 
+#include <fmt/format.h>
 #include <simdjson.h>
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -23,7 +25,7 @@ using ProtoStruct = google::protobuf::Struct;
 // Whole doubles below this are exact integers.
 constexpr double kExactWhole = 0x1p53;
 
-// One member of a payload on its way to text: a typed value, or else a text.
+// One member of a payload on its way to text: a typed value, a text, or both.
 struct Member {
   std::string_view key;
   const ProtoValue* value = nullptr;
@@ -57,6 +59,44 @@ absl::StatusOr<Value> StructTree(const ProtoStruct& proto, uint32_t depth) {
     object.emplace_back(std::string(key), *std::move(tree));
   }
   return Value(std::move(object));
+}
+
+// Whether a number of the tree may have been a whole one whose digits a double does not keep.
+bool MayLackDigits(const Value& tree) {
+  if (const double* real = tree.get<double>()) {
+    return std::abs(*real) >= kExactWhole && std::abs(*real) <= 0x1p63;
+  }
+  if (const Array* array = tree.get<Array>()) {
+    return std::any_of(array->begin(), array->end(), MayLackDigits);
+  }
+  const Object* object = tree.get<Object>();
+  return object != nullptr && std::any_of(object->begin(), object->end(), [](const auto& member) {
+           return MayLackDigits(member.second);
+         });
+}
+
+// The tree of a JSON text, unless it is another value than `rounded`, or none at all. Where numbers
+// are doubles the two are the same.
+std::optional<Value> ExactTree(const std::string& text, const Value& rounded) {
+  auto wrapped = ParsePayload(fmt::format("{{\"exact\":{}}}", text));
+  if (!wrapped.ok()) return std::nullopt;
+  Object& members = std::get<Object>(wrapped->variant());
+  if (members.size() != 1) return std::nullopt;
+  ProtoValue doubles;
+  ValueToProto(members.front().second, doubles);
+  const auto tree = ValueFromProto(doubles, kMaxJsonDepth - 1);
+  if (!tree.ok() || !(*tree == rounded)) return std::nullopt;
+  return std::move(members.front().second);
+}
+
+// A typed member, with the digits of its text where that has more of them.
+absl::StatusOr<Value> MemberTree(const Member& member) {
+  auto tree = ValueFromProto(*member.value, kMaxJsonDepth - 1);
+  if (!tree.ok()) return Annotate(tree.status(), fmt::format("fields {}", Quote(member.key)));
+  if (member.text == nullptr || !MayLackDigits(*tree)) return tree;
+  std::optional<Value> exact = ExactTree(*member.text, *tree);
+  if (exact.has_value()) return *std::move(exact);
+  return tree;
 }
 
 // One member of a stored payload into its two forms.
@@ -125,7 +165,10 @@ void ValueToProto(const Value& value, ProtoValue& proto) {
 absl::StatusOr<std::string> PayloadFromProto(const PayloadMap& payload, const ProtoStruct& fields) {
   std::vector<Member> members;
   members.reserve(payload.size() + fields.fields().size());
-  for (const auto& [key, value] : fields.fields()) members.push_back({key, &value, nullptr});
+  for (const auto& [key, value] : fields.fields()) {
+    const auto text = payload.find(key);
+    members.push_back({key, &value, text == payload.end() ? nullptr : &text->second});
+  }
   for (const auto& [key, text] : payload) {
     if (!fields.fields().contains(key)) members.push_back({key, nullptr, &text});
   }
@@ -139,13 +182,12 @@ absl::StatusOr<std::string> PayloadFromProto(const PayloadMap& payload, const Pr
     separator = ',';
     AppendJsonString(json, member.key);
     json.push_back(':');
-    if (member.text != nullptr) {
+    if (member.value == nullptr) {
       AppendJsonString(json, *member.text);
       continue;
     }
-    auto tree = ValueFromProto(*member.value, kMaxJsonDepth - 1);
-    if (!tree.ok()) return Annotate(tree.status(), fmt::format("fields {}", Quote(member.key)));
-    AppendJson(json, *tree);
+    ASSIGN_OR_RETURN(const Value tree, MemberTree(member));
+    AppendJson(json, tree);
   }
   json.push_back('}');
   if (json.size() > kMaxPayloadBytes) {

@@ -24,7 +24,9 @@ absl::StatusOr<Value> ValueFromProto(const google::protobuf::Value& proto, uint3
 void ValueToProto(const Value& value, google::protobuf::Value& proto);
 
 // The stored text of a point's two maps: the union of their keys, sorted; `fields` wins where both
-// name one. Strings of the textual map stay strings. InvalidArgument naming the field.
+// name one. Strings of the textual map stay strings. Numbers of `fields` are doubles: where the
+// text of the same key is the same value, with all digits of whole numbers beyond 2^53, these are
+// kept, so that what PayloadToProto gives comes back as it was. InvalidArgument naming the field.
 absl::StatusOr<std::string> PayloadFromProto(const PayloadMap& payload,
                                              const google::protobuf::Struct& fields);
 // Fills both maps from a stored text (as NormalizePayload gives it). In the textual map strings are

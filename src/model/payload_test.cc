@@ -219,6 +219,26 @@ TEST(PayloadProto, OtherValuesAreJsonInTheTextualMap) {
   EXPECT_EQ(point.fields().fields().at("c").kind_case(), google::protobuf::Value::kNullValue);
 }
 
+TEST(PayloadProto, BothMapsTogetherKeepTheDigitsOfLargeWholeNumbers) {
+  const std::string text =
+      R"({"a":[{"n":-9007199254740993}],"b":9007199254740993,"c":9223372036854775807,)"
+      R"("d":-9223372036854775808,"e":9007199254740992.0,"f":1e+300,"g":"9007199254740993"})";
+  v1::Point point;
+  PayloadToProto(text, point);
+  EXPECT_EQ(*PayloadFromProto(point.payload(), point.fields()), text);
+}
+
+TEST(PayloadProto, ATextThatIsAnotherValueThanTheTypedOneIsPassedOver) {
+  for (const char* other : {"9007199254740995", "9007199254740993,\"x\":1", "no JSON", "",
+                            "\"9007199254740993\"", "[9007199254740993]"}) {
+    v1::Point point;
+    (*point.mutable_payload())["n"] = other;
+    (*point.mutable_fields()->mutable_fields())["n"].set_number_value(0x1p53);
+    EXPECT_EQ(*PayloadFromProto(point.payload(), point.fields()), R"({"n":9007199254740992.0})")
+        << other;
+  }
+}
+
 TEST(PayloadProto, EmptyPayloadLeavesFieldsUnset) {
   v1::Point point;
   PayloadToProto("", point);

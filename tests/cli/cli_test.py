@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 BIN = os.environ.get("VECTRON_BIN_DIR", "")
 SEED = int(os.environ.get("VECTRON_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
@@ -286,6 +287,39 @@ class Points(CliTest):
         self.ctl("drop", self.name, "--yes")
         self.ctl("import", self.name, self.path("out.jsonl.gz"), "--create", "--shards", 2)
         self.assertEqual(self.export(), points)
+
+    NUMBERS = {"over": 2**53 + 1, "under": -(2**53) - 1, "most": 2**63 - 1, "least": -(2**63), "small": 0.1234567890123456789,
+               "in": [{"deep": 2**53 + 3}, 1e300, 1.5], "zero": 0, "text": str(2**53 + 1)}
+
+    def http(self, method, path, body=None):
+        request = urllib.request.Request(f"http://{self.server.ready['http']}/v1/collections/{path}", method=method,
+                                         data=None if body is None else json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def test_export_and_import_keep_every_number_that_http_takes(self):
+        point = {"id": "p", "vector": [1.0, 2.0], "payload": self.NUMBERS}
+        for name in (self.name, self.name + "-2"):
+            self.ctl("create", name, "--dim", 2)
+        self.http("POST", f"{self.name}/points", {"points": [point]})
+        self.ctl("export", self.name, self.path("out.jsonl"))
+        with open(self.path("out.jsonl"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file), point)
+        self.ctl("import", self.name + "-2", self.path("out.jsonl"))
+        for name in (self.name, self.name + "-2"):
+            self.assertEqual(self.http("GET", f"{name}/points/p")["point"]["payload"], self.NUMBERS)
+            self.assertEqual(self.json("get", name, "p")["payload"], self.NUMBERS)
+
+    def test_a_filter_finds_whole_numbers_by_all_their_digits(self):
+        self.ctl("create", self.name, "--dim", 2)
+        numbers = [2**53, 2**53 + 1, 2**53 + 2, 2**63 - 1, -(2**63), 0.1234567890123456789]
+        self.http("POST", f"{self.name}/points", {"points": [
+            {"id": f"p{i}", "vector": [1.0, i], "payload": {"n": number}} for i, number in enumerate(numbers)]})
+        for i, number in enumerate(numbers):
+            match = json.dumps({"must": [{"field": "n", "match": number}]})
+            found = self.json("search", self.name, "--vector", "1,0", "--filter", match)["results"]
+            self.assertEqual([(hit["id"], hit["payload"]) for hit in found], [(f"p{i}", {"n": number})])
+            self.assertEqual([p["id"] for p in self.export(self.name, "--filter", match)], [f"p{i}"])
 
     def test_export_with_a_filter(self):
         points = self.load(300)

@@ -14,6 +14,8 @@ except ImportError:  # Debian's package is for Debian's Python
         raise
     os.execv("/usr/bin/python3", ["/usr/bin/python3", "-B", *sys.argv])
 
+import named_files
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CHART = os.path.join(ROOT, "deploy", "helm", "vectron")
 VECTRON = os.path.abspath(os.path.join(os.environ.get("VECTRON_BIN_DIR", ""), "vectron"))
@@ -101,9 +103,11 @@ class Chart(unittest.TestCase):
                         with open(os.path.join(folder, file_name), "w", encoding="utf-8") as file:
                             file.write(text)
                     container = self.container(part["spec"])
-                    arguments = [argument.replace("/etc/vectron", folder).replace("$(POD)", full + "-2") for argument in container["args"]]
+                    files = named_files.make(folder)
+                    arguments = [re.sub(r"/run/vectron(-tls)?/[\w./-]+", lambda path: named_files.instead(path[0], files), argument)
+                                 .replace("/etc/vectron", folder).replace("$(POD)", full + "-0") for argument in container["args"]]
                     run = subprocess.run([*container.get("command", [shim]), *arguments], capture_output=True, text=True, check=False,
-                                         env={"PATH": folder + ":/usr/bin:/bin", "HOSTNAME": full + "-2"})
+                                         env={"PATH": folder + ":/usr/bin:/bin", "HOSTNAME": full + "-0"})
                     self.assertEqual((run.returncode, run.stdout), (0, "the configuration is right\n"), run.stderr)
 
     def test_what_flags_name_is_mounted_from_what_is_there(self):

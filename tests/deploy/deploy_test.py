@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ BIN = os.environ.get("VECTRON_BIN_DIR", "")
 VECTRON = os.path.join(BIN, "vectron")
 os.environ["VECTRON_BINARY"] = VECTRON
 sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
+import named_files  # noqa: E402
 from clients import Api  # noqa: E402
 from cluster_process import ClusterProcess, Deadline  # noqa: E402
 
@@ -170,14 +172,20 @@ class Containers(unittest.TestCase):
     COMPOSED = ((), ("compose.etcd.yaml",), ("compose.tls.yaml",), ("compose.etcd.yaml", "compose.tls.yaml"))
 
     def test_the_program_takes_every_command_of_compose(self):
+        folder = tempfile.mkdtemp(prefix="vectron-compose-")
+        self.addCleanup(shutil.rmtree, folder)
+        files = named_files.make(folder)
+
+        def there(word):
+            return re.sub(r"/run/secrets/[\w.-]+", lambda path: named_files.instead(path[0], files), word)
         image = dict(re.findall(r"(VECTRON_[A-Z]+)=(\S+)", read("container", "Containerfile")))
         for more in self.COMPOSED:
             for name, service in compose(*more)["services"].items():
                 if service["image"] != "vectron:latest":
                     continue
                 with self.subTest(files=more, service=name):
-                    environment = {**image, **service.get("environment", {})}
-                    role, *flags = service["command"]
+                    environment = {name: there(value) for name, value in {**image, **service.get("environment", {})}.items()}
+                    role, *flags = map(there, service["command"])
                     known = {"VECTRON_" + flag[2:].upper().replace("-", "_") for flag in flags_of(role)}
                     self.assertLessEqual(set(service.get("environment", {})), known)
                     run = subprocess.run([VECTRON, "config", "check", role, *flags], env=environment, capture_output=True, text=True, check=False)
@@ -262,7 +270,8 @@ class Configuration(unittest.TestCase):
     def test_a_check_reads_the_ranking_file_too(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "ranking.toml")
-            for role in (["dev"], ["reranker", "--placement", "127.0.0.1:1", "--cluster-secret-file", "x"]):
+            secret = named_files.make(folder)["secret"]
+            for role in (["dev"], ["reranker", "--placement", "127.0.0.1:1", "--cluster-secret-file", secret]):
                 check = [VECTRON, "config", "check", *role, "--data", folder, "--ranking-config", path]
                 for text, code, said in ((b'[rerank]\nstrategy = "learned"\n', 0, "the configuration is right"),
                                          (b'[rerank]\nstratgy = "rule"\n', 2, 'rerank.stratgy: is not known; did you mean "strategy"?')):
@@ -273,6 +282,50 @@ class Configuration(unittest.TestCase):
                     self.assertIn(said, done.stdout + done.stderr)
                 os.remove(path)
                 self.assertEqual(subprocess.run(check, capture_output=True).returncode, 2)
+
+
+    def test_a_check_refuses_what_the_start_refuses(self):
+        with tempfile.TemporaryDirectory() as folder:
+            files = named_files.make(folder)
+            open_dev = ["dev", "--data", folder]
+            worker = ["worker", "--data", folder, "--placement", "127.0.0.1:6001"]
+            secret = ["--cluster-secret-file", files["secret"]]
+            placement = ["placement", "--data", folder, "--peers", "1=127.0.0.1:6001/127.0.0.1:7001", *secret]
+            gateway = ["gateway", "--data", folder, "--placement", "127.0.0.1:6001", "--auth", "off", *secret]
+            good = (open_dev, [*open_dev, "--tls-cert", files["certificate"], "--tls-key", files["key"]], [*worker, *secret],
+                    [*placement, "--node", "1"], gateway, [*open_dev, "--console-prefix", "/vectron"])
+            bad = ([*open_dev, "--auth", "off", "--http", "0.0.0.0:80"], [*gateway, "--http", "0.0.0.0:80"],
+                   [*open_dev, "--tls-cert", "/nope", "--tls-key", files["key"]], [*open_dev, "--trusted-proxy", "nonsense"],
+                   [*open_dev, "--console-prefix", 'bad prefix"'], [*gateway, "--console", "/nope"],
+                   [*gateway, "--tls-cert", "/nope", "--tls-key", "/nope"], [*gateway[:3], "--placement", "127.0.0.1:1", "--auth", "off"],
+                   [*worker[:3], "--placement", "nonsense", *secret], [*worker, "--cluster-secret-file", "/nope"], worker,
+                   [*placement, "--node", "2"], ["auth", "--data", folder, *secret, "--etcd", "127.0.0.1:1", "--etcd-tls-ca", "/nope"])
+            for options in good:
+                done = subprocess.run([VECTRON, "config", "check", *options], capture_output=True, text=True, check=False)
+                self.assertEqual((done.returncode, done.stdout), (0, "the configuration is right\n"), (options, done.stderr))
+            for options in bad:
+                check, start = (subprocess.run([VECTRON, *command, *options], capture_output=True, text=True, check=False, timeout=60)
+                                for command in (["config", "check"], []))
+                self.assertEqual((check.returncode, check.stdout), (2, ""), options)
+                self.assertEqual((start.returncode, start.stderr), (2, check.stderr), options)
+
+    def test_a_misspelt_variable_of_the_environment_is_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            options = {"env": {**os.environ, "VECTRON_SLOW_QUERYMS": "1", "VECTRON_CLUSTER_SECRET": "x"},
+                       "capture_output": True, "text": True, "check": False, "timeout": 60}
+            check = subprocess.run([VECTRON, "config", "check", "dev", "--data", folder], **options)
+            self.assertEqual((check.returncode, check.stdout), (2, ""))
+            self.assertIn("VECTRON_CLUSTER_SECRET, which is no option; did you mean VECTRON_CLUSTER_SECRET_FILE?", check.stderr)
+            with open(os.path.join(folder, "other"), "w", encoding="utf-8") as file:
+                file.write("so that it does not start")
+            start = subprocess.run([VECTRON, "dev", "--data", folder, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"], **options)
+            self.assertEqual(start.returncode, 1, start.stderr)
+            self.assertRegex(start.stderr, "VECTRON_SLOW_QUERYMS, which is no option; did you mean VECTRON_SLOW_QUERY_MS")
+
+    def test_the_file_of_a_single_node_is_right(self):
+        check = subprocess.run([VECTRON, "config", "check", "dev", "--config", os.path.join(DEPLOY, "etc", "dev.toml")],
+                               capture_output=True, text=True, check=False)
+        self.assertEqual((check.returncode, check.stdout), (0, "the configuration is right\n"), check.stderr)
 
 
 class Chart(unittest.TestCase):

@@ -67,6 +67,11 @@ absl::StatusOr<rpc::ClusterCredentials> ToClusterCredentials(const ClusterFlags&
   return credentials;
 }
 
+absl::Status CheckTls(const rpc::TlsFiles& files) {
+  if (!files.enabled()) return absl::OkStatus();
+  return rpc::TlsContext::Load(files).status();
+}
+
 void AddTlsFlags(CLI::App& command, rpc::TlsFiles& files) {
   CLI::Option* const certificate =
       command.add_option("--tls-cert", files.certificate,

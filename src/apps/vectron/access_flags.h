@@ -30,6 +30,9 @@ void AddClusterTlsFlags(CLI::App& command, ClusterFlags& flags);
 // does not do; errors of reading.
 absl::StatusOr<rpc::ClusterCredentials> ToClusterCredentials(const ClusterFlags& flags);
 
+// Tries the certificates of the ports of clients. InvalidArgument: a file that does not do.
+absl::Status CheckTls(const rpc::TlsFiles& files);
+
 struct AccessFlags {
   rpc::RateLimits limits;
   std::vector<std::string> trusted_proxies;

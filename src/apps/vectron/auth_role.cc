@@ -202,8 +202,14 @@ absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> AuthComma
   ASSIGN_OR_RETURN(options.access.cluster, ToClusterCredentials(flags_->access.cluster));
   options.access.secret_file = flags_->secret_file;
   options.access.etcd_tls = flags_->etcd_tls;
+  const std::unique_ptr<FileSystem> files = NewPosixFileSystem();
+  for (const std::string& path : {options.access.etcd_tls.ca, options.access.etcd_tls.certificate,
+                                  options.access.etcd_tls.key}) {
+    if (!path.empty()) RETURN_IF_ERROR(files->ReadAll(path).status());
+  }
   options.tls = flags_->access.tls;
   ASSIGN_OR_RETURN(options.web, ToWebRules(flags_->access, /*checks_credentials=*/true));
+  RETURN_IF_ERROR(CheckTls(options.tls));
   options.threads = flags_->threads;
   ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(flags_->metrics));
   if (!flags_->etcd.empty()) {

@@ -5,6 +5,7 @@
 #include "apps/vectron/access_flags.h"
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operator_flags.h"
+#include "base/file.h"
 #include "base/status.h"
 
 namespace vectron {
@@ -158,6 +159,7 @@ struct ClusterCommands::Flags {
     options.dead_after_ms = dead_after_ms;
     ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(metrics));
     ASSIGN_OR_RETURN(options.peers, ParsePeers(peers));
+    RETURN_IF_ERROR(CheckPeers(options.peers, node));
     ASSIGN_OR_RETURN(options.grpc, ParseOptional(grpc));
     ASSIGN_OR_RETURN(options.raft, ParseOptional(raft));
     ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(cluster));
@@ -177,7 +179,9 @@ struct ClusterCommands::Flags {
     options.feedback_retention_days = feedback_days;
     options.data_dir = data;
     options.operators = operators;
+    RETURN_IF_ERROR(CheckOperatorOptions(operators, *NewPosixFileSystem()));
     options.tls = access.tls;
+    RETURN_IF_ERROR(CheckTls(access.tls));
     options.auth = auth == "on";
     ASSIGN_OR_RETURN(options.web, ToWebRules(access, options.auth));
     if (options.auth) {

@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
+#include <string_view>
 
 #include "apps/vectron/reload.h"
 #include "base/nearest.h"
@@ -16,6 +20,11 @@ namespace vectron {
 namespace {
 
 constexpr char kConfigOption[] = "config";
+constexpr std::string_view kVariablePrefix = "VECTRON_";
+// What vectronctl takes from the environment.
+constexpr std::array<std::string_view, 3> kVariablesOfClients = {"VECTRON_HOST", "VECTRON_API_KEY",
+                                                                 "VECTRON_TLS_CA"};
+constexpr size_t kShortName = 5;  // shorter names are near each other by chance
 
 // "--name" options that can be set from outside: all but --help and --config.
 std::vector<const CLI::Option*> OptionsOf(const CLI::App& role) {
@@ -34,7 +43,7 @@ std::string NameOf(const CLI::Option& option) { return option.get_lnames().front
 bool IsList(const CLI::Option& option) { return option.get_expected_max() > 1; }
 
 std::string EnvironmentName(const std::string& option) {
-  std::string name = "VECTRON_";
+  std::string name(kVariablePrefix);
   for (const char c : option) {
     name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
@@ -109,7 +118,52 @@ std::vector<std::string> FromEnvironment(const CLI::App& role) {
   return out;
 }
 
+// Names of the environment's variables that begin with `prefix`.
+std::vector<std::string> VariablesWith(std::string_view prefix) {
+  std::vector<std::string> out;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view name = std::string_view(*entry).substr(0, std::strcspn(*entry, "="));
+    if (name.starts_with(prefix)) out.emplace_back(name);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+// The known name that was meant by another one; "" when it may well be somebody else's.
+std::string MeantBy(const std::string& name, const std::vector<std::string>& known) {
+  const size_t letters = name.size() - kVariablePrefix.size();
+  const std::string nearest = NearestName(name, known, letters < kShortName ? 1 : 2);
+  if (!nearest.empty() || name.find('_', kVariablePrefix.size()) == std::string::npos) {
+    return nearest;
+  }
+  // Cut short: VECTRON_CLUSTER_SECRET.
+  const auto longer = std::find_if(known.begin(), known.end(), [&](const std::string& option) {
+    return option.starts_with(name + "_");
+  });
+  return longer == known.end() ? "" : *longer;
+}
+
 }  // namespace
+
+std::vector<std::string> MisspeltEnvironment(const CLI::App& app) {
+  std::vector<std::string> known = {"VECTRON_CONFIG"};
+  for (const CLI::App* role : app.get_subcommands([](const CLI::App*) { return true; })) {
+    for (const CLI::Option* option : OptionsOf(*role)) {
+      known.push_back(EnvironmentName(NameOf(*option)));
+    }
+  }
+  std::vector<std::string> out;
+  for (const std::string& name : VariablesWith(kVariablePrefix)) {
+    const bool taken = std::find(known.begin(), known.end(), name) != known.end() ||
+                       std::find(kVariablesOfClients.begin(), kVariablesOfClients.end(), name) !=
+                           kVariablesOfClients.end();
+    const std::string meant = taken ? "" : MeantBy(name, known);
+    if (meant.empty()) continue;
+    out.push_back(
+        fmt::format("the environment has {}, which is no option; did you mean {}?", name, meant));
+  }
+  return out;
+}
 
 std::string ConfigurationFile(const std::vector<std::string>& args) {
   const char* fallback = std::getenv("VECTRON_CONFIG");
@@ -240,7 +294,10 @@ std::string ConfigurationReference(const CLI::App& app) {
       "environment\n"
       "(`VECTRON_HTTP=0.0.0.0:8080`), else from a TOML file named by `--config FILE` or "
       "`VECTRON_CONFIG` (`http = \"0.0.0.0:8080\"`).\n"
-      "An unknown key of a file is an error that names the nearest known one.\n\n"
+      "An unknown key of a file is an error that names the nearest known one. A variable that "
+      "seems "
+      "to be a misspelt option\n"
+      "is a warning at the start, and an error of `vectron config check`.\n\n"
       "`kill -HUP` (`systemctl reload`) makes a process that has a file read its options again: "
       "those marked *at once*\n"
       "take effect, those that need a restart are named in the log, and a file with an error "

@@ -36,6 +36,10 @@ void AddConfiguration(CLI::App& app);
 absl::StatusOr<std::vector<std::string>> WithConfiguration(const CLI::App& app,
                                                            const std::vector<std::string>& args);
 
+// Variables of the environment that seem to be misspelt options, each in a sentence that names the
+// option. Whatever is farther from every option of every role is somebody else's, and passed over.
+std::vector<std::string> MisspeltEnvironment(const CLI::App& app);
+
 // The file that `args` or the environment name; "" for none.
 std::string ConfigurationFile(const std::vector<std::string>& args);
 

@@ -79,6 +79,31 @@ TEST_F(ConfigurationTest, AnUnknownKeyIsAnErrorThatNamesTheNearest) {
               HasSubstr("`vectron worker --help` lists them"));
 }
 
+TEST_F(ConfigurationTest, MisspeltVariablesOfTheEnvironmentAreTold) {
+  const std::vector<std::string> theirs = {"VECTRON_API",
+                                           "VECTRON_BEAT",
+                                           "VECTRON_BINARY",
+                                           "VECTRON_HOST",
+                                           "VECTRON_HTTP",
+                                           "VECTRON_PUT",
+                                           "VECTRON_WORKER_SERVICE_PORT"};
+  const std::vector<std::string> wrong = {"VECTRON_BEET_MS", "VECTRON_HTPP", "VECTRON_SEARCH_ONL"};
+  for (const auto* names : {&theirs, &wrong}) {
+    for (const std::string& name : *names) ::setenv(name.c_str(), "1", 1);
+  }
+  const std::vector<std::string> told = MisspeltEnvironment(app_);
+  for (const auto* names : {&theirs, &wrong}) {
+    for (const std::string& name : *names) ::unsetenv(name.c_str());
+  }
+  EXPECT_THAT(told, ::testing::ElementsAre(
+                        "the environment has VECTRON_BEET_MS, which is no option; did you mean "
+                        "VECTRON_BEAT_MS?",
+                        "the environment has VECTRON_HTPP, which is no option; did you mean "
+                        "VECTRON_HTTP?",
+                        "the environment has VECTRON_SEARCH_ONL, which is no option; did you mean "
+                        "VECTRON_SEARCH_ONLY?"));
+}
+
 TEST_F(ConfigurationTest, BadFilesAreRefusedWithTheirLine) {
   EXPECT_THAT(Parse({"worker", "--config", File("http = \"a\"\nbeat-ms = = 3\n")}),
               HasSubstr("role.toml:2: "));

@@ -23,6 +23,7 @@
 #include "apps/vectron/dev.h"
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operator_flags.h"
+#include "apps/vectron/operators.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/recover_command.h"
 #include "apps/vectron/reload.h"
@@ -158,6 +159,8 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags.grpc));
   ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(flags.metrics));
   options.tls = flags.access.tls;
+  RETURN_IF_ERROR(CheckTls(options.tls));
+  RETURN_IF_ERROR(CheckOperatorOptions(options.operators, *NewPosixFileSystem()));
   options.auth = flags.auth == "on";
   ASSIGN_OR_RETURN(options.web, ToWebRules(flags.access, options.auth));
   if (options.auth) {
@@ -323,7 +326,8 @@ int RunRole(const absl::StatusOr<RoleStarter>& starter, Signals& signals, Reload
 constexpr char kConfigUsage[] =
     "say `config check ROLE --config FILE`, `config print ROLE [options]` or `config reference`";
 
-int RunConfig(CLI::App& app, const std::vector<std::string>& args) {
+int RunConfig(Program& program, const std::vector<std::string>& args) {
+  CLI::App& app = program.app;
   if (args.size() == 2 && args[1] == "reference") {
     std::fputs((ConfigurationReference(app) + reranker::RankingReference()).c_str(), stdout);
     return 0;
@@ -338,13 +342,16 @@ int RunConfig(CLI::App& app, const std::vector<std::string>& args) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
-  const CLI::App& role = *app.get_subcommands().front();
-  if (args[1] == "check") {
-    const absl::Status ranking = CheckRankingConfig(role);
-    if (!ranking.ok()) return Fail(kExitUsage, MessageOf(ranking));
+  if (app.get_subcommands().empty()) return Fail(kExitUsage, kConfigUsage);
+  if (args[1] == "print") {
+    std::fputs(PrintConfiguration(program.role()).c_str(), stdout);
+    return 0;
   }
-  std::fputs(args[1] == "print" ? PrintConfiguration(role).c_str() : "the configuration is right\n",
-             stdout);
+  const absl::Status right = program.Check();
+  if (!right.ok()) return Fail(kExitUsage, MessageOf(right));
+  const std::vector<std::string> misspelt = MisspeltEnvironment(app);
+  if (!misspelt.empty()) return Fail(kExitUsage, misspelt.front());
+  std::fputs("the configuration is right\n", stdout);
   return 0;
 }
 
@@ -364,7 +371,7 @@ int Main(int argc, char** argv) {
   Program program;
   CLI::App& app = program.app;
   const std::vector<std::string> args(argv + 1, argv + argc);
-  if (!args.empty() && args.front() == "config") return RunConfig(app, args);
+  if (!args.empty() && args.front() == "config") return RunConfig(program, args);
   if (!args.empty() && args.front() == "recover") return RunRecover({args.begin() + 1, args.end()});
   const auto all = WithConfiguration(app, args);
   if (!all.ok()) return Fail(kExitUsage, MessageOf(all.status()));
@@ -378,6 +385,7 @@ int Main(int argc, char** argv) {
     return kExitUsage;
   }
   SetLogLevel(LiveSettingsOf(program.role()).log_level);
+  for (const std::string& misspelt : MisspeltEnvironment(app)) LogWarning("{}", misspelt);
   static Signals signals(!ConfigurationFile(args).empty());  // used by its thread until the end
   Reloader reloader(args, program);
   const auto run = [&](const auto& starter) { return RunRole(starter, signals, reloader); };

@@ -42,6 +42,14 @@ absl::StatusOr<std::unique_ptr<gateway::StaticFiles>> LoadConsole(const Operator
 
 }  // namespace
 
+absl::Status CheckOperatorOptions(const OperatorOptions& options, FileSystem& files) {
+  if (!gateway::IsPathPrefix(options.console_prefix)) {
+    return InvalidArgument("--console-prefix: \"{}\" is no path prefix such as /vectron",
+                           options.console_prefix);
+  }
+  return LoadConsole(options, files).status();
+}
+
 void AddAccess(std::function<Access&()> access, std::string auth_endpoint, OperatorDeps& deps) {
   deps.rate_limits = [access] {
     const rpc::RateLimiter& limiter = access().limiter();

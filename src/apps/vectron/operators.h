@@ -33,6 +33,9 @@ struct OperatorOptions {
   gateway::AlertThresholds thresholds;
 };
 
+// Whether they do: InvalidArgument for the prefix, and what Operators::Make says of the folder.
+absl::Status CheckOperatorOptions(const OperatorOptions& options, FileSystem& files);
+
 // What it borrows; all outlive it.
 struct OperatorDeps {
   gateway::ClusterSources sources;

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include <set>
+#include <algorithm>
 #include <utility>
 
 #include "apps/vectron/consensus_node.h"
@@ -47,7 +47,9 @@ class PlacementRole : public Role {
   ~PlacementRole() override { Stop(); }
 
   absl::Status Open() {
-    RETURN_IF_ERROR(CheckPeers());
+    RETURN_IF_ERROR(CheckPeers(options_.peers, options_.node));
+    own_ = &*std::find_if(options_.peers.begin(), options_.peers.end(),
+                          [this](const auto& peer) { return peer.node == options_.node; });
     RETURN_IF_ERROR(metrics_port_.Start(options_.metrics));
     ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
     ASSIGN_OR_RETURN(const HostPort grpc, Bind(options_.grpc, own_->grpc));
@@ -111,18 +113,6 @@ class PlacementRole : public Role {
   }
 
  private:
-  absl::Status CheckPeers() {
-    std::set<uint64_t> nodes;
-    for (const PlacementPeerAddress& peer : options_.peers) {
-      if (!nodes.insert(peer.node).second) {
-        return InvalidArgument("--peers names node {} twice", peer.node);
-      }
-      if (peer.node == options_.node) own_ = &peer;
-    }
-    if (own_ == nullptr) return InvalidArgument("--peers does not name node {}", options_.node);
-    return absl::OkStatus();
-  }
-
   // To those who watch.
   void Show() {
     figures_ = metrics_.AddSource(

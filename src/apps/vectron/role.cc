@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <set>
 
 #include "base/status.h"
 
@@ -90,6 +91,17 @@ absl::StatusOr<std::vector<PlacementPeerAddress>> ParsePeers(const std::string& 
     peers.push_back(std::move(peer));
   }
   return peers;
+}
+
+absl::Status CheckPeers(const std::vector<PlacementPeerAddress>& peers, uint64_t node) {
+  std::set<uint64_t> nodes;
+  for (const PlacementPeerAddress& peer : peers) {
+    if (!nodes.insert(peer.node).second) {
+      return InvalidArgument("--peers names node {} twice", peer.node);
+    }
+  }
+  if (!nodes.contains(node)) return InvalidArgument("--peers does not name node {}", node);
+  return absl::OkStatus();
 }
 
 }  // namespace vectron

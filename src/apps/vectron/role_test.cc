@@ -7,6 +7,7 @@ namespace vectron {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 TEST(Role, ReadsPlacementNodes) {
   const auto peers = ParsePeers("1=127.0.0.1:6001/127.0.0.1:7001,22=[::1]:2/[::1]:3");
@@ -21,6 +22,14 @@ TEST(Role, ReadsPlacementNodes) {
                             "1a=a:1/b:2", "1=a:1/b:2,"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ParsePeers(wrong).status())) << wrong;
   }
+}
+
+TEST(Role, PlacementNodesAreNamedOnceAndThisOneAmongThem) {
+  const std::vector<PlacementPeerAddress> peers = {{1, "a:1", "a:2"}, {2, "b:1", "b:2"}};
+  EXPECT_TRUE(CheckPeers(peers, 2).ok());
+  EXPECT_THAT(std::string(CheckPeers(peers, 3).message()), HasSubstr("does not name node 3"));
+  EXPECT_THAT(std::string(CheckPeers({peers[0], peers[0]}, 1).message()),
+              HasSubstr("names node 1 twice"));
 }
 
 TEST(Role, SplitsAddresses) {

@@ -48,6 +48,8 @@ TEST(ParseFilter, ReadsTheContractsExample) {
 
 TEST(ParseFilter, RefusesAMisspeltCondition) {
   EXPECT_FALSE(ParseFilter("{\"must\":[{\"field\":\"a\",\"mach\":1}]}").ok());
+  EXPECT_THAT(Words(ParseFilter("{\"must\":[{\"field\":\"a\",\"match\":1}}").status()),
+              HasSubstr("filter: malformed JSON at byte "));
   EXPECT_FALSE(ParseFilter("not json").ok());
   EXPECT_FALSE(ParseFilter("@/no/such/file").ok());
 }

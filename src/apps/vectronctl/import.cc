@@ -175,7 +175,7 @@ class Importer {
       auto row = NextRow();
       if (row.ok() && !row->has_value()) break;
       if (row.ok()) {
-        bytes += 4 * (*row)->vector.size() + (*row)->payload.ByteSizeLong();
+        bytes += 4 * (*row)->vector.size() + (*row)->payload.fields.ByteSizeLong();
         AddPoint(**row, batch);
       } else if (row.status().code() == absl::StatusCode::kInvalidArgument) {
         ++batch.rows_bad;
@@ -226,7 +226,10 @@ class Importer {
     v1::Point& point = *batch.request.add_points();
     point.set_id(options_.id_prefix + (row.id.empty() ? std::to_string(row.number) : row.id));
     point.mutable_vector()->Add(row.vector.begin(), row.vector.end());
-    if (row.payload.fields_size() > 0) *point.mutable_fields() = std::move(row.payload);
+    if (row.payload.fields.fields_size() > 0) {
+      *point.mutable_fields() = std::move(row.payload.fields);
+      point.mutable_payload()->swap(row.payload.texts);
+    }
     batch.row_numbers.push_back(row.number);
   }
 

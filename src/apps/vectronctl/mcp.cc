@@ -127,7 +127,7 @@ absl::StatusOr<std::string> Search(Client& client, const Struct& arguments) {
     results += ",\"distance\":";
     rows::AppendJsonNumber(hit.score(), results);
     results += ",\"payload\":";
-    rows::AppendJson(hit.fields(), results);
+    rows::AppendPayload(hit.fields(), hit.payload(), results);
     results.push_back('}');
   }
   return fmt::format(R"({{"results":[{}]}})", results);

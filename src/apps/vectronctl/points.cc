@@ -10,6 +10,7 @@
 #include "apps/vectronctl/rows/json.h"
 #include "apps/vectronctl/terminal.h"
 #include "base/status.h"
+#include "model/filter.h"
 
 namespace vectron::ctl {
 namespace {
@@ -51,7 +52,7 @@ void PrintSearchJson(const v1::SearchResponse& response) {
     out += ",\"score\":";
     rows::AppendJsonNumber(hit.score(), out);
     out += ",\"payload\":";
-    rows::AppendJson(hit.fields(), out);
+    rows::AppendPayload(hit.fields(), hit.payload(), out);
     if (hit.vector_size() > 0) {
       out += ",\"vector\":";
       AppendFloats(hit.vector(), out);
@@ -90,7 +91,7 @@ void PrintSearch(const v1::SearchResponse& response) {
     for (int i = 0; i < response.results_size(); ++i) {
       const v1::SearchResult& hit = response.results(i);
       std::string payload;
-      if (hit.fields().fields_size() > 0) rows::AppendJson(hit.fields(), payload);
+      if (hit.fields().fields_size() > 0) rows::AppendPayload(hit.fields(), hit.payload(), payload);
       if (hit.vector_size() > 0) {
         payload += payload.empty() ? "" : "  ";
         AppendFloats(hit.vector(), payload);
@@ -146,14 +147,16 @@ absl::StatusOr<v1::Filter> ParseFilter(const std::string& text) {
   if (text.starts_with('@')) {
     ASSIGN_OR_RETURN(json, ReadText(text.substr(1)));
   }
-  v1::Filter filter;
-  const auto status = google::protobuf::util::JsonStringToMessage(json, &filter);
-  if (!status.ok()) {
-    return InvalidArgument(
-        "filter: {}; wanted such as {{\"must\":[{{\"field\":\"section\",\"match\":\"libs\"}}]}}",
-        std::string(status.message().data(), status.message().size()));
+  const auto filter = FilterFromJson(json);
+  if (!filter.ok()) {
+    const std::string_view why = MessageOf(filter.status());
+    return InvalidArgument("{}{}; wanted such as {}",
+                           why.starts_with("filter") ? "" : "filter: ", why,
+                           R"({"must":[{"field":"section","match":"libs"}]})");
   }
-  return filter;
+  v1::Filter wire;
+  FilterToProto(*filter, wire);
+  return wire;
 }
 
 int RunSearch(Client& client, const SearchOptions& options) {
@@ -196,7 +199,7 @@ void AppendPointJson(const v1::Point& point, std::string& out) {
     AppendFloats(point.vector(), out);
   }
   out += ",\"payload\":";
-  rows::AppendJson(point.fields(), out);
+  rows::AppendPayload(point.fields(), point.payload(), out);
   out += "}";
 }
 
@@ -214,7 +217,7 @@ int RunGet(Client& client, const PointsOptions& options) {
       fmt::print("{}\n", json);
       continue;
     }
-    rows::AppendJson(point->fields(), json);
+    rows::AppendPayload(point->fields(), point->payload(), json);
     std::string vector;
     AppendFloats(point->vector(), vector);
     fmt::print("{}\n  version  {}\n  payload  {}\n  vector   {}\n", point->id(), point->version(),

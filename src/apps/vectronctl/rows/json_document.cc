@@ -87,11 +87,11 @@ class Columns : public Layout {
     RETURN_IF_ERROR(VectorFromDom(vectors_[i], row.vector));
     simdjson::dom::object metadata;
     if (!metadata_.empty() && metadata_[i].get(metadata) == SUCCESS) {
-      RETURN_IF_ERROR(Annotate(StructFromDom(metadata, 1, row.payload), "metadata"));
+      RETURN_IF_ERROR(Annotate(PayloadFromDom(metadata, row.payload), "metadata"));
     }
     std::string_view document;
     if (!documents_.empty() && documents_[i].get(document) == SUCCESS) {
-      (*row.payload.mutable_fields())["document"].set_string_value(std::string(document));
+      (*row.payload.fields.mutable_fields())["document"].set_string_value(std::string(document));
     }
     return absl::OkStatus();
   }

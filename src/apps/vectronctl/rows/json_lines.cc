@@ -71,15 +71,15 @@ class PayloadLines : public PayloadReader {
  public:
   explicit PayloadLines(std::unique_ptr<ByteSource> source) : lines_(std::move(source)) {}
 
-  absl::StatusOr<google::protobuf::Struct> Next() override {
+  absl::StatusOr<Payload> Next() override {
     auto more = lines_.Next(line_);
     if (more.ok() && !*more) {
       return OutOfRange("{}: the file has {} lines, the vectors go on", lines_.source().path(),
                         lines_.line_number());
     }
     if (!more.ok()) return AtLine(more.status());
-    if (IsBlank(line_)) return google::protobuf::Struct();
-    auto payload = ParseObject(line_);
+    if (IsBlank(line_)) return Payload();
+    auto payload = ParsePayloadObject(line_);
     if (!payload.ok()) return AtLine(payload.status());
     return payload;
   }

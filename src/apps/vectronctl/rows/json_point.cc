@@ -45,9 +45,11 @@ absl::Status TableRow(const simdjson::dom::object& from, Row& row) {
   simdjson::dom::element value;
   RETURN_IF_ERROR(VectorFromDom(from.at_key("embedding").value_unsafe(), row.vector));
   if (from.at_key("id").get(value) == SUCCESS) RETURN_IF_ERROR(IdFromDom(value, row.id));
-  RETURN_IF_ERROR(Annotate(StructFromDom(from, 1, row.payload), "payload"));
-  row.payload.mutable_fields()->erase("id");
-  row.payload.mutable_fields()->erase("embedding");
+  RETURN_IF_ERROR(Annotate(PayloadFromDom(from, row.payload), "payload"));
+  for (const char* key : {"id", "embedding"}) {
+    row.payload.fields.mutable_fields()->erase(key);
+    row.payload.texts.erase(key);
+  }
   return absl::OkStatus();
 }
 
@@ -110,8 +112,7 @@ absl::Status PointFromDom(const simdjson::dom::object& from, Row& row) {
       if (field.value.get(payload) != SUCCESS) {
         return InvalidArgument("payload: wanted an object");
       }
-      row.payload.Clear();
-      RETURN_IF_ERROR(Annotate(StructFromDom(payload, 1, row.payload), "payload"));
+      RETURN_IF_ERROR(Annotate(PayloadFromDom(payload, row.payload), "payload"));
     } else if (!IsPassedOver(field.key)) {
       return InvalidArgument("unknown key \"{}\"; a point has \"id\", \"vector\" and \"payload\"",
                              field.key);

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "google/protobuf/struct.pb.h"
+#include "apps/vectronctl/rows/json.h"
 
 namespace vectron::rows {
 
@@ -19,7 +19,7 @@ struct Row {
   uint64_t number = 0;  // row from 0; of text, the line from 0
   std::string id;       // "" when the file gives none
   std::vector<float> vector;
-  google::protobuf::Struct payload;
+  Payload payload;
 };
 
 // Thread-compatible.
@@ -53,7 +53,7 @@ class PayloadReader {
   virtual ~PayloadReader() = default;
   static absl::StatusOr<std::unique_ptr<PayloadReader>> Open(const std::string& path);
   // OutOfRange at the end; InvalidArgument for a bad line, and the next call goes on behind it.
-  virtual absl::StatusOr<google::protobuf::Struct> Next() = 0;
+  virtual absl::StatusOr<Payload> Next() = 0;
   virtual absl::Status Skip(uint64_t count) = 0;
 };
 

@@ -125,7 +125,7 @@ TEST(RowReader, ReadsEveryFormatPlainAndPacked) {
   EXPECT_EQ(lines[1].id, "7");
   EXPECT_EQ(lines[2].id, "");
   EXPECT_EQ(lines[1].number, 2U);  // the empty line counts
-  EXPECT_EQ(lines[0].payload.fields().at("k").list_value().values_size(), 3);
+  EXPECT_EQ(lines[0].payload.fields.fields().at("k").list_value().values_size(), 3);
 }
 
 TEST(RowReader, RefusesEveryTruncationWithAPosition) {
@@ -182,7 +182,7 @@ TEST(RowReader, GoesOnBehindABadLineAndNamesIt) {
   const std::string path = Write(dir / "a.jsonl",
                                  "{\"vector\":[1]}\n{\"vector\":[1,}\n[1]\n{\"id\":\"x\"}\n"
                                  "{\"vector\":[null]}\n{\"vector\":[1e99]}\n{\"vektor\":[1]}\n"
-                                 "{\"vector\":[1],\"payload\":{\"n\":9007199254740993}}\n"
+                                 "{\"vector\":[1],\"payload\":{\"n\":9223372036854775808}}\n"
                                  "{\"vector\":[2]}\n");
   auto reader = RowReader::Open(path);
   ASSERT_TRUE(reader.ok());
@@ -204,7 +204,7 @@ TEST(RowReader, GoesOnBehindABadLineAndNamesIt) {
   EXPECT_THAT(errors[0], HasSubstr("a.jsonl:2: no valid JSON: malformed JSON at byte 13: "));
   EXPECT_THAT(errors[2], HasSubstr("a.jsonl:4: the key \"vector\" is missing"));
   EXPECT_THAT(errors[3], HasSubstr("a.jsonl:5: vector[0]: wanted a number"));
-  EXPECT_THAT(errors[6], HasSubstr("a.jsonl:8: payload: n: 9007199254740993 would lose digits"));
+  EXPECT_THAT(errors[6], HasSubstr("a.jsonl:8: payload: n: 9223372036854775808 would lose digits"));
 }
 
 TEST(RowReader, SaysThatJsonHasNoNaNAndAtWhichByte) {
@@ -234,7 +234,7 @@ std::string Points(const std::string& path) {
     if (!row.ok()) return out + std::string(MessageOf(row.status()));
     if (!row->has_value()) return out;
     out += fmt::format("{} [{}] ", (*row)->id, fmt::join((*row)->vector, ","));
-    AppendJson((*row)->payload, out);
+    AppendJson((*row)->payload.fields, out);
     out += "\n";
   }
 }
@@ -357,6 +357,29 @@ TEST(Json, TextSurvivesTheWayThroughAStruct) {
   std::string out;
   AppendJson(*value, out);
   EXPECT_EQ(out, text);
+}
+
+TEST(Json, APayloadKeepsTheDigitsOfLargeWholeNumbersBesideTheStruct) {
+  const std::string text =
+      R"({"a":[{"n":-9007199254740993},"x"],"b":9223372036854775807,"c":1e+300,"d":1,"e":0.5})";
+  auto payload = ParsePayloadObject(text);
+  ASSERT_TRUE(payload.ok()) << payload.status();
+  EXPECT_EQ(payload->texts.size(), 2U);
+  EXPECT_EQ(payload->texts.at("b"), "9223372036854775807");
+  EXPECT_EQ(payload->fields.fields().at("b").number_value(), 0x1p63);
+  std::string out;
+  AppendPayload(payload->fields, payload->texts, out);
+  EXPECT_EQ(out, text);
+  EXPECT_FALSE(ParseObject(text).ok());  // a Struct alone would change it
+}
+
+TEST(Json, OfDoubledKeysTheLastOneCounts) {
+  auto payload =
+      ParsePayloadObject(R"({"a":9007199254740993,"a":1,"b":{"x":1},"b":{"y":2},"c":[1],"c":[2]})");
+  ASSERT_TRUE(payload.ok()) << payload.status();
+  std::string out;
+  AppendPayload(payload->fields, payload->texts, out);
+  EXPECT_EQ(out, R"({"a":1,"b":{"y":2},"c":[2]})");
 }
 
 TEST(Json, RefusesDeepNesting) {
