@@ -265,7 +265,7 @@ export class BaseClient {
 
   /** Health, workers, collections and alerts, over the gateway's HTTP port (option httpUrl). */
   get admin(): Admin {
-    return new Admin(this.options.httpUrl, () => this.token(), this.options.timeoutMs ?? 30_000, this.adminFetch);
+    return new Admin(this.options.httpUrl, (kind, call) => this.run(kind, {}, call), this.adminFetch);
   }
 
   // --- How a call is made ---
