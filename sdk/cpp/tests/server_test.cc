@@ -146,6 +146,49 @@ TEST_F(ClientTest, PassesSearchOptionsOnAndStreams) {
                        [](const SearchResults&) { return false; });  // leaves early
 }
 
+TEST_F(ClientTest, ReranksAsACollectionOrASearchSays) {
+  CollectionOptions made;
+  made.shard_count = 1;
+  made.half_precision = true;
+  made.payload_indexes = {{"n", PayloadType::kInteger}};
+  made.default_consistency = Consistency::kEventual;
+  made.rerank = {"rule", 7, std::chrono::milliseconds(500), false};
+  const std::string name = Make(1, made);
+  const CollectionOptions told = client_.GetCollectionStatus(name).options;
+  EXPECT_TRUE(told.half_precision);
+  EXPECT_EQ(told.payload_indexes, made.payload_indexes);
+  EXPECT_EQ(told.default_consistency, made.default_consistency);
+  EXPECT_EQ(told.rerank, made.rerank);
+  EXPECT_EQ(client_.GetCollectionStatus(Make(1, told)).options.rerank, made.rerank);
+  client_.Upsert(name, {{"a", {1}, {{"text", "a blue boat"}}}});
+  EXPECT_FALSE(client_.Search(name, kOrigin).rerank);
+  SearchOptions search;
+  search.query = "boat";
+  search.rerank_candidates = 5;
+  const std::optional<RerankInfo> about = client_.Search(name, kOrigin, search).rerank;
+  ASSERT_TRUE(about);
+  EXPECT_EQ(about->strategy, "rule");
+  EXPECT_FALSE(about->explored);
+  search.rerank_budget = std::chrono::seconds(70);
+  EXPECT_THROW(client_.Search(name, kOrigin, search), InvalidArgumentError);
+}
+
+TEST_F(ClientTest, TellsVersionsAndReadsAsFreshAsAsked) {
+  const std::string name = Make(1);
+  const std::vector<Point> points = {{"a", {1}, {}}, {"b", {2}, {}}};
+  const std::vector<uint64_t> versions = client_.UpsertVersions(name, points);
+  const ReadOptions fresh{Consistency::kBounded, std::chrono::minutes(1)};
+  EXPECT_EQ(versions, (std::vector<uint64_t>{client_.Get(name, "a", fresh).version,
+                                             client_.GetAsync(name, "b").get().version}));
+  ScrollOptions scroll;
+  scroll.consistency = fresh.consistency;
+  scroll.max_staleness = fresh.max_staleness;
+  EXPECT_EQ(client_.Scroll(name, scroll).points.size(), 2U);
+  scroll.consistency = static_cast<Consistency>(99);
+  EXPECT_THROW(client_.Scroll(name, scroll), InvalidArgumentError);
+  EXPECT_THROW(client_.Get(name, "a", {static_cast<Consistency>(99), {}}), InvalidArgumentError);
+}
+
 TEST_F(ClientTest, NamesBadInputAndWritesNothingOfIt) {
   const std::string name = Make(2);
   const auto refusal = [&](const Point& point) {

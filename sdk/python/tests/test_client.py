@@ -220,6 +220,40 @@ def test_a_pool_uses_its_connections_in_turn(script):
         clients[0].list_collections()
 
 
+def test_reranking_is_asked_for_and_told(script):
+    told = pb.SearchResponse(rerank=pb.RerankInfo(strategy="none", reason="no reranker", time_us=7)).SerializeToString()
+    script.answers["Search"] = [told, b""]
+    script.answers["CreateCollection"] = [b""]
+    wanted = {"rerank": "rule", "rerank_candidates": 9, "rerank_budget_ms": 40, "rerank_explore": False}
+    with VectronClient(script.address) as client:
+        about = client.search("c", [1.0], query="q", **wanted).rerank
+        assert (about.strategy, about.reason, about.explored, about.time_us) == ("none", "no reranker", False, 7)
+        assert client.search("c", [1.0], rerank_candidates=9).rerank is None
+        client.create_collection("c", 1, **wanted)
+    searches = [pb.SearchRequest.FromString(request) for method, request, _ in script.seen if method == "Search"]
+    whole = pb.RerankOptions(strategy="rule", candidates=9, budget_ms=40, explore=False)
+    assert [search.rerank for search in searches] == [whole, pb.RerankOptions(candidates=9)]
+    assert pb.CreateCollectionRequest.FromString(script.seen[-1][1]).rerank == whole
+
+
+def test_reads_say_how_fresh(script):
+    script.answers["ScrollPoints"] = [b""]
+    script.answers["Get"] = [pb.GetResponse(point=pb.Point(id="a")).SerializeToString()]
+    with VectronClient(script.address) as client:
+        assert list(client.scroll("c", consistency="bounded", max_staleness_ms=5)) == []
+        client.get("c", "a", consistency="bounded", max_staleness_ms=5)
+    for kind, (_, request, _) in zip((pb.ScrollRequest, pb.GetRequest), script.seen):
+        assert (kind.FromString(request).consistency, kind.FromString(request).max_staleness_ms) == (pb.BOUNDED, 5)
+
+
+def test_versions_of_all_parts_come_in_order(script, monkeypatch):
+    monkeypatch.setattr("vectron.batch.MAX_UPSERT_POINTS", 2)
+    script.answers["Upsert"] = [pb.UpsertResponse(upserted=2, versions=v).SerializeToString() for v in ([5, 6], [7, 7], [8])]
+    with VectronClient(script.address) as client:
+        assert client.upsert_versions("c", [Point(f"p{i}", [1.0]) for i in range(5)]) == [5, 6, 7, 7, 8]
+    assert all(request.return_versions for request in requests(script, pb.UpsertRequest))
+
+
 async def test_asyncio_repeats_and_streams_alike(script):
     script.answers["Search"] = [UNAVAILABLE, answer("a")]
     script.answers["SearchStream"] = [[answer("b"), UNAVAILABLE], [answer("a", last=True)]]

@@ -7,10 +7,10 @@ import { filterJson } from "./filters.js";
 import type { Fetch } from "./http.js";
 import { toFloats, type Vector } from "./payload.js";
 import { DEFAULT_RETRY, pauseMs, type Kind, type RetryPolicy } from "./retry.js";
-import type { Attempt, SearchRequest, Transport } from "./transport.js";
+import type { Attempt, SearchRequest, Transport, Written } from "./transport.js";
 import type {
   ApiKey, BatchOptions, CallOptions, CollectionStatus, CreateCollectionOptions, Distance, FeedbackItem, FeedbackOptions, FeedbackPage,
-  KeyCheck, Page, Point, ScrollOptions, SearchOptions, SearchResults, StoredPoint, UpsertOptions, UpsertReport, User, UserChange,
+  KeyCheck, Page, Point, ReadOptions, ScrollOptions, SearchOptions, SearchResults, StoredPoint, UpsertOptions, UpsertReport, User, UserChange,
   UserPage,
 } from "./types.js";
 
@@ -90,17 +90,16 @@ export class BaseClient {
    */
   async upsert(collection: string, points: Iterable<Point>, options: UpsertOptions = {}): Promise<number> {
     let written = 0;
-    for (const part of splitPoints(points, { requestId: options.requestId })) {
-      try {
-        written += await this.sendPart(collection, part, options);
-      } catch (error) {
-        if (part.start > 0 && error instanceof VectronError) {
-          error.message = `points from number ${part.start} on (the ${written} before are written): ${error.message}`;
-        }
-        throw error;
-      }
-    }
+    for await (const answer of this.sendInOrder(collection, points, options, false)) written += answer.upserted;
     return written;
+  }
+  /** Like upsert; the version of each point, in their order: what get says until the next write. */
+  async upsertVersions(collection: string, points: Iterable<Point>, options: UpsertOptions = {}): Promise<bigint[]> {
+    const versions: bigint[] = [];
+    for await (const answer of this.sendInOrder(collection, points, options, true)) {
+      for (const version of answer.versions) versions.push(version);
+    }
+    return versions;
   }
 
   /**
@@ -108,12 +107,13 @@ export class BaseClient {
    * ids again is safe. Points of one id in different requests are written in any order.
    */
   upsertBatch(collection: string, points: Iterable<Point>, options: BatchOptions = {}): Promise<UpsertReport> {
-    return runBatch(points, options, (part) => this.sendPart(collection, part, options));
+    return runBatch(points, options, async (part) => (await this.sendPart(collection, part, options, false)).upserted);
   }
 
   /** One point with its vector and payload. Errors: NotFoundError. */
-  get(collection: string, id: string, options: CallOptions = {}): Promise<StoredPoint> {
-    return this.run("read", options, (attempt) => this.transport.get(collection, id, attempt));
+  get(collection: string, id: string, options: ReadOptions = {}): Promise<StoredPoint> {
+    const { consistency, maxStalenessMs } = options;
+    return this.run("read", options, (attempt) => this.transport.get(collection, id, { consistency, maxStalenessMs }, attempt));
   }
   /** Deletes one point; deleting what is not there succeeds. */
   delete(collection: string, id: string, options: CallOptions & { requestId?: string } = {}): Promise<void> {
@@ -129,6 +129,8 @@ export class BaseClient {
       filter: filterJson(options.filter),
       includeVectors: options.includeVectors ?? false,
       includePayload: options.includePayload ?? true,
+      consistency: options.consistency,
+      maxStalenessMs: options.maxStalenessMs,
     };
     return this.run("read", options, (attempt) => this.transport.scroll(request, attempt));
   }
@@ -270,13 +272,36 @@ export class BaseClient {
 
   // --- How a call is made ---
 
-  private sendPart(collection: string, part: { points: Point[]; requestId: string }, options: UpsertOptions): Promise<number> {
+  private async *sendInOrder(
+    collection: string,
+    points: Iterable<Point>,
+    options: UpsertOptions,
+    returnVersions: boolean,
+  ): AsyncGenerator<Written> {
+    for (const part of splitPoints(points, { requestId: options.requestId })) {
+      try {
+        yield await this.sendPart(collection, part, options, returnVersions);
+      } catch (error) {
+        if (part.start > 0 && error instanceof VectronError) {
+          error.message = `points from number ${part.start} on (the ${part.start} before are written): ${error.message}`;
+        }
+        throw error;
+      }
+    }
+  }
+
+  private sendPart(
+    collection: string,
+    part: { points: Point[]; requestId: string },
+    options: UpsertOptions,
+    returnVersions: boolean,
+  ): Promise<Written> {
     const points = part.points.map(({ id, payload, vector }) => ({
       id,
       payload,
       vector: toFloats(vector, `point ${JSON.stringify(id)}`),
     }));
-    const request = { collection, points, requestId: part.requestId, insertOnly: options.insertOnly ?? false };
+    const request = { collection, points, requestId: part.requestId, insertOnly: options.insertOnly ?? false, returnVersions };
     return this.run("named write", options, (attempt) => this.transport.upsert(request, attempt));
   }
 
