@@ -146,8 +146,10 @@ func (a Admin) attempt(ctx context.Context, caller *http.Client, verb, path stri
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if outgoing, ok := metadata.FromOutgoingContext(ctx); ok {
-		for _, token := range outgoing.Get("authorization") {
-			request.Header.Set("Authorization", token)
+		for _, name := range []string{"authorization", tenantHeader} {
+			for _, value := range outgoing.Get(name) {
+				request.Header.Set(name, value)
+			}
 		}
 	}
 	response, err := caller.Do(request)

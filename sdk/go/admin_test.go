@@ -107,3 +107,16 @@ func TestTheWishToComeBackLaterIsHeard(t *testing.T) {
 		t.Errorf("%v after %d calls", err, len(seen()))
 	}
 }
+
+func TestTheTenantIsNamedOfAClientAndOfAContext(t *testing.T) {
+	base, seen := scripted(t, good)
+	admin := adminOf(t, base, WithTenant("user-1"))
+	for _, ctx := range []context.Context{context.Background(), ContextWithTenant(context.Background(), "user-2")} {
+		if _, err := admin.Workers(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if first, second := seen()[0].Header.Get(tenantHeader), seen()[1].Header.Get(tenantHeader); first != "user-1" || second != "user-2" {
+		t.Errorf("%q, %q", first, second)
+	}
+}

@@ -29,6 +29,7 @@ import (
 const (
 	vectronService = "/vectron.v1.VectronService/"
 	authService    = "/vectron.auth.v1.AuthService/"
+	tenantHeader   = "x-vectron-tenant"
 )
 
 // Client is a connection to a Vectron gateway. It is safe for concurrent use; one serves a whole program.
@@ -106,6 +107,13 @@ func (c *Client) withCredential(ctx context.Context) (context.Context, error) {
 		if token, err = c.options.credential(ctx); err != nil {
 			return nil, newError(codes.Unauthenticated, "no credential: "+err.Error(), c.host, 0)
 		}
+	}
+	tenant, named := ctx.Value(tenantKey{}).(string)
+	if !named {
+		tenant = c.options.tenant
+	}
+	if tenant != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, tenantHeader, tenant)
 	}
 	if token == "" {
 		return ctx, nil

@@ -71,3 +71,29 @@ func TestVersionsAreToldAndReadsSayHowFresh(t *testing.T) {
 		refused(t, err, vectron.ErrInvalidArgument)
 	}
 }
+
+func TestAnAdministratorTellsCollectionsOfOneNameApart(t *testing.T) {
+	own, admin := administered(t)
+	ctx := context.Background()
+	var users []string
+	for dimension, email := range []string{"ada@example.org", "bob@example.org"} {
+		client, err := vectron.New(own.GRPC)
+		must(t, err)
+		user, err := client.RegisterUser(ctx, email, "Passw0rd!", "")
+		must(t, err)
+		users = append(users, user.ID)
+		_, err = client.Login(ctx, email, "Passw0rd!")
+		must(t, err)
+		must(t, client.CreateCollection(ctx, "same", dimension+1, vectron.Cosine))
+		must(t, client.Close())
+	}
+	_, err := admin.GetCollectionStatus(ctx, "same")
+	refused(t, err, vectron.ErrFailedPrecondition, "x-vectron-tenant")
+	for dimension, user := range users {
+		status, err := admin.GetCollectionStatus(vectron.ContextWithTenant(ctx, user), "same")
+		must(t, err)
+		if status.Dimension != dimension+1 {
+			t.Errorf("user %d: dimension %d", dimension, status.Dimension)
+		}
+	}
+}

@@ -423,9 +423,10 @@ class AccountsTest : public testing::Test {
     EXPECT_EQ(admin_.RegisterUser("root@example.org", kPassword, secret).role, "admin");
     admin_.Login("root@example.org", kPassword);
   }
-  Client With(const std::string& credential) const {
+  Client With(const std::string& credential, const std::string& tenant = "") const {
     ClientOptions options;
     options.credential = credential;
+    options.tenant = tenant;
     return Client(own_.address(), options);
   }
 
@@ -456,6 +457,22 @@ TEST_F(AccountsTest, MakesChecksAndRevokesKeys) {
   EXPECT_FALSE(admin_.ValidateApiKey(key.full_key).valid);
   admin_.Logout();
   EXPECT_THROW(admin_.ListApiKeys(), AuthenticationError);
+}
+
+TEST_F(AccountsTest, TellsCollectionsOfOneNameApartByTheirTenant) {
+  std::vector<User> users;
+  for (const char* email : {"ada@example.org", "bob@example.org"}) {
+    Client client(own_.address());
+    users.push_back(client.RegisterUser(email, kPassword));
+    client.Login(email, kPassword);
+    client.CreateCollection("same", static_cast<uint32_t>(users.size()));
+  }
+  ExpectSays(Caught<FailedPreconditionError>([&] { admin_.GetCollectionStatus("same"); }),
+             {"x-vectron-tenant"});
+  const std::string token = admin_.RefreshToken();
+  for (size_t i = 0; i < users.size(); ++i) {
+    EXPECT_EQ(With(token, users[i].id).GetCollectionStatus("same").dimension, i + 1);
+  }
 }
 
 TEST_F(AccountsTest, SaysThatACredentialHasExpired) {

@@ -153,6 +153,14 @@ def test_the_credential_is_sent(script):
     assert [metadata.get("authorization") for _, _, metadata in script.seen] == ["Bearer vkey-1", "Bearer renewed"]
 
 
+def test_the_tenant_is_named(script):
+    script.answers["ListCollections"] = [b""]
+    for tenant in ("user-1", None):
+        with VectronClient(script.address, "vkey-1", tenant=tenant) as client:
+            client.list_collections()
+    assert [metadata.get("x-vectron-tenant") for _, _, metadata in script.seen] == ["user-1", None]
+
+
 def test_login_is_used_from_then_on(script):
     from vectron import auth_pb2 as auth
 

@@ -25,6 +25,8 @@ export interface BaseOptions {
   retry?: Partial<RetryPolicy>;
   /** Of the gateway's HTTP port, for `admin`; such as "http://localhost:8080". */
   httpUrl?: string;
+  /** Id of the user whose collections are meant; for administrators. */
+  tenant?: string;
 }
 
 /** A connection to a Vectron gateway. close() it at the end. */
@@ -313,7 +315,9 @@ export class BaseClient {
     const timeoutMs = options.timeoutMs ?? this.options.timeoutMs ?? 30_000;
     if (!(timeoutMs > 0)) throw new InvalidArgumentError(`timeoutMs is ${timeoutMs}; it must be positive`);
     if (this.closed) throw new CancelledError("the client is closed; make a new one", "CANCELLED");
-    return new Budget(this.retry, timeoutMs, this.options.attemptTimeoutMs ?? 10_000, options.signal, () => this.token());
+    const attemptTimeoutMs = this.options.attemptTimeoutMs ?? 10_000;
+    const tenant = options.tenant ?? this.options.tenant;
+    return new Budget(this.retry, timeoutMs, attemptTimeoutMs, options.signal, tenant, () => this.token());
   }
 
   private async run<T>(kind: Kind, options: CallOptions, call: (attempt: Attempt) => Promise<T>): Promise<T> {
@@ -338,6 +342,7 @@ class Budget {
     timeoutMs: number,
     private readonly attemptTimeoutMs: number,
     private readonly signal: AbortSignal | undefined,
+    private readonly tenant: string | undefined,
     private readonly token: () => Promise<string | undefined>,
   ) {
     this.ends = performance.now() + timeoutMs;
@@ -347,7 +352,7 @@ class Budget {
     this.attempts++;
     if (this.signal?.aborted) throw new CancelledError("the call was aborted by its signal", "CANCELLED");
     const left = Math.max(1, Math.min(this.attemptTimeoutMs, this.ends - performance.now()));
-    return { timeoutMs: left, signal: this.signal, token: await this.token() };
+    return { timeoutMs: left, signal: this.signal, token: await this.token(), tenant: this.tenant };
   }
 
   async pauseOrThrow(error: unknown, kind: Kind): Promise<void> {

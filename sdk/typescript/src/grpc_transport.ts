@@ -92,6 +92,7 @@ export class GrpcTransport implements Transport {
   private metadata(attempt: Attempt, extra: Record<string, string> = {}): grpc.Metadata {
     const metadata = new grpc.Metadata();
     if (attempt.token) metadata.set("authorization", `Bearer ${attempt.token}`);
+    if (attempt.tenant) metadata.set("x-vectron-tenant", attempt.tenant);
     for (const [key, value] of Object.entries(extra)) metadata.set(key, value);
     return metadata;
   }

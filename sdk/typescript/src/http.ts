@@ -35,6 +35,7 @@ export async function httpCall(
       method: verb,
       headers: {
         ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(attempt.tenant ? { "x-vectron-tenant": attempt.tenant } : {}),
         ...(attempt.token ? { authorization: `Bearer ${attempt.token}` } : {}),
         ...headers,
       },

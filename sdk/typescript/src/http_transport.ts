@@ -117,7 +117,7 @@ export class HttpTransport implements Transport {
   }
 
   async createCollection(request: CreateRequest, attempt: Attempt): Promise<void> {
-    const { storage, payloadIndexes, defaultConsistency, timeoutMs: _t, signal: _s, ...rest } = request;
+    const { storage, payloadIndexes, defaultConsistency, timeoutMs: _t, signal: _s, tenant: _n, ...rest } = request;
     const body = {
       ...rest,
       storage: `VECTOR_STORAGE_${(storage ?? "f32").toUpperCase()}`,
@@ -221,7 +221,7 @@ export class HttpTransport implements Transport {
     return { points: json.points.map(point), nextAfterId: json.nextAfterId };
   }
   async submitFeedback(request: FeedbackRequest, attempt: Attempt): Promise<string> {
-    const { items, timeoutMs: _t, signal: _s, ...rest } = request;
+    const { items, timeoutMs: _t, signal: _s, tenant: _n, ...rest } = request;
     const json = (await this.call("POST", "/v1/feedback", { ...rest, feedbackItems: items }, attempt)) as { feedbackId: string };
     return json.feedbackId;
   }

@@ -12,6 +12,7 @@ export interface Attempt {
   timeoutMs: number;
   signal: AbortSignal | undefined;
   token: string | undefined;
+  tenant: string | undefined;
 }
 export interface PreparedPoint {
   id: string;

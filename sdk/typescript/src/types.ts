@@ -151,6 +151,8 @@ export interface CallOptions {
   /** Of the whole call with its retries. */
   timeoutMs?: number;
   signal?: AbortSignal;
+  /** Id of the user whose collections are meant, instead of the client's; for administrators. */
+  tenant?: string;
 }
 export interface CreateCollectionOptions extends CallOptions {
   shardCount?: number;

@@ -58,3 +58,12 @@ test("the server's wish and the time of the call are heard", async (t) => {
     return true;
   });
 });
+
+test("the tenant is named, of a client and of a call", async (t) => {
+  const gateway = await scripted(t, [200, {}, { collections: [], workers: [] }]);
+  await web(gateway, { tenant: "user-1" }).listCollections();
+  await web(gateway, { tenant: "user-1" }).listCollections({ tenant: "user-2" });
+  await node(gateway, { tenant: "user-1" }).admin.workers();
+  await web(gateway).listCollections();
+  assert.deepEqual(gateway.seen.map((call) => call.headers["x-vectron-tenant"]), ["user-1", "user-2", "user-1", undefined]);
+});

@@ -297,6 +297,13 @@ test("users and keys", async () => {
     assert.deepEqual(await sdk.listCollections(), []);
     await assert.rejects(sdk.createApiKey("not allowed"), vectron.PermissionDeniedError);
     sdk.close();
+    await client.createCollection("same", 1);
+    await root.createCollection("same", 2, "cosine", { tenant: user.id }).then(assert.fail, (error) => assert.ok(error instanceof vectron.AlreadyExistsError));
+    await root.createCollection("same", 2);
+    const dimensions = [{}, { tenant: user.id }].map(async (options) => (await root.getCollectionStatus("same", options)).dimension);
+    assert.deepEqual(await Promise.all(dimensions), [2, 1]);
+    await root.deleteCollection("same");
+    await client.deleteCollection("same");
     await client.deleteApiKey(key.keyPrefix);
     assert.equal((await client.validateApiKey(key.fullKey)).valid, false);
 

@@ -375,6 +375,26 @@ def test_accounts_and_what_administrators_do(server_with_users):
         assert [found.email for found in admin.list_users()[0]] == ["root@example.org"]
 
 
+def test_an_administrator_tells_collections_of_one_name_apart(server_with_users):
+    address, data = server_with_users
+    secret = (data / "bootstrap.secret").read_text().strip()
+    with VectronClient(address) as admin:
+        admin.register_user("root@example.org", "Passw0rd!", bootstrap_secret=secret)
+        admin.login("root@example.org", "Passw0rd!")
+        token = admin.refresh_token()
+        users = []
+        for dimension, email in enumerate(("ada@example.org", "bob@example.org"), 1):
+            with VectronClient(address) as client:
+                users.append(client.register_user(email, "Passw0rd!").id)
+                client.login(email, "Passw0rd!")
+                client.create_collection("same", dimension)
+        with pytest.raises(vectron.FailedPreconditionError, match="x-vectron-tenant"):
+            admin.get_collection_status("same")
+    for dimension, user in enumerate(users, 1):
+        with VectronClient(address, token, tenant=user) as client:
+            assert client.get_collection_status("same").dimension == dimension
+
+
 async def test_asyncio_does_the_same(address, name):
     async with AsyncVectronClient(address) as client:
         await client.create_collection(name, 2, "cosine")

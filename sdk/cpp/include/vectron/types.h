@@ -50,6 +50,7 @@ struct ClientOptions {
   std::chrono::milliseconds keepalive_time{30'000};
   std::chrono::milliseconds keepalive_timeout{10'000};
   bool gzip = false;
+  std::string tenant;     // id of the user whose collections are meant; for administrators
   std::string auth_host;  // HOST:PORT of gRPC for users and keys, if not the client's host
 };
 
