@@ -101,8 +101,24 @@ export async function startFront(target, prefix = '/') {
   };
 }
 
-function forward(request, response, url) {
-  const onward = http.request(url, { method: request.method, headers: { ...request.headers, host: new URL(url).host } });
+// A reverse proxy that shows a server below a path prefix, cuts that off and adds headers.
+export async function startProxy(target, prefix, headers = {}) {
+  const server = http.createServer((request, response) => {
+    if (!request.url.startsWith(`${prefix}/`)) return void response.writeHead(404).end();
+    forward(request, response, `${target()}${request.url.slice(prefix.length)}`, headers);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}${prefix}`,
+    stop: () => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function forward(request, response, url, more = {}) {
+  const onward = http.request(url, { method: request.method, headers: { ...request.headers, ...more, host: new URL(url).host } });
   onward.on('response', (answer) => {
     response.writeHead(answer.statusCode, answer.headers);
     answer.pipe(response);

@@ -2,8 +2,10 @@ package vectron
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -108,51 +110,88 @@ func (a Admin) call(ctx context.Context, verb, path string) (map[string]any, err
 	return a.send(ctx, verb, path, nil)
 }
 
-func (a Admin) send(ctx context.Context, verb, path string, content map[string]any) (map[string]any, error) {
-	base := a.client.options.httpURL
-	if base == "" {
+// send makes the call with the retries of any other: a GET is a read; what else there is may have happened.
+func (a Admin) send(ctx context.Context, verb, path string, content map[string]any) (answer map[string]any, err error) {
+	if a.client.options.httpURL == "" {
 		return nil, invalid("management calls go to the gateway's HTTP port: use WithHTTPURL(\"http://localhost:8080\")")
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.client.options.timeout)
-	defer cancel()
-	withToken, err := a.client.withCredential(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var body io.Reader
+	var body []byte
 	if content != nil {
-		encoded, err := json.Marshal(content)
-		if err != nil {
+		if body, err = json.Marshal(content); err != nil {
 			return nil, invalid("the request is no JSON: %v", err)
 		}
-		body = bytes.NewReader(encoded)
 	}
-	request, err := http.NewRequestWithContext(ctx, verb, base+path, body)
-	if err != nil {
-		return nil, invalid("the HTTP URL %q is none: %v", base, err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	if outgoing, ok := metadata.FromOutgoingContext(withToken); ok {
-		for _, token := range outgoing.Get("authorization") {
-			request.Header.Set("Authorization", token)
-		}
+	kind := otherWrite
+	if verb == http.MethodGet {
+		kind = read
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = a.client.options.tls
 	defer transport.CloseIdleConnections()
-	response, err := (&http.Client{Transport: transport}).Do(request)
+	caller := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // the credential is the gateway's to see
+	}}
+	err = a.client.run(ctx, kind, func(ctx context.Context) (err error) {
+		answer, err = a.attempt(ctx, caller, verb, path, body)
+		return err
+	})
+	return answer, err
+}
+
+func (a Admin) attempt(ctx context.Context, caller *http.Client, verb, path string, body []byte) (map[string]any, error) {
+	base := a.client.options.httpURL
+	request, err := http.NewRequestWithContext(ctx, verb, base+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, newError(codes.Unavailable, err.Error(), base, 0)
+		return nil, invalid("the HTTP URL %q is none: %v", base, err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if outgoing, ok := metadata.FromOutgoingContext(ctx); ok {
+		for _, name := range []string{"authorization", tenantHeader} {
+			for _, value := range outgoing.Get(name) {
+				request.Header.Set(name, value)
+			}
+		}
+	}
+	response, err := caller.Do(request)
+	if err != nil {
+		return nil, transportError(err, base)
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, newError(codes.Unavailable, err.Error(), base, 0)
+		return nil, transportError(err, base)
 	}
 	return decodeAnswer(response, answer, base)
 }
 
+// transportError is the Error of a call without an answer.
+func transportError(err error, base string) *Error {
+	var late interface{ Timeout() bool }
+	switch {
+	case errors.Is(err, context.Canceled):
+		return newError(codes.Canceled, err.Error(), base, 0)
+	case errors.As(err, &late) && late.Timeout():
+		return newError(codes.DeadlineExceeded, err.Error(), base, 0)
+	}
+	return newError(codes.Unavailable, err.Error(), base, 0)
+}
+
+// codesOfStatus are those of answers that are not a Vectron's: a proxy's, most likely.
+var codesOfStatus = map[int]codes.Code{
+	http.StatusTooManyRequests:    codes.ResourceExhausted,
+	http.StatusBadGateway:         codes.Unavailable,
+	http.StatusServiceUnavailable: codes.Unavailable,
+	http.StatusGatewayTimeout:     codes.DeadlineExceeded,
+}
+
 func decodeAnswer(response *http.Response, body []byte, base string) (map[string]any, error) {
+	if response.StatusCode >= 300 && response.StatusCode < 400 {
+		there := "another address"
+		if location, err := response.Location(); err == nil {
+			there = location.Scheme + "://" + location.Host
+		}
+		return nil, invalid("%s redirects to %s, where the credential is not sent; if it is the gateway, give it to WithHTTPURL", base, there)
+	}
 	if response.StatusCode < 400 {
 		var answer map[string]any
 		if err := json.Unmarshal(body, &answer); err != nil {
@@ -163,7 +202,7 @@ func decodeAnswer(response *http.Response, body []byte, base string) (map[string
 	failure := struct {
 		Code    codes.Code
 		Message string
-	}{codes.Unknown, fmt.Sprintf("HTTP %s without a Vectron error", response.Status)}
+	}{cmp.Or(codesOfStatus[response.StatusCode], codes.Unknown), fmt.Sprintf("HTTP %s without a Vectron error", response.Status)}
 	// What is no JSON is not from a Vectron: the words above stand.
 	_ = json.Unmarshal(body, &failure)
 	seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))

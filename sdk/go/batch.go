@@ -110,9 +110,9 @@ func (c *Client) UpsertBatch(ctx context.Context, collection string, points iter
 		running.Add(1)
 		go func() {
 			defer running.Done()
-			written, err := c.send(ctx, collection, part, chosen.insertOnly)
+			response, err := c.send(ctx, collection, part, writeOptions{insertOnly: chosen.insertOnly})
 			mutex.Lock()
-			report.Upserted += written
+			report.Upserted += int(response.Upserted)
 			progress.Done += len(part.points)
 			if err != nil {
 				progress.Failed += len(part.points)

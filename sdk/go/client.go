@@ -29,6 +29,7 @@ import (
 const (
 	vectronService = "/vectron.v1.VectronService/"
 	authService    = "/vectron.auth.v1.AuthService/"
+	tenantHeader   = "x-vectron-tenant"
 )
 
 // Client is a connection to a Vectron gateway. It is safe for concurrent use; one serves a whole program.
@@ -106,6 +107,13 @@ func (c *Client) withCredential(ctx context.Context) (context.Context, error) {
 		if token, err = c.options.credential(ctx); err != nil {
 			return nil, newError(codes.Unauthenticated, "no credential: "+err.Error(), c.host, 0)
 		}
+	}
+	tenant, named := ctx.Value(tenantKey{}).(string)
+	if !named {
+		tenant = c.options.tenant
+	}
+	if tenant != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, tenantHeader, tenant)
 	}
 	if token == "" {
 		return ctx, nil
@@ -188,6 +196,26 @@ func WithDefaultConsistency(consistency Consistency) CollectionOption {
 	return func(r *pb.CreateCollectionRequest) { r.DefaultConsistency = consistency }
 }
 
+// WithInMemoryVectors keeps full-precision vectors in memory instead of mapping them from disk.
+func WithInMemoryVectors() CollectionOption {
+	return func(r *pb.CreateCollectionRequest) { r.VectorsInMemory = true }
+}
+
+// WithDefaultRerank sets how searches with a query text that do not say themselves are ordered anew.
+func WithDefaultRerank(options RerankOptions) CollectionOption {
+	return func(r *pb.CreateCollectionRequest) { r.Rerank = options.message() }
+}
+
+// WithOptionsOf makes the collection as another was made: with the Options of its status.
+func WithOptionsOf(other *CollectionStatus) CollectionOption {
+	return func(r *pb.CreateCollectionRequest) {
+		name, dimension, distance := r.Name, r.Dimension, r.Distance
+		proto.Reset(r)
+		proto.Merge(r, other.Options)
+		r.Name, r.Dimension, r.Distance = name, dimension, distance
+	}
+}
+
 // CreateCollection makes an empty collection. ErrAlreadyExists when the name is taken.
 func (c *Client) CreateCollection(ctx context.Context, name string, dimension int, distance Distance, opts ...CollectionOption) error {
 	if dimension < 1 || dimension > 65_535 {
@@ -229,6 +257,7 @@ type CollectionStatus struct {
 	PointCount   uint64
 	IndexedCount uint64
 	SizeBytes    uint64
+	Options      *pb.CreateCollectionRequest // what it was created with, defaults filled in
 }
 
 // GetCollectionStatus describes a collection. ErrNotFound.
@@ -245,6 +274,7 @@ func (c *Client) GetCollectionStatus(ctx context.Context, name string) (*Collect
 		PointCount:   response.PointCount,
 		IndexedCount: response.IndexedCount,
 		SizeBytes:    response.SizeBytes,
+		Options:      response.Options,
 	}
 	for _, shard := range response.Shards {
 		status.Shards = append(status.Shards, Shard{shard.ShardId, shard.Replicas, shard.LeaderId, shard.Ready})

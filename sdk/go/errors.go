@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -82,7 +83,11 @@ func unreachable(host, message string) string {
 	case aboutClosed.MatchString(message):
 		return fmt.Sprintf(" [%s closed the connection: it was restarted, or wants TLS (WithTLS), or with TLS a client's certificate (Certificates of its config)]", host)
 	}
-	return fmt.Sprintf(" [cannot reach %s, or it is busy: is the server running, and is this its gRPC address (default port 8081)?]", host)
+	address := "its gRPC address (default port 8081)"
+	if strings.Contains(host, "://") {
+		address = "its HTTP address, of WithHTTPURL (default port 8080)"
+	}
+	return fmt.Sprintf(" [cannot reach %s, or it is busy: is the server running, and is this %s?]", host, address)
 }
 
 // advice is what to do about it, where the code alone tells.

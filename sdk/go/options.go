@@ -30,6 +30,7 @@ type options struct {
 	gzip           bool
 	authHost       string
 	httpURL        string
+	tenant         string
 	dial           []grpc.DialOption
 }
 
@@ -87,6 +88,16 @@ func WithAuthHost(host string) Option { return func(o *options) { o.authHost = h
 // WithHTTPURL names the gateway's HTTP port, for Admin; such as "http://localhost:8080".
 func WithHTTPURL(url string) Option {
 	return func(o *options) { o.httpURL = strings.TrimRight(url, "/") }
+}
+
+// WithTenant names the user, by id, whose collections are meant; for administrators.
+func WithTenant(userID string) Option { return func(o *options) { o.tenant = userID } }
+
+type tenantKey struct{}
+
+// ContextWithTenant names the user, by id, whose collections the calls of this context mean, instead of WithTenant's.
+func ContextWithTenant(ctx context.Context, userID string) context.Context {
+	return context.WithValue(ctx, tenantKey{}, userID)
 }
 
 // WithDialOptions adds options of grpc-go, such as interceptors.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,6 +27,7 @@ type WriteOption func(*writeOptions)
 type writeOptions struct {
 	requestID  string
 	insertOnly bool
+	versions   bool
 }
 
 // WithRequestID names a write, so that it can be repeated later and applies once; made up otherwise.
@@ -42,35 +44,71 @@ func (c *Client) Upsert(ctx context.Context, collection string, points []Point, 
 		option(&chosen)
 	}
 	written := 0
+	err := c.sendInOrder(ctx, collection, points, chosen, func(response *pb.UpsertResponse) { written += int(response.Upserted) })
+	return written, err
+}
+
+// UpsertVersions is like Upsert, and returns the version of each point, in their order: what Get says until the next write.
+func (c *Client) UpsertVersions(ctx context.Context, collection string, points []Point, opts ...WriteOption) ([]uint64, error) {
+	chosen := writeOptions{versions: true}
+	for _, option := range opts {
+		option(&chosen)
+	}
+	var versions []uint64
+	err := c.sendInOrder(ctx, collection, points, chosen, func(response *pb.UpsertResponse) { versions = append(versions, response.Versions...) })
+	return versions, err
+}
+
+func (c *Client) sendInOrder(ctx context.Context, collection string, points []Point, chosen writeOptions, take func(*pb.UpsertResponse)) error {
 	limits := splitLimits{maxPoints: maxUpsertPoints, maxBytes: maxUpsertBytes, requestID: chosen.requestID}
 	for part, err := range split(slices.Values(points), limits) {
 		if err != nil {
-			return written, err
+			return err
 		}
-		done, err := c.send(ctx, collection, part, chosen.insertOnly)
+		response, err := c.send(ctx, collection, part, chosen)
 		if err != nil {
 			if ours := fromRPC(err, c.host); part.start > 0 {
-				ours.Message = fmt.Sprintf("points from number %d on (the %d before are written): %s", part.start, written, ours.Message)
-				return written, ours
+				ours.Message = fmt.Sprintf("points from number %d on (the %d before are written): %s", part.start, part.start, ours.Message)
+				return ours
 			}
-			return written, err
+			return err
 		}
-		written += done
+		take(response)
 	}
-	return written, nil
+	return nil
 }
 
-func (c *Client) send(ctx context.Context, collection string, part part, insertOnly bool) (int, error) {
-	request := &pb.UpsertRequest{Collection: collection, Points: part.points, RequestId: part.requestID, InsertOnly: insertOnly}
+func (c *Client) send(ctx context.Context, collection string, part part, chosen writeOptions) (*pb.UpsertResponse, error) {
+	request := &pb.UpsertRequest{
+		Collection:     collection,
+		Points:         part.points,
+		RequestId:      part.requestID,
+		InsertOnly:     chosen.insertOnly,
+		ReturnVersions: chosen.versions,
+	}
 	response := &pb.UpsertResponse{}
 	err := c.call(ctx, namedWrite, vectronService+"Upsert", request, response)
-	return int(response.Upserted), err
+	return response, err
+}
+
+// GetOption is an option of Get.
+type GetOption func(*pb.GetRequest)
+
+// GetConsistency says how fresh; staleness is for Bounded.
+func GetConsistency(consistency Consistency, staleness time.Duration) GetOption {
+	return func(r *pb.GetRequest) {
+		r.Consistency, r.MaxStalenessMs = consistency, uint32(staleness.Milliseconds())
+	}
 }
 
 // Get returns one point. ErrNotFound.
-func (c *Client) Get(ctx context.Context, collection, id string) (*Point, error) {
+func (c *Client) Get(ctx context.Context, collection, id string, opts ...GetOption) (*Point, error) {
+	request := &pb.GetRequest{Collection: collection, Id: id}
+	for _, option := range opts {
+		option(request)
+	}
 	response := &pb.GetResponse{}
-	if err := c.call(ctx, read, vectronService+"Get", &pb.GetRequest{Collection: collection, Id: id}, response); err != nil {
+	if err := c.call(ctx, read, vectronService+"Get", request, response); err != nil {
 		return nil, err
 	}
 	point := pointOf(response.GetPoint())
@@ -101,6 +139,19 @@ func ScrollFilter(filter *Filter) ScrollOption {
 // ScrollVectors returns vectors too.
 func ScrollVectors() ScrollOption {
 	return func(r *pb.ScrollRequest) error { r.IncludeVectors = true; return nil }
+}
+
+// ScrollWithoutPayload leaves payloads out.
+func ScrollWithoutPayload() ScrollOption {
+	return func(r *pb.ScrollRequest) error { no := false; r.IncludeMetadata = &no; return nil }
+}
+
+// ScrollConsistency says how fresh each page is; staleness is for Bounded.
+func ScrollConsistency(consistency Consistency, staleness time.Duration) ScrollOption {
+	return func(r *pb.ScrollRequest) error {
+		r.Consistency, r.MaxStalenessMs = consistency, uint32(staleness.Milliseconds())
+		return nil
+	}
 }
 
 // ScrollPageSize sets how many points come at once, at most 10,000; 1,000 unless said.

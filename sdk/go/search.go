@@ -30,6 +30,7 @@ type SearchResults struct {
 	MissingShards []uint32
 	Last          bool // of a stream: this is the final answer
 	Explain       *pb.SearchExplain
+	Rerank        *pb.RerankInfo // what ordered it; nil: no reranking was asked for
 }
 
 // SearchOption is an option of Search and SearchStream.
@@ -99,10 +100,29 @@ func WithExplain() SearchOption { return searchOption(func(r *pb.SearchRequest) 
 
 // WithRerank orders candidates anew by their text: strategy "rule", "llm" or "learned". candidates 0: the server's choice.
 func WithRerank(strategy, query string, candidates int) SearchOption {
-	return searchOption(func(r *pb.SearchRequest) {
-		r.Query = query
-		r.Rerank = &pb.RerankOptions{Strategy: strategy, Candidates: uint32(max(candidates, 0))}
-	})
+	return WithRerankOptions(query, RerankOptions{Strategy: strategy, Candidates: candidates})
+}
+
+// RerankOptions say how the nearest points are ordered anew. What is zero is the collection's, else the server's choice.
+type RerankOptions struct {
+	Strategy   string // "none", "rule", "llm" or "learned"
+	Candidates int    // nearest points looked at
+	Budget     time.Duration
+	Explore    *bool // false: no neighbours are swapped to learn from clicks
+}
+
+func (o RerankOptions) message() *pb.RerankOptions {
+	return &pb.RerankOptions{
+		Strategy:   o.Strategy,
+		Candidates: uint32(max(o.Candidates, 0)),
+		BudgetMs:   uint32(max(o.Budget.Milliseconds(), 0)),
+		Explore:    o.Explore,
+	}
+}
+
+// WithRerankOptions orders candidates anew by the query's text, as WithRerank does.
+func WithRerankOptions(query string, options RerankOptions) SearchOption {
+	return searchOption(func(r *pb.SearchRequest) { r.Query, r.Rerank = query, options.message() })
 }
 
 func params(r *pb.SearchRequest) *pb.SearchParams {
@@ -201,6 +221,7 @@ func resultsOf(response *pb.SearchResponse) *SearchResults {
 		MissingShards: response.MissingShards,
 		Last:          response.Last,
 		Explain:       response.Explain,
+		Rerank:        response.Rerank,
 	}
 	for i, result := range response.Results {
 		results.Results[i] = SearchResult{

@@ -344,8 +344,10 @@ TEST(OpenApi, DescribesRoutesParametersAndSchemas) {
   EXPECT_TRUE(CheckJson(json, 32).ok()) << CheckJson(json, 32);
   EXPECT_THAT(json, HasSubstr(R"("openapi":"3.1.0","info":{"title":"Vectron","version":"1.2.3"})"));
   EXPECT_THAT(json, HasSubstr(R"("/v1/collections/{collection}/points/{id}":{"get":{)"));
-  EXPECT_THAT(json,
-              HasSubstr(R"({"name":"id","in":"path","schema":{"type":"string"},"required":true})"));
+  EXPECT_THAT(
+      json,
+      HasSubstr(
+          R"({"name":"id","in":"path","schema":{"type":"string"},"required":true,"description":"of the point"})"));
   EXPECT_THAT(
       json,
       HasSubstr(
@@ -353,14 +355,20 @@ TEST(OpenApi, DescribesRoutesParametersAndSchemas) {
   EXPECT_THAT(
       json,
       HasSubstr(
-          R"("vectron.v1.Point":{"type":"object","properties":{"id":{"type":"string"},"vector":{"type":"array",)"
-          R"("items":{"type":"number","format":"float"}},"payload":{"type":"object","additionalProperties":true},)"
-          R"("version":{"type":"string","format":"uint64"}}})"));
+          R"("vectron.v1.Point":{"type":"object","properties":{"id":{"type":"string","description":"1-256 bytes of UTF-8 without control characters"},)"
+          R"("vector":{"type":"array","items":{"type":"number","format":"float"},"description":"as many finite components as the collection's dimension"},)"
+          R"("payload":{"type":"object","additionalProperties":true,"description":"one JSON object of any values"},)"
+          R"("version":{"type":"string","format":"uint64","description":)"));
   EXPECT_THAT(json, HasSubstr(R"("vectron.v1.Filter":{)"));
   EXPECT_THAT(
       json,
       HasSubstr(
-          R"("filter":{"anyOf":[{"$ref":"#/components/schemas/vectron.v1.Filter"},{"type":"null"}]})"));
+          R"("filter":{"anyOf":[{"$ref":"#/components/schemas/vectron.v1.Filter"},{"type":"null"}],"description":"only points that pass; unset: all"})"));
+  EXPECT_THAT(
+      json,
+      HasSubstr(
+          R"("summary":"Returns the nearest points, best first","description":"Returns the nearest points, best first.")"));
+  EXPECT_THAT(json, HasSubstr("STRONG: sees every write acknowledged before the request began"));
   EXPECT_THAT(json, HasSubstr(R"("$ref":"#/components/schemas/Error")"));
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <google/protobuf/descriptor.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <vector>
@@ -36,8 +38,57 @@ std::string Array(const std::vector<std::string>& items) {
   return fmt::format("[{}]", fmt::join(items, ","));
 }
 
+struct Comment {
+  std::string_view name;  // of an RPC, message, field, enum or value
+  std::string_view text;
+};
+constexpr Comment kComments[] = {
+#include "vectron/comments.inc"
+};
+
+// What the protos say about this; "" for nothing.
+std::string_view CommentOn(const std::string& full_name) {
+  const auto* found = std::lower_bound(
+      std::begin(kComments), std::end(kComments), full_name,
+      [](const Comment& comment, std::string_view name) { return comment.name < name; });
+  return found != std::end(kComments) && found->name == full_name ? found->text
+                                                                  : std::string_view();
+}
+
+std::string_view FirstSentence(std::string_view text) {
+  text = text.substr(0, text.find(". "));
+  if (text.ends_with('.')) text.remove_suffix(1);
+  return text;
+}
+
 constexpr std::string_view kAnyValue = R"({"description":"any JSON value"})";
 constexpr std::string_view kAnyObject = R"({"type":"object","additionalProperties":true})";
+
+constexpr std::string_view kTypedPayload =
+    R"({"type":"object","additionalProperties":true,"description":"one JSON object of any values"})";
+
+// Of a field: what it is, and what the values of an enum mean.
+std::string DescriptionOf(const FieldDescriptor& field) {
+  std::string text(CommentOn(field.full_name()));
+  if (field.enum_type() == nullptr) return text;
+  std::string_view before = text.empty() ? "" : ". ";
+  for (int i = 0; i < field.enum_type()->value_count(); ++i) {
+    const auto& value = *field.enum_type()->value(i);
+    const std::string_view meaning = CommentOn(value.full_name());
+    if (meaning.empty()) continue;
+    text += fmt::format("{}{}: {}", before, value.name(), meaning);
+    before = "; ";
+  }
+  return text;
+}
+
+// The schema with a description.
+std::string Described(std::string schema, std::string_view text) {
+  if (text.empty()) return schema;
+  if (schema == kAnyValue) return Object({{"description", Quoted(text)}});
+  schema.pop_back();
+  return schema + ",\"description\":" + Quoted(text) + "}";
+}
 
 // A message that carries the typed payload: `payload` is shown as one object, `fields` not at all.
 bool HasTypedPayload(const Descriptor& message) {
@@ -148,9 +199,11 @@ class Writer {
       if (typed_payload && field.name() == "fields") continue;
       const bool payload = typed_payload && field.name() == "payload";
       properties.emplace_back(field.json_name(),
-                              payload ? std::string(kAnyObject) : FieldSchema(field));
+                              payload ? std::string(kTypedPayload)
+                                      : Described(FieldSchema(field), DescriptionOf(field)));
     }
-    return Object({{"type", "\"object\""}, {"properties", Object(properties)}});
+    return Described(Object({{"type", "\"object\""}, {"properties", Object(properties)}}),
+                     CommentOn(message.full_name()));
   }
 
   // Empties the queue, which schemas of messages fill further.
@@ -185,6 +238,8 @@ class Writer {
           {"in", path ? "\"path\"" : "\"query\""},
           {"schema", FieldSchema(field)}};
       if (path) members.emplace_back("required", "true");
+      const std::string description = DescriptionOf(field);
+      if (!description.empty()) members.emplace_back("description", Quoted(description));
       parameters.push_back(Object(members));
     }
     return Array(parameters);
@@ -196,9 +251,11 @@ class Writer {
 
   std::string Operation(const RpcMethod& method) {
     const auto& descriptor = method.descriptor();
+    const std::string_view comment = CommentOn(descriptor.full_name());
     std::vector<std::pair<std::string, std::string>> members = {
         {"operationId", Quoted(descriptor.service()->name() + "_" + descriptor.name())},
-        {"summary", Quoted(descriptor.name())},
+        {"summary", Quoted(comment.empty() ? descriptor.name() : FirstSentence(comment))},
+        {"description", Quoted(comment)},
         {"tags", Array({Quoted(descriptor.service()->name())})},
         {"parameters", Parameters(method, PathNames(method.route().path()))}};
     if (method.route().body()) {

@@ -16,7 +16,8 @@ struct OpenApiInfo {
 
 // An OpenAPI 3.1 document (JSON) of every RPC of the registry that has an HTTP route: paths,
 // parameters, schemas of all messages they reach, the error body. Messages with the typed payload
-// show `payload` as an object of any values and no `fields`.
+// show `payload` as an object of any values and no `fields`. Descriptions are the comments of the
+// protos.
 std::string OpenApiJson(const RpcRegistry& registry, const OpenApiInfo& info);
 
 }  // namespace vectron::rpc

@@ -1,16 +1,18 @@
 """The console's static files at the HTTP port."""
 
 import gzip
+import html.parser
 import os
 import shutil
 import socket
 import tempfile
 import unittest
+import urllib.parse
 
 from vectron_server import NOT_FOUND, Server, StartFailed
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-PAGE = b'<!doctype html><base href="/"><meta name="csp-nonce" content="__CSP_NONCE__"><script src="assets/app-0123abcd.js"></script>'
+PAGE = b'<!doctype html><base href="./"><meta name="csp-nonce" content="__CSP_NONCE__"><script src="assets/app-0123abcd.js"></script>'
 SCRIPT = b"console.log('hello');" * 100
 
 
@@ -92,12 +94,61 @@ class Console(unittest.TestCase):
 
     def test_the_page_works_below_a_prefix(self):
         self.assertIn(b'<base href="/tools/vectron/">', self.get("/", {**BROWSER, "X-Forwarded-Prefix": "/tools/vectron"}).raw)
-        self.assertIn(b'<base href="/">', self.get("/", {**BROWSER, "X-Forwarded-Prefix": "//evil"}).raw)
+        self.assertIn(b'<base href="./">', self.get("/", {**BROWSER, "X-Forwarded-Prefix": "//evil"}).raw)
+        self.assertIn(b'<base href="../">', self.get("/collections/docs", BROWSER).raw)
 
     def test_a_folder_without_a_page_is_refused_at_the_start(self):
         with self.assertRaises(StartFailed) as failed:
             Server(os.path.join(self.folder, "other"), args=["--console", os.path.join(self.folder, "data")])
         self.assertIn("index.html", failed.exception.log)
+
+BUILT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "console", "dist")
+
+
+class Files(html.parser.HTMLParser):
+    """The addresses of scripts, styles and icons of a page, as a browser resolves them."""
+
+    def __init__(self, url):
+        super().__init__()
+        self.base, self.found = url, []
+
+    def handle_starttag(self, tag, attributes):
+        named = dict(attributes)
+        if tag == "base":
+            self.base = urllib.parse.urljoin(self.base, named["href"])
+        elif tag in ("script", "link"):
+            self.found.append(urllib.parse.urljoin(self.base, named.get("src") or named["href"]))
+
+
+@unittest.skipUnless(os.path.exists(os.path.join(BUILT, "index.html")), "NOT TESTED: the console is not built (./dev console build)")
+class BuiltConsole(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="vectron-api-")
+        cls.server = Server(os.path.join(cls.folder, "data"), args=["--console", BUILT])
+        cls.api = cls.server.client()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.api.close()
+        code = cls.server.stop()
+        shutil.rmtree(cls.folder, ignore_errors=True)
+        assert code == 0
+
+    def test_its_page_finds_its_files_at_any_path_below_any_prefix(self):
+        for path in ("/", "/collections", "/collections/docs", "/a/b/c"):
+            for prefix, told in (("", None), ("/hidden", None), ("/tools/vectron", "/tools/vectron")):
+                with self.subTest(path=path, prefix=prefix):
+                    page = self.api.call("GET", path, headers={**BROWSER, **({"X-Forwarded-Prefix": told} if told else {})})
+                    files = Files(f"http://h{prefix}{path}")
+                    files.feed(page.raw.decode())
+                    self.assertGreater(len(files.found), 3)
+                    for url in files.found:
+                        self.assertTrue(url.startswith(f"http://h{prefix}/"), url)
+                        answer = self.api.call("GET", url.removeprefix(f"http://h{prefix}"))
+                        self.assertEqual(answer.status, 200, url)
+                        if "/assets/" in url:
+                            self.assertIn("immutable", answer.headers["Cache-Control"], url)
 
 
 if __name__ == "__main__":

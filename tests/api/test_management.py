@@ -263,6 +263,13 @@ class Interface(unittest.TestCase):
         served = api.call("GET", "/openapi.json").json
         api.close()
         self.assertTrue(served["openapi"].startswith("3.1."))
+        operations = [operation for path in served["paths"].values() for operation in path.values()]
+        undescribed = [each["operationId"] for each in operations if not each["description"] or each["summary"].endswith(".")]
+        self.assertEqual(undescribed, [])
+        fields = {f"{name}.{field}": schema for name, message in served["components"]["schemas"].items() if name != "Error"
+                  for field, schema in message["properties"].items()}
+        self.assertGreater(len(fields), 300)
+        self.assertEqual([name for name, schema in fields.items() if not schema.get("description")], [])
         if os.environ.get("VECTRON_UPDATE"):
             with open(self.PATH, "w", encoding="utf-8") as file:
                 file.write(json.dumps(served, indent=1, ensure_ascii=False) + "\n")

@@ -22,15 +22,15 @@ SEED = int(os.environ.get("VECTRON_TEST_SEED", random.SystemRandom().randrange(1
 class Server:
     """A `vectron dev` process; started again on the same ports and data by `start`."""
 
-    def __init__(self, folder):
-        self.folder, self.process, self.ready = folder, None, None
+    def __init__(self, folder, auth=("--auth", "off")):
+        self.folder, self.auth, self.process, self.ready = folder, auth, None, None
 
     def start(self):
         grpc, http = (self.ready["grpc"], self.ready["http"]) if self.ready else ("127.0.0.1:0", "127.0.0.1:0")
         with open(os.path.join(self.folder, "server.log"), "ab") as log:
             self.process = subprocess.Popen(
                 [os.path.join(BIN, "vectron"), "dev", "--data", os.path.join(self.folder, "data"), "--grpc", grpc, "--http", http,
-                 "--auth", "off"], stdout=subprocess.PIPE, stderr=log, text=True)
+                 *self.auth], stdout=subprocess.PIPE, stderr=log, text=True)
         line = self.process.stdout.readline()
         if not line:
             with open(os.path.join(self.folder, "server.log"), encoding="utf-8", errors="replace") as log:
@@ -341,6 +341,40 @@ class Points(CliTest):
             self.assertEqual((result["recall"], result["errors"]), (1.0, 0), result)
             self.assertGreater(result["qps"], 0)
             self.assertGreater(result["server_cpu_us_per_query"], 0)
+
+
+class TenantTest(unittest.TestCase):
+    def test_an_administrator_says_whose_collection_is_meant(self):
+        root = tempfile.mkdtemp(prefix="vectron-cli-")
+        self.addCleanup(shutil.rmtree, root)
+        server = Server(root, ("--auth", "on", "--auth-login-per-minute", "0", "--auth-register-per-minute", "0")).start()
+        self.addCleanup(server.end)
+        with open(os.path.join(root, "data", "bootstrap.secret"), encoding="utf-8") as file:
+            secret = file.read().strip()
+
+        def post(path, body, headers=()):
+            request = urllib.request.Request(f"http://{server.ready['http']}/v1/users/{path}", json.dumps(body).encode(), dict(headers))
+            with urllib.request.urlopen(request) as answer:
+                return json.load(answer)
+
+        def account(name, headers=()):
+            login = {"email": f"{name}@example.org", "password": "Passw0rd!"}
+            return post("register", login, headers)["user"]["id"], post("login", login)["jwtToken"]
+
+        def ctl(token, *arguments, code=0):
+            command = [os.path.join(BIN, "vectronctl"), "--host", server.ready["grpc"], "--json", *map(str, arguments)]
+            done = subprocess.run(command, env={**os.environ, "VECTRON_API_KEY": token}, capture_output=True, text=True, timeout=60,
+                                  check=False)
+            self.assertEqual(done.returncode, code, done.stderr)
+            return done
+
+        _, root_token = account("root", {"x-vectron-bootstrap": secret})
+        users = [account(name) for name in ("ada", "bob")]
+        for dimension, (_, token) in enumerate(users, 1):
+            ctl(token, "create", "same", "--dim", dimension)
+        self.assertIn("x-vectron-tenant", ctl(root_token, "describe", "same", code=1).stderr)
+        for dimension, (user, _) in enumerate(users, 1):
+            self.assertEqual(json.loads(ctl(root_token, "--tenant", user, "describe", "same").stdout)["dimension"], dimension)
 
 
 if __name__ == "__main__":

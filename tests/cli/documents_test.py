@@ -4,8 +4,10 @@
 <!-- run -->        it is run as it stands, on a server of its own, in a folder with vectors.npy and payload.jsonl
 <!-- start -->      it is run as it stands, but for the ports and the folder of data, and has to start a server
 <!-- verbs -->      every line is a verb of ./dev that exists: other tests run them
+<!-- file PATH -->  it is this file of the repository, word for word: other tests run that
 
-Every block of commands in README and quick start has such a line; blocks of something else name their language.
+Every block of commands in README and quick start, and every block of the client libraries' READMEs, has such a line; blocks of
+something else name their language.
 """
 import json
 import os
@@ -18,7 +20,8 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("VECTRON_BIN_DIR", "")
-BLOCK = re.compile(r"(?:^<!-- (run|start|verbs) -->\n)?^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"(?:^<!-- (run|start|verbs|file [\w./-]+) -->\n)?^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXAMPLES = {"python": "quickstart.py", "typescript": "quickstart.mjs", "go": "quickstart.go", "cpp": "quickstart.cc"}  # in examples/
 WHOLLY_TESTED = ("README.md", os.path.join("docs", "quick-start.md"))
 ROWS, DIMENSION = 40, 8
 
@@ -100,6 +103,22 @@ class Documents(unittest.TestCase):
             for line in [line for how, _, text in blocks_of(document) if how == "verbs" for line in text.splitlines()]:
                 self.assertRegex(line, r"^\./dev [a-z]+\b", document)
                 self.assertRegex(known, rf"(?m)^  {line.split()[1]} ", document)
+
+    def test_blocks_of_files_are_those_files(self):
+        for document in documents():
+            for how, _, text in blocks_of(document):
+                if how.startswith("file "):
+                    with open(os.path.join(ROOT, how.removeprefix("file ")), encoding="utf-8") as file:
+                        self.assertEqual(text, file.read(), f"{document}: not what {how} holds")
+
+    def test_the_examples_are_shown(self):
+        for language, name in EXAMPLES.items():
+            shown = f"file examples/{language}/{name}"
+            library = os.path.join("sdk", language, "README.md")
+            self.assertIn(shown, [how for how, _, _ in blocks_of("README.md")])
+            self.assertIn(shown, [how for how, _, _ in blocks_of(library)])
+            for how, _, text in blocks_of(library):
+                self.assertTrue(how, f"{library}: no line says how this is tested:\n{text}")
 
     def test_no_block_goes_untested(self):
         for document in WHOLLY_TESTED:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every client library offers every public RPC, and the names of the older clients."""
+"""Every client library offers every public RPC, sets each field of its request, and has the names of the older clients."""
 import os
 import re
 import sys
@@ -32,6 +32,22 @@ NAMES = {
     "ManagementService.GetTimeSeries": ("time_series",),
     "ManagementService.ListSlowQueries": ("slow_queries",),
 }
+# Where a language makes its requests; what parts its functions; and what sets a field there. A field that is only ever given a
+# zero is none that a caller can set.
+MAKERS = {
+    "python": (r"^(?=(?:    )?(?:async )?(?:def|class) )", r"\b{snake}(?:=|\.CopyFrom\(|(?:\.\w+)? = )", "python/src/vectron/calls.py",
+               "python/src/vectron/batch.py"),
+    "typescript": (r"^(?=  (?:async )?\*?\w+\(|(?:export )?function )", r"\b{camel}\b(?!: (?:0n?|false|\[\]|{{}})[,}} ])",
+                   "typescript/src/grpc_transport.ts"),
+    "go": (r"^(?=func |type )", r"\b{pascal}(?::\s+(?!0,|false,|nil,)|(?:, [\w.]+)* = )", "go/client.go", "go/points.go",
+           "go/search.go"),
+    "cpp": (r"^}\n", r"(?:set|mutable|add)_{snake}\(", "cpp/src/client.cc", "cpp/src/client_impl.h", "cpp/src/convert.cc"),
+}
+# Written by other code, which has tests of its own: filters by their builders, points and vectors straight into bytes, ranking over
+# HTTP, and a user's plan by the call of the same name of the service of users.
+ELSEWHERE = {"Filter", "Point", "UpsertRequest.points", "SearchRequest.vector", "GetRankingRequest", "ControlRankingRequest",
+             "UpdateUserProfileRequest"}
+UNSET = {"SearchParams.target_recall"}  # reserved: the server refuses it
 OLDER = ("create_collection", "list_collections", "get_collection_status", "upsert", "upsert_batch", "search", "get", "delete")
 OLDER_ERRORS = ("AuthenticationError", "NotFoundError", "InvalidArgumentError", "AlreadyExistsError", "InternalServerError")
 
@@ -59,7 +75,47 @@ def public_rpcs():
                     yield f"{service.name}.{rpc.name}"
 
 
+def request_fields():
+    """(message, field, the message's parents) of everything that requests of the public service are made of."""
+    file = api_reference.parse(os.path.join(ROOT, "proto", "vectron", "vectron.proto"))
+    messages = {item.name: item for item in file.items if item.kind == "message"}
+    takes = {rpc.takes for service in file.items if service.kind == "service" for rpc in api_reference.public(service)}
+    parents, left = {name: set() for name in takes - ELSEWHERE}, sorted(takes - ELSEWHERE)
+    while left:
+        name = left.pop()
+        for field in messages[name].items:
+            if field.type in messages and not {field.type, f"{name}.{field.name}"} & ELSEWHERE:
+                if field.type not in parents:
+                    left.append(field.type)
+                parents.setdefault(field.type, set()).add(name)
+    for name, above in sorted(parents.items()):
+        for field in messages[name].items:
+            if f"{name}.{field.name}" not in ELSEWHERE | UNSET:
+                yield name, field.name, above
+
+
+def makers(language):
+    """The functions of a language's client, as text."""
+    parts, _, *files = MAKERS[language]
+    return [part for path in files for part in re.split(parts, read(path), flags=re.M)]
+
+
 class Parity(unittest.TestCase):
+    def test_every_field_of_a_request_can_be_set(self):
+        fields = list(request_fields())
+        self.assertGreater(len(fields), 60)
+        for language, (_, setter, *_) in MAKERS.items():
+            functions = makers(language)
+            for message, field, above in fields:
+                # A message within another is filled in a function of its own, or in that of the outer one; some speak of the
+                # answer's type only.
+                names = "|".join(re.sub("Request$", "Re(?:quest|sponse)", name) for name in {message, *above})
+                text = "\n".join(part for part in functions if re.search(rf"\b(?:{names})\b", part))
+                camel = api_reference.camel(field)
+                pattern = setter.format(snake=field, camel=camel, pascal=camel[0].upper() + camel[1:])
+                with self.subTest(language=language, field=f"{message}.{field}"):
+                    self.assertTrue(re.search(pattern, text), f"sdk {language} cannot set {message}.{field}")
+
     def test_every_public_rpc_has_a_method(self):
         rpcs = list(public_rpcs())
         self.assertGreater(len(rpcs), 40)

@@ -42,28 +42,47 @@ CollectionStatus Client::GetCollectionStatus(const std::string& name) {
       impl_->Call(Kind::kRead, request, &v1::VectronService::StubInterface::GetCollectionStatus));
 }
 
-size_t Client::Upsert(const std::string& collection, std::span<const Point> points,
-                      const WriteOptions& options) {
-  size_t written = 0;
+void Client::Impl::SendInOrder(const std::string& collection, std::span<const Point> points,
+                               const WriteOptions& options, bool return_versions,
+                               const std::function<void(const v1::UpsertResponse&)>& take) {
   const auto write = [&points](size_t i, v1::Point* out) {
     internal::ToProto(points[i].id, points[i].vector, &points[i].payload, out);
   };
-  const auto take = [&](internal::Part part) {
+  const auto send = [&](internal::Part part) {
     part.request.set_collection(collection);
     part.request.set_insert_only(options.insert_only);
+    part.request.set_return_versions(return_versions);
     try {
-      written += impl_->Send(part.request);
+      take(Call(Kind::kNamedWrite, part.request, &v1::VectronService::StubInterface::Upsert));
     } catch (const Error& error) {
       if (part.start == 0) throw;
-      const std::string message = "points from number " + std::to_string(part.start) + " on (the " +
-                                  std::to_string(written) + " before are written): " + error.what();
-      internal::Throw({error.code(), message, error.retry_after()}, host());
+      const std::string start = std::to_string(part.start);
+      const std::string message = "points from number " + start + " on (the " + start +
+                                  " before are written): " + error.what();
+      internal::Throw({error.code(), message, error.retry_after()}, connection->host());
     }
   };
   internal::SplitLimits limits;
   limits.request_id = options.request_id;
-  internal::Split(points.size(), limits, write, take);
+  internal::Split(points.size(), limits, write, send);
+}
+
+size_t Client::Upsert(const std::string& collection, std::span<const Point> points,
+                      const WriteOptions& options) {
+  size_t written = 0;
+  impl_->SendInOrder(collection, points, options, false, [&](const v1::UpsertResponse& response) {
+    written += static_cast<size_t>(response.upserted());
+  });
   return written;
+}
+std::vector<uint64_t> Client::UpsertVersions(const std::string& collection,
+                                             std::span<const Point> points,
+                                             const WriteOptions& options) {
+  std::vector<uint64_t> versions;
+  impl_->SendInOrder(collection, points, options, true, [&](const v1::UpsertResponse& response) {
+    versions.insert(versions.end(), response.versions().begin(), response.versions().end());
+  });
+  return versions;
 }
 
 namespace {
@@ -173,19 +192,17 @@ std::future<size_t> Client::UpsertAsync(const std::string& collection,
   return BeginUpsert(impl_->connection, std::move(request));
 }
 
-Point Client::Get(const std::string& collection, const std::string& id) {
-  v1::GetRequest request;
-  request.set_collection(collection);
-  request.set_id(id);
-  return internal::FromProto(
-      impl_->Call(Kind::kRead, request, &v1::VectronService::StubInterface::Get).point());
+Point Client::Get(const std::string& collection, const std::string& id,
+                  const ReadOptions& options) {
+  return internal::FromProto(impl_
+                                 ->Call(Kind::kRead, internal::ToProto(collection, id, options),
+                                        &v1::VectronService::StubInterface::Get)
+                                 .point());
 }
-std::future<Point> Client::GetAsync(const std::string& collection, const std::string& id) {
-  v1::GetRequest request;
-  request.set_collection(collection);
-  request.set_id(id);
+std::future<Point> Client::GetAsync(const std::string& collection, const std::string& id,
+                                    const ReadOptions& options) {
   return internal::AsyncCall<v1::GetRequest, v1::GetResponse, Point>::Begin(
-      impl_->connection, Kind::kRead, std::move(request),
+      impl_->connection, Kind::kRead, internal::ToProto(collection, id, options),
       [](Connection& to, grpc::ClientContext* context, const v1::GetRequest* sent,
          v1::GetResponse* response, std::function<void(grpc::Status)> done) {
         to.vectron_async().async()->Get(context, sent, response, std::move(done));
@@ -208,6 +225,8 @@ Page Client::Scroll(const std::string& collection, const ScrollOptions& options)
   if (options.filter) *request.mutable_filter() = internal::ToProto(*options.filter);
   request.set_include_vectors(options.include_vectors);
   request.set_include_metadata(options.include_payload);
+  request.set_consistency(internal::ToProto(options.consistency));
+  request.set_max_staleness_ms(static_cast<uint32_t>(options.max_staleness.count()));
   const auto response =
       impl_->Call(Kind::kRead, request, &v1::VectronService::StubInterface::ScrollPoints);
   Page page;

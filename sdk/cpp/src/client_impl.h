@@ -2,7 +2,9 @@
 
 // What a client is made of, for the files that implement its methods.
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -43,11 +45,10 @@ struct Client::Impl {
     return response;
   }
 
-  size_t Send(const v1::UpsertRequest& request) {
-    return static_cast<size_t>(
-        Call(internal::Kind::kNamedWrite, request, &v1::VectronService::StubInterface::Upsert)
-            .upserted());
-  }
+  // Writes points in requests one after the other; an error says which failed.
+  void SendInOrder(const std::string& collection, std::span<const Point> points,
+                   const WriteOptions& options, bool return_versions,
+                   const std::function<void(const v1::UpsertResponse&)>& take);
 
   std::shared_ptr<internal::Connection> connection;
 };

@@ -66,6 +66,7 @@ void Connection::Prepare(grpc::ClientContext* context, std::chrono::milliseconds
   }
   if (token.empty())
     token = options_.credential_source ? options_.credential_source() : options_.credential;
+  if (!options_.tenant.empty()) context->AddMetadata("x-vectron-tenant", options_.tenant);
   if (!token.empty()) context->AddMetadata("authorization", "Bearer " + token);
 }
 

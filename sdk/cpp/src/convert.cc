@@ -53,6 +53,37 @@ Payload PayloadOf(const Message& message) {
   return payload;
 }
 
+v1::RerankOptions ToProto(const RerankOptions& options) {
+  v1::RerankOptions rerank;
+  rerank.set_strategy(options.strategy);
+  rerank.set_candidates(options.candidates);
+  rerank.set_budget_ms(static_cast<uint32_t>(options.budget.count()));
+  if (options.explore) rerank.set_explore(*options.explore);
+  return rerank;
+}
+
+CollectionOptions OptionsOf(const v1::CreateCollectionRequest& made) {
+  CollectionOptions options;
+  options.shard_count = made.shard_count();
+  options.replication_factor = made.replication_factor();
+  options.hnsw_m = made.hnsw().m();
+  options.hnsw_ef_construct = made.hnsw().ef_construct();
+  options.hnsw_ef_search = made.hnsw().ef_search();
+  options.half_precision = made.storage() == v1::VECTOR_STORAGE_F16;
+  for (const auto& index : made.payload_indexes()) {
+    options.payload_indexes[index.field()] =
+        static_cast<PayloadType>(static_cast<int>(index.type()));
+  }
+  options.default_consistency =
+      static_cast<Consistency>(static_cast<int>(made.default_consistency()));
+  options.vectors_in_memory = made.vectors_in_memory();
+  options.rerank.strategy = made.rerank().strategy();
+  options.rerank.candidates = made.rerank().candidates();
+  options.rerank.budget = std::chrono::milliseconds(made.rerank().budget_ms());
+  if (made.rerank().has_explore()) options.rerank.explore = made.rerank().explore();
+  return options;
+}
+
 const char* NameOf(Distance distance) {
   switch (distance) {
     case Distance::kCosine:
@@ -155,6 +186,17 @@ v1::CreateCollectionRequest ToProto(const std::string& name, uint32_t dimension,
   }
   request.set_default_consistency(ToProto(options.default_consistency));
   request.set_vectors_in_memory(options.vectors_in_memory);
+  if (options.rerank != RerankOptions()) *request.mutable_rerank() = ToProto(options.rerank);
+  return request;
+}
+
+v1::GetRequest ToProto(const std::string& collection, const std::string& id,
+                       const ReadOptions& options) {
+  v1::GetRequest request;
+  request.set_collection(collection);
+  request.set_id(id);
+  request.set_consistency(ToProto(options.consistency));
+  request.set_max_staleness_ms(static_cast<uint32_t>(options.max_staleness.count()));
   return request;
 }
 
@@ -178,7 +220,9 @@ v1::SearchRequest ToProto(const std::string& collection, std::span<const float> 
   if (options.score_threshold) request.set_score_threshold(*options.score_threshold);
   request.set_consistency(ToProto(options.consistency));
   request.set_max_staleness_ms(static_cast<uint32_t>(options.max_staleness.count()));
-  if (!options.rerank.empty()) request.mutable_rerank()->set_strategy(options.rerank);
+  const RerankOptions rerank{options.rerank, options.rerank_candidates, options.rerank_budget,
+                             options.rerank_explore};
+  if (rerank != RerankOptions()) *request.mutable_rerank() = ToProto(rerank);
   request.set_explain(options.explain);
   for (const std::string& key : options.payload_fields) request.add_payload_fields(key);
   return request;
@@ -200,6 +244,11 @@ SearchResults FromProto(const v1::SearchResponse& response) {
   results.missing_shards.assign(response.missing_shards().begin(), response.missing_shards().end());
   results.last = response.last();
   if (response.has_explain()) results.explain = JsonOf(response.explain());
+  if (response.has_rerank()) {
+    const v1::RerankInfo& about = response.rerank();
+    results.rerank = RerankInfo{about.strategy(), about.reason(), about.from_cache(),
+                                about.explored(), std::chrono::microseconds(about.time_us())};
+  }
   return results;
 }
 
@@ -217,6 +266,7 @@ CollectionStatus FromProto(const v1::GetCollectionStatusResponse& response) {
   status.point_count = response.point_count();
   status.indexed_count = response.indexed_count();
   status.size_bytes = response.size_bytes();
+  status.options = OptionsOf(response.options());
   return status;
 }
 

@@ -25,6 +25,8 @@ Point FromProto(const v1::Point& point);
 v1::Consistency ToProto(Consistency consistency);
 v1::CreateCollectionRequest ToProto(const std::string& name, uint32_t dimension, Distance distance,
                                     const CollectionOptions& options);
+v1::GetRequest ToProto(const std::string& collection, const std::string& id,
+                       const ReadOptions& options);
 v1::SearchRequest ToProto(const std::string& collection, std::span<const float> vector,
                           const SearchOptions& options);
 SearchResults FromProto(const v1::SearchResponse& response);

@@ -146,6 +146,49 @@ TEST_F(ClientTest, PassesSearchOptionsOnAndStreams) {
                        [](const SearchResults&) { return false; });  // leaves early
 }
 
+TEST_F(ClientTest, ReranksAsACollectionOrASearchSays) {
+  CollectionOptions made;
+  made.shard_count = 1;
+  made.half_precision = true;
+  made.payload_indexes = {{"n", PayloadType::kInteger}};
+  made.default_consistency = Consistency::kEventual;
+  made.rerank = {"rule", 7, std::chrono::milliseconds(500), false};
+  const std::string name = Make(1, made);
+  const CollectionOptions told = client_.GetCollectionStatus(name).options;
+  EXPECT_TRUE(told.half_precision);
+  EXPECT_EQ(told.payload_indexes, made.payload_indexes);
+  EXPECT_EQ(told.default_consistency, made.default_consistency);
+  EXPECT_EQ(told.rerank, made.rerank);
+  EXPECT_EQ(client_.GetCollectionStatus(Make(1, told)).options.rerank, made.rerank);
+  client_.Upsert(name, {{"a", {1}, {{"text", "a blue boat"}}}});
+  EXPECT_FALSE(client_.Search(name, kOrigin).rerank);
+  SearchOptions search;
+  search.query = "boat";
+  search.rerank_candidates = 5;
+  const std::optional<RerankInfo> about = client_.Search(name, kOrigin, search).rerank;
+  ASSERT_TRUE(about);
+  EXPECT_EQ(about->strategy, "rule");
+  EXPECT_FALSE(about->explored);
+  search.rerank_budget = std::chrono::seconds(70);
+  EXPECT_THROW(client_.Search(name, kOrigin, search), InvalidArgumentError);
+}
+
+TEST_F(ClientTest, TellsVersionsAndReadsAsFreshAsAsked) {
+  const std::string name = Make(1);
+  const std::vector<Point> points = {{"a", {1}, {}}, {"b", {2}, {}}};
+  const std::vector<uint64_t> versions = client_.UpsertVersions(name, points);
+  const ReadOptions fresh{Consistency::kBounded, std::chrono::minutes(1)};
+  EXPECT_EQ(versions, (std::vector<uint64_t>{client_.Get(name, "a", fresh).version,
+                                             client_.GetAsync(name, "b").get().version}));
+  ScrollOptions scroll;
+  scroll.consistency = fresh.consistency;
+  scroll.max_staleness = fresh.max_staleness;
+  EXPECT_EQ(client_.Scroll(name, scroll).points.size(), 2U);
+  scroll.consistency = static_cast<Consistency>(99);
+  EXPECT_THROW(client_.Scroll(name, scroll), InvalidArgumentError);
+  EXPECT_THROW(client_.Get(name, "a", {static_cast<Consistency>(99), {}}), InvalidArgumentError);
+}
+
 TEST_F(ClientTest, NamesBadInputAndWritesNothingOfIt) {
   const std::string name = Make(2);
   const auto refusal = [&](const Point& point) {
@@ -378,9 +421,10 @@ class AccountsTest : public testing::Test {
     EXPECT_EQ(admin_.RegisterUser("root@example.org", kPassword, secret).role, "admin");
     admin_.Login("root@example.org", kPassword);
   }
-  Client With(const std::string& credential) const {
+  Client With(const std::string& credential, const std::string& tenant = "") const {
     ClientOptions options;
     options.credential = credential;
+    options.tenant = tenant;
     return Client(own_.address(), options);
   }
 
@@ -411,6 +455,22 @@ TEST_F(AccountsTest, MakesChecksAndRevokesKeys) {
   EXPECT_FALSE(admin_.ValidateApiKey(key.full_key).valid);
   admin_.Logout();
   EXPECT_THROW(admin_.ListApiKeys(), AuthenticationError);
+}
+
+TEST_F(AccountsTest, TellsCollectionsOfOneNameApartByTheirTenant) {
+  std::vector<User> users;
+  for (const char* email : {"ada@example.org", "bob@example.org"}) {
+    Client client(own_.address());
+    users.push_back(client.RegisterUser(email, kPassword));
+    client.Login(email, kPassword);
+    client.CreateCollection("same", static_cast<uint32_t>(users.size()));
+  }
+  ExpectSays(Caught<FailedPreconditionError>([&] { admin_.GetCollectionStatus("same"); }),
+             {"x-vectron-tenant"});
+  const std::string token = admin_.RefreshToken();
+  for (size_t i = 0; i < users.size(); ++i) {
+    EXPECT_EQ(With(token, users[i].id).GetCollectionStatus("same").dimension, i + 1);
+  }
 }
 
 TEST_F(AccountsTest, SaysThatACredentialHasExpired) {

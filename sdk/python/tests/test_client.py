@@ -153,6 +153,14 @@ def test_the_credential_is_sent(script):
     assert [metadata.get("authorization") for _, _, metadata in script.seen] == ["Bearer vkey-1", "Bearer renewed"]
 
 
+def test_the_tenant_is_named(script):
+    script.answers["ListCollections"] = [b""]
+    for tenant in ("user-1", None):
+        with VectronClient(script.address, "vkey-1", tenant=tenant) as client:
+            client.list_collections()
+    assert [metadata.get("x-vectron-tenant") for _, _, metadata in script.seen] == ["user-1", None]
+
+
 def test_login_is_used_from_then_on(script):
     from vectron import auth_pb2 as auth
 
@@ -218,6 +226,40 @@ def test_a_pool_uses_its_connections_in_turn(script):
         clients = [pool.get() for _ in range(6)]
         assert len(set(map(id, clients))) == 3 and clients[:3] == clients[3:]
         clients[0].list_collections()
+
+
+def test_reranking_is_asked_for_and_told(script):
+    told = pb.SearchResponse(rerank=pb.RerankInfo(strategy="none", reason="no reranker", time_us=7)).SerializeToString()
+    script.answers["Search"] = [told, b""]
+    script.answers["CreateCollection"] = [b""]
+    wanted = {"rerank": "rule", "rerank_candidates": 9, "rerank_budget_ms": 40, "rerank_explore": False}
+    with VectronClient(script.address) as client:
+        about = client.search("c", [1.0], query="q", **wanted).rerank
+        assert (about.strategy, about.reason, about.explored, about.time_us) == ("none", "no reranker", False, 7)
+        assert client.search("c", [1.0], rerank_candidates=9).rerank is None
+        client.create_collection("c", 1, **wanted)
+    searches = [pb.SearchRequest.FromString(request) for method, request, _ in script.seen if method == "Search"]
+    whole = pb.RerankOptions(strategy="rule", candidates=9, budget_ms=40, explore=False)
+    assert [search.rerank for search in searches] == [whole, pb.RerankOptions(candidates=9)]
+    assert pb.CreateCollectionRequest.FromString(script.seen[-1][1]).rerank == whole
+
+
+def test_reads_say_how_fresh(script):
+    script.answers["ScrollPoints"] = [b""]
+    script.answers["Get"] = [pb.GetResponse(point=pb.Point(id="a")).SerializeToString()]
+    with VectronClient(script.address) as client:
+        assert list(client.scroll("c", consistency="bounded", max_staleness_ms=5)) == []
+        client.get("c", "a", consistency="bounded", max_staleness_ms=5)
+    for kind, (_, request, _) in zip((pb.ScrollRequest, pb.GetRequest), script.seen):
+        assert (kind.FromString(request).consistency, kind.FromString(request).max_staleness_ms) == (pb.BOUNDED, 5)
+
+
+def test_versions_of_all_parts_come_in_order(script, monkeypatch):
+    monkeypatch.setattr("vectron.batch.MAX_UPSERT_POINTS", 2)
+    script.answers["Upsert"] = [pb.UpsertResponse(upserted=2, versions=v).SerializeToString() for v in ([5, 6], [7, 7], [8])]
+    with VectronClient(script.address) as client:
+        assert client.upsert_versions("c", [Point(f"p{i}", [1.0]) for i in range(5)]) == [5, 6, 7, 7, 8]
+    assert all(request.return_versions for request in requests(script, pb.UpsertRequest))
 
 
 async def test_asyncio_repeats_and_streams_alike(script):

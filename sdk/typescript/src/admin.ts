@@ -2,14 +2,17 @@
 
 import { InvalidArgumentError } from "./errors.js";
 import { httpCall, type Fetch } from "./http.js";
+import type { Kind } from "./retry.js";
+import type { Attempt } from "./transport.js";
 
 type JsonObject = Record<string, unknown>;
+/** Makes attempts as any call does. */
+type Run = (kind: Kind, call: (attempt: Attempt) => Promise<unknown>) => Promise<unknown>;
 
 export class Admin {
   constructor(
     private readonly url: string | undefined,
-    private readonly token: () => Promise<string | undefined>,
-    private readonly timeoutMs: number,
+    private readonly run: Run,
     private readonly send: Fetch | undefined,
   ) {}
 
@@ -75,7 +78,8 @@ export class Admin {
         'management calls go to the gateway\'s HTTP port: give the client the option httpUrl: "http://localhost:8080"',
       );
     }
-    const attempt = { timeoutMs: this.timeoutMs, signal: undefined, token: await this.token() };
-    return (await httpCall(this.url.replace(/\/+$/, ""), verb, path, body, attempt, {}, undefined, this.send)) as JsonObject;
+    const url = this.url.replace(/\/+$/, "");
+    const send = (attempt: Attempt) => httpCall(url, verb, path, body, attempt, {}, undefined, this.send);
+    return (await this.run(verb === "GET" ? "read" : "other write", send)) as JsonObject;
   }
 }

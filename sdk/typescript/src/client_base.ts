@@ -7,10 +7,10 @@ import { filterJson } from "./filters.js";
 import type { Fetch } from "./http.js";
 import { toFloats, type Vector } from "./payload.js";
 import { DEFAULT_RETRY, pauseMs, type Kind, type RetryPolicy } from "./retry.js";
-import type { Attempt, SearchRequest, Transport } from "./transport.js";
+import type { Attempt, SearchRequest, Transport, Written } from "./transport.js";
 import type {
   ApiKey, BatchOptions, CallOptions, CollectionStatus, CreateCollectionOptions, Distance, FeedbackItem, FeedbackOptions, FeedbackPage,
-  KeyCheck, Page, Point, ScrollOptions, SearchOptions, SearchResults, StoredPoint, UpsertOptions, UpsertReport, User, UserChange,
+  KeyCheck, Page, Point, ReadOptions, ScrollOptions, SearchOptions, SearchResults, StoredPoint, UpsertOptions, UpsertReport, User, UserChange,
   UserPage,
 } from "./types.js";
 
@@ -25,6 +25,8 @@ export interface BaseOptions {
   retry?: Partial<RetryPolicy>;
   /** Of the gateway's HTTP port, for `admin`; such as "http://localhost:8080". */
   httpUrl?: string;
+  /** Id of the user whose collections are meant; for administrators. */
+  tenant?: string;
 }
 
 /** A connection to a Vectron gateway. close() it at the end. */
@@ -90,17 +92,16 @@ export class BaseClient {
    */
   async upsert(collection: string, points: Iterable<Point>, options: UpsertOptions = {}): Promise<number> {
     let written = 0;
-    for (const part of splitPoints(points, { requestId: options.requestId })) {
-      try {
-        written += await this.sendPart(collection, part, options);
-      } catch (error) {
-        if (part.start > 0 && error instanceof VectronError) {
-          error.message = `points from number ${part.start} on (the ${written} before are written): ${error.message}`;
-        }
-        throw error;
-      }
-    }
+    for await (const answer of this.sendInOrder(collection, points, options, false)) written += answer.upserted;
     return written;
+  }
+  /** Like upsert; the version of each point, in their order: what get says until the next write. */
+  async upsertVersions(collection: string, points: Iterable<Point>, options: UpsertOptions = {}): Promise<bigint[]> {
+    const versions: bigint[] = [];
+    for await (const answer of this.sendInOrder(collection, points, options, true)) {
+      for (const version of answer.versions) versions.push(version);
+    }
+    return versions;
   }
 
   /**
@@ -108,12 +109,13 @@ export class BaseClient {
    * ids again is safe. Points of one id in different requests are written in any order.
    */
   upsertBatch(collection: string, points: Iterable<Point>, options: BatchOptions = {}): Promise<UpsertReport> {
-    return runBatch(points, options, (part) => this.sendPart(collection, part, options));
+    return runBatch(points, options, async (part) => (await this.sendPart(collection, part, options, false)).upserted);
   }
 
   /** One point with its vector and payload. Errors: NotFoundError. */
-  get(collection: string, id: string, options: CallOptions = {}): Promise<StoredPoint> {
-    return this.run("read", options, (attempt) => this.transport.get(collection, id, attempt));
+  get(collection: string, id: string, options: ReadOptions = {}): Promise<StoredPoint> {
+    const { consistency, maxStalenessMs } = options;
+    return this.run("read", options, (attempt) => this.transport.get(collection, id, { consistency, maxStalenessMs }, attempt));
   }
   /** Deletes one point; deleting what is not there succeeds. */
   delete(collection: string, id: string, options: CallOptions & { requestId?: string } = {}): Promise<void> {
@@ -129,6 +131,8 @@ export class BaseClient {
       filter: filterJson(options.filter),
       includeVectors: options.includeVectors ?? false,
       includePayload: options.includePayload ?? true,
+      consistency: options.consistency,
+      maxStalenessMs: options.maxStalenessMs,
     };
     return this.run("read", options, (attempt) => this.transport.scroll(request, attempt));
   }
@@ -265,18 +269,41 @@ export class BaseClient {
 
   /** Health, workers, collections and alerts, over the gateway's HTTP port (option httpUrl). */
   get admin(): Admin {
-    return new Admin(this.options.httpUrl, () => this.token(), this.options.timeoutMs ?? 30_000, this.adminFetch);
+    return new Admin(this.options.httpUrl, (kind, call) => this.run(kind, {}, call), this.adminFetch);
   }
 
   // --- How a call is made ---
 
-  private sendPart(collection: string, part: { points: Point[]; requestId: string }, options: UpsertOptions): Promise<number> {
+  private async *sendInOrder(
+    collection: string,
+    points: Iterable<Point>,
+    options: UpsertOptions,
+    returnVersions: boolean,
+  ): AsyncGenerator<Written> {
+    for (const part of splitPoints(points, { requestId: options.requestId })) {
+      try {
+        yield await this.sendPart(collection, part, options, returnVersions);
+      } catch (error) {
+        if (part.start > 0 && error instanceof VectronError) {
+          error.message = `points from number ${part.start} on (the ${part.start} before are written): ${error.message}`;
+        }
+        throw error;
+      }
+    }
+  }
+
+  private sendPart(
+    collection: string,
+    part: { points: Point[]; requestId: string },
+    options: UpsertOptions,
+    returnVersions: boolean,
+  ): Promise<Written> {
     const points = part.points.map(({ id, payload, vector }) => ({
       id,
       payload,
       vector: toFloats(vector, `point ${JSON.stringify(id)}`),
     }));
-    const request = { collection, points, requestId: part.requestId, insertOnly: options.insertOnly ?? false };
+    const request = { collection, points, requestId: part.requestId, insertOnly: options.insertOnly ?? false, returnVersions };
     return this.run("named write", options, (attempt) => this.transport.upsert(request, attempt));
   }
 
@@ -288,7 +315,9 @@ export class BaseClient {
     const timeoutMs = options.timeoutMs ?? this.options.timeoutMs ?? 30_000;
     if (!(timeoutMs > 0)) throw new InvalidArgumentError(`timeoutMs is ${timeoutMs}; it must be positive`);
     if (this.closed) throw new CancelledError("the client is closed; make a new one", "CANCELLED");
-    return new Budget(this.retry, timeoutMs, this.options.attemptTimeoutMs ?? 10_000, options.signal, () => this.token());
+    const attemptTimeoutMs = this.options.attemptTimeoutMs ?? 10_000;
+    const tenant = options.tenant ?? this.options.tenant;
+    return new Budget(this.retry, timeoutMs, attemptTimeoutMs, options.signal, tenant, () => this.token());
   }
 
   private async run<T>(kind: Kind, options: CallOptions, call: (attempt: Attempt) => Promise<T>): Promise<T> {
@@ -313,6 +342,7 @@ class Budget {
     timeoutMs: number,
     private readonly attemptTimeoutMs: number,
     private readonly signal: AbortSignal | undefined,
+    private readonly tenant: string | undefined,
     private readonly token: () => Promise<string | undefined>,
   ) {
     this.ends = performance.now() + timeoutMs;
@@ -322,7 +352,7 @@ class Budget {
     this.attempts++;
     if (this.signal?.aborted) throw new CancelledError("the call was aborted by its signal", "CANCELLED");
     const left = Math.max(1, Math.min(this.attemptTimeoutMs, this.ends - performance.now()));
-    return { timeoutMs: left, signal: this.signal, token: await this.token() };
+    return { timeoutMs: left, signal: this.signal, token: await this.token(), tenant: this.tenant };
   }
 
   async pauseOrThrow(error: unknown, kind: Kind): Promise<void> {

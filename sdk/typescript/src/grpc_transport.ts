@@ -8,9 +8,12 @@ import * as auth from "./gen/vectron/auth.js";
 import * as pb from "./gen/vectron/vectron.js";
 import { floatBytes, type Payload } from "./payload.js";
 import { retryAfterMs } from "./retry_info.js";
-import type { Attempt, CreateRequest, FeedbackRequest, KeyRequest, ScrollRequest, SearchRequest, Transport, UpsertRequest } from "./transport.js";
 import type {
-  ApiKey, CollectionStatus, FeedbackPage, KeyCheck, Page, SearchResults, StoredPoint, User, UserChange, UserPage,
+  Attempt, CreateRequest, FeedbackRequest, Freshness, KeyRequest, ScrollRequest, SearchRequest, Transport, UpsertRequest, Written,
+} from "./transport.js";
+import type {
+  ApiKey, CollectionStatus, Consistency, CreateCollectionOptions, FeedbackPage, KeyCheck, Page, PayloadType, RerankOptions, SearchResults,
+  StoredPoint, User, UserChange, UserPage,
 } from "./types.js";
 
 /** What the server takes in one message. */
@@ -89,6 +92,7 @@ export class GrpcTransport implements Transport {
   private metadata(attempt: Attempt, extra: Record<string, string> = {}): grpc.Metadata {
     const metadata = new grpc.Metadata();
     if (attempt.token) metadata.set("authorization", `Bearer ${attempt.token}`);
+    if (attempt.tenant) metadata.set("x-vectron-tenant", attempt.tenant);
     for (const [key, value] of Object.entries(extra)) metadata.set(key, value);
     return metadata;
   }
@@ -137,6 +141,7 @@ export class GrpcTransport implements Transport {
       })),
       defaultConsistency: consistency(request.defaultConsistency),
       vectorsInMemory: request.vectorsInMemory ?? false,
+      rerank: rerankOptions(request.rerank),
     });
     await this.unary(VECTRON + "CreateCollection", pb.CreateCollectionRequest.encode(message), attempt);
   }
@@ -149,12 +154,11 @@ export class GrpcTransport implements Transport {
   }
   async getCollectionStatus(name: string, attempt: Attempt): Promise<CollectionStatus> {
     const answer = await this.unary(VECTRON + "GetCollectionStatus", pb.GetCollectionStatusRequest.encode({ name }), attempt);
-    const { options: _options, ...status } = pb.GetCollectionStatusResponse.decode(answer);
-    return status;
+    const { options, ...status } = pb.GetCollectionStatusResponse.decode(answer);
+    return { ...status, options: madeWith(options ?? pb.CreateCollectionRequest.create()) };
   }
-  async upsert(request: UpsertRequest, attempt: Attempt): Promise<number> {
-    const answer = await this.unary(VECTRON + "Upsert", encodeUpsert(request), attempt);
-    return pb.UpsertResponse.decode(answer).upserted;
+  async upsert(request: UpsertRequest, attempt: Attempt): Promise<Written> {
+    return pb.UpsertResponse.decode(await this.unary(VECTRON + "Upsert", encodeUpsert(request), attempt));
   }
   async search(request: SearchRequest, attempt: Attempt): Promise<SearchResults> {
     return searchResults(await this.unary(VECTRON + "Search", encodeSearch(request), attempt));
@@ -179,8 +183,13 @@ export class GrpcTransport implements Transport {
       call.cancel(); // the caller may have stopped listening
     }
   }
-  async get(collection: string, id: string, attempt: Attempt): Promise<StoredPoint> {
-    const request = pb.GetRequest.encode({ collection, id, consistency: 0, maxStalenessMs: 0 });
+  async get(collection: string, id: string, fresh: Freshness, attempt: Attempt): Promise<StoredPoint> {
+    const request = pb.GetRequest.encode({
+      collection,
+      id,
+      consistency: consistency(fresh.consistency),
+      maxStalenessMs: fresh.maxStalenessMs ?? 0,
+    });
     return storedPoint(pb.GetResponse.decode(await this.unary(VECTRON + "Get", request, attempt)).point!);
   }
   async delete(collection: string, id: string, requestId: string, attempt: Attempt): Promise<void> {
@@ -194,8 +203,8 @@ export class GrpcTransport implements Transport {
       filter: filterMessage(request.filter),
       includeVectors: request.includeVectors,
       includeMetadata: request.includePayload,
-      consistency: 0,
-      maxStalenessMs: 0,
+      consistency: consistency(request.consistency),
+      maxStalenessMs: request.maxStalenessMs ?? 0,
     });
     const answer = await this.unary(VECTRON + "ScrollPoints", pb.ScrollRequest.encode(message), attempt);
     const { points, nextAfterId } = pb.ScrollResponse.decode(answer);
@@ -302,8 +311,8 @@ export class GrpcTransport implements Transport {
 
 /** Fields of a message may stand in any order, so the vector is written after what the generated code writes. */
 export function encodeUpsert(request: UpsertRequest): BinaryWriter {
-  const { collection, requestId, insertOnly } = request;
-  const writer = pb.UpsertRequest.encode({ collection, requestId, insertOnly, points: [], returnVersions: false });
+  const { collection, requestId, insertOnly, returnVersions } = request;
+  const writer = pb.UpsertRequest.encode({ collection, requestId, insertOnly, returnVersions, points: [] });
   for (const point of request.points) {
     writer.uint32(FIELD_POINTS).fork();
     pb.Point.encode({ id: point.id, vector: [], payload: {}, fields: point.payload, version: 0n }, writer);
@@ -331,10 +340,40 @@ export function encodeSearch(request: SearchRequest): BinaryWriter {
     consistency: consistency(request.consistency),
     maxStalenessMs: request.maxStalenessMs ?? 0,
     explain: request.explain ?? false,
-    rerank: request.rerank ? pb.RerankOptions.fromPartial(request.rerank) : undefined,
+    rerank: rerankOptions(request.rerank),
     payloadFields: request.payloadFields ?? [],
   });
   return pb.SearchRequest.encode(message).uint32(FIELD_VECTOR).bytes(floatBytes(request.vector));
+}
+
+function rerankOptions(rerank: RerankOptions | undefined): pb.RerankOptions | undefined {
+  if (rerank === undefined) return undefined;
+  const { strategy = "", candidates = 0, budgetMs = 0, explore } = rerank;
+  return { strategy, candidates, budgetMs, explore };
+}
+
+/** What createCollection takes to make a collection like it. */
+function madeWith(made: pb.CreateCollectionRequest): CreateCollectionOptions {
+  const { shardCount, replicationFactor, hnsw, payloadIndexes, defaultConsistency, vectorsInMemory, rerank } = made;
+  const types = payloadIndexes.map(({ field, type }) => [field, nameOf<PayloadType>(pb.PayloadType, type)]);
+  return {
+    shardCount,
+    replicationFactor,
+    ...(hnsw ? { hnsw } : {}),
+    storage: nameOf<"f32" | "f16">(pb.VectorStorage, made.storage, "VECTOR_STORAGE_"),
+    payloadIndexes: Object.fromEntries(types) as Record<string, PayloadType>,
+    ...(defaultConsistency ? { defaultConsistency: nameOf<Consistency>(pb.Consistency, defaultConsistency) } : {}),
+    vectorsInMemory,
+    ...(rerank ? { rerank: setOf(rerank) } : {}),
+  };
+}
+function setOf({ strategy, candidates, budgetMs, explore }: pb.RerankOptions): RerankOptions {
+  return {
+    ...(strategy ? { strategy: strategy as NonNullable<RerankOptions["strategy"]> } : {}),
+    ...(candidates ? { candidates } : {}),
+    ...(budgetMs ? { budgetMs } : {}),
+    ...(explore === undefined ? {} : { explore }),
+  };
 }
 
 function filterMessage(filter: SearchRequest["filter"]): pb.Filter | undefined {
@@ -350,6 +389,10 @@ function numberOf(kind: Record<string, string | number>, value: string, what: st
     throw new InvalidArgumentError(`${what} is ${JSON.stringify(value)}; it must be one of ${known}`);
   }
   return number;
+}
+/** An enum's name in lower case. */
+function nameOf<Name extends string>(kind: Record<number, string>, number: number, prefix = ""): Name {
+  return (kind[number] ?? "").replace(prefix, "").toLowerCase() as Name;
 }
 const consistency = (value: string | undefined) => (value === undefined ? 0 : numberOf(pb.Consistency, value, "consistency"));
 
@@ -376,6 +419,7 @@ function searchResults(answer: Buffer): SearchResults {
     missingShards: about.missingShards,
     last: about.last,
     ...(about.explain ? { explain: about.explain } : {}),
+    ...(about.rerank ? { rerank: about.rerank } : {}),
   });
 }
 function user(message: auth.UserProfile): User {

@@ -1,6 +1,6 @@
 /** One HTTP/JSON call by fetch, or by what does the same. */
 
-import { CODES, makeError, type VectronError } from "./errors.js";
+import { CODES, makeError, type Code, type VectronError } from "./errors.js";
 import type { Attempt } from "./transport.js";
 
 export interface HttpRequest {
@@ -8,6 +8,8 @@ export interface HttpRequest {
   headers: Record<string, string>;
   body: string | null;
   signal: AbortSignal;
+  /** The credential is the gateway's to see: no answer may send it to another address. */
+  redirect: "manual";
 }
 /** As the global fetch, for what is used here. */
 export type Fetch = (url: string, request: HttpRequest) => Promise<Response>;
@@ -33,12 +35,15 @@ export async function httpCall(
       method: verb,
       headers: {
         ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(attempt.tenant ? { "x-vectron-tenant": attempt.tenant } : {}),
         ...(attempt.token ? { authorization: `Bearer ${attempt.token}` } : {}),
         ...headers,
       },
       body: body === undefined ? null : JSON.stringify(body),
       signal: controller.signal,
+      redirect: "manual",
     });
+    if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) throw redirected(response, url);
     const text = await response.text();
     if (!response.ok) throw httpError(response, text, url);
     return text === "" ? {} : (JSON.parse(text) as unknown);
@@ -55,6 +60,22 @@ export async function httpCall(
   }
 }
 
+/** Of answers that are not a Vectron's: a proxy's, most likely. */
+const CODES_OF_STATUS: Partial<Record<number, Code>> = {
+  429: "RESOURCE_EXHAUSTED", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
+};
+
+/** Browsers do not tell where to. */
+function redirected(response: Response, url: string): VectronError {
+  const location = response.headers.get("location");
+  const there = location && URL.canParse(location, url) ? new URL(location, url).origin : "another address";
+  return makeError(
+    "INVALID_ARGUMENT",
+    `${url} redirects to ${there}, where the credential is not sent; if it is the gateway, give the client its URL`,
+    url,
+  );
+}
+
 function httpError(response: Response, text: string, url: string): VectronError {
   let body: { code?: number; message?: string } = {};
   try {
@@ -62,7 +83,7 @@ function httpError(response: Response, text: string, url: string): VectronError 
   } catch {
     // Not from a Vectron: a proxy, or another server.
   }
-  const code = CODES[body.code ?? -1] ?? (response.status === 503 || response.status === 502 ? "UNAVAILABLE" : "UNKNOWN");
+  const code = CODES[body.code ?? -1] ?? CODES_OF_STATUS[response.status] ?? "UNKNOWN";
   const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
   const message = body.message ?? `HTTP ${response.status} without a Vectron error`;
   return makeError(code, message, url, Number.isFinite(seconds) ? seconds * 1_000 : undefined);

@@ -3,9 +3,12 @@
 import { InvalidArgumentError } from "./errors.js";
 import { httpCall } from "./http.js";
 import type { Payload } from "./payload.js";
-import type { Attempt, CreateRequest, FeedbackRequest, KeyRequest, ScrollRequest, SearchRequest, Transport, UpsertRequest } from "./transport.js";
 import type {
-  ApiKey, CollectionStatus, FeedbackItem, FeedbackPage, FeedbackRecord, KeyCheck, Page, SearchResults, StoredPoint, User, UserChange, UserPage,
+  Attempt, CreateRequest, FeedbackRequest, Freshness, KeyRequest, ScrollRequest, SearchRequest, Transport, UpsertRequest, Written,
+} from "./transport.js";
+import type {
+  ApiKey, CollectionStatus, Consistency, CreateCollectionOptions, FeedbackItem, FeedbackPage, FeedbackRecord, KeyCheck, Page, PayloadType,
+  RerankInfo, RerankOptions, SearchResults, StoredPoint, User, UserChange, UserPage,
 } from "./types.js";
 
 interface JsonPoint {
@@ -21,6 +24,18 @@ interface JsonSearch {
   partial: boolean;
   missingShards: number[];
   explain?: unknown;
+  rerank?: Omit<RerankInfo, "timeUs"> & { timeUs: string };
+}
+/** Zeros and what is unset may be left out. */
+interface JsonOptions {
+  shardCount?: number;
+  replicationFactor?: number;
+  hnsw?: { m?: number; efConstruct?: number; efSearch?: number };
+  storage?: string;
+  payloadIndexes?: { field: string; type: string }[];
+  defaultConsistency?: string;
+  vectorsInMemory?: boolean;
+  rerank?: RerankOptions;
 }
 interface JsonUser {
   id: string;
@@ -59,6 +74,29 @@ const key = (json: JsonKey, fullKey?: string): ApiKey => ({
   expiresAt: BigInt(json.expiresAt ?? 0),
   ...(fullKey === undefined ? {} : { fullKey }),
 });
+/** What createCollection takes to make a collection like it. */
+function madeWith(json: JsonOptions): CreateCollectionOptions {
+  const { shardCount = 0, replicationFactor = 0, hnsw, payloadIndexes = [], defaultConsistency, vectorsInMemory = false, rerank } = json;
+  const fresh = /UNSPECIFIED/.test(defaultConsistency ?? "UNSPECIFIED") ? undefined : defaultConsistency!.toLowerCase();
+  return {
+    shardCount,
+    replicationFactor,
+    ...(hnsw ? { hnsw } : {}),
+    storage: json.storage?.endsWith("F16") ? "f16" : "f32",
+    payloadIndexes: Object.fromEntries(payloadIndexes.map(({ field, type }) => [field, type.toLowerCase() as PayloadType])),
+    ...(fresh ? { defaultConsistency: fresh as Consistency } : {}),
+    vectorsInMemory,
+    ...(rerank ? { rerank: setOf(rerank) } : {}),
+  };
+}
+function setOf({ strategy, candidates, budgetMs, explore }: RerankOptions): RerankOptions {
+  return {
+    ...(strategy ? { strategy } : {}),
+    ...(candidates ? { candidates } : {}),
+    ...(budgetMs ? { budgetMs } : {}),
+    ...(explore === undefined ? {} : { explore }),
+  };
+}
 const collectionPath = (name: string) => `/v1/collections/${encodeURIComponent(name)}`;
 const pointPath = (collection: string, id: string) => `${collectionPath(collection)}/points/${encodeURIComponent(id)}`;
 
@@ -79,7 +117,7 @@ export class HttpTransport implements Transport {
   }
 
   async createCollection(request: CreateRequest, attempt: Attempt): Promise<void> {
-    const { storage, payloadIndexes, defaultConsistency, timeoutMs: _t, signal: _s, ...rest } = request;
+    const { storage, payloadIndexes, defaultConsistency, timeoutMs: _t, signal: _s, tenant: _n, ...rest } = request;
     const body = {
       ...rest,
       storage: `VECTOR_STORAGE_${(storage ?? "f32").toUpperCase()}`,
@@ -103,6 +141,7 @@ export class HttpTransport implements Transport {
       pointCount: string;
       indexedCount: string;
       sizeBytes: string;
+      options?: JsonOptions;
     };
     return {
       name: json.name,
@@ -112,13 +151,17 @@ export class HttpTransport implements Transport {
       pointCount: BigInt(json.pointCount),
       indexedCount: BigInt(json.indexedCount),
       sizeBytes: BigInt(json.sizeBytes),
+      options: madeWith(json.options ?? {}),
     };
   }
-  async upsert(request: UpsertRequest, attempt: Attempt): Promise<number> {
+  async upsert(request: UpsertRequest, attempt: Attempt): Promise<Written> {
     const { collection, points, ...rest } = request;
     const body = { ...rest, points: points.map((p) => ({ ...p, vector: Array.from(p.vector) })) };
-    const json = (await this.call("POST", `${collectionPath(collection)}/points`, body, attempt)) as { upserted: number };
-    return json.upserted;
+    const json = (await this.call("POST", `${collectionPath(collection)}/points`, body, attempt)) as {
+      upserted: number;
+      versions?: string[];
+    };
+    return { upserted: json.upserted, versions: (json.versions ?? []).map(BigInt) };
   }
   async search(request: SearchRequest, attempt: Attempt): Promise<SearchResults> {
     const body = {
@@ -151,21 +194,26 @@ export class HttpTransport implements Transport {
       missingShards: json.missingShards,
       last: true,
       ...(json.explain ? { explain: json.explain } : {}),
+      ...(json.rerank ? { rerank: { ...json.rerank, timeUs: BigInt(json.rerank.timeUs) } } : {}),
     });
   }
   async *searchStream(request: SearchRequest, attempt: Attempt): AsyncGenerator<SearchResults> {
     yield await this.search(request, attempt);
   }
-  async get(collection: string, id: string, attempt: Attempt): Promise<StoredPoint> {
-    return point(((await this.call("GET", pointPath(collection, id), undefined, attempt)) as { point: JsonPoint }).point);
+  async get(collection: string, id: string, fresh: Freshness, attempt: Attempt): Promise<StoredPoint> {
+    const query = new URLSearchParams();
+    if (fresh.consistency) query.set("consistency", fresh.consistency.toUpperCase());
+    if (fresh.maxStalenessMs) query.set("maxStalenessMs", String(fresh.maxStalenessMs));
+    const path = `${pointPath(collection, id)}${query.size ? `?${query}` : ""}`;
+    return point(((await this.call("GET", path, undefined, attempt)) as { point: JsonPoint }).point);
   }
   async delete(collection: string, id: string, requestId: string, attempt: Attempt): Promise<void> {
     const path = `${pointPath(collection, id)}?requestId=${encodeURIComponent(requestId)}`;
     await this.call("DELETE", path, undefined, attempt);
   }
   async scroll(request: ScrollRequest, attempt: Attempt): Promise<Page> {
-    const { collection, includePayload, ...rest } = request;
-    const body = { ...rest, includeMetadata: includePayload };
+    const { collection, includePayload, consistency, ...rest } = request;
+    const body = { ...rest, includeMetadata: includePayload, consistency: consistency?.toUpperCase() };
     const json = (await this.call("POST", `${collectionPath(collection)}/points/scroll`, body, attempt)) as {
       points: JsonPoint[];
       nextAfterId: string;
@@ -173,7 +221,7 @@ export class HttpTransport implements Transport {
     return { points: json.points.map(point), nextAfterId: json.nextAfterId };
   }
   async submitFeedback(request: FeedbackRequest, attempt: Attempt): Promise<string> {
-    const { items, timeoutMs: _t, signal: _s, ...rest } = request;
+    const { items, timeoutMs: _t, signal: _s, tenant: _n, ...rest } = request;
     const json = (await this.call("POST", "/v1/feedback", { ...rest, feedbackItems: items }, attempt)) as { feedbackId: string };
     return json.feedbackId;
   }

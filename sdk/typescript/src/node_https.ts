@@ -21,7 +21,7 @@ export function httpsFetch(options: HttpsOptions): Fetch {
         answer.on("error", failed);
         answer.on("data", (chunk: Buffer) => chunks.push(chunk));
         answer.on("end", () => {
-          const kept = ["content-type", "retry-after"].flatMap((name) => (answer.headers[name] ? [[name, String(answer.headers[name])]] : []));
+          const kept = ["content-type", "retry-after", "location"].flatMap((name) => (answer.headers[name] ? [[name, String(answer.headers[name])]] : []));
           resolve(new Response(Buffer.concat(chunks).toString(), { status: answer.statusCode ?? 500, headers: kept as [string, string][] }));
         });
       });

@@ -3,8 +3,8 @@
 import type { FilterJson } from "./filters.js";
 import type { Payload } from "./payload.js";
 import type {
-  ApiKey, CollectionStatus, CreateCollectionOptions, FeedbackItem, FeedbackOptions, FeedbackPage, KeyCheck, Page, SearchOptions,
-  SearchResults, StoredPoint, User, UserChange, UserPage,
+  ApiKey, CollectionStatus, Consistency, CreateCollectionOptions, FeedbackItem, FeedbackOptions, FeedbackPage, KeyCheck, Page,
+  SearchOptions, SearchResults, StoredPoint, User, UserChange, UserPage,
 } from "./types.js";
 
 /** Of one attempt. */
@@ -12,6 +12,7 @@ export interface Attempt {
   timeoutMs: number;
   signal: AbortSignal | undefined;
   token: string | undefined;
+  tenant: string | undefined;
 }
 export interface PreparedPoint {
   id: string;
@@ -23,6 +24,16 @@ export interface UpsertRequest {
   points: PreparedPoint[];
   requestId: string;
   insertOnly: boolean;
+  returnVersions: boolean;
+}
+export interface Written {
+  upserted: number;
+  /** When they were asked for. */
+  versions: bigint[];
+}
+export interface Freshness {
+  consistency?: Consistency | undefined;
+  maxStalenessMs?: number | undefined;
 }
 export type SearchRequest = Omit<SearchOptions, "filter"> & {
   collection: string;
@@ -30,7 +41,7 @@ export type SearchRequest = Omit<SearchOptions, "filter"> & {
   topK: number;
   filter: FilterJson | undefined;
 };
-export interface ScrollRequest {
+export interface ScrollRequest extends Freshness {
   collection: string;
   afterId: string;
   limit: number;
@@ -54,10 +65,10 @@ export interface Transport {
   deleteCollection(name: string, attempt: Attempt): Promise<void>;
   listCollections(attempt: Attempt): Promise<string[]>;
   getCollectionStatus(name: string, attempt: Attempt): Promise<CollectionStatus>;
-  upsert(request: UpsertRequest, attempt: Attempt): Promise<number>;
+  upsert(request: UpsertRequest, attempt: Attempt): Promise<Written>;
   search(request: SearchRequest, attempt: Attempt): Promise<SearchResults>;
   searchStream(request: SearchRequest, attempt: Attempt): AsyncIterable<SearchResults>;
-  get(collection: string, id: string, attempt: Attempt): Promise<StoredPoint>;
+  get(collection: string, id: string, fresh: Freshness, attempt: Attempt): Promise<StoredPoint>;
   delete(collection: string, id: string, requestId: string, attempt: Attempt): Promise<void>;
   scroll(request: ScrollRequest, attempt: Attempt): Promise<Page>;
   submitFeedback(request: FeedbackRequest, attempt: Attempt): Promise<string>;

@@ -36,6 +36,19 @@ export interface SearchResults extends Array<SearchResult> {
   /** Of a stream: this is the final answer. */
   last: boolean;
   explain?: unknown;
+  /** Unset: no reranking was asked for. */
+  rerank?: RerankInfo;
+}
+/** What ordered an answer that was to be reranked. */
+export interface RerankInfo {
+  /** "none" (vector order), "rule", "learned", "interleaved" or "llm". */
+  strategy: string;
+  /** Why it is another one than asked for; empty: it is not. */
+  reason: string;
+  fromCache: boolean;
+  /** Some neighbours were swapped to learn from clicks. */
+  explored: boolean;
+  timeUs: bigint;
 }
 export interface Shard {
   shardId: number;
@@ -51,6 +64,8 @@ export interface CollectionStatus {
   pointCount: bigint;
   indexedCount: bigint;
   sizeBytes: bigint;
+  /** What it was created with, defaults filled in; createCollection takes them. */
+  options: CreateCollectionOptions;
 }
 export interface User {
   id: string;
@@ -123,10 +138,21 @@ export type Distance = "euclidean" | "cosine" | "dot";
 export type Consistency = "strong" | "bounded" | "eventual";
 export type PayloadType = "keyword" | "integer" | "float" | "bool" | "datetime";
 
+/** How the nearest points are ordered anew. What is unset is the collection's, else the server's choice. */
+export interface RerankOptions {
+  strategy?: "none" | "rule" | "llm" | "learned";
+  candidates?: number;
+  budgetMs?: number;
+  /** false: no neighbours are swapped to learn from clicks. */
+  explore?: boolean;
+}
+
 export interface CallOptions {
   /** Of the whole call with its retries. */
   timeoutMs?: number;
   signal?: AbortSignal;
+  /** Id of the user whose collections are meant, instead of the client's; for administrators. */
+  tenant?: string;
 }
 export interface CreateCollectionOptions extends CallOptions {
   shardCount?: number;
@@ -137,6 +163,14 @@ export interface CreateCollectionOptions extends CallOptions {
   payloadIndexes?: Record<string, PayloadType>;
   defaultConsistency?: Consistency;
   vectorsInMemory?: boolean;
+  /** Of searches with a query that do not say themselves. */
+  rerank?: RerankOptions;
+}
+/** How fresh a read must be; the collection's default unless said. */
+export interface ReadOptions extends CallOptions {
+  consistency?: Consistency;
+  /** Of "bounded". */
+  maxStalenessMs?: number;
 }
 export interface UpsertOptions extends CallOptions {
   /** To repeat this very write later; made up otherwise. */
@@ -168,11 +202,11 @@ export interface UpsertReport {
   upserted: number;
   failures: BatchFailure[];
 }
-export interface SearchOptions extends CallOptions {
+export interface SearchOptions extends ReadOptions {
   filter?: Filter;
   /** Text for reranking. */
   query?: string;
-  rerank?: { strategy: "none" | "rule" | "llm" | "learned"; candidates?: number; budgetMs?: number };
+  rerank?: RerankOptions;
   includeVectors?: boolean;
   /** true unless said. */
   includePayload?: boolean;
@@ -182,13 +216,11 @@ export interface SearchOptions extends CallOptions {
   scoreThreshold?: number;
   ef?: number;
   exact?: boolean;
-  consistency?: Consistency;
-  maxStalenessMs?: number;
   /** After this the shards that answered are returned, and `partial` is set. */
   shardTimeoutMs?: number;
   explain?: boolean;
 }
-export interface ScrollOptions extends CallOptions {
+export interface ScrollOptions extends ReadOptions {
   filter?: Filter;
   includeVectors?: boolean;
   includePayload?: boolean;

@@ -298,6 +298,13 @@ test("users and keys", async () => {
     assert.deepEqual(await sdk.listCollections(), []);
     await assert.rejects(sdk.createApiKey("not allowed"), vectron.PermissionDeniedError);
     sdk.close();
+    await client.createCollection("same", 1);
+    await root.createCollection("same", 2, "cosine", { tenant: user.id }).then(assert.fail, (error) => assert.ok(error instanceof vectron.AlreadyExistsError));
+    await root.createCollection("same", 2);
+    const dimensions = [{}, { tenant: user.id }].map(async (options) => (await root.getCollectionStatus("same", options)).dimension);
+    assert.deepEqual(await Promise.all(dimensions), [2, 1]);
+    await root.deleteCollection("same");
+    await client.deleteCollection("same");
     await client.deleteApiKey(key.keyPrefix);
     assert.equal((await client.validateApiKey(key.fullKey)).valid, false);
 
@@ -367,4 +374,39 @@ test("a login that is over says so", { skip: !process.env.VECTRON_EXPIRED_TOKEN_
   for (const late of over(expired)) await refused(late, /the token is expired.*need a new login/);
   client.close();
   assert.equal(await own.stop(), 0);
+});
+
+over("reranking is chosen by a collection, by a search, and told", async (client, name) => {
+  const made = {
+    shardCount: 1,
+    hnsw: { m: 8, efConstruct: 50, efSearch: 0 },
+    storage: "f16",
+    payloadIndexes: { n: "integer" },
+    defaultConsistency: "eventual",
+    rerank: { strategy: "rule", candidates: 7, budgetMs: 500, explore: false },
+  };
+  await client.createCollection(name, 1, "euclidean", made);
+  const { options } = await client.getCollectionStatus(name);
+  for (const key of Object.keys(made)) assert.deepEqual(options[key], made[key], key);
+  const other = `${name}-other`;
+  await client.createCollection(other, 1, "euclidean", options);
+  assert.deepEqual((await client.getCollectionStatus(other)).options, options);
+  await client.upsert(name, [{ id: "a", vector: [1], payload: { text: "a blue boat" } }]);
+  const search = (rerank) => client.search(name, [1], 1, { query: "boat", ...(rerank ? { rerank } : {}) });
+  const { rerank } = await search();
+  assert.deepEqual([rerank.strategy, typeof rerank.timeUs, rerank.explored], ["rule", "bigint", false]);
+  assert.equal((await search({ strategy: "none" })).rerank?.strategy ?? "none", "none");
+  assert.equal((await search({ candidates: 5, budgetMs: 100, explore: true })).rerank.strategy, "rule");
+  await assert.rejects(search({ budgetMs: 70_000 }), vectron.InvalidArgumentError);
+  assert.equal((await client.search(name, [1], 1)).rerank, undefined);
+});
+
+over("versions of a write are told, and reads say how fresh", async (client, name) => {
+  await client.createCollection(name, 1);
+  const versions = await client.upsertVersions(name, [{ id: "a", vector: [1] }, { id: "b", vector: [2] }]);
+  const fresh = { consistency: "bounded", maxStalenessMs: 60_000 };
+  assert.deepEqual([(await client.get(name, "a", fresh)).version, (await client.get(name, "b")).version], versions);
+  assert.equal((await client.scrollPage(name, fresh)).points.length, 2);
+  await assert.rejects(client.get(name, "a", { consistency: "weak" }), vectron.InvalidArgumentError);
+  await assert.rejects(client.scrollPage(name, { consistency: "weak" }), vectron.InvalidArgumentError);
 });

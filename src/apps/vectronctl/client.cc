@@ -55,6 +55,7 @@ struct Client::Connection {
                          std::chrono::milliseconds(options.timeout_ms));
     if (!options.credential.empty())
       context.AddMetadata("authorization", "Bearer " + options.credential);
+    if (!options.tenant.empty()) context.AddMetadata("x-vectron-tenant", options.tenant);
     Response response;
     RETURN_IF_ERROR(FromGrpc(((*stub).*method)(&context, request, &response), options.address));
     return response;

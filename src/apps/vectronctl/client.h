@@ -17,6 +17,7 @@ struct ClientOptions {
   std::string address;           // HOST:PORT
   uint32_t timeout_ms = 60'000;  // of one call
   std::string credential = {};   // an API key or a token; "": none is shown
+  std::string tenant = {};       // id of the user whose collections are meant; "": the caller
   // PEM texts. With a CA the connection is TLS and the server's certificate has to be signed by it.
   std::string tls_ca = {};
   std::string tls_certificate = {};  // shown to the server; "": none

@@ -31,6 +31,7 @@ struct Flags {
   std::string http = "127.0.0.1:8080";
   uint32_t timeout_ms = 60'000;
   std::string api_key;
+  std::string tenant;
   std::string tls_ca;  // paths
   std::string tls_certificate;
   std::string tls_key;
@@ -52,6 +53,7 @@ struct Flags {
     client = std::make_unique<Client>(ClientOptions{.address = host,
                                                     .timeout_ms = timeout_ms,
                                                     .credential = api_key,
+                                                    .tenant = tenant,
                                                     .tls_ca = TextOf(tls_ca),
                                                     .tls_certificate = TextOf(tls_certificate),
                                                     .tls_key = TextOf(tls_key)});
@@ -142,37 +144,36 @@ int RunImportWith(Flags& flags, Client& client) {
 
 void AddImportCommand(CLI::App& app, Flags& flags) {
   ImportOptions& options = flags.import;
-  CLI::App* import = app.add_subcommand("import",
-                                        "Write the points of a file: .fvecs, .bvecs, .npy, .f16 or "
-                                        "JSON Lines of {\"id\", \"vector\", "
-                                        "\"payload\"}, each also packed (.gz). An interrupted "
-                                        "import goes on where it was when the same "
-                                        "command is given again.");
-  import->add_option("collection", options.collection, "The collection")->required();
-  import->add_option("file", options.input, "The file; - for JSON Lines on standard input")
+  CLI::App* command =
+      app.add_subcommand("import",
+                         "Write the points of a file: .fvecs, .bvecs, .npy, .f16 or "
+                         "JSON Lines of {\"id\", \"vector\", "
+                         "\"payload\"}, each also packed (.gz). An interrupted "
+                         "import goes on where it was when the same "
+                         "command is given again.");
+  command->add_option("collection", options.collection, "The collection")->required();
+  command->add_option("file", options.input, "The file; - for JSON Lines on standard input")
       ->required();
-  import->add_option("--payload", options.payload,
-                     "JSON Lines with the payload of each row of a file of vectors");
-  import->add_option(
+  command->add_option("--payload", options.payload,
+                      "JSON Lines with the payload of each row of a file of vectors");
+  command->add_option(
       "--id-prefix", options.id_prefix,
       "Before each id; the id is the row's number, from 0, where the file gives none");
-  import->add_option("--resume", options.resume,
-                     "Where to keep how far the import came; default FILE.COLLECTION.import");
-  import->add_flag("--create", options.create, "Make the collection when there is none");
-  AddCreationFlags(*import, options.creation, flags);
-  import->add_option("--batch", options.batch_points, "Points per request; default 500")
+  command->add_option("--resume", options.resume,
+                      "Where to keep how far the import came; default FILE.COLLECTION.import");
+  command->add_flag("--create", options.create, "Make the collection when there is none");
+  AddCreationFlags(*command, options.creation, flags);
+  command->add_option("--batch", options.batch_points, "Points per request; default 500")
       ->check(CLI::Range(1, 100'000));
-  import->add_option("--in-flight", options.in_flight, "Requests under way at once; default 4")
+  command->add_option("--in-flight", options.in_flight, "Requests under way at once; default 4")
       ->check(CLI::Range(1, 64));
-  import->add_option("--limit", options.limit, "Stop after this many rows");
-  import->add_option("--max-errors", options.max_errors, "Bad rows before giving up; default 1000");
-  import->add_flag("--wait", options.wait_indexed, "Wait until the points are in the graph");
-  import->callback([&flags] {
-    flags.run = [&flags] { return RunImportWith(flags, flags.Connect());
-};
-}  // namespace
-);
-}  // namespace vectron::ctl
+  command->add_option("--limit", options.limit, "Stop after this many rows");
+  command->add_option("--max-errors", options.max_errors,
+                      "Bad rows before giving up; default 1000");
+  command->add_flag("--wait", options.wait_indexed, "Wait until the points are in the graph");
+  command->callback(
+      [&flags] { flags.run = [&flags] { return RunImportWith(flags, flags.Connect()); }; });
+}
 
 void AddSearchCommand(CLI::App& app, Flags& flags) {
   SearchOptions& options = flags.search;
@@ -256,6 +257,7 @@ void AddBenchCommand(CLI::App& app, Flags& flags) {
                     "The server's process on this machine, to show its CPU and memory");
   bench->callback([&flags] {
     flags.run = [&flags] {
+      if (!flags.tenant.empty()) return FailUsage("bench measures the caller's own collections");
       flags.bench.json = flags.json;
       flags.bench.grpc_address = flags.host;
       flags.bench.http_address = flags.http;
@@ -303,6 +305,9 @@ int RunCommandLine(int argc, char** argv) {
                  "API key or token to show; better given in VECTRON_API_KEY, which other users of "
                  "this machine do not see")
       ->envname("VECTRON_API_KEY");
+  app.add_option("--tenant", flags.tenant,
+                 "Id of the user whose collections are meant (user-...); for administrators")
+      ->envname("VECTRON_TENANT");
   AddTls(app, flags);
   app.add_option("--timeout-ms", flags.timeout_ms, "Of one call; default 60000")
       ->check(CLI::Range(1, 3'600'000));

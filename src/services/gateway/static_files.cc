@@ -19,7 +19,7 @@ using rpc::HttpResponse;
 using rpc::HttpVerb;
 
 constexpr std::string_view kIndex = "index.html";
-constexpr std::string_view kBaseTag = "<base href=\"/\">";
+constexpr std::string_view kBaseTag = "<base href=\"./\">";
 constexpr std::string_view kNonceMark = "__CSP_NONCE__";
 constexpr size_t kHashLength = 8;  // of a build tool's names
 
@@ -52,17 +52,31 @@ std::string_view ContentTypeOf(std::string_view name) {
   return "application/octet-stream";
 }
 
-// "assets/index-3fJk2mQ9.js": a dash and eight letters before the ending.
+// Whether a dash and eight letters are at the end: "index-3fJk2mQ9".
+bool EndsWithHash(std::string_view stem) {
+  if (stem.size() < kHashLength + 1 || stem[stem.size() - kHashLength - 1] != '-') return false;
+  const std::string_view hash = stem.substr(stem.size() - kHashLength);
+  return std::all_of(hash.begin(), hash.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+           c == '-';
+  });
+}
+
+// "assets/index-3fJk2mQ9.js", "assets/uPlot.esm-BScb58at.js.map": a hash before one of the dots.
 bool HasHash(std::string_view name) {
   if (!name.starts_with("assets/")) return false;
-  const size_t dot = name.find('.', name.rfind('/'));
-  if (dot == std::string_view::npos || dot < kHashLength + 1) return false;
-  if (name[dot - kHashLength - 1] != '-') return false;
-  const std::string_view hash = name.substr(dot - kHashLength, kHashLength);
-  return std::all_of(hash.begin(), hash.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           c == '_' || c == '-';
-  });
+  const std::string_view file = name.substr(name.rfind('/') + 1);
+  for (size_t dot = file.find('.'); dot != std::string_view::npos; dot = file.find('.', dot + 1)) {
+    if (EndsWithHash(file.substr(0, dot))) return true;
+  }
+  return false;
+}
+
+// Where our folder is, seen from a page at this path below it: "../" from "/collections/docs".
+std::string FolderFrom(std::string_view path) {
+  std::string folder;
+  for (auto ups = std::count(path.begin(), path.end(), '/') - 1; ups > 0; --ups) folder += "../";
+  return folder.empty() ? "./" : folder;
 }
 
 std::string Etag(std::string_view body, std::string_view coding) {
@@ -224,8 +238,7 @@ void StaticFiles::AttachCompressed() {
     const std::string_view name = it->first;
     const bool br = name.ends_with(".br");
     const std::string_view coding = br ? "br" : name.ends_with(".gz") ? "gzip" : "";
-    const auto whole =
-        coding.empty() ? table_.end() : table_.find(name.substr(0, name.size() - 3));
+    const auto whole = coding.empty() ? table_.end() : table_.find(name.substr(0, name.size() - 3));
     if (whole == table_.end()) {
       ++it;
       continue;
@@ -268,10 +281,11 @@ HttpResponse StaticFiles::AnswerPage(const HttpRequest& request) const {
   const Entry& index = table_.find(kIndex)->second;
   const bool has_nonce = index.plain.body.find(kNonceMark) != std::string::npos;
   const bool has_base = index.plain.body.find(kBaseTag) != std::string::npos;
-  const std::string prefix = has_base ? PrefixFor(request) : std::string();
+  const std::string prefix = PrefixFor(request);
+  const std::string base = prefix.empty() ? FolderFrom(request.path()) : prefix + "/";
   HttpResponse response;
   std::string nonce;
-  if (!has_nonce && prefix.empty()) {
+  if (!has_nonce && (!has_base || base == "./")) {
     response = AnswerFile(index, request);
   } else {
     if (has_nonce) {
@@ -280,9 +294,9 @@ HttpResponse StaticFiles::AnswerPage(const HttpRequest& request) const {
     }
     response.content_type = index.content_type;
     response.body = index.plain.body;
-    ReplaceAll(response.body, kBaseTag, fmt::format("<base href=\"{}/\">", prefix));
+    ReplaceAll(response.body, kBaseTag, fmt::format("<base href=\"{}\">", base));
     ReplaceAll(response.body, kNonceMark, nonce);
-    // A nonce is for one answer; without one the page still depends on the proxy.
+    // A nonce is for one answer; without one the page still depends on the proxy and the path.
     response.headers.emplace_back("Cache-Control", "no-store");
     AddSecurityHeaders(response, nonce);
   }
@@ -295,9 +309,9 @@ HttpResponse StaticFiles::AnswerFile(const Entry& entry, const HttpRequest& requ
   response.content_type = entry.content_type;
   const Form* form = &entry.plain;
   if (!entry.compressed.empty()) {
-    const std::string_view coding = ChooseEncoding(
-        request.Header("accept-encoding").value_or(""),
-        [&entry](std::string_view name) { return entry.compressed.contains(name); });
+    const std::string_view coding =
+        ChooseEncoding(request.Header("accept-encoding").value_or(""),
+                       [&entry](std::string_view name) { return entry.compressed.contains(name); });
     if (!coding.empty()) {
       form = &entry.compressed.find(coding)->second;
       response.headers.emplace_back("Content-Encoding", std::string(coding));
@@ -305,8 +319,8 @@ HttpResponse StaticFiles::AnswerFile(const Entry& entry, const HttpRequest& requ
     response.headers.emplace_back("Vary", "Accept-Encoding");
   }
   response.headers.emplace_back("ETag", form->etag);
-  response.headers.emplace_back(
-      "Cache-Control", entry.hashed ? "public, max-age=31536000, immutable" : "no-cache");
+  response.headers.emplace_back("Cache-Control",
+                                entry.hashed ? "public, max-age=31536000, immutable" : "no-cache");
   AddSecurityHeaders(response, "");
   if (IsFresh(request, form->etag)) {
     response.status = 304;

@@ -2,15 +2,16 @@
 
 // The console: a folder of static files, served from memory.
 //
-// The folder is read once, at start, so a path of a request is only ever looked up in a table: nothing
-// outside of the folder can be reached by it. `x.gz` and `x.br` beside `x` are its compressed forms.
-// Names with a hash (`assets/index-3fJk2mQ9.js`) are cached for good, everything else is asked for again
-// each time (ETag). A browser's navigation to a path that is no file gets index.html, since the console
-// routes by itself; nothing below /v1/ ever does.
+// The folder is read once, at start, so a path of a request is only ever looked up in a table:
+// nothing outside of the folder can be reached by it. `x.gz` and `x.br` beside `x` are its
+// compressed forms. Names with a hash (`assets/index-3fJk2mQ9.js`) are cached for good, everything
+// else is asked for again each time (ETag). A browser's navigation to a path that is no file gets
+// index.html, since the console routes by itself; nothing below /v1/ ever does.
 //
-// Every answer forbids what the console does not need: scripts, styles and connections of other origins,
-// framing, sniffing of types. Of `index.html` two things are adapted: `<base href="/">` gets the path
-// prefix under which a proxy serves us (from its header X-Forwarded-Prefix, or the option), and each
+// Every answer forbids what the console does not need: scripts, styles and connections of other
+// origins, framing, sniffing of types. Of `index.html` two things are adapted: `<base href="./">`
+// gets the path prefix under which a proxy serves us (from its header X-Forwarded-Prefix, or the
+// option), and without one the way up from a path such as /collections/docs; and each
 // `__CSP_NONCE__` a fresh number that lets style elements made by the page in.
 
 #include <cstddef>
@@ -48,7 +49,8 @@ class StaticFiles {
   static absl::StatusOr<std::unique_ptr<StaticFiles>> Load(StaticFilesOptions options,
                                                            FileSystem& files);
 
-  // Answers a GET or HEAD; other verbs, and paths that are nothing here, 404 with the JSON error body.
+  // Answers a GET or HEAD; other verbs, and paths that are nothing here, 404 with the JSON error
+  // body.
   rpc::HttpResponse Answer(const rpc::HttpRequest& request) const;
   // Whether a request comes from a browser that navigates: it accepts text/html by name.
   static bool WantsPage(const rpc::HttpRequest& request);
@@ -85,7 +87,8 @@ class StaticFiles {
 // Accept-Encoding takes; empty: none, send the file as it is. RFC 9110, section 12.5.3.
 std::string_view ChooseEncoding(std::string_view accept_encoding,
                                 const std::function<bool(std::string_view)>& available);
-// Whether a text is a harmless path prefix: "" or segments of unreserved characters, each after a slash.
+// Whether a text is a harmless path prefix: "" or segments of unreserved characters, each after a
+// slash.
 bool IsPathPrefix(std::string_view text);
 
 }  // namespace vectron::gateway

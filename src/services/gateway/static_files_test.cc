@@ -17,7 +17,8 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr std::string_view kPage =
-    "<html><head><base href=\"/\"><meta name=\"csp-nonce\" content=\"__CSP_NONCE__\"></head></html>";
+    "<html><head><base href=\"./\"><meta name=\"csp-nonce\" "
+    "content=\"__CSP_NONCE__\"></head></html>";
 
 struct Asked {
   std::string path = "/";
@@ -55,6 +56,9 @@ class StaticFilesTest : public testing::Test {
     Write("assets/index-3fJk2mQ9.js.gz", "GZ");
     Write("assets/index-3fJk2mQ9.js.br", "BR");
     Write("assets/plain.css", "css");
+    Write("assets/uPlot.esm-BScb58at.js", "dots");
+    Write("assets/index-3fJk2mQ9.js.map", "dots");
+    Write("assets/inter-latin.woff2", "no hash");
     Write("../secret", "secret");
   }
   void Write(const std::string& name, std::string_view bytes) {
@@ -87,9 +91,10 @@ constexpr char kBrowser[] = "text/html,application/xhtml+xml,*/*;q=0.8";
 TEST_F(StaticFilesTest, SendsTheCompressedFormThatIsAcceptedBest) {
   for (const auto& [accepted, body, coding] :
        {std::tuple{"", "plain script", ""}, std::tuple{"gzip", "GZ", "gzip"},
-        std::tuple{"gzip, deflate, br", "BR", "br"}, std::tuple{"br;q=0.2, gzip;q=0.9", "GZ", "gzip"},
-        std::tuple{"br;q=0, gzip;q=0", "plain script", ""}, std::tuple{"gzip;q=x", "plain script", ""},
-        std::tuple{"zstd", "plain script", ""}}) {
+        std::tuple{"gzip, deflate, br", "BR", "br"},
+        std::tuple{"br;q=0.2, gzip;q=0.9", "GZ", "gzip"},
+        std::tuple{"br;q=0, gzip;q=0", "plain script", ""},
+        std::tuple{"gzip;q=x", "plain script", ""}, std::tuple{"zstd", "plain script", ""}}) {
     const HttpResponse response = Ask({.path = kScript, .encoding = accepted});
     EXPECT_EQ(response.body, body) << accepted;
     EXPECT_EQ(HeaderOf(response, "Content-Encoding"), coding) << accepted;
@@ -102,6 +107,11 @@ TEST_F(StaticFilesTest, SendsTheCompressedFormThatIsAcceptedBest) {
 TEST_F(StaticFilesTest, CachesHashedNamesForGoodAndAsksForOthersAgain) {
   EXPECT_EQ(HeaderOf(Ask({.path = kScript}), "Cache-Control"),
             "public, max-age=31536000, immutable");
+  for (const char* path : {"/assets/uPlot.esm-BScb58at.js", "/assets/index-3fJk2mQ9.js.map"}) {
+    EXPECT_THAT(HeaderOf(Ask({.path = path}), "Cache-Control"), HasSubstr("immutable")) << path;
+  }
+  const HttpResponse named = Ask({.path = "/assets/inter-latin.woff2"});
+  EXPECT_EQ(HeaderOf(named, "Cache-Control"), "no-cache");
   const HttpResponse plain = Ask({.path = "/assets/plain.css"});
   EXPECT_EQ(HeaderOf(plain, "Cache-Control"), "no-cache");
   const std::string etag = HeaderOf(plain, "ETag");
@@ -158,10 +168,32 @@ TEST_F(StaticFilesTest, EveryPageHasANonceOfItsOwn) {
 TEST_F(StaticFilesTest, ThePageKnowsTheProxysPrefixAndBelievesNoBadOne) {
   EXPECT_THAT(Ask({.path = "/", .prefix = "/tools/vectron/"}).body,
               HasSubstr("<base href=\"/tools/vectron/\">"));
-  for (const char* bad : {"//evil.example", "/a//b", "/\"><script>", "/../x", "https://evil", "/."}) {
-    EXPECT_THAT(Ask({.path = "/", .prefix = bad}).body, HasSubstr("<base href=\"/\">")) << bad;
+  for (const char* bad :
+       {"//evil.example", "/a//b", "/\"><script>", "/../x", "https://evil", "/."}) {
+    EXPECT_THAT(Ask({.path = "/", .prefix = bad}).body, HasSubstr("<base href=\"./\">")) << bad;
   }
   EXPECT_THAT(Ask({.path = "/"}, "/fixed").body, HasSubstr("<base href=\"/fixed/\">"));
+}
+
+TEST_F(StaticFilesTest, ADeepPathFindsItsFilesBelowAnyPrefix) {
+  for (const auto& [path, base] : {std::pair{"/", "./"},
+                                   {"/index.html", "./"},
+                                   {"/collections", "./"},
+                                   {"/collections/docs?a=/b/c", "../"},
+                                   {"/a/b/c", "../../"},
+                                   {"/a%2Fb/", "../"}}) {
+    const HttpResponse page = Ask({.path = path, .accept = kBrowser});
+    EXPECT_THAT(page.body, HasSubstr("<base href=\"" + std::string(base) + "\">")) << path;
+  }
+  EXPECT_THAT(Ask({.path = "/a/b", .accept = kBrowser, .prefix = "/vectron"}).body,
+              HasSubstr("<base href=\"/vectron/\">"));
+}
+
+TEST_F(StaticFilesTest, APageWithABaseAloneIsCachedWhereItStaysAsItIs) {
+  Write("index.html", "<base href=\"./\">");
+  EXPECT_EQ(HeaderOf(Ask({.path = "/"}), "Cache-Control"), "no-cache");
+  EXPECT_EQ(HeaderOf(Ask({.path = "/a/b", .accept = kBrowser}), "Cache-Control"), "no-store");
+  EXPECT_EQ(HeaderOf(Ask({.path = "/", .prefix = "/vectron"}), "Cache-Control"), "no-store");
 }
 
 TEST_F(StaticFilesTest, APageWithoutANonceIsCachedByItsTag) {

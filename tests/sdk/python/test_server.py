@@ -135,6 +135,36 @@ def test_insert_only_refuses_what_exists(client, name):
         client.upsert(name, [Point("p", [2])], insert_only=True)
 
 
+def test_a_collection_tells_what_it_was_made_with(client, name):
+    made = {
+        "shard_count": 1,
+        "hnsw_m": 8,
+        "storage": "f16",
+        "payload_indexes": {"n": "integer"},
+        "default_consistency": "eventual",
+        "rerank": "rule",
+        "rerank_candidates": 7,
+        "rerank_budget_ms": 500,
+        "rerank_explore": False,
+    }
+    client.create_collection(name, 1, **made)
+    options = client.get_collection_status(name).options
+    assert {key: options[key] for key in made} == made
+    client.create_collection(name + "-other", 1, **options)
+    assert client.get_collection_status(name + "-other").options == options
+    client.upsert(name, [Point("a", [1], {"text": "a blue boat"})])
+    assert client.search(name, [1], query="boat").rerank.strategy == "rule"
+    assert client.search(name, [1]).rerank is None
+
+
+def test_versions_of_a_write_are_told_and_reads_say_how_fresh(client, name):
+    client.create_collection(name, 1)
+    versions = client.upsert_versions(name, [Point("a", [1]), Point("b", [2])])
+    fresh = {"consistency": "bounded", "max_staleness_ms": 60_000}
+    assert [client.get(name, "a", **fresh).version, client.get(name, "b").version] == versions
+    assert len(list(client.scroll(name, **fresh))) == 2
+
+
 def test_one_bad_part_does_not_stop_the_batch(client, name):
     client.create_collection(name, 2)
     points = [Point(f"p{i}", [i, i] if i != 5 else [1, 2, 3]) for i in range(9)]
@@ -364,6 +394,26 @@ def test_accounts_and_what_administrators_do(server_with_users):
             client.login("ada@example.org", "Passw0rd!")
         client.delete_user("Passw0rd!!")
         assert [found.email for found in admin.list_users()[0]] == ["root@example.org"]
+
+
+def test_an_administrator_tells_collections_of_one_name_apart(server_with_users):
+    address, data = server_with_users
+    secret = (data / "bootstrap.secret").read_text().strip()
+    with VectronClient(address) as admin:
+        admin.register_user("root@example.org", "Passw0rd!", bootstrap_secret=secret)
+        admin.login("root@example.org", "Passw0rd!")
+        token = admin.refresh_token()
+        users = []
+        for dimension, email in enumerate(("ada@example.org", "bob@example.org"), 1):
+            with VectronClient(address) as client:
+                users.append(client.register_user(email, "Passw0rd!").id)
+                client.login(email, "Passw0rd!")
+                client.create_collection("same", dimension)
+        with pytest.raises(vectron.FailedPreconditionError, match="x-vectron-tenant"):
+            admin.get_collection_status("same")
+    for dimension, user in enumerate(users, 1):
+        with VectronClient(address, token, tenant=user) as client:
+            assert client.get_collection_status("same").dimension == dimension
 
 
 async def test_asyncio_does_the_same(address, name):

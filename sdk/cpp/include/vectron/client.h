@@ -57,13 +57,17 @@ class Client {
                 const WriteOptions& options = {}) {
     return Upsert(collection, std::span<const Point>(points.begin(), points.size()), options);
   }
+  // Like Upsert; the version of each point, in their order: what Get says until the next write.
+  std::vector<uint64_t> UpsertVersions(const std::string& collection, std::span<const Point> points,
+                                       const WriteOptions& options = {});
   // Writes many points in parallel requests. A part that fails does not stop the others; the report
   // names it, and upserting its points again is safe. Points of one id in different requests are
   // written in any order. Throws InvalidArgumentError for columns that do not fit together and for
   // a bad point; requests sent before it stay sent.
   UpsertReport UpsertBatch(const std::string& collection, const Columns& columns,
                            const BatchOptions& options = {});
-  Point Get(const std::string& collection, const std::string& id);  // NotFoundError
+  Point Get(const std::string& collection, const std::string& id,
+            const ReadOptions& options = {});  // NotFoundError
   // Deleting what is not there succeeds.
   void Delete(const std::string& collection, const std::string& id,
               const std::string& request_id = "");
@@ -91,7 +95,8 @@ class Client {
   std::future<SearchResults> SearchAsync(const std::string& collection,
                                          std::span<const float> vector,
                                          const SearchOptions& options = {});
-  std::future<Point> GetAsync(const std::string& collection, const std::string& id);
+  std::future<Point> GetAsync(const std::string& collection, const std::string& id,
+                              const ReadOptions& options = {});
   // One request: InvalidArgumentError when the points are too large for it.
   std::future<size_t> UpsertAsync(const std::string& collection, std::span<const Point> points,
                                   const WriteOptions& options = {});

@@ -50,7 +50,19 @@ struct ClientOptions {
   std::chrono::milliseconds keepalive_time{30'000};
   std::chrono::milliseconds keepalive_timeout{10'000};
   bool gzip = false;
+  std::string tenant;     // id of the user whose collections are meant; for administrators
   std::string auth_host;  // HOST:PORT of gRPC for users and keys, if not the client's host
+};
+
+// How the nearest points are ordered anew. What is unset is the collection's, else the server's
+// choice.
+struct RerankOptions {
+  std::string strategy;                 // "none", "rule", "llm" or "learned"
+  uint32_t candidates = 0;              // nearest points looked at
+  std::chrono::milliseconds budget{0};  // past it the vector order is returned
+  std::optional<bool> explore;          // false: no neighbours are swapped to learn from clicks
+
+  friend bool operator==(const RerankOptions&, const RerankOptions&) = default;
 };
 
 struct CollectionOptions {
@@ -63,6 +75,7 @@ struct CollectionOptions {
   std::map<std::string, PayloadType> payload_indexes;
   Consistency default_consistency = Consistency::kDefault;
   bool vectors_in_memory = false;
+  RerankOptions rerank;  // of searches with a query that do not say themselves
 };
 
 struct Shard {
@@ -79,6 +92,7 @@ struct CollectionStatus {
   uint64_t point_count = 0;
   uint64_t indexed_count = 0;
   uint64_t size_bytes = 0;
+  CollectionOptions options;  // what it was created with, defaults filled in
 };
 
 // id: 1-256 bytes of UTF-8. vector: as many finite components as the collection's dimension.
@@ -128,6 +142,12 @@ struct UpsertReport {
   std::vector<BatchFailure> failures;  // by start
 };
 
+// How fresh a read must be.
+struct ReadOptions {
+  Consistency consistency = Consistency::kDefault;
+  std::chrono::milliseconds max_staleness{0};  // for kBounded
+};
+
 struct SearchOptions {
   uint32_t top_k = 10;
   std::optional<Filter> filter;
@@ -142,9 +162,22 @@ struct SearchOptions {
   Consistency consistency = Consistency::kDefault;
   std::chrono::milliseconds max_staleness{0};  // for kBounded
   std::chrono::milliseconds shard_timeout{
-      0};              // then shards that answered are returned, and `partial` is set; 0: never
-  std::string query;   // text for reranking
-  std::string rerank;  // "rule", "llm" or "learned"; empty: none
+      0};             // then shards that answered are returned, and `partial` is set; 0: never
+  std::string query;  // text for reranking
+  std::string
+      rerank;  // "none", "rule", "llm" or "learned"; empty: the collection's, or the server's
+  // As those of RerankOptions.
+  uint32_t rerank_candidates = 0;
+  std::chrono::milliseconds rerank_budget{0};
+  std::optional<bool> rerank_explore;
+};
+// What ordered an answer that was to be reranked.
+struct RerankInfo {
+  std::string strategy;     // "none" (vector order), "rule", "learned", "interleaved" or "llm"
+  std::string reason;       // why it is another one than asked for; empty: it is not
+  bool from_cache = false;  // the order was remembered from an equal request
+  bool explored = false;    // some neighbours were swapped to learn from clicks
+  std::chrono::microseconds time{0};
 };
 // score: a distance, lower is closer; of a reranked answer in [0, 1], higher is better.
 struct SearchResult {
@@ -162,6 +195,7 @@ struct SearchResults {
   std::vector<uint32_t> missing_shards;
   bool last = false;  // of a stream: this is the final answer
   std::optional<Payload> explain;
+  std::optional<RerankInfo> rerank;  // unset: no reranking was asked for
 };
 
 struct ScrollOptions {
@@ -170,6 +204,8 @@ struct ScrollOptions {
   std::optional<Filter> filter;
   bool include_vectors = false;
   bool include_payload = true;
+  Consistency consistency = Consistency::kDefault;
+  std::chrono::milliseconds max_staleness{0};  // for kBounded
 };
 struct Page {
   std::vector<Point> points;  // maybe fewer than the limit, even none, before the end

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import ssl
 import tempfile
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
-from vectron.errors import InvalidArgumentError, make_error
+from vectron.errors import InvalidArgumentError, VectronError, make_error
+from vectron.options import OTHER_WRITE, READ
 
 if TYPE_CHECKING:
     from vectron.transport import Connection
@@ -20,6 +23,15 @@ _CODES = {
     8: "RESOURCE_EXHAUSTED", 9: "FAILED_PRECONDITION", 10: "ABORTED", 11: "OUT_OF_RANGE", 12: "UNIMPLEMENTED", 13: "INTERNAL",
     14: "UNAVAILABLE", 15: "DATA_LOSS", 16: "UNAUTHENTICATED",
 }  # fmt: skip
+# Of answers that are not a Vectron's: a proxy's, most likely.
+_CODES_OF_STATUS = {429: "RESOURCE_EXHAUSTED", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The credential is the gateway's to see: no answer may send it to another address."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
 
 
 class Admin:
@@ -73,32 +85,43 @@ class Admin:
         return self._call("GET", f"/v1/admin/slow-queries?{query}")
 
     def _call(self, verb: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        options = self._connection.options
-        if not options.http_url:
+        """With the retries of any call: a GET is a read; what else there is may have happened."""
+        if not self._connection.options.http_url:
             raise InvalidArgumentError(
                 "management calls go to the gateway's HTTP port: give the client http_url='http://localhost:8080'"
             )
+        budget = self._connection.budget(None)
+        while True:
+            try:
+                return self._attempt(verb, path, body, budget.next_attempt_seconds())
+            except VectronError as error:
+                pause = budget.pause_seconds(error, READ if verb == "GET" else OTHER_WRITE)
+                if pause is None:
+                    raise
+            time.sleep(pause)
+
+    def _attempt(self, verb: str, path: str, body: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
+        url = (self._connection.options.http_url or "").rstrip("/")
         request = urllib.request.Request(
-            options.http_url.rstrip("/") + path,
+            url + path,
             method=verb,
             data=json.dumps(body or {}).encode() if verb == "POST" else None,
             headers={"content-type": "application/json", **dict(self._connection.metadata(()))},
         )
+        opener = urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=self._tls()))
         try:
-            with urllib.request.urlopen(request, timeout=options.timeout_seconds, context=self._tls()) as response:
+            with opener.open(request, timeout=seconds) as response:
                 answer: dict[str, Any] = json.load(response)
                 return answer
         except urllib.error.HTTPError as error:
-            retry_after = error.headers.get("Retry-After")
-            try:
-                body = json.load(error)
-            except ValueError:
-                body = {"message": f"HTTP {error.code} from {request.full_url}"}
-            code = _CODES.get(body.get("code", 2), "UNKNOWN")
-            seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
-            raise make_error(code, body.get("message", ""), options.http_url, seconds) from None
-        except (urllib.error.URLError, OSError) as error:
-            raise make_error("UNAVAILABLE", str(error), f"{options.http_url} (http_url)") from None
+            with error:
+                raise _error_of(error, url) from None
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)  # what a URLError is about
+            code = "DEADLINE_EXCEEDED" if isinstance(reason, TimeoutError) else "UNAVAILABLE"
+            raise make_error(code, str(reason), url, http=True) from None
+        except ValueError:
+            raise make_error("INTERNAL", f"the answer of {url} is no JSON: is this a Vectron's HTTP port?", url) from None
 
     def _tls(self) -> ssl.SSLContext | None:
         options = self._connection.options
@@ -113,3 +136,25 @@ class Admin:
                 file.flush()
                 context.load_cert_chain(file.name)
         return context
+
+
+def _error_of(error: urllib.error.HTTPError, url: str) -> VectronError:
+    """The error of an answer that is none of success."""
+    if 300 <= error.code < 400:
+        target = urllib.parse.urlsplit(urllib.parse.urljoin(url, error.headers.get("Location", "")))
+        there = (target.hostname or "nowhere") + (f":{target.port}" if target.port else "")
+        return make_error(
+            "INVALID_ARGUMENT",
+            f"{url} redirects to {target.scheme}://{there}, where the credential is not sent; if it is the gateway, give it as "
+            "http_url",
+            url,
+        )
+    try:
+        body = json.load(error)
+    except (ValueError, OSError, http.client.HTTPException):
+        body = None
+    if not isinstance(body, dict):
+        body = {"message": f"HTTP {error.code} without a Vectron error"}
+    code = _CODES.get(body.get("code", 2)) or _CODES_OF_STATUS.get(error.code, "UNKNOWN")
+    retry_after = error.headers.get("Retry-After", "")
+    return make_error(code, body.get("message", ""), url, float(retry_after) if retry_after.isdigit() else None, http=True)

@@ -66,6 +66,7 @@ def chunks(
     max_points: int = MAX_UPSERT_POINTS,
     max_bytes: int = MAX_UPSERT_BYTES,
     insert_only: bool = False,
+    return_versions: bool = False,
     request_id: str | None = None,
 ) -> Iterator[Chunk]:
     """Requests of at most max_points points and max_bytes bytes, each with a request id (request_id with its number when given,
@@ -79,7 +80,9 @@ def chunks(
 
     def close() -> Chunk:
         name = str(uuid.uuid4()) if request_id is None else request_id if number == 0 else f"{request_id}/{number}"
-        head = pb.UpsertRequest(collection=collection, request_id=name, insert_only=insert_only)
+        head = pb.UpsertRequest(
+            collection=collection, request_id=name, insert_only=insert_only, return_versions=return_versions
+        )
         return Chunk(start, ids, head.SerializeToString() + b"".join(parts), name)
 
     for id, point in encoded:

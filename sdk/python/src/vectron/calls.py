@@ -29,6 +29,7 @@ from vectron.types import (
     KeyCheck,
     Page,
     Point,
+    RerankInfo,
     SearchOptions,
     SearchResult,
     SearchResults,
@@ -65,6 +66,17 @@ def _consistency(value: str | None) -> Any:
     return _enum(pb.Consistency, value, "consistency") if value else 0
 
 
+def _rerank(options: Mapping[str, Any]) -> pb.RerankOptions:
+    rerank = pb.RerankOptions(
+        strategy=options.get("rerank", ""),
+        candidates=options.get("rerank_candidates", 0),
+        budget_ms=options.get("rerank_budget_ms", 0),
+    )
+    if options.get("rerank_explore") is not None:
+        rerank.explore = options["rerank_explore"]
+    return rerank
+
+
 def create_collection(name: str, dimension: int, distance: str, options: CollectionOptions) -> Call[None]:
     _known(options, CollectionOptions, "create_collection")
     request = pb.CreateCollectionRequest(
@@ -85,6 +97,8 @@ def create_collection(name: str, dimension: int, distance: str, options: Collect
         request.hnsw.m = options.get("hnsw_m", 0)
         request.hnsw.ef_construct = options.get("hnsw_ef_construct", 0)
         request.hnsw.ef_search = options.get("hnsw_ef_search", 0)
+    if any(key.startswith("rerank") for key in options):
+        request.rerank.CopyFrom(_rerank(options))
     return Call(VECTRON + "CreateCollection", request.SerializeToString(), lambda _: None, OTHER_WRITE)
 
 
@@ -99,6 +113,28 @@ def list_collections() -> Call[list[str]]:
     )
 
 
+def _options(made: pb.CreateCollectionRequest) -> CollectionOptions:
+    options = CollectionOptions(
+        shard_count=made.shard_count,
+        replication_factor=made.replication_factor,
+        hnsw_m=made.hnsw.m,
+        hnsw_ef_construct=made.hnsw.ef_construct,
+        hnsw_ef_search=made.hnsw.ef_search,
+        storage=pb.VectorStorage.Name(made.storage).removeprefix("VECTOR_STORAGE_").lower(),
+        payload_indexes={index.field: pb.PayloadType.Name(index.type).lower() for index in made.payload_indexes},
+        vectors_in_memory=made.vectors_in_memory,
+    )
+    if made.default_consistency:
+        options["default_consistency"] = pb.Consistency.Name(made.default_consistency).lower()
+    if made.HasField("rerank"):
+        options["rerank"] = made.rerank.strategy
+        options["rerank_candidates"] = made.rerank.candidates
+        options["rerank_budget_ms"] = made.rerank.budget_ms
+        if made.rerank.HasField("explore"):
+            options["rerank_explore"] = made.rerank.explore
+    return options
+
+
 def get_collection_status(name: str) -> Call[CollectionStatus]:
     def parse(raw: bytes) -> CollectionStatus:
         status = pb.GetCollectionStatusResponse.FromString(raw)
@@ -110,6 +146,7 @@ def get_collection_status(name: str) -> Call[CollectionStatus]:
             point_count=status.point_count,
             indexed_count=status.indexed_count,
             size_bytes=status.size_bytes,
+            options=_options(status.options),
         )
 
     request = pb.GetCollectionStatusRequest(name=name)
@@ -118,6 +155,10 @@ def get_collection_status(name: str) -> Call[CollectionStatus]:
 
 def upsert(request: bytes) -> Call[int]:
     return Call(VECTRON + "Upsert", request, lambda raw: pb.UpsertResponse.FromString(raw).upserted, NAMED_WRITE)
+
+
+def upsert_versions(request: bytes) -> Call[list[int]]:
+    return Call(VECTRON + "Upsert", request, lambda raw: list(pb.UpsertResponse.FromString(raw).versions), NAMED_WRITE)
 
 
 def _known(given: Mapping[str, Any], known: Any, call: str) -> None:
@@ -159,10 +200,8 @@ def _set_options(request: pb.SearchRequest, options: SearchOptions) -> None:
     if options.get("ef") or options.get("exact"):
         request.params.ef = options.get("ef", 0)
         request.params.exact = options.get("exact", False)
-    if options.get("rerank"):
-        request.rerank.strategy = options["rerank"]
-        request.rerank.candidates = options.get("rerank_candidates", 0)
-        request.rerank.budget_ms = options.get("rerank_budget_ms", 0)
+    if any(key.startswith("rerank") for key in options):
+        request.rerank.CopyFrom(_rerank(options))
 
 
 def search_stream(collection: str, vector: Vector, top_k: int, options: SearchOptions) -> Call[SearchResults]:
@@ -193,6 +232,9 @@ def _about(response: pb.SearchResponse, hits: list[SearchResult]) -> SearchResul
     if response.partial:
         results.missing_shards = list(response.missing_shards)
     results.last = response.last
+    if response.HasField("rerank"):
+        about = response.rerank
+        results.rerank = RerankInfo(about.strategy, about.reason, about.from_cache, about.explored, about.time_us)
     if response.HasField("explain"):
         results.explain = json_format.MessageToDict(response.explain, preserving_proto_field_name=True)
     return results
@@ -226,7 +268,14 @@ def delete(collection: str, id: str, request_id: str | None) -> Call[None]:
 
 
 def scroll(
-    collection: str, after_id: str, limit: int, filter: filters.Filter | None, include_vectors: bool, include_payload: bool
+    collection: str,
+    after_id: str,
+    limit: int,
+    filter: filters.Filter | None,
+    include_vectors: bool,
+    include_payload: bool,
+    consistency: str | None,
+    max_staleness_ms: int,
 ) -> Call[Page]:
     request = pb.ScrollRequest(
         collection=collection,
@@ -235,6 +284,8 @@ def scroll(
         filter=filters.to_proto(filter),
         include_vectors=include_vectors,
         include_metadata=include_payload,
+        consistency=_consistency(consistency),
+        max_staleness_ms=max_staleness_ms,
     )
 
     def parse(raw: bytes) -> Page:

@@ -131,38 +131,43 @@ _BY_CODE["OUT_OF_RANGE"] = InvalidArgumentError
 _BY_CODE["UNKNOWN"] = InternalServerError
 
 
-def _advice(code: str, host: str, message: str) -> str:
+def _advice(code: str, host: str, message: str, http: bool) -> str:
     """What to do about it, where the code alone tells; empty where the server's message does."""
+    longer = "make the client with a longer timeout_seconds=" if http else "pass a longer timeout="
+    repeat = "" if http else ", and repeat a write with the same request_id="
     return {
-        "UNAVAILABLE": _unreachable(host, message.lower()),
+        "UNAVAILABLE": _unreachable(host, message.lower(), http),
         "UNAUTHENTICATED": " [pass api_key=, or token= of a login; expired tokens need a new login]",
         "PERMISSION_DENIED": " [use a credential with more rights]",
-        "DEADLINE_EXCEEDED": f" [no answer from {host} in time and the outcome is unknown: pass a longer timeout=, and repeat "
-        "a write with the same request_id=]",
+        "DEADLINE_EXCEEDED": f" [no answer from {host} in time and the outcome is unknown: {longer}{repeat}]",
         "RESOURCE_EXHAUSTED": " [slow down: fewer calls at once, or smaller batches]",
         "UNIMPLEMENTED": " [this server does not offer it]",
     }.get(code, "")
 
 
-def _unreachable(host: str, message: str) -> str:
+def _unreachable(host: str, message: str, http: bool) -> str:
     if any(word in message for word in ("certificate", "handshake", "ssl", "hostname")):
         return (
             f" [TLS with {host} failed: do tls_root_certificates hold the authority that signed its certificate, is the host "
             "one of the certificate's names (else tls_server_name=), does the server want a client's certificate "
             "(tls_client_certificate= and tls_client_key=), and does this port speak TLS at all?]"
         )
-    if any(word in message for word in ("socket closed", "reset", "broken pipe", "eof")):
+    if any(word in message for word in ("socket closed", "reset", "broken pipe", "eof", "closed connection")):
+        tls = "an http_url with https://" if http else "use_tls=True"
         return (
-            f" [{host} closed the connection: it was restarted, or wants TLS (use_tls=True), or with TLS a client's "
+            f" [{host} closed the connection: it was restarted, or wants TLS ({tls}), or with TLS a client's "
             "certificate (tls_client_certificate= and tls_client_key=)]"
         )
-    return f" [cannot reach {host}, or it is busy: is the server running, and is this its gRPC address (default port 8081)?]"
+    address = "its HTTP address, http_url= (default port 8080)" if http else "its gRPC address (default port 8081)"
+    return f" [cannot reach {host}, or it is busy: is the server running, and is this {address}?]"
 
 
-def make_error(code: str, message: str, host: str, retry_after_seconds: float | None = None) -> VectronError:
-    """The error of a status code, worded for the person who reads it."""
+def make_error(
+    code: str, message: str, host: str, retry_after_seconds: float | None = None, *, http: bool = False
+) -> VectronError:
+    """The error of a status code, worded for the person who reads it. http: of a call to http_url, not of gRPC."""
     kind = _BY_CODE.get(code, VectronError)
-    return kind((message or code) + _advice(code, host, message), retry_after_seconds=retry_after_seconds, code=code)
+    return kind((message or code) + _advice(code, host, message, http), retry_after_seconds=retry_after_seconds, code=code)
 
 
 def from_rpc_error(error: Any, host: str) -> VectronError:

@@ -5,7 +5,7 @@ Those of the blocking client are made from this file as well: generate.py writes
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from typing_extensions import Unpack
@@ -91,16 +91,37 @@ class AsyncMethods:
         insert_only: AlreadyExistsError where a point exists. request_id: to repeat this very write later; made up otherwise.
         """
         encoded = batch.rows(points, ids, vectors, payloads)
-        written = 0
-        for chunk in batch.chunks(collection, encoded, insert_only=insert_only, request_id=request_id):
+        parts = batch.chunks(collection, encoded, insert_only=insert_only, request_id=request_id)
+        return sum(await self._in_order(parts, calls.upsert, timeout))
+
+    async def upsert_versions(
+        self,
+        collection: str,
+        points: Iterable[Point] | None = None,
+        *,
+        ids: Sequence[str] | None = None,
+        vectors: Any = None,
+        payloads: Payloads | None = None,
+        insert_only: bool = False,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> list[int]:
+        """Like upsert; the version of each point, in their order: what get says until the next write."""
+        encoded = batch.rows(points, ids, vectors, payloads)
+        parts = batch.chunks(collection, encoded, insert_only=insert_only, return_versions=True, request_id=request_id)
+        return [version for part in await self._in_order(parts, calls.upsert_versions, timeout) for version in part]
+
+    async def _in_order(self, parts: Iterable[batch.Chunk], call: Callable[[bytes], Call[T]], timeout: float | None) -> list[T]:
+        answers = []
+        for chunk in parts:
             try:
-                written += await self._run(calls.upsert(chunk.request), timeout)
+                answers.append(await self._run(call(chunk.request), timeout))
             except VectronError as error:
                 if chunk.start:
-                    error.message = f"points from number {chunk.start} on (the {written} before are written): {error}"
+                    error.message = f"points from number {chunk.start} on (the {chunk.start} before are written): {error}"
                     error.args = (error.message,)
                 raise
-        return written
+        return answers
 
     async def upsert_frame(
         self,
@@ -147,11 +168,16 @@ class AsyncMethods:
         filter: Filter | None = None,
         include_vectors: bool = False,
         include_payload: bool = True,
+        consistency: str | None = None,
+        max_staleness_ms: int = 0,
         timeout: float | None = None,
     ) -> Page:
         """One page of points by id; go on with after_id=page.next_after_id until that is empty. A page may hold fewer points
         than the limit, even none, before the end."""
-        return await self._run(calls.scroll(collection, after_id, limit, filter, include_vectors, include_payload), timeout)
+        call = calls.scroll(
+            collection, after_id, limit, filter, include_vectors, include_payload, consistency, max_staleness_ms
+        )
+        return await self._run(call, timeout)
 
     async def scroll(
         self,
@@ -161,6 +187,8 @@ class AsyncMethods:
         include_vectors: bool = False,
         include_payload: bool = True,
         page_size: int = 1_000,
+        consistency: str | None = None,
+        max_staleness_ms: int = 0,
     ) -> AsyncIterator[Point]:
         """All points that pass the filter, by id, page after page."""
         after = ""
@@ -172,6 +200,8 @@ class AsyncMethods:
                 filter=filter,
                 include_vectors=include_vectors,
                 include_payload=include_payload,
+                consistency=consistency,
+                max_staleness_ms=max_staleness_ms,
             )
             for point in page.points:
                 yield point

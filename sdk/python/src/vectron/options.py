@@ -72,6 +72,7 @@ class ClientOptions:
     keepalive_timeout_seconds: float = 10.0
     compression: str | None = None  # "gzip" or None
     http_url: str | None = None  # of the gateway's HTTP port, for `client.admin`; such as "http://localhost:8080"
+    tenant: str | None = None  # id of the user whose collections are meant; for administrators
     auth_host: str | None = None  # HOST:PORT of gRPC for users and keys, if not the same as the client's host
 
     def channel_arguments(self) -> list[tuple[str, int | str]]:

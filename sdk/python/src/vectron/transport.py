@@ -49,6 +49,8 @@ class Connection:
         )
 
     def metadata(self, extra: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        if self.options.tenant:
+            extra = (("x-vectron-tenant", self.options.tenant), *extra)
         token = self.credential() if callable(self.credential) else self.credential
         if not token:
             return extra

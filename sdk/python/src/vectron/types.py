@@ -38,6 +38,17 @@ class SearchResult:
     version: int = 0
 
 
+@dataclass(frozen=True)
+class RerankInfo:
+    """What ordered an answer that was to be reranked."""
+
+    strategy: str  # "none" (vector order), "rule", "learned", "interleaved" or "llm"
+    reason: str  # why it is another one than asked for; empty: it is not
+    from_cache: bool
+    explored: bool  # some neighbours were swapped to learn from clicks
+    time_us: int
+
+
 class SearchResults(list[SearchResult]):
     """The results, best first, and what the server said about them."""
 
@@ -47,6 +58,7 @@ class SearchResults(list[SearchResult]):
     missing_shards: Sequence[int] = ()
     last: bool = True  # of a stream: this is the final answer
     explain: dict[str, Any] | None = None
+    rerank: RerankInfo | None = None  # None: no reranking was asked for
 
     @property
     def ids(self) -> list[str]:
@@ -70,6 +82,7 @@ class CollectionStatus:
     point_count: int
     indexed_count: int
     size_bytes: int
+    options: CollectionOptions  # what it was created with, defaults filled in; create_collection takes them
 
     @property
     def ready(self) -> bool:
@@ -159,6 +172,10 @@ class CollectionOptions(TypedDict, total=False):
     payload_indexes: Mapping[str, str]  # path -> "keyword", "integer", "float", "bool" or "datetime"
     default_consistency: str  # "strong", "bounded" or "eventual"
     vectors_in_memory: bool
+    rerank: str  # of searches with a query that do not say: "none", "rule", "llm" or "learned"
+    rerank_candidates: int
+    rerank_budget_ms: int
+    rerank_explore: bool
 
 
 class SearchOptions(TypedDict, total=False):
@@ -169,6 +186,7 @@ class SearchOptions(TypedDict, total=False):
     rerank: str  # "none", "rule", "llm" or "learned"
     rerank_candidates: int
     rerank_budget_ms: int
+    rerank_explore: bool  # False: no neighbours are swapped to learn from clicks
     include_vectors: bool
     include_payload: bool  # True unless said
     payload_fields: Sequence[str]  # only these top-level keys
