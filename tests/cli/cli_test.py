@@ -124,6 +124,13 @@ class Collections(CliTest):
         self.assertIn("vectron dev", run.stderr)
 
 
+class Assistants(CliTest):
+    def test_the_last_line_needs_no_end(self):
+        asked = '{"jsonrpc":"2.0","id":1,"method":"ping"}\n[{"jsonrpc":"2.0","id":2,"method":"ping"}]'
+        answers = [json.loads(line) for line in self.ctl("mcp", stdin=asked)[0].splitlines()]
+        self.assertEqual(answers, [{"jsonrpc": "2.0", "id": 1, "result": {}}, [{"jsonrpc": "2.0", "id": 2, "result": {}}]])
+
+
 class Import(CliTest):
     def test_every_format_gives_the_same_points(self):
         rows = [[self.rng.randrange(0, 200) for _ in range(4)] for _ in range(30)]
