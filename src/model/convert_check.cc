@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/status.h"
 #include "model/validate.h"
@@ -15,12 +16,14 @@ void BatchBuilder::Reserve(size_t points, size_t components) {
   batch_.vectors.reserve(components);
 }
 
-absl::Status BatchBuilder::BeginPoint() {
-  if (size() >= kMaxUpsertPoints) {
-    return InvalidArgument("points has more than {} entries", kMaxUpsertPoints);
-  }
+absl::Status BatchBuilder::CheckCount(size_t points) {
+  if (points <= kMaxUpsertPoints) return absl::OkStatus();
+  return InvalidArgument("points has {} entries, at most {} are allowed", points, kMaxUpsertPoints);
+}
+
+void BatchBuilder::BeginPoint() {
+  CHECK_LT(size(), kMaxUpsertPoints);
   begin_ = batch_.vectors.size();
-  return absl::OkStatus();
 }
 
 absl::Status BatchBuilder::EndPoint(std::string id, std::string payload) {

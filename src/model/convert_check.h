@@ -16,7 +16,10 @@ class BatchBuilder {
  public:
   // Makes room for this many points.
   void Reserve(size_t points, size_t components);
-  absl::Status BeginPoint();
+  // InvalidArgument: more points than one upsert may have.
+  static absl::Status CheckCount(size_t points);
+  // size() < kMaxUpsertPoints.
+  void BeginPoint();
   std::vector<float>& vectors() { return batch_.vectors; }
   // Components appended since BeginPoint.
   size_t component_count() const { return batch_.vectors.size() - begin_; }

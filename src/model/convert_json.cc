@@ -62,7 +62,7 @@ constexpr JsonField<PointDraft> kPointFields[] = {
 };
 
 absl::Status ReadPoint(JsonReader& reader, JsonValue value, BatchBuilder& builder) {
-  RETURN_IF_ERROR(builder.BeginPoint());
+  builder.BeginPoint();
   const size_t index = builder.size();
   ASSIGN_OR_RETURN(const JsonType type, FieldType(reader, value, PointPlace(index, "")));
   if (type != JsonType::object) {
@@ -89,8 +89,13 @@ constexpr JsonField<UpsertCall> kUpsertFields[] = {
        if (type != JsonType::array) return reader.WrongAt(value, "points: wanted a list");
        ASSIGN_OR_RETURN(JsonArray array, reader.AsArray(value));
        BatchBuilder builder;
-       const auto read = [&](size_t, JsonValue point) { return ReadPoint(reader, point, builder); };
+       size_t count = 0;
+       const auto read = [&](size_t, JsonValue point) {
+         if (++count > kMaxUpsertPoints) return reader.SkipUnknown(point);  // only counted
+         return ReadPoint(reader, point, builder);
+       };
        RETURN_IF_ERROR(reader.EachElement(array, read));
+       RETURN_IF_ERROR(BatchBuilder::CheckCount(count));
        call.points = builder.Take();
        call.odd_length = builder.TakeOddLength();
        return absl::OkStatus();

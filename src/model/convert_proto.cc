@@ -44,13 +44,14 @@ absl::StatusOr<UpsertCall> UpsertFromProto(v1::UpsertRequest& request) {
   call.return_versions = request.return_versions();
   call.insert_only = request.insert_only();
   BatchBuilder builder;
-  const auto count = std::min(static_cast<size_t>(request.points_size()), kMaxUpsertPoints);
+  const auto count = static_cast<size_t>(request.points_size());
+  RETURN_IF_ERROR(BatchBuilder::CheckCount(count));
   if (count > 0) {
     const size_t components = count * static_cast<size_t>(request.points(0).vector_size());
     builder.Reserve(count, std::min(components, kMaxUpsertBytes / sizeof(float)));
   }
   for (v1::Point& point : *request.mutable_points()) {
-    RETURN_IF_ERROR(builder.BeginPoint());
+    builder.BeginPoint();
     builder.vectors().insert(builder.vectors().end(), point.vector().begin(), point.vector().end());
     const std::span<const float> vector(point.vector().data(), builder.component_count());
     if (const absl::Status finite = CheckFinite(vector, ""); !finite.ok()) {

@@ -362,8 +362,14 @@ TEST(ConvertJson, BombsOfDepthAreRefused) {
 TEST(ConvertJson, SizesAreBounded) {
   std::string many = "{\"points\":[";
   for (size_t i = 0; i <= kMaxUpsertPoints; ++i) many += "{\"id\":\"a\",\"vector\":[1]},";
-  many.back() = ']';
-  EXPECT_THAT(ErrorOf(Upsert(many + "}")), HasSubstr("points has more than 100000 entries"));
+  many.pop_back();
+  many += ",{\"id\":\"b\",\"vector\":[1]}]}";
+  EXPECT_THAT(ErrorOf(Upsert(many)),
+              HasSubstr("points has 100002 entries, at most 100000 are allowed"));
+  v1::UpsertRequest request;
+  for (size_t i = 0; i < kMaxUpsertPoints + 2; ++i) request.add_points();
+  EXPECT_THAT(ErrorOf(UpsertFromProto(request)),
+              HasSubstr("points has 100002 entries, at most 100000 are allowed"));
 
   const std::string payload = "{\"a\":\"" + std::string(kMaxPayloadBytes - 8, 'x') + "\"}";
   const auto point = [](const std::string& with) {

@@ -266,6 +266,7 @@ absl::StatusOr<Condition> Parser::OneCondition(const Value& tree, const Place& p
   Condition condition;
   const std::string* field = nullptr;
   size_t tests = 0;
+  bool no_ids = false;  // has_id is given, and empty
   for (const auto& [key, value] : *object) {
     if (key == "field") {
       field = value.get<std::string>();
@@ -276,7 +277,9 @@ absl::StatusOr<Condition> Parser::OneCondition(const Value& tree, const Place& p
     }
     ASSIGN_OR_RETURN(const bool is_test, Test(key, value, place, depth, condition));
     if (is_test) ++tests;
+    no_ids = no_ids || (!is_test && value.get<Array>() != nullptr);
   }
+  if (tests == 0 && no_ids) return Wrong(place.Member("has_id"), "the list is empty");
   if (tests != 1) {
     return Wrong(place,
                  "a condition needs exactly one of match, range, exists, is_empty, has_id, filter; "

@@ -115,7 +115,7 @@ TEST(FilterParse, ErrorsNameThePlace) {
       {R"({"must":[{"has_id":"a"}]})", "filter.must[0].has_id: wanted a list of ids"},
       {R"({"must":[{"has_id":["a",1]}]})", "filter.must[0].has_id[1]: wanted a string"},
       {R"({"must":[{"hasId":[""]}]})", "filter.must[0].has_id[0]: id is empty"},
-      {R"({"must":[{"has_id":[]}]})", "filter.must[0]: a condition needs exactly one"},
+      {R"({"must":[{"has_id":[]}]})", "filter.must[0].has_id: the list is empty"},
       {R"({"must":[{"field":"a","has_id":["b"]}]})", "filter.must[0].field: has_id and filter"},
       {R"({"must":[{"filter":{"should":[{"field":"a"}]}}]})",
        "filter.must[0].filter.should[0]: a condition needs"},

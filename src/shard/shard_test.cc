@@ -116,7 +116,7 @@ TEST(Shard, SearchesLeaveTheThreadThatAnswersTheirBarrier) {
   };
   std::thread::id search_thread;
   absl::Notification answered;
-  test.shard().Search(Nearest({1, 2}), [&](const absl::StatusOr<SearchAnswer>& answer) {
+  test.shard().Search(Nearest({1, 2}), {}, [&](const absl::StatusOr<SearchAnswer>& answer) {
     EXPECT_TRUE(answer.ok()) << answer.status();
     search_thread = std::this_thread::get_id();
     answered.Notify();

@@ -99,12 +99,13 @@ class CliTest(unittest.TestCase):
 
 class Collections(CliTest):
     def test_life_of_a_collection(self):
-        self.ctl("create", self.name, "--dim", 3, "--distance", "cosine", "--index", "section:keyword", "--index", "n:integer", "--m", 8)
+        self.ctl("create", self.name, "--dim", 3, "--distance", "cosine", "--index", "section:KEYWORD", "--index", "n:integer", "--m", 8)
         self.assertIn(self.name, self.ctl("list")[0])
         self.assertIn(self.name, self.json("list")["collections"])
         text = self.ctl("describe", self.name)[0]
         self.assertRegex(text, r"3 components, cosine distance")
         self.assertIn("section (keyword), n (integer)", text)
+        self.assertIn("points     0, all indexed", text)
         status = self.json("describe", self.name)
         self.assertEqual((status["dimension"], status["options"]["hnsw"]["m"]), (3, 8))
         self.assertIn("already", self.ctl("create", self.name, "--dim", 3, code=1)[1].lower())
@@ -121,6 +122,13 @@ class Collections(CliTest):
         run = subprocess.run([os.path.join(BIN, "vectronctl"), "--host", "127.0.0.1:1", "list"], capture_output=True, text=True, check=False)
         self.assertEqual(run.returncode, 1)
         self.assertIn("vectron dev", run.stderr)
+
+
+class Assistants(CliTest):
+    def test_the_last_line_needs_no_end(self):
+        asked = '{"jsonrpc":"2.0","id":1,"method":"ping"}\n[{"jsonrpc":"2.0","id":2,"method":"ping"}]'
+        answers = [json.loads(line) for line in self.ctl("mcp", stdin=asked)[0].splitlines()]
+        self.assertEqual(answers, [{"jsonrpc": "2.0", "id": 1, "result": {}}, [{"jsonrpc": "2.0", "id": 2, "result": {}}]])
 
 
 class Import(CliTest):
@@ -174,6 +182,7 @@ class Import(CliTest):
         data = b"".join(struct.pack("<iff", 2, i + 1, 1) for i in range(20))
         _, err = self.ctl("import", self.name, self.write("a.fvecs", data[:-3]), "--create", code=1)
         self.assertRegex(err, r"row 19 at byte \d+: the file ends")
+        self.assertIn(f"19 points were written to '{self.name}' before that", err)
         self.assertEqual(len(self.export()), 19)
 
     def test_a_killed_import_goes_on_where_it_was(self):
@@ -268,12 +277,17 @@ class Points(CliTest):
         with open(self.path("f.json"), "w", encoding="utf-8") as file:
             file.write(filter_text)
         self.assertEqual(self.search(f"--vector={text}", "--filter", "@" + self.path("f.json")), self.nearest(kept, vector, 10))
+        wrong = self.ctl("search", self.name, f"--vector={text}", "--filter", '{"must":[{"field":"n","match":1}', code=2)[1]
+        self.assertRegex(wrong, r"^vectronctl: filter: malformed JSON at byte \d+.*\n$")
 
     def test_get_and_delete(self):
         points = self.load(5)
         self.assertEqual(json.loads(self.ctl("--json", "get", self.name, "p00003")[0]), points[3])
         self.assertEqual(self.ctl("delete", self.name, "p00003", "p00004")[0], "2 points deleted\n")
-        self.assertIn("p00003", self.ctl("get", self.name, "p00003", code=1)[1])
+        missing = self.ctl("get", self.name, "p00003", code=1)[1]
+        self.assertIn("has no point 'p00003'", missing)
+        self.assertNotIn("vectronctl list", missing)  # the collection is there
+        self.assertIn("vectronctl list", self.ctl("get", "nowhere", "p00003", code=1)[1])
         self.assertEqual([p["id"] for p in self.export()], ["p00000", "p00001", "p00002"])
         self.assertEqual(self.ctl("delete", self.name, "p00003")[0], "0 points deleted, 1 was not there\n")
         out = self.ctl("--json", "delete", self.name, "p00000", "p00003", "never")[0]
@@ -325,6 +339,22 @@ class Points(CliTest):
         points = self.load(300)
         some = self.export(self.name, "--filter", json.dumps({"must": [{"field": "tags[]", "match": "t1"}]}), "--without-vectors")
         self.assertEqual(some, [{"id": p["id"], "payload": p["payload"]} for p in points if p["payload"]["n"] % 3 == 1])
+
+    def test_bench_says_when_there_is_no_such_collection(self):
+        queries = self.write("q.fvecs", struct.pack("<i2f", 2, 1, 2))
+        for protocol in ("grpc", "http"):
+            err = self.ctl("bench", "nowhere", "--queries", queries, "--protocol", protocol, "--http", self.server.ready["http"], code=1)[1]
+            self.assertRegex(err, r"^vectronctl: collection 'nowhere' does not exist")
+
+    def test_bench_takes_a_filter_from_a_file(self):
+        points = self.load(50)
+        queries = self.write("q.fvecs", struct.pack("<i8f", 8, *points[0]["vector"]))
+        with open(self.path("f.json"), "w", encoding="utf-8") as file:
+            json.dump({"must": [{"field": "even", "match": True}]}, file)
+        for protocol in ("grpc", "http"):
+            result = self.json("bench", self.name, "--queries", queries, "--seconds", "0.1", "--clients", 1, "--protocol", protocol,
+                               "--http", self.server.ready["http"], "--filter", "@" + self.path("f.json"))
+            self.assertEqual(result["errors"], 0)
 
     def test_bench_measures_recall_over_both_protocols(self):
         points = self.load(500)

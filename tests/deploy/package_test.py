@@ -46,10 +46,16 @@ vectronctl --host "$(host grpc)" search docs --vector 0.1,0.9 -k 1 >/mnt/found
 kill -TERM $server
 cat <&3 >/dev/null
 installed=$(dpkg-query -W -f "\${Package}\n" "vectron-*" | tr "\n" " ")
+enabled=/etc/systemd/system/multi-user.target.wants  # as `systemctl enable` would
+mkdir -p $enabled
+ln -s /usr/lib/systemd/system/vectron-worker.service $enabled/vectron-worker.service
+ln -s /usr/lib/systemd/system/vectron@.service $enabled/vectron@dev.service
+ln -s /usr/lib/systemd/system/vectron-worker.service $enabled/vectron-of-others.service
 dpkg -r $installed
-[ ! -e /usr/bin/vectron ] && [ -e /etc/vectron/dev.toml ]
+[ ! -e /usr/bin/vectron ] && [ -e /etc/vectron/dev.toml ] && [ -L $enabled/vectron-worker.service ]
 dpkg -P $installed
-[ ! -e /etc/vectron ]
+[ ! -e /etc/vectron ] && [ ! -L $enabled/vectron-worker.service ] && [ ! -L $enabled/vectron@dev.service ]
+rm $enabled/vectron-of-others.service
 getent passwd vectron >/dev/null  # whose data is still there
 """
 LEAVE = r"""

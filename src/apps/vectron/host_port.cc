@@ -1,17 +1,18 @@
+#include "apps/vectron/host_port.h"
+
 #include <arpa/inet.h>
 
 #include <charconv>
 #include <string_view>
 
-#include "apps/vectron/host_port.h"
 #include "base/status.h"
 
 namespace vectron {
 
 absl::StatusOr<HostPort> ParseHostPort(const std::string& text) {
   const absl::Status wrong = InvalidArgument(
-      "'{}' is no address: wanted HOST:PORT with a numeric host, such as 127.0.0.1:8080 or "
-      "[::1]:8080",
+      "'{}' is no address: wanted HOST:PORT with a numeric host or localhost, such as "
+      "127.0.0.1:8080 or [::1]:8080",
       text);
   const size_t colon = text.rfind(':');
   if (colon == std::string::npos) return wrong;

@@ -25,6 +25,7 @@
 #include "apps/vectron/operator_flags.h"
 #include "apps/vectron/operators.h"
 #include "apps/vectron/plain_routes.h"
+#include "apps/vectron/protobuf_log.h"
 #include "apps/vectron/recover_command.h"
 #include "apps/vectron/reload.h"
 #include "apps/vectron/reranker_role.h"
@@ -385,6 +386,7 @@ int Main(int argc, char** argv) {
     return kExitUsage;
   }
   SetLogLevel(LiveSettingsOf(program.role()).log_level);
+  TakeProtobufLog();
   for (const std::string& misspelt : MisspeltEnvironment(app)) LogWarning("{}", misspelt);
   static Signals signals(!ConfigurationFile(args).empty());  // used by its thread until the end
   Reloader reloader(args, program);

@@ -78,7 +78,7 @@ class Bench {
     spec.k = options_.k;
     spec.ef = options_.ef;
     spec.exact = options_.exact;
-    spec.filter_json = options_.filter;
+    ASSIGN_OR_RETURN(spec.filter_json, FilterText(options_.filter));
     for (size_t i = 0; i < queries.count; ++i) {
       ASSIGN_OR_RETURN(std::string request,
                        load::SearchRequestBytes(loop_.kind, loop_.address, spec,
@@ -107,6 +107,9 @@ class Bench {
       found += load::CountFound(*ids, truth, options_.k);
     };
     ASSIGN_OR_RETURN(const auto result, load::RunClosedLoop(loop_));
+    if (http_ && result.first_error.starts_with("HTTP 404")) {
+      return NotFound("collection '{}' does not exist at {}", options_.collection, loop_.address);
+    }
     if (result.errors > 0) {
       return Internal("{} of {} queries failed, the first: {}", result.errors, requests_.size(),
                       result.first_error);
@@ -163,10 +166,14 @@ void PrintJson(const BenchOptions& options, const Measured& measured) {
 
 }  // namespace
 
-int RunBench(const BenchOptions& options) {
+int RunBench(Client& client, const BenchOptions& options) {
   if (!options.filter.empty()) {
     const auto filter = ParseFilter(options.filter);
     if (!filter.ok()) return FailUsage(MessageOf(filter.status()));
+  }
+  if (options.protocol == "grpc") {
+    const auto found = client.Describe(options.collection);
+    if (absl::IsNotFound(found.status())) return Fail(found.status());
   }
   const auto measured = Bench(options).Run();
   if (!measured.ok()) return Fail(measured.status());

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "apps/vectronctl/client.h"
+
 namespace vectron::ctl {
 
 struct BenchOptions {
@@ -26,7 +28,7 @@ struct BenchOptions {
   uint64_t pid = 0;         // of the server on this machine: its CPU per query and memory too
   bool json = false;
 };
-// Returns the exit code: 1 when a request failed.
-int RunBench(const BenchOptions& options);
+// `client`: of the gRPC address. Returns the exit code: 1 when a request failed.
+int RunBench(Client& client, const BenchOptions& options);
 
 }  // namespace vectron::ctl

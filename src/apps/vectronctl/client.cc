@@ -32,7 +32,9 @@ absl::Status FromGrpc(const grpc::Status& status, const std::string& address) {
     return Unauthenticated("{} (--api-key or VECTRON_API_KEY takes an API key or a token)",
                            message);
   }
-  if (status.error_code() == grpc::StatusCode::NOT_FOUND) {
+  const bool no_collection = status.error_code() == grpc::StatusCode::NOT_FOUND &&
+                             message.starts_with("collection") && message.ends_with("not exist");
+  if (no_collection) {
     return NotFound("{} (vectronctl list shows the collections)", message);
   }
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {

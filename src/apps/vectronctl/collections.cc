@@ -4,6 +4,8 @@
 #include <google/protobuf/util/json_util.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <iostream>
 
@@ -29,6 +31,15 @@ std::string NameOf(v1::PayloadType type) {
     if (entry.type == type) return std::string(entry.name);
   }
   return "?";
+}
+
+// "1,000, all indexed". Where the server keeps no graph there is nothing to index, and all points
+// count as indexed.
+std::string PointsText(const v1::GetCollectionStatusResponse& status) {
+  const uint64_t waiting =
+      status.point_count() - std::min(status.point_count(), status.indexed_count());
+  return fmt::format("{}, {} indexed", WithCommas(status.point_count()),
+                     waiting == 0 ? "all" : WithCommas(waiting) + " of them not yet");
 }
 
 // A message as the HTTP interface writes it.
@@ -65,9 +76,12 @@ absl::StatusOr<v1::PayloadIndex> ParsePayloadIndex(const std::string& text) {
   const size_t colon = text.rfind(':');
   v1::PayloadIndex index;
   if (colon != std::string::npos && colon > 0) {
+    std::string type = text.substr(colon + 1);  // KEYWORD as well, which the API says
+    std::transform(type.begin(), type.end(), type.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     index.set_field(text.substr(0, colon));
     for (const TypeName& entry : kTypeNames) {
-      if (text.substr(colon + 1) == entry.name) index.set_type(entry.type);
+      if (type == entry.name) index.set_type(entry.type);
     }
   }
   if (index.type() == v1::PAYLOAD_TYPE_UNSPECIFIED) {
@@ -116,8 +130,7 @@ int RunDescribe(Client& client, const std::string& name, bool json) {
   const auto status = client.Describe(name);
   if (!status.ok()) return Fail(status.status());
   if (json) return PrintJson(*status);
-  fmt::print("{}\n  points     {}, {} of them in the graph\n  on disk    {}\n", status->name(),
-             WithCommas(status->point_count()), WithCommas(status->indexed_count()),
+  fmt::print("{}\n  points     {}\n  on disk    {}\n", status->name(), PointsText(*status),
              HumanBytes(status->size_bytes()));
   PrintOptions(*status);
   Table table({">  shard", ">leader", "replicas", "ready"});

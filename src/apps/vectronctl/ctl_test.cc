@@ -59,6 +59,7 @@ TEST(ParsePayloadIndex, SplitsAtTheLastColonAndNamesTheTypes) {
   ASSERT_TRUE(index.ok());
   EXPECT_EQ(index->field(), "a:b[]");
   EXPECT_EQ(index->type(), v1::INTEGER);
+  EXPECT_EQ(ParsePayloadIndex("section:KEYWORD")->type(), v1::KEYWORD);
   EXPECT_THAT(Words(ParsePayloadIndex("a:int").status()), HasSubstr("keyword, integer"));
   EXPECT_FALSE(ParsePayloadIndex(":integer").ok());
 }

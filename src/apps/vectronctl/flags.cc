@@ -262,7 +262,7 @@ void AddBenchCommand(CLI::App& app, Flags& flags) {
       flags.bench.grpc_address = flags.host;
       flags.bench.http_address = flags.http;
       flags.bench.credential = flags.api_key;
-      return RunBench(flags.bench);
+      return RunBench(flags.Connect(), flags.bench);
     };
   });
 }

@@ -81,6 +81,11 @@ class Importer {
                            ? fmt::format(", {} bad rows left out", WithCommas(totals_.rows_bad))
                            : "");
   }
+  // What an import that failed has done before.
+  void PrintProgress() const {
+    fmt::print(stderr, "{} points were written to '{}' before that.\n",
+               WithCommas(totals_.points_written - points_before_), options_.collection);
+  }
   uint64_t rows_bad() const { return totals_.rows_bad; }
 
  private:
@@ -316,6 +321,7 @@ int RunImport(Client& client, const ImportOptions& options) {
   Importer importer(client, options);
   if (const auto status = importer.Run(); !status.ok()) {
     Fail(status);
+    importer.PrintProgress();
     if (IsWorthRetrying(status))
       fmt::print(stderr, "The same command goes on where this one was.\n");
     return 1;

@@ -1,10 +1,15 @@
 #include "apps/vectronctl/mcp.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 #include "apps/vectronctl/points.h"
 #include "apps/vectronctl/rows/json.h"
@@ -22,24 +27,24 @@ constexpr size_t kMaxMessageBytes = size_t{16} << 20;
 constexpr uint32_t kMaxResults = 100;
 constexpr int kMaxPoints = 1'000;
 
-constexpr char kNoArguments[] = R"({"type":"object","properties":{}})";
+constexpr char kNoArguments[] = R"({"type":"object","properties":{},"additionalProperties":false})";
 constexpr char kCollectionSchema[] =
-    R"({"type":"object","properties":{"collection":{"type":"string"}},"required":["collection"]})";
+    R"({"type":"object","properties":{"collection":{"type":"string"}},"required":["collection"],"additionalProperties":false})";
 constexpr char kPointSchema[] =
     R"({"type":"object","properties":{"collection":{"type":"string"},"id":{"type":"string"}},)"
-    R"("required":["collection","id"]})";
+    R"("required":["collection","id"],"additionalProperties":false})";
 constexpr char kSearchSchema[] =
     R"({"type":"object","properties":{"collection":{"type":"string"},)"
     R"("vector":{"type":"array","items":{"type":"number"},"description":"as long as the collection's dimension"},)"
     R"("like":{"type":"string","description":"id of a point to search from, instead of a vector"},)"
     R"("top_k":{"type":"integer","minimum":1,"maximum":100,"default":10},)"
     R"("filter":{"type":"object","description":"must, should, must_not: lists of {field, and one of match, range {gt, gte, lt, lte}, exists, is_empty}"}},)"
-    R"("required":["collection"]})";
+    R"("required":["collection"],"additionalProperties":false})";
 constexpr char kUpsertSchema[] =
     R"({"type":"object","properties":{"collection":{"type":"string"},)"
     R"("points":{"type":"array","maxItems":1000,"items":{"type":"object","properties":{"id":{"type":"string"},)"
-    R"("vector":{"type":"array","items":{"type":"number"}},"payload":{"type":"object"}},"required":["id","vector"]}}},)"
-    R"("required":["collection","points"]})";
+    R"("vector":{"type":"array","items":{"type":"number"}},"payload":{"type":"object"}},"required":["id","vector"],"additionalProperties":false}}},)"
+    R"("required":["collection","points"],"additionalProperties":false})";
 
 const Value* Find(const Struct& arguments, const std::string& name) {
   const auto found = arguments.fields().find(name);
@@ -52,6 +57,16 @@ absl::StatusOr<std::string> TextOf(const Struct& arguments, const std::string& n
     return InvalidArgument("{} is missing, or no string", name);
   }
   return value->string_value();
+}
+
+// A misspelt argument would otherwise be passed over in silence.
+absl::Status CheckNames(const Struct& arguments, std::initializer_list<std::string_view> known,
+                        std::string_view what) {
+  for (const auto& [name, value] : arguments.fields()) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    return InvalidArgument("{} has no {}; known are: {}", what, name, fmt::join(known, ", "));
+  }
+  return absl::OkStatus();
 }
 
 template <typename Floats>
@@ -68,7 +83,8 @@ absl::Status AddFloats(const Value* value, std::string_view what, Floats* out) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> ListCollections(Client& client) {
+absl::StatusOr<std::string> ListCollections(Client& client, const Struct& arguments) {
+  RETURN_IF_ERROR(CheckNames(arguments, {}, "list_collections"));
   ASSIGN_OR_RETURN(const auto response, client.ListCollections());
   std::string list;
   for (const std::string& name : response.collections()) {
@@ -79,6 +95,7 @@ absl::StatusOr<std::string> ListCollections(Client& client) {
 }
 
 absl::StatusOr<std::string> DescribeCollection(Client& client, const Struct& arguments) {
+  RETURN_IF_ERROR(CheckNames(arguments, {"collection"}, "describe_collection"));
   ASSIGN_OR_RETURN(const std::string name, TextOf(arguments, "collection"));
   ASSIGN_OR_RETURN(const auto response, client.Describe(name));
   std::string json;
@@ -90,6 +107,8 @@ absl::StatusOr<std::string> DescribeCollection(Client& client, const Struct& arg
 }
 
 absl::StatusOr<v1::SearchRequest> SearchRequest(Client& client, const Struct& arguments) {
+  RETURN_IF_ERROR(
+      CheckNames(arguments, {"collection", "vector", "like", "top_k", "filter"}, "search"));
   v1::SearchRequest request;
   ASSIGN_OR_RETURN(*request.mutable_collection(), TextOf(arguments, "collection"));
   if (Find(arguments, "like") != nullptr) {
@@ -103,8 +122,8 @@ absl::StatusOr<v1::SearchRequest> SearchRequest(Client& client, const Struct& ar
   request.set_top_k(kDefaultTopK);
   if (const Value* count = Find(arguments, "top_k"); count != nullptr) {
     const double wanted = count->number_value();
-    if (!(wanted >= 1 && wanted <= kMaxResults)) {
-      return InvalidArgument("top_k must be a number from 1 to {}", kMaxResults);
+    if (!(wanted >= 1 && wanted <= kMaxResults) || std::trunc(wanted) != wanted) {
+      return InvalidArgument("top_k must be a whole number from 1 to {}", kMaxResults);
     }
     request.set_top_k(static_cast<uint32_t>(wanted));
   }
@@ -134,6 +153,7 @@ absl::StatusOr<std::string> Search(Client& client, const Struct& arguments) {
 }
 
 absl::StatusOr<std::string> GetPoint(Client& client, const Struct& arguments) {
+  RETURN_IF_ERROR(CheckNames(arguments, {"collection", "id"}, "get_point"));
   ASSIGN_OR_RETURN(const std::string collection, TextOf(arguments, "collection"));
   ASSIGN_OR_RETURN(const std::string id, TextOf(arguments, "id"));
   ASSIGN_OR_RETURN(const v1::Point point, client.Get(collection, id));
@@ -143,6 +163,7 @@ absl::StatusOr<std::string> GetPoint(Client& client, const Struct& arguments) {
 }
 
 absl::StatusOr<std::string> UpsertPoints(Client& client, const Struct& arguments) {
+  RETURN_IF_ERROR(CheckNames(arguments, {"collection", "points"}, "upsert_points"));
   v1::UpsertRequest request;
   ASSIGN_OR_RETURN(*request.mutable_collection(), TextOf(arguments, "collection"));
   const Value* points = Find(arguments, "points");
@@ -153,6 +174,7 @@ absl::StatusOr<std::string> UpsertPoints(Client& client, const Struct& arguments
   }
   for (const Value& item : points->list_value().values()) {
     if (!item.has_struct_value()) return InvalidArgument("a point is no object");
+    RETURN_IF_ERROR(CheckNames(item.struct_value(), {"id", "vector", "payload"}, "a point"));
     v1::Point& point = *request.add_points();
     ASSIGN_OR_RETURN(*point.mutable_id(), TextOf(item.struct_value(), "id"));
     RETURN_IF_ERROR(AddFloats(Find(item.struct_value(), "vector"),
@@ -181,7 +203,7 @@ void Write(const std::string& answer) {
 std::vector<McpTool> McpTools(Client& client, const McpOptions& options) {
   std::vector<McpTool> tools = {
       {"list_collections", "Names of the collections.", kNoArguments, true,
-       [&client](const Struct&) { return ListCollections(client); }},
+       [&client](const Struct& arguments) { return ListCollections(client, arguments); }},
       {"describe_collection",
        "Dimension, distance, number of points, indexed payload fields and shards of a collection.",
        kCollectionSchema, true,
@@ -206,12 +228,7 @@ int RunMcp(Client& client, const McpOptions& options) {
   McpSession session(McpTools(client, options));
   std::string line;
   bool too_long = false;
-  for (int c = std::getchar(); c != EOF; c = std::getchar()) {
-    if (c != '\n') {
-      too_long = too_long || line.size() >= kMaxMessageBytes;
-      if (!too_long) line.push_back(static_cast<char>(c));
-      continue;
-    }
+  const auto answer = [&] {
     if (too_long) {
       Write(McpParseError(fmt::format("a message of more than {} bytes", kMaxMessageBytes)));
     } else if (!line.empty()) {
@@ -219,7 +236,16 @@ int RunMcp(Client& client, const McpOptions& options) {
     }
     line.clear();
     too_long = false;
+  };
+  for (int c = std::getchar(); c != EOF; c = std::getchar()) {
+    if (c == '\n') {
+      answer();
+      continue;
+    }
+    too_long = too_long || line.size() >= kMaxMessageBytes;
+    if (!too_long) line.push_back(static_cast<char>(c));
   }
+  answer();  // the last line may lack its end
   return 0;
 }
 

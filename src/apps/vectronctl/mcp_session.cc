@@ -7,6 +7,7 @@
 
 #include "apps/vectronctl/rows/json.h"
 #include "base/status.h"
+#include "model/payload.h"
 
 namespace vectron::ctl {
 namespace {
@@ -56,28 +57,81 @@ std::string ToolResult(const absl::StatusOr<std::string>& outcome) {
   return result + fmt::format(R"(,"isError":{}}})", !outcome.ok());
 }
 
+// The answer to a request with a number that arguments cannot hold.
+std::string RefuseNumber(std::string_view id, std::string_view method, const absl::Status& why) {
+  if (method == "tools/call") return Envelope(id, "result", ToolResult(why));
+  return Error(id, kInvalidParams, MessageOf(why));
+}
+
+// The answer to what is no request. When it is JSON all the same, only a number is too large, and
+// the one who asked is told by its id.
+std::string RefuseUnreadable(std::string_view message, const absl::Status& why) {
+  const auto tree = ParsePayload(message);
+  const vectron::Value* const id = tree.ok() ? tree->Find("id") : nullptr;
+  const vectron::Value* const method = tree.ok() ? tree->Find("method") : nullptr;
+  if (id == nullptr || method == nullptr || method->get<std::string>() == nullptr ||
+      (id->get<std::string>() == nullptr && id->get<int64_t>() == nullptr)) {
+    return McpParseError(MessageOf(why));
+  }
+  std::string text;
+  vectron::AppendJson(text, *id);
+  return RefuseNumber(text, *method->get<std::string>(), why);
+}
+
 }  // namespace
 
 std::string McpParseError(std::string_view why) { return Error("null", kParseError, why); }
 
 std::string McpSession::Answer(std::string_view message) {
-  const auto request = rows::ParseObject(message);
-  if (!request.ok()) return McpParseError(MessageOf(request.status()));
-  const Value* id_value = Find(*request, "id");
-  const std::string_view method = Text(Find(*request, "method"));
+  const size_t begin = message.find_first_not_of(" \t\r");
+  const bool batch = begin != std::string_view::npos && message[begin] == '[';
+  return batch ? AnswerBatch(message) : AnswerOne(message);
+}
+
+std::string McpSession::AnswerBatch(std::string_view messages) {
+  const auto each = rows::ParseArray(messages);
+  if (!each.ok()) return McpParseError(MessageOf(each.status()));
+  if (each->empty()) return Error("null", kInvalidRequest, "an array without a request");
+  std::string answers;
+  for (const std::string& message : *each) {
+    const std::string answer = AnswerOne(message);
+    if (!answer.empty()) answers += (answers.empty() ? "" : ",") + answer;
+  }
+  return answers.empty() ? "" : fmt::format("[{}]", answers);
+}
+
+std::string McpSession::AnswerOne(std::string_view message) {
+  const auto request = rows::ParsePayloadObject(message);
+  if (!request.ok()) return RefuseUnreadable(message, request.status());
+  const Value* id_value = Find(request->fields, "id");
+  const std::string_view method = Text(Find(request->fields, "method"));
   // Without an id it is a notification, without a method an answer: nothing is due for either.
-  if (id_value == nullptr || (method.empty() && Find(*request, "result") != nullptr)) return "";
+  const bool is_answer = method.empty() && (Find(request->fields, "result") != nullptr ||
+                                            Find(request->fields, "error") != nullptr);
+  if (id_value == nullptr || is_answer) return "";
   const auto kind = id_value->kind_case();
   if (kind != Value::kStringValue && kind != Value::kNumberValue) {
     return Error("null", kInvalidRequest, "the id is neither a string nor a number");
   }
   std::string id;
-  rows::AppendJson(*id_value, id);
-  if (Text(Find(*request, "jsonrpc")) != "2.0" || method.empty()) {
+  const auto exact = request->texts.find("id");
+  if (exact != request->texts.end()) {
+    id = exact->second;
+  } else {
+    rows::AppendJson(*id_value, id);
+  }
+  if (Text(Find(request->fields, "jsonrpc")) != "2.0" || method.empty()) {
     return Error(id, kInvalidRequest, "no JSON-RPC 2.0 request: it needs jsonrpc and method");
   }
+  if (request->texts.contains("params")) {  // arguments are doubles
+    return RefuseNumber(id, method, rows::ParseObject(message).status());
+  }
   const Struct none;
-  const Struct& params = ObjectOr(Find(*request, "params"), none);
+  return AnswerRequest(id, method, ObjectOr(Find(request->fields, "params"), none));
+}
+
+std::string McpSession::AnswerRequest(const std::string& id, std::string_view method,
+                                      const Struct& params) const {
   if (method == "initialize") return Envelope(id, "result", Initialize(params));
   if (method == "ping") return Envelope(id, "result", "{}");
   if (method == "tools/list") return Envelope(id, "result", ListTools());

@@ -27,10 +27,15 @@ class McpSession {
  public:
   explicit McpSession(std::vector<McpTool> tools) : tools_(std::move(tools)) {}
 
-  // The answer to one message, without a line break; empty when none is due (notifications).
+  // The answer to one message, or to an array of them, without a line break; empty when none is due
+  // (notifications).
   std::string Answer(std::string_view message);
 
  private:
+  std::string AnswerBatch(std::string_view messages);
+  std::string AnswerOne(std::string_view message);
+  std::string AnswerRequest(const std::string& id, std::string_view method,
+                            const google::protobuf::Struct& params) const;
   std::string Initialize(const google::protobuf::Struct& params) const;
   std::string ListTools() const;
   // InvalidArgument: there is no such tool.

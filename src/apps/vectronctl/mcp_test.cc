@@ -61,7 +61,8 @@ TEST(McpSession, AnswersRequestsOnly) {
 
 TEST(McpSession, RefusesWhatIsNoRequest) {
   EXPECT_THAT(Session().Answer("{"), HasSubstr(R"("id":null,"error":{"code":-32700)"));
-  EXPECT_THAT(Session().Answer("[]"), HasSubstr("-32700"));
+  EXPECT_THAT(Session().Answer("[]"), HasSubstr(R"("id":null,"error":{"code":-32600)"));
+  EXPECT_THAT(Session().Answer("[1,"), HasSubstr(R"("id":null,"error":{"code":-32700)"));
   EXPECT_THAT(Session().Answer(R"({"id":1,"method":"ping"})"), HasSubstr("-32600"));
   EXPECT_THAT(Session().Answer(R"({"jsonrpc":"2.0","id":[],"method":"ping"})"),
               HasSubstr("-32600"));
@@ -73,6 +74,32 @@ TEST(McpSession, RefusesWhatIsNoRequest) {
       Session().Answer(
           R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":3}})"),
       HasSubstr("-32602"));
+}
+
+TEST(McpSession, AnswersABatchWithAnArrayOfItsAnswers) {
+  EXPECT_EQ(
+      Session().Answer(
+          R"([{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"notifications/x"},)"
+          R"({"jsonrpc":"2.0","id":"b","method":"ping"}])"),
+      R"([{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","id":"b","result":{}}])");
+  EXPECT_EQ(Session().Answer(R"([{"jsonrpc":"2.0","method":"notifications/x"}])"), "");
+  EXPECT_THAT(Session().Answer("[1]"), HasSubstr("-32700"));
+}
+
+TEST(McpSession, ANumberThatArgumentsCannotHoldIsAnErrorOfTheTool) {
+  for (const char* number : {"9007199254740993", "18446744073709551615", "99999999999999999999"}) {
+    const std::string answer = Session().Answer(
+        R"({"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"it":)" +
+        std::string(number) + "}}}");
+    EXPECT_THAT(answer, HasSubstr(R"("id":7,"result":{"content")")) << number;
+    EXPECT_THAT(answer, HasSubstr(R"("isError":true)")) << number;
+  }
+  EXPECT_THAT(
+      Session().Answer(
+          R"({"jsonrpc":"2.0","id":7,"method":"ping","params":{"n":18446744073709551615}})"),
+      HasSubstr(R"("id":7,"error":{"code":-32602)"));
+  EXPECT_EQ(Session().Answer(R"({"jsonrpc":"2.0","id":9007199254740993,"method":"ping"})"),
+            R"({"jsonrpc":"2.0","id":9007199254740993,"result":{}})");
 }
 
 TEST(McpTools, LeaveOutWritingWhenReadOnly) {
@@ -93,6 +120,13 @@ TEST(McpTools, NameTheArgumentThatIsWrong) {
   EXPECT_THAT(refusal(2, R"({"collection":"c","vector":["x"]})"), HasSubstr("no number"));
   EXPECT_THAT(refusal(2, R"({"collection":"c"})"), HasSubstr("vector (or like)"));
   EXPECT_THAT(refusal(2, R"({"collection":"c","vector":[1],"top_k":1e9})"), HasSubstr("1 to 100"));
+  EXPECT_THAT(refusal(2, R"({"collection":"c","vector":[1],"top_k":1.9})"),
+              HasSubstr("top_k must be a whole number"));
+  EXPECT_THAT(refusal(2, R"({"collection":"c","vector":[1],"topk":1})"),
+              HasSubstr("search has no topk; known are: collection, vector"));
+  EXPECT_THAT(refusal(0, R"({"all":true})"), HasSubstr("has no all"));
+  EXPECT_THAT(refusal(4, R"({"collection":"c","points":[{"id":"p","vector":[1],"fields":{}}]})"),
+              HasSubstr("a point has no fields"));
   EXPECT_THAT(refusal(2, R"({"collection":"c","vector":[1],"filter":{"musst":[]}})"),
               HasSubstr("musst"));
   EXPECT_THAT(refusal(4, R"({"collection":"c","points":[{"id":"p"}]})"),

@@ -142,11 +142,13 @@ absl::StatusOr<std::vector<float>> ParseVector(std::string_view text) {
   return vector;
 }
 
+absl::StatusOr<std::string> FilterText(const std::string& text) {
+  if (text.starts_with('@')) return ReadText(text.substr(1));
+  return text;
+}
+
 absl::StatusOr<v1::Filter> ParseFilter(const std::string& text) {
-  std::string json = text;
-  if (text.starts_with('@')) {
-    ASSIGN_OR_RETURN(json, ReadText(text.substr(1)));
-  }
+  ASSIGN_OR_RETURN(const std::string json, FilterText(text));
   const auto filter = FilterFromJson(json);
   if (!filter.ok()) {
     const std::string_view why = MessageOf(filter.status());

@@ -49,8 +49,9 @@ int RunExport(Client& client, const ExportOptions& options);
 
 // Numbers between commas or blanks, maybe in brackets. InvalidArgument names the position.
 absl::StatusOr<std::vector<float>> ParseVector(std::string_view text);
-// A filter object as JSON, or from a file when the text begins with '@'. InvalidArgument: what and
-// where.
+// The JSON of a filter, or what is in a file when the text begins with '@'.
+absl::StatusOr<std::string> FilterText(const std::string& text);
+// Such a filter. InvalidArgument: what and where.
 absl::StatusOr<v1::Filter> ParseFilter(const std::string& text);
 // {"id":…,"vector":[…],"payload":{…}}; the vector only when there is one.
 void AppendPointJson(const v1::Point& point, std::string& out);

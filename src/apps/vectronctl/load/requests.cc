@@ -1,6 +1,5 @@
 #include "apps/vectronctl/load/requests.h"
 
-#include <google/protobuf/util/json_util.h>
 #include <simdjson.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include "apps/vectronctl/rows/json.h"
 #include "apps/vectronctl/rows/row_reader.h"
 #include "base/status.h"
+#include "model/filter.h"
 #include "vectron/vectron.pb.h"
 
 namespace vectron::load {
@@ -31,9 +31,8 @@ absl::StatusOr<std::string> GrpcSearch(const SearchSpec& spec, std::span<const f
   if (spec.ef > 0) request.mutable_params()->set_ef(spec.ef);
   if (spec.exact) request.mutable_params()->set_exact(true);
   if (!spec.filter_json.empty()) {
-    const auto status =
-        google::protobuf::util::JsonStringToMessage(spec.filter_json, request.mutable_filter());
-    if (!status.ok()) return InvalidArgument("filter: {}", status.ToString());
+    ASSIGN_OR_RETURN(const Filter filter, FilterFromJson(spec.filter_json));
+    FilterToProto(filter, *request.mutable_filter());
   }
   return request.SerializeAsString();
 }

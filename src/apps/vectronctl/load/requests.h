@@ -24,7 +24,7 @@ struct SearchSpec {
 inline constexpr const char* kSearchMethod = "/vectron.v1.VectronService/Search";
 inline constexpr const char* kUpsertMethod = "/vectron.v1.VectronService/Upsert";
 
-// The bytes of one search as Wire::Ask wants them. InvalidArgument: the filter is no JSON.
+// The bytes of one search as Wire::Ask wants them. InvalidArgument: the filter is none.
 absl::StatusOr<std::string> SearchRequestBytes(WireKind kind, const std::string& address,
                                                const SearchSpec& spec,
                                                std::span<const float> vector);

@@ -186,6 +186,17 @@ absl::StatusOr<Payload> ParsePayloadObject(std::string_view json) {
   return out;
 }
 
+absl::StatusOr<std::vector<std::string>> ParseArray(std::string_view json) {
+  simdjson::dom::parser parser;
+  simdjson::dom::array array;
+  if (const auto error = parser.parse(json.data(), json.size()).get(array)) {
+    return InvalidArgument("no array of JSON: {}", simdjson::error_message(error));
+  }
+  std::vector<std::string> out;
+  for (const auto item : array) out.push_back(simdjson::minify(item));
+  return out;
+}
+
 void AppendJsonString(std::string_view text, std::string& out) {
   out.push_back('"');
   for (const char c : text) {

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "google/protobuf/map.h"
@@ -23,6 +24,8 @@ struct Payload {
 };
 // As ParseObject, but whole numbers go to int64.
 absl::StatusOr<Payload> ParsePayloadObject(std::string_view json);
+// The elements of an array, each as JSON text. InvalidArgument: no array.
+absl::StatusOr<std::vector<std::string>> ParseArray(std::string_view json);
 // Appends the payload of a point that a server returned, with all digits of whole numbers. `texts`:
 // its textual map.
 void AppendPayload(const google::protobuf::Struct& fields,

@@ -373,6 +373,14 @@ TEST(Json, APayloadKeepsTheDigitsOfLargeWholeNumbersBesideTheStruct) {
   EXPECT_FALSE(ParseObject(text).ok());  // a Struct alone would change it
 }
 
+TEST(Json, ArraysAreReadElementByElement) {
+  EXPECT_THAT(ParseArray(R"( [1, {"a" : 9007199254740993}, [] ] )").value(),
+              ElementsAre("1", R"({"a":9007199254740993})", "[]"));
+  EXPECT_TRUE(ParseArray("[]")->empty());
+  EXPECT_FALSE(ParseArray("{}").ok());
+  EXPECT_FALSE(ParseArray("[1").ok());
+}
+
 TEST(Json, OfDoubledKeysTheLastOneCounts) {
   auto payload =
       ParsePayloadObject(R"({"a":9007199254740993,"a":1,"b":{"x":1},"b":{"y":2},"c":[1],"c":[2]})");
