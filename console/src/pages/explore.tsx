@@ -26,7 +26,7 @@ export default function Explore() {
     <Page title="Explore">
       <Loaded query={names} rows={1} height={36}>
         {() =>
-          all.length === 0 ? (
+          chosen === '' ? (
             <Panel flush>
               <Empty
                 title="There is nothing to explore yet"
@@ -43,7 +43,7 @@ export default function Explore() {
             <>
               <Select
                 label="Collection"
-                data={all}
+                data={all.includes(chosen) ? all : [chosen, ...all]}
                 limit={mostListed}
                 value={chosen}
                 onChange={(name) => name && setParams({ collection: name })}

@@ -20,7 +20,7 @@ export default function Ranking() {
     <Page title="Reranking" lead="Searches that carry a query text are ordered anew by rules, and by what feedback taught.">
       <Loaded query={names} rows={1} height={36}>
         {() =>
-          all.length === 0 ? (
+          chosen === '' ? (
             <Panel flush>
               <Empty title="There are no collections">Reranking learns per collection.</Empty>
             </Panel>
@@ -28,7 +28,7 @@ export default function Ranking() {
             <>
               <Select
                 label="Collection"
-                data={all}
+                data={all.includes(chosen) ? all : [chosen, ...all]}
                 limit={100}
                 value={chosen}
                 onChange={(name) => name && setParams({ collection: name })}
