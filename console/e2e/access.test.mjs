@@ -139,3 +139,33 @@ test('an administrator makes another one', async () => {
   assert.equal(await page.getByLabel(`Role of ${user.email}`).inputValue(), 'ROLE_ADMIN');
   await close();
 });
+
+test('an administrator opens collections of one name that several users have', async () => {
+  const post = async (path, token, body) => {
+    const headers = token ? { authorization: `Bearer ${token}` } : {};
+    const response = await fetch(`${server.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    assert.equal(response.status, 200, await response.clone().text());
+    return response.json();
+  };
+  for (const [dimension, email] of [[3, 'ada@example.com'], [5, 'bob@example.com']]) {
+    const account = { email, password: 'Battery-Staple-2' };
+    await post('/v1/users/register', '', account);
+    const { jwtToken } = await post('/v1/users/login', '', account);
+    await post('/v1/collections', jwtToken, { name: 'same', dimension });
+  }
+  // The name alone is not enough, which the list of names finds out.
+  const { page, misdeeds, close } = await openPage(front.url, { allow: /collections\/same\/status/ });
+  await signIn(page, admin);
+  for (const at of [0, 1]) {
+    await page.goto(`${front.url}#/collections`);
+    await page.getByRole('link', { name: /several users have one of this name/ }).click();
+    const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'same', exact: true }) }).nth(at);
+    const owner = (await row.getByRole('cell').nth(1).innerText()).trim();
+    await row.getByRole('link', { name: 'same', exact: true }).click();
+    await page.getByRole('heading', { level: 1, name: `same@${owner}` }).waitFor();
+    await page.getByRole('link', { name: 'Explore points' }).click();
+    await page.getByText(/dimension [35]/).waitFor();
+  }
+  assertBehaved(misdeeds, "another user's collection");
+  await close();
+});

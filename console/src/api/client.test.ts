@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { call, requestOf, send } from './client';
+import { call, ownedBy, requestOf, send } from './client';
 import { adviceFor, ApiError, troubleOf } from './errors';
 import { getToken, isRenewalDue, setToken, tokenTimes } from './session';
 
@@ -39,6 +39,32 @@ describe('a request', () => {
     expect(String(url)).toBe('http://localhost:3000/v1/collections');
     expect(init.headers).toMatchObject({ authorization: 'Bearer t0' });
     expect(init.credentials).toBe('omit');
+  });
+});
+
+describe('a collection of another user', () => {
+  const sent = async (act: () => Promise<unknown>) => {
+    const fetch = answer(200, '{}');
+    vi.stubGlobal('fetch', fetch);
+    await act();
+    const [url, init] = fetch.mock.calls[0]!;
+    return { path: new URL(url).pathname, tenant: new Headers(init.headers).get('x-vectron-tenant'), body: init.body };
+  };
+
+  it('is asked for by its name and its tenant', async () => {
+    const docs = ownedBy('docs', 'user-1');
+    expect(await sent(() => call('GetCollectionStatus', { name: docs }))).toMatchObject({
+      path: '/v1/collections/docs/status', tenant: 'user-1',
+    });
+    expect(await sent(() => call('Search', { collection: docs, vector: [1] }))).toEqual({
+      path: '/v1/collections/docs/points/search', tenant: 'user-1', body: '{"vector":[1]}',
+    });
+    expect((await sent(() => call('Search', { collection: ownedBy('docs', ''), vector: [1] }))).tenant).toBeNull();
+  });
+
+  it('is nothing that other names could be taken for', async () => {
+    const { body, tenant } = await sent(() => call('CreateAPIKey', { name: 'of ada@example.org' }));
+    expect([body, tenant]).toEqual(['{"name":"of ada@example.org"}', null]);
   });
 });
 

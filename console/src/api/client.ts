@@ -38,14 +38,27 @@ export function requestOf<N extends CallName>(name: N, request: Calls[N]['reques
   return { verb, path: text ? `${filled}?${text}` : filled, body: undefined };
 }
 
+// Names a collection of another user, for administrators: "docs@user-1". No collection's name has an @. Everywhere in the console
+// such a text stands for a collection, in addresses too; here, on the way out, it becomes the name and the tenant.
+export const ownedBy = (name: string, owner: string): string => (owner === '' ? name : `${name}@${owner}`);
+
+function tenantOf<N extends CallName>(name: N, request: Calls[N]['request']): { request: Calls[N]['request']; headers: Record<string, string> } {
+  const field = routes[name].path.startsWith('/v1/collections/{name}') ? 'name' : 'collection';
+  const text = (request as Record<string, unknown>)[field];
+  const at = typeof text === 'string' ? text.indexOf('@') : -1;
+  if (typeof text !== 'string' || at < 0) return { request, headers: {} };
+  return { request: { ...request, [field]: text.slice(0, at) }, headers: { 'x-vectron-tenant': text.slice(at + 1) } };
+}
+
 // Calls one RPC over its HTTP route. Throws ApiError.
 export async function call<N extends CallName>(
   name: N,
   request: Calls[N]['request'] = {},
   options: CallOptions = {},
 ): Promise<Calls[N]['response']> {
-  const { verb, path, body } = requestOf(name, request);
-  return (await send(verb, path, body, options)) as Calls[N]['response'];
+  const named = tenantOf(name, request);
+  const { verb, path, body } = requestOf(name, named.request);
+  return (await send(verb, path, body, { ...options, headers: { ...named.headers, ...options.headers } })) as Calls[N]['response'];
 }
 
 // One request to a plain-JSON management route. Throws ApiError.

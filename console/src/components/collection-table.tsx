@@ -2,11 +2,14 @@
 import { Anchor, Skeleton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
-import { troubleOf } from '../api/errors';
+import { ApiError, troubleOf } from '../api/errors';
 import type { GetCollectionStatusResponse } from '../api/generated';
 import { collectionStatus } from '../api/queries';
 import * as format from '../lib/format';
 import { css, Table, Tag } from './ui';
+
+// The server's word for a name that is not enough.
+const failedPrecondition = 9;
 
 export const collectionPath = (name: string) => `/collections/${encodeURIComponent(name)}`;
 export const explorePath = (name: string) => `/explore?collection=${encodeURIComponent(name)}`;
@@ -34,6 +37,17 @@ export function CollectionTable({ names }: { names: string[] }) {
   );
 }
 
+function NoStatus({ error }: { error: Error }) {
+  if (error instanceof ApiError && error.code === failedPrecondition) {
+    return (
+      <Anchor component={Link} to="/placement" size="sm">
+        several users have one of this name: choose in Placement
+      </Anchor>
+    );
+  }
+  return <span className="dim">{troubleOf(error) === 'not-found' ? 'was deleted' : error.message}</span>;
+}
+
 function Row({ name }: { name: string }) {
   const status = useQuery(collectionStatus(name));
   const data = status.data;
@@ -58,7 +72,7 @@ function Row({ name }: { name: string }) {
       ) : (
         <td colSpan={6}>
           {status.error ? (
-            <span className="dim">{troubleOf(status.error) === 'not-found' ? 'was deleted' : status.error.message}</span>
+            <NoStatus error={status.error} />
           ) : (
             <Skeleton height={16} width="60%" />
           )}

@@ -16,13 +16,13 @@ export function OneCollection({ empty, children }: { empty: ReactNode; children:
   return (
     <Loaded query={names} rows={1} height={36}>
       {() =>
-        all.length === 0 ? (
+        chosen === '' ? (
           <Panel flush>{empty}</Panel>
         ) : (
           <>
             <Select
               label="Collection"
-              data={all}
+              data={all.includes(chosen) ? all : [chosen, ...all]}
               limit={mostListed}
               value={chosen}
               onChange={(name) => name && setParams({ collection: name })}

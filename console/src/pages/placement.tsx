@@ -1,10 +1,13 @@
 // Where the shards of all collections are, and moving them.
-import { Button, TextInput } from '@mantine/core';
+import { Anchor, Button, TextInput } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
-import { call } from '../api/client';
+import { Link } from 'react-router';
+import { call, ownedBy } from '../api/client';
 import type { Collection, PlannedMove } from '../api/generated';
 import { allCollections } from '../api/queries';
+import { useSession } from '../api/session-context';
+import { collectionPath } from '../components/collection-table';
 import { Pages } from '../components/pages';
 import { useToasts } from '../components/toasts';
 import { css, Empty, Failure, Loaded, Page, Panel, Table, Tag } from '../components/ui';
@@ -205,11 +208,15 @@ const rank = (collection: Collection) => ({ unavailable: 0, degraded: 1 })[colle
 
 function Rows(props: { collection: Collection; owned: boolean; open: boolean; onToggle: () => void }) {
   const { collection, owned, open } = props;
+  const session = useSession();
+  const own = session.mode === 'user' && session.profile.id === collection.owner;
   return (
     <>
       <tr>
         <td className="wrap-anywhere" style={{ minWidth: 140 }}>
-          {collection.name}
+          <Anchor component={Link} to={collectionPath(own ? collection.name : ownedBy(collection.name, collection.owner))} size="sm" fw={550}>
+            {collection.name}
+          </Anchor>
         </td>
         {owned && <td className="mono wrap-anywhere">{collection.owner}</td>}
         <td>

@@ -10,6 +10,16 @@ export const MAX_UPSERT_BYTES = 60 * 1024 * 1024;
 /** Large enough that a call's own cost does not count, small enough to run several at once. */
 export const DEFAULT_BATCH_BYTES = 2 * 1024 * 1024;
 
+/** A random UUID, also in pages without TLS, to which browsers give no crypto.randomUUID. */
+export function newRequestId(): string {
+  if (typeof crypto.randomUUID === "function") return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
 /** Points [start, start + points.length) as one request. */
 export interface Part {
   start: number;
@@ -34,7 +44,7 @@ export function* splitPoints(points: Iterable<Point>, options: SplitOptions = {}
   let number = 0;
   const close = (): Part => {
     const { requestId } = options;
-    const name = requestId === undefined ? crypto.randomUUID() : number === 0 ? requestId : `${requestId}/${number}`;
+    const name = requestId === undefined ? newRequestId() : number === 0 ? requestId : `${requestId}/${number}`;
     return { start, points: part, requestId: name };
   };
   for (const point of points) {

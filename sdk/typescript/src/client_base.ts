@@ -1,7 +1,7 @@
 /** The client over any transport: checks, retries, splitting. */
 
 import { Admin } from "./admin.js";
-import { runBatch, splitPoints } from "./batch.js";
+import { newRequestId, runBatch, splitPoints } from "./batch.js";
 import { CancelledError, InvalidArgumentError, VectronError } from "./errors.js";
 import { filterJson } from "./filters.js";
 import type { Fetch } from "./http.js";
@@ -119,7 +119,7 @@ export class BaseClient {
   }
   /** Deletes one point; deleting what is not there succeeds. */
   delete(collection: string, id: string, options: CallOptions & { requestId?: string } = {}): Promise<void> {
-    const requestId = options.requestId ?? crypto.randomUUID();
+    const requestId = options.requestId ?? newRequestId();
     return this.run("named write", options, (attempt) => this.transport.delete(collection, id, requestId, attempt));
   }
   /** One page of points by id; go on with afterId until nextAfterId is empty. */

@@ -100,6 +100,41 @@ over("options of a search arrive", async (client, name) => {
   assert.deepEqual([last.last, last.map((result) => result.id)], [true, ["p0", "p1"]]);
 });
 
+over("reranking is chosen by a collection, by a search, and told", async (client, name) => {
+  const made = {
+    shardCount: 1,
+    hnsw: { m: 8, efConstruct: 50, efSearch: 0 },
+    storage: "f16",
+    payloadIndexes: { n: "integer" },
+    defaultConsistency: "eventual",
+    rerank: { strategy: "rule", candidates: 7, budgetMs: 500, explore: false },
+  };
+  await client.createCollection(name, 1, "euclidean", made);
+  const { options } = await client.getCollectionStatus(name);
+  for (const key of Object.keys(made)) assert.deepEqual(options[key], made[key], key);
+  const other = `${name}-other`;
+  await client.createCollection(other, 1, "euclidean", options);
+  assert.deepEqual((await client.getCollectionStatus(other)).options, options);
+  await client.upsert(name, [{ id: "a", vector: [1], payload: { text: "a blue boat" } }]);
+  const search = (rerank) => client.search(name, [1], 1, { query: "boat", ...(rerank ? { rerank } : {}) });
+  const { rerank } = await search();
+  assert.deepEqual([rerank.strategy, typeof rerank.timeUs, rerank.explored], ["rule", "bigint", false]);
+  assert.equal((await search({ strategy: "none" })).rerank?.strategy ?? "none", "none");
+  assert.equal((await search({ candidates: 5, budgetMs: 100, explore: true })).rerank.strategy, "rule");
+  await assert.rejects(search({ budgetMs: 70_000 }), vectron.InvalidArgumentError);
+  assert.equal((await client.search(name, [1], 1)).rerank, undefined);
+});
+
+over("versions of a write are told, and reads say how fresh", async (client, name) => {
+  await client.createCollection(name, 1);
+  const versions = await client.upsertVersions(name, [{ id: "a", vector: [1] }, { id: "b", vector: [2] }]);
+  const fresh = { consistency: "bounded", maxStalenessMs: 60_000 };
+  assert.deepEqual([(await client.get(name, "a", fresh)).version, (await client.get(name, "b")).version], versions);
+  assert.equal((await client.scrollPage(name, fresh)).points.length, 2);
+  await assert.rejects(client.get(name, "a", { consistency: "weak" }), vectron.InvalidArgumentError);
+  await assert.rejects(client.scrollPage(name, { consistency: "weak" }), vectron.InvalidArgumentError);
+});
+
 over("bad input is named and nothing of it is written", async (client, name) => {
   await client.createCollection(name, 2);
   const refused = (points, ...words) =>
@@ -374,39 +409,4 @@ test("a login that is over says so", { skip: !process.env.VECTRON_EXPIRED_TOKEN_
   for (const late of over(expired)) await refused(late, /the token is expired.*need a new login/);
   client.close();
   assert.equal(await own.stop(), 0);
-});
-
-over("reranking is chosen by a collection, by a search, and told", async (client, name) => {
-  const made = {
-    shardCount: 1,
-    hnsw: { m: 8, efConstruct: 50, efSearch: 0 },
-    storage: "f16",
-    payloadIndexes: { n: "integer" },
-    defaultConsistency: "eventual",
-    rerank: { strategy: "rule", candidates: 7, budgetMs: 500, explore: false },
-  };
-  await client.createCollection(name, 1, "euclidean", made);
-  const { options } = await client.getCollectionStatus(name);
-  for (const key of Object.keys(made)) assert.deepEqual(options[key], made[key], key);
-  const other = `${name}-other`;
-  await client.createCollection(other, 1, "euclidean", options);
-  assert.deepEqual((await client.getCollectionStatus(other)).options, options);
-  await client.upsert(name, [{ id: "a", vector: [1], payload: { text: "a blue boat" } }]);
-  const search = (rerank) => client.search(name, [1], 1, { query: "boat", ...(rerank ? { rerank } : {}) });
-  const { rerank } = await search();
-  assert.deepEqual([rerank.strategy, typeof rerank.timeUs, rerank.explored], ["rule", "bigint", false]);
-  assert.equal((await search({ strategy: "none" })).rerank?.strategy ?? "none", "none");
-  assert.equal((await search({ candidates: 5, budgetMs: 100, explore: true })).rerank.strategy, "rule");
-  await assert.rejects(search({ budgetMs: 70_000 }), vectron.InvalidArgumentError);
-  assert.equal((await client.search(name, [1], 1)).rerank, undefined);
-});
-
-over("versions of a write are told, and reads say how fresh", async (client, name) => {
-  await client.createCollection(name, 1);
-  const versions = await client.upsertVersions(name, [{ id: "a", vector: [1] }, { id: "b", vector: [2] }]);
-  const fresh = { consistency: "bounded", maxStalenessMs: 60_000 };
-  assert.deepEqual([(await client.get(name, "a", fresh)).version, (await client.get(name, "b")).version], versions);
-  assert.equal((await client.scrollPage(name, fresh)).points.length, 2);
-  await assert.rejects(client.get(name, "a", { consistency: "weak" }), vectron.InvalidArgumentError);
-  await assert.rejects(client.scrollPage(name, { consistency: "weak" }), vectron.InvalidArgumentError);
 });

@@ -159,6 +159,14 @@ test("points are split in order, within the limits", () => {
   assert.throws(() => [...splitPoints([{ id: "a", vector: [1], payload: { n: NaN } }])], /payload of point "a"\.n/);
 });
 
+test("requests have ids where browsers make none", () => {
+  Object.defineProperty(crypto, "randomUUID", { value: undefined, configurable: true });
+  const ids = Array.from({ length: 2 }, () => [...splitPoints([{ id: "a", vector: [1] }])][0].requestId);
+  delete crypto.randomUUID;
+  for (const id of ids) assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.notEqual(ids[0], ids[1]);
+});
+
 test("a batch goes on after a failure and reports it", async () => {
   const points = Array.from({ length: 6 }, (_, i) => ({ id: `p${i}`, vector: [1] }));
   const steps = [];

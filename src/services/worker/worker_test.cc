@@ -244,14 +244,14 @@ TEST_F(WorkerTest, AnswersNoReadPastItsDeadline) {
     ASSERT_TRUE(Upsert({.group = GroupId{group}, .epoch = 1}, {"a"}).ok());
   }
   for (const uint64_t shards : {1U, 2U}) {
-    rpc::ShardsSearch search;
+    rpc::ShardsSearch request;
     for (uint64_t group = 1; group <= shards; ++group) {
-      search.targets.push_back({.group = GroupId{group}, .epoch = 1});
+      request.targets.push_back({.group = GroupId{group}, .epoch = 1});
     }
-    search.query.vector = {1, 1, 1, 1};
+    request.query.vector = {1, 1, 1, 1};
     uint64_t answers = 0;
     absl::Notification all;
-    worker().Search(std::move(search), kPast, [&](const rpc::ShardAnswer& answer) {
+    worker().Search(std::move(request), kPast, [&](const rpc::ShardAnswer& answer) {
       EXPECT_TRUE(absl::IsDeadlineExceeded(answer.answer.status())) << answer.answer.status();
       if (++answers == shards) all.Notify();
     });
@@ -296,7 +296,7 @@ TEST_F(WorkerTest, RunsALongSearchElsewhereAndAShortOneAtOnce) {
   for (int i = 0; i < 1'000; ++i) ids.push_back(fmt::format("p{}", i));
   ASSERT_TRUE(Upsert(target, ids).ok());
   int answers = 0;
-  const auto search = [&](std::shared_ptr<const Filter> filter) {
+  const auto ask = [&](std::shared_ptr<const Filter> filter) {
     rpc::ShardsSearch request;
     request.targets = {target};
     request.query.vector = {1, 1, 1, 1};
@@ -306,12 +306,12 @@ TEST_F(WorkerTest, RunsALongSearchElsewhereAndAShortOneAtOnce) {
       ++answers;
     });
   };
-  search(nullptr);
+  ask(nullptr);
   EXPECT_EQ(answers, 1);
-  search(std::make_shared<const Filter>(
+  ask(std::make_shared<const Filter>(
       *FilterFromJson(R"({"must":[{"field":"n","range":{"gt":100}}]})")));
   EXPECT_EQ(answers, 1) << "payloads without an index were read in the caller";
-  search(nullptr);
+  ask(nullptr);
   EXPECT_EQ(answers, 2);
   held.RunHeld();
   EXPECT_EQ(answers, 3);

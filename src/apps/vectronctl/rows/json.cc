@@ -99,16 +99,20 @@ class Converter {
 // Whether a whole number is somewhere in it that is large enough to lose digits as a double.
 bool HasLargeWhole(const simdjson::dom::element& from) {
   switch (from.type()) {
-    case element_type::OBJECT:
-      for (const auto field : from.get_object().value_unsafe()) {
+    case element_type::OBJECT: {
+      const simdjson::dom::object object = from.get_object().value_unsafe();
+      for (const auto field : object) {
         if (HasLargeWhole(field.value)) return true;
       }
       return false;
-    case element_type::ARRAY:
-      for (const auto item : from.get_array().value_unsafe()) {
+    }
+    case element_type::ARRAY: {
+      const simdjson::dom::array array = from.get_array().value_unsafe();
+      for (const auto item : array) {
         if (HasLargeWhole(item)) return true;
       }
       return false;
+    }
     case element_type::INT64:
       return IsLargeWhole(from.get_int64().value_unsafe());
     default:
