@@ -136,7 +136,7 @@ class Steps(unittest.TestCase):
                 shutil.copy(os.path.join(made, name), os.path.join(self.machine(n), "copies"))
             self.run_on(n, BLOCKS["copies"], os.path.join(self.machine(n), "copies"))
             said = self.run_on(n, BLOCKS["options"])
-            self.assertEqual(said, "the configuration is right\n" * 5)
+            self.assertEqual(said, "the configuration is right\n" * (5 if n < 3 else 3))
         order = starts()
         self.assertEqual(len(order), 11, "three machines, three times, and two")
         for n, command in order:
