@@ -149,8 +149,8 @@ class Management(unittest.TestCase):
         self.assertEqual(answer.json, {"started": False, "moves": []})
 
     def seconds(self):
-        """The chart of the last ten minutes, a point for each second."""
-        series = self.get("/v1/admin/series?windowSeconds=600&maxPoints=2000")
+        """The chart of the last two minutes, a point for each second."""
+        series = self.get("/v1/admin/series?windowSeconds=120&maxPoints=2000")
         self.assertEqual(series["stepSeconds"], 1)
         return series["points"]
 

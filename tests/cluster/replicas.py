@@ -1,9 +1,12 @@
 """Whether all replicas hold the same: once nothing is written any more, each worker is asked for everything while the others are down."""
+import time
+
 from clients import patiently
 from cluster_process import Deadline, InVain
 from owners import scan
 
 COPIES = 3
+HEARD_SECONDS = 1  # within which a replica that was just started hears from its leader what is committed: five heartbeats
 ALONE_SECONDS = 10  # that a worker alone has to answer; without an answer the others come back first
 
 
@@ -39,6 +42,8 @@ def free_the_rest(cluster, api, collection):
 
 def ask_alone(cluster, api, collection, name):
     """What one worker's replicas hold; None when they do not say, as when a copy is on its way there."""
+    scan(api, collection)  # strong: every shard has a leader again
+    time.sleep(HEARD_SECONDS)
     others = [other for other in cluster.names("worker") if other != name]
     for other in others:
         cluster.kill(other)
