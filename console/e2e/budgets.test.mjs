@@ -37,8 +37,12 @@ async function firstLoad(url, ready) {
   const { page, misdeeds, close, browser } = await openPage('about:blank');
   const cdp = await page.context().newCDPSession(page);
   let bytes = 0;
+  const urls = new Map(); // by request; those of live updates come again and again, and count once
   await cdp.send('Network.enable');
-  cdp.on('Network.loadingFinished', (event) => (bytes += event.encodedDataLength));
+  cdp.on('Network.requestWillBeSent', ({ requestId, request }) => {
+    if (![...urls.values()].includes(request.url)) urls.set(requestId, request.url);
+  });
+  cdp.on('Network.loadingFinished', (event) => (bytes += urls.has(event.requestId) ? event.encodedDataLength : 0));
   await page.addInitScript(() => {
     window.shifts = [];
     new PerformanceObserver((list) => {
@@ -50,7 +54,8 @@ async function firstLoad(url, ready) {
   await browser.startTracing(page, { categories: ['toplevel', 'devtools.timeline', 'disabled-by-default-devtools.timeline'] });
   await page.goto(url);
   await ready(page);
-  await page.waitForLoadState('networkidle');
+  await page.waitForLoadState('load');
+  await page.waitForTimeout(1_000);
   await page.evaluate(() => document.fonts.ready);
   const loaded = bytes;
   const trace = await browser.stopTracing();
