@@ -180,6 +180,40 @@ TEST_F(HnswIndexPromises, AllRowsMayGoAndOthersCome) {
   EXPECT_GE(index->stats().linked, 500U - kBuildBatchRows);
 }
 
+// Rows of one batch do not see each other while they look for neighbours. It must not cost recall.
+TEST_F(HnswIndexPromises, RowsBuiltInBatchesAreFoundAsWellAsRowsBuiltOneByOne) {
+  constexpr uint32_t kRows = 4'000;
+  const auto batches = Make();
+  const auto one_by_one = Make();
+  ThreadPool threads("build", 3);
+  Random random(21);
+  for (uint32_t i = 0; i < kRows; ++i) {
+    const std::string id = "p" + std::to_string(i);
+    const std::vector<float> vector = RandomVector(random);
+    Put(*batches, id, vector);
+    Put(*one_by_one, id, vector);
+    one_by_one->Commit(one_by_one->applied_index() + 1);
+    BuildAll(*one_by_one);
+  }
+  batches->Commit(1);
+  BuildAll(*batches, threads);
+  const auto recall = [&random](const HnswIndex& index, const Snapshot& snapshot, uint64_t seed) {
+    constexpr int kQueries = 400;
+    random = Random(seed);
+    double found = 0;
+    for (int i = 0; i < kQueries; ++i) {
+      const std::vector<float> query = RandomVector(random);
+      found += RecallOf(MustSearch(index, snapshot, query, {.ef = 12}),
+                        MustSearch(index, snapshot, query, {.exact = true}));
+    }
+    return found / kQueries;
+  };
+  const double in_batches = recall(*batches, batches->TakeSnapshot(), 22);
+  const double alone = recall(*one_by_one, one_by_one->TakeSnapshot(), 22);
+  EXPECT_LT(alone, 0.999) << "an ef that finds everything compares nothing";
+  EXPECT_GE(in_batches, alone - 0.01) << "one by one: " << alone;
+}
+
 TEST_F(HnswIndexPromises, EqualVectorsStayReachable) {
   const auto index = Make();
   for (uint32_t i = 0; i < 2000; ++i) {
