@@ -91,6 +91,25 @@ class HostsInHand : public testing::Test {
     for (auto& [id, node] : nodes_) node.host->Tick();
     Deliver(deaf);
   }
+  // Likewise; what node `last` sends arrives after everything else.
+  void TickAndDeliverAfterOthers(uint64_t last) {
+    for (auto& [id, node] : nodes_) node.host->Tick();
+    std::deque<Wire> late;
+    for (bool worked = true; worked;) {
+      worked = false;
+      for (auto& [id, node] : nodes_) worked |= node.host->Turn();
+      for (Wire& wire : std::exchange(wires_, {})) {
+        if (wire.from == last) {
+          late.push_back(std::move(wire));
+        } else {
+          nodes_.at(wire.to).host->Receive({wire.from}, {std::move(wire.message)});
+          worked = true;
+        }
+      }
+    }
+    for (Wire& wire : late) wires_.push_back(std::move(wire));
+    Deliver();
+  }
   // Asks the leader, which runs a turn.
   void Read() {
     nodes_.at(1).replicator->ReadBarrier([this](const absl::StatusOr<uint64_t>& index) {
@@ -119,6 +138,16 @@ TEST_F(HostsInHand, AskOneFollowerOfTwoForARead) {
   EXPECT_EQ(answered_, 0);
   Deliver();
   EXPECT_EQ(answered_, 1);
+}
+
+TEST_F(HostsInHand, AskTheFollowerThatAnswersFirst) {
+  for (const uint64_t slow : {2, 3, 2}) {
+    for (int tick = 0; tick < 20; ++tick) TickAndDeliverAfterOthers(slow);
+    Read();
+    EXPECT_EQ(Asked(), std::vector<uint64_t>{5 - slow});
+    Deliver();
+  }
+  EXPECT_EQ(answered_, 3);
 }
 
 TEST_F(HostsInHand, ShareTheNextRoundAmongReadsThatComeDuringOne) {

@@ -182,7 +182,8 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
           true;  // how the follower that asks fares with its answers is not known here
       break;
     case consensus::kHeartbeatResponseMessage:
-      answered_last_ = message.from;
+      if (std::find(answering_.begin(), answering_.end(), message.from) == answering_.end())
+        answering_.push_back(message.from);
       break;
     case kSnapshotFailedMessage:
       TakeRefusal(message);
@@ -255,7 +256,7 @@ absl::Status RaftReplica::TakeReady(consensus::Scratch& scratch, PendingReady& p
     pending.committed.push_back({entry.term, entry.index, WithKind(entry.kind, entry.data)});
   }
   for (const consensus::OutMessage& message : ready.messages) Address(message, out);
-  heartbeats_due_ = false;
+  NoteHeartbeats(ready.messages);
   for (const consensus::OutMessage& message : ready.persisted_messages) {
     pending.persisted_bytes.emplace_back(message.bytes);
     pending.persisted.push_back({message.to, message.type, {}});

@@ -218,6 +218,7 @@ class RaftReplica {
   absl::Status ApplyMemberships(consensus::Scratch& scratch, PendingReady& pending);
   void Address(const consensus::OutMessage& message, Outbox& out);
   void AskForReads();
+  void NoteHeartbeats(const std::vector<consensus::OutMessage>& sent);
   void ChooseReadQuorum();
   bool IsSpared(const consensus::OutMessage& message) const;
   void RepeatReads();
@@ -265,11 +266,13 @@ class RaftReplica {
   uint64_t handed_term_ = 0;
   std::atomic<uint64_t> unapplied_bytes_{0};  // handed and not yet applied
   uint64_t read_counter_ = 0;
-  uint64_t read_asked_tick_ = 0;        // of the newest round
-  uint64_t ask_all_until_ = 0;          // tick before which no follower is spared
-  bool heartbeats_due_ = false;         // those of this turn go to everyone
-  std::vector<uint64_t> read_quorum_;   // replicas whose answers make a majority with the own one
-  uint64_t answered_last_ = 0;          // the replica that did
+  uint64_t read_asked_tick_ = 0;       // of the newest round
+  uint64_t ask_all_until_ = 0;         // tick before which no follower is spared
+  bool heartbeats_due_ = false;        // those of this turn go to everyone
+  std::vector<uint64_t> read_quorum_;  // replicas whose answers make a majority with the own one
+  // In the order they answered heartbeats to everyone: the newest but one, and the newest so far.
+  std::vector<uint64_t> fastest_;
+  std::vector<uint64_t> answering_;
   std::map<uint64_t, ToldTail> tails_;  // by replica
   uint64_t told_tail_ = 0;              // what the leader was told last
 

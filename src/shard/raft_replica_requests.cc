@@ -108,21 +108,37 @@ void RaftReplica::AskForReads() {
   read_asked_tick_ = ticks_;
 }
 
-// As many followers as a majority needs beside this leader, the one that answered last among them:
-// asking all of them costs every read messages whose answers change nothing.
+// What a turn sends: with heartbeats to everyone the race among the answers begins anew.
+void RaftReplica::NoteHeartbeats(const std::vector<consensus::OutMessage>& sent) {
+  const bool to_all = std::exchange(heartbeats_due_, false);
+  const auto is_heartbeat = [](const consensus::OutMessage& message) {
+    return message.type == consensus::kHeartbeatMessage;
+  };
+  if (!to_all || std::none_of(sent.begin(), sent.end(), is_heartbeat)) return;
+  if (!answering_.empty()) fastest_ = std::move(answering_);
+  answering_.clear();
+}
+
+// As many followers as a majority needs beside this leader, those that answered first when all were
+// asked: asking all of them costs every read messages whose answers change nothing.
 void RaftReplica::ChooseReadQuorum() {
   read_quorum_.clear();
   const consensus::Membership& members = membership();
   const size_t wanted = members.voters.size() / 2;
-  const auto take = [&](uint64_t id) {
-    if (id == start_.replica.value || read_quorum_.size() == wanted) return;
-    if (hooks_.nodes->Lives(ReplicaId{id}.node())) read_quorum_.push_back(id);
+  const auto among = [](const std::vector<uint64_t>& ids, uint64_t id) {
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
   };
-  const auto votes = std::find(members.voters.begin(), members.voters.end(), answered_last_);
-  if (votes != members.voters.end()) take(answered_last_);
-  for (const uint64_t id : members.voters) {
-    if (id != answered_last_) take(id);
-  }
+  const auto take = [&](const std::vector<uint64_t>& ids) {
+    for (const uint64_t id : ids) {
+      if (read_quorum_.size() == wanted) return;
+      if (id == start_.replica.value || !among(members.voters, id) || among(read_quorum_, id))
+        continue;
+      if (hooks_.nodes->Lives(ReplicaId{id}.node())) read_quorum_.push_back(id);
+    }
+  };
+  take(fastest_);
+  take(answering_);
+  take(members.voters);
   if (read_quorum_.size() < wanted || !members.outgoing_voters.empty()) heartbeats_due_ = true;
 }
 
