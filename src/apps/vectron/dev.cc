@@ -82,6 +82,7 @@ class DevServerImpl : public DevServer {
     metrics_port_.Leave();
     if (served) LogInfo("stopping: requests under way may finish, then all shards are flushed");
     if (ports_ != nullptr) ports_->Stop(kStopGraceMillis);
+    read_.Drain();
     search_.Drain();  // what callers that are gone have left
     ticker_.reset();
     if (access_ != nullptr) access_->Stop();
@@ -106,7 +107,7 @@ class DevServerImpl : public DevServer {
                                                                       .on_fatal = {}}));
     shards_ = worker::MakeLocalShards({.shard = {.files = files_.get(),
                                                  .clock = &clock_,
-                                                 .read_executor = &search_,
+                                                 .read_executor = &read_,
                                                  .background_executor = &background_,
                                                  .resources = &resources_,
                                                  .timer = &timer_},
@@ -230,7 +231,8 @@ class DevServerImpl : public DevServer {
   ThreadPool apply_{"apply", threads_};
   ThreadPool background_{"build", threads_};
   ThreadPool search_{"search", threads_};
-  ThreadPool control_{"control", 1};  // changes of the catalog
+  ThreadPool read_{"read", threads_};  // hands long searches to search_
+  ThreadPool control_{"control", 1};   // changes of the catalog
   ThreadTimer timer_{clock_};
   std::unique_ptr<shard::LocalLog> log_;
   std::unique_ptr<worker::ShardSource> shards_;

@@ -112,6 +112,7 @@ class WorkerRole : public Role {
       if (!handed.ok()) LogWarning("still leading: {}", MessageOf(handed));
     }
     if (grpc_ != nullptr) grpc_->Stop(kStopGraceMs);
+    read_.Drain();
     search_.Drain();  // what callers that are gone have left
     ticker_.reset();
     service_.reset();
@@ -185,7 +186,7 @@ class WorkerRole : public Role {
                                       .resolve = [this](uint64_t node) { return Resolve(node); }}));
     shards_ = worker::MakeGroupShards({.shard = {.files = files_.get(),
                                                  .clock = &clock_,
-                                                 .read_executor = &search_,
+                                                 .read_executor = &read_,
                                                  .background_executor = &background_,
                                                  .resources = &resources_,
                                                  .timer = &timer_},
@@ -294,7 +295,8 @@ class WorkerRole : public Role {
   ThreadPool apply_{"apply", threads_};
   ThreadPool background_{"build", threads_};
   ThreadPool search_{"search", threads_};
-  ThreadPool control_{"control", 2};  // opening and destroying replicas, talk with placement
+  ThreadPool read_{"read", threads_};  // hands long searches to search_
+  ThreadPool control_{"control", 2};   // opening and destroying replicas, talk with placement
   ThreadTimer timer_{clock_};
   MachineMeter meter_{*files_, clock_, options_.data_dir};
   worker::NodeProfile profile_;

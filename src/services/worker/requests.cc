@@ -228,13 +228,14 @@ void Worker::Search(rpc::ShardsSearch request, int64_t deadline_nanos,
     OneAtATime answers;
   };
   const auto shared = std::make_shared<Shared>(std::move(request), std::move(each));
-  const auto search_one = [this, shared](size_t i, const shard::Shard::ReadTerms& terms) {
+  // Each part may be handed on: one that waits for its group ends up in a thread that others need.
+  const auto search_one = [this, shared, here](size_t i) {
     const rpc::ShardTarget& target = shared->request.targets[i];
     absl::StatusOr<Handle> shard = Use(target);
     if (!shard.ok())
       return shared->answers.Deliver({.group = target.group, .answer = shard.status()});
     shard::Shard& one = **shard;
-    one.Search(shared->request.query, terms,
+    one.Search(shared->request.query, here,
                [shared, shard = *std::move(shard),
                 group = target.group](absl::StatusOr<SearchAnswer> answer) {
                  shared->answers.Deliver({.group = group, .answer = std::move(answer)});
@@ -247,14 +248,11 @@ void Worker::Search(rpc::ShardsSearch request, int64_t deadline_nanos,
   const bool busy = others + long_searches_.under_way() >= deps_.search_executor->parallelism();
   size_t inline_from = 0;
   if (!busy) {
-    shard::Shard::ReadTerms there = here;
-    there.for_long = nullptr;
     for (; inline_from + 1 < count; ++inline_from) {
-      deps_.search_executor->Schedule(
-          [search_one, there, i = inline_from] { search_one(i, there); });
+      deps_.search_executor->Schedule([search_one, i = inline_from] { search_one(i); });
     }
   }
-  for (size_t i = inline_from; i < count; ++i) search_one(i, here);
+  for (size_t i = inline_from; i < count; ++i) search_one(i);
   searches_under_way_.fetch_sub(1, std::memory_order_relaxed);
 }
 
