@@ -269,6 +269,7 @@ absl::StatusOr<Replicator*> Host::Attach(const RaftGroupStart& start) {
   const absl::MutexLock lock(&turn_mutex_);
   attaching_.erase(group);
   RETURN_IF_ERROR(status);
+  (*replica)->RefreshView(/*with_progress=*/false);
   std::unique_ptr<GroupReplicator>& replicator = replicators_[group];
   replicator =
       std::make_unique<GroupReplicator>(*this, start.group, (*replica)->counters(), *deps_.logs);

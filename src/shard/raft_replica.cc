@@ -105,7 +105,6 @@ absl::Status RaftReplica::Start() {
                            : Mix64(options_.seed ^ start_.replica.value ^ start_.group.value) | 1};
   ASSIGN_OR_RETURN(raft_, consensus::RaftGroup::Create(config, *log_));
   handed_ = applied_ = applied;
-  RefreshView(/*with_progress=*/false);
   return absl::OkStatus();
 }
 

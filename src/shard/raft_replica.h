@@ -99,6 +99,7 @@ class RaftReplica {
     const PeerNodes* nodes = nullptr;  // outlives the replica; asked on the raft thread
   };
 
+  // In the caller; has no view yet (RefreshView, on the raft thread or in its stead).
   static absl::StatusOr<std::unique_ptr<RaftReplica>> Create(const RaftGroupStart& start,
                                                              const RaftHostOptions& options,
                                                              const RaftHostDeps& deps, Hooks hooks);

@@ -164,6 +164,8 @@ absl::Status RaftReplica::GoOnWithoutState(const absl::Status& why) {
   if (!started.ok()) {  // quarantined, which wants an engine all the same
     raft_ = std::move(old_raft);
     log_ = std::move(old_log);
+  } else {
+    RefreshView(/*with_progress=*/false);
   }
   return Annotate(started, "starting again after a copy");
 }
