@@ -372,6 +372,7 @@ void RaftReplica::RefreshView(bool with_progress) {
     problem_ = status.status();
     FailAll(problem_);
     counters_->lone_commit.store(0, std::memory_order_release);
+    counters_->quorum_tail.store(0, std::memory_order_relaxed);
   }
   leads_ = next.is_leader;
   if (leads_ && next.term != std::exchange(led_term_, next.term) && deps_.on_leader) {
