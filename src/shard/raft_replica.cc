@@ -167,12 +167,12 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
     TakeQuiet(message, out);
     return true;
   }
-  if (message.type != consensus::kHeartbeatMessage &&
-      message.type != consensus::kHeartbeatResponseMessage) {
-    idle_ticks_ = 0;
-  }
-  // Late answers to the last heartbeats are no reason to wake.
-  if (quiet_ && message.type != consensus::kHeartbeatResponseMessage) Wake();
+  // Told now and then whether or not anything happens; and late answers to the last heartbeats are
+  // no reason to wake.
+  const bool is_news =
+      message.type != kTailMessage && message.type != consensus::kHeartbeatResponseMessage;
+  if (is_news && message.type != consensus::kHeartbeatMessage) idle_ticks_ = 0;
+  if (quiet_ && is_news) Wake();
   switch (message.type) {
     case kWakeMessage:
       return true;
