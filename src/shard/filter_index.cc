@@ -314,9 +314,11 @@ std::optional<Bounds> FilterIndex::FromKept(const Condition& condition, const Qu
 }
 
 uint64_t FilterIndex::CountEvaluations(const Condition& leaf, uint64_t rows) {
+  const std::string key = ConditionKey(leaf);
+  if (key.size() > kMaxKeptKeyBytes) return 0;
   const absl::MutexLock lock(&mutex_);
   if (evaluations_.size() >= kMaxCountedConditions) evaluations_.clear();
-  uint64_t& sum = evaluations_[Hash64(ConditionKey(leaf))];
+  uint64_t& sum = evaluations_[Hash64(key)];
   sum += rows;
   return sum;
 }

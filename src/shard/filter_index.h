@@ -73,7 +73,7 @@ class FilterIndex {
                   std::vector<const Condition*>* unsure) const;
 
   // Adds `rows` to the rows that were evaluated one by one for want of this condition's bitmap;
-  // returns the sum.
+  // returns the sum. 0 for a condition that is too long to keep: nothing is ever due for it.
   uint64_t CountEvaluations(const Condition& leaf, uint64_t rows);
 
   // A condition being made or kept.

@@ -99,5 +99,19 @@ TEST(FilterIndex, KeptConditionsAreBoundedAndNotUsedTooEarly) {
   }
 }
 
+TEST(FilterIndex, CountsNoEvaluationsOfAConditionTooLongToKeep) {
+  FilterIndex index({});
+  const auto matching = [](size_t bytes) {
+    return ParseFilter(
+        fmt::format(R"({{"must":[{{"field":"n","match":["{}"]}}]}})", std::string(bytes, 'x')));
+  };
+  const Filter usual = matching(100);
+  EXPECT_EQ(index.CountEvaluations(usual.must[0], 7), 7u);
+  EXPECT_EQ(index.CountEvaluations(usual.must[0], 7), 14u);
+  const Filter long_one = matching(kMaxKeptKeyBytes);
+  EXPECT_EQ(index.Register(long_one.must[0]), nullptr);
+  EXPECT_EQ(index.CountEvaluations(long_one.must[0], 7), 0u);
+}
+
 }  // namespace
 }  // namespace vectron::shard
