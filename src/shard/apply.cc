@@ -396,7 +396,27 @@ absl::Status StateMachine::Rebuild(std::unique_ptr<index::VectorIndex> empty) {
   if (points_ != stored) {
     return DataLoss("store holds {} points, its count says {}", points(), stored);
   }
+  RETURN_IF_ERROR(RenewDigest());
   SetIndexes(std::move(indexes));
+  return absl::OkStatus();
+}
+
+// The digest was kept by the versions that the index told of.
+absl::Status StateMachine::RenewDigest() {
+  Mark mark{.index = published(), .digest = 0};
+  ASSIGN_OR_RETURN(mark.digest, ScanDigest());
+  std::string bytes;
+  PutFixed(bytes, mark.index);
+  PutFixed(bytes, mark.digest);
+  storage::WriteBatch batch;
+  batch.Put(storage::kMeta, std::string(storage::kDigestKey), std::move(bytes));
+  RETURN_IF_ERROR(store_.kv().Write(batch, storage::Kv::Durability::kBuffered));
+  {
+    const absl::MutexLock lock(&appender_);
+    digest_ = mark.digest;
+  }
+  const absl::MutexLock lock(&mark_mutex_);
+  mark_ = mark;
   return absl::OkStatus();
 }
 

@@ -101,8 +101,8 @@ class StateMachine {
     Image image;
   };
   Cut TakeCut();
-  // Replaces the indexes by new ones, filled from the store. Nothing is prepared. Errors as
-  // CatchUpWithStore; the old ones stay then.
+  // Replaces the indexes by new ones, filled from the store, and renews the digest. Nothing is
+  // prepared. Errors as CatchUpWithStore; the old ones stay then.
   absl::Status Rebuild(std::unique_ptr<index::VectorIndex> empty);
 
   // --- any thread ---
@@ -160,6 +160,7 @@ class StateMachine {
 
   absl::Status ReadStoreState();
   absl::Status ReadDigest();
+  absl::Status RenewDigest();
   absl::Status CheckApplicable(const Command& command) const;
   WriteResult ApplyUpsert(const Command& command, uint64_t log_index)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(appender_);

@@ -314,6 +314,7 @@ TEST(RealShard, DamagedIndexIsMadeAgainFromTheStore) {
   const CollectionSchema schema = TestSchema(kCrashDimension);
   for (int round = 0; round < 12; ++round) {
     SCOPED_TRACE(round);
+    uint64_t digest = 0;
     {
       RealNode node(dir.path(), schema);
       ASSERT_TRUE(node.Open().ok());
@@ -322,6 +323,7 @@ TEST(RealShard, DamagedIndexIsMadeAgainFromTheStore) {
             node.Upsert(NthWrite(fmt::format("p{}", n + round * 10), n, kCrashDimension)).ok());
       }
       ASSERT_TRUE(node.shard().FlushAll().ok());
+      digest = node.shard().stats().digest;
     }
     std::vector<std::filesystem::path> files;
     for (const auto& file : std::filesystem::recursive_directory_iterator(dir / "shard/index")) {
@@ -346,6 +348,7 @@ TEST(RealShard, DamagedIndexIsMadeAgainFromTheStore) {
     RealNode node(dir.path(), schema);
     ASSERT_TRUE(node.Open().ok());
     node.shard().WaitUntilIndexed();  // after the check of every byte, which is in the background
+    EXPECT_EQ(node.shard().stats().digest, digest);
     ExpectSearchEqualsScan(node, kCrashDimension);
   }
 }
