@@ -8,6 +8,7 @@
 // by then: rows, codes, payloads in doubt.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "base/clock.h"
@@ -32,6 +33,8 @@ struct SearchTerms {
   IndexLoad load;
   size_t max_bytes = kMaxAnswerBytes;  // of payloads and vectors
   bool quick = false;                  // stop before a part that is not quick
+  // Has the bitmaps that are due for the search's filter made meanwhile. Null: it makes all itself.
+  std::function<void()> prepare_later = nullptr;
 
   bool Allow(int64_t cost_nanos) const { return !quick || cost_nanos <= kQuickNanos; }
 };

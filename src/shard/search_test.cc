@@ -125,6 +125,31 @@ TEST(ShardSearch, ExplainsItself) {
   EXPECT_EQ(Ids(test.Search(query))[1], "p7");
 }
 
+TEST(ShardSearch, WithFewRowsInDoubtWaitsForNoBitmap) {
+  CollectionSchema schema = TestSchema(1);
+  schema.payload_indexes = {{"n", PayloadType::kInteger}};
+  TestShard test(schema);
+  ASSERT_TRUE(test.Open().ok());
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_TRUE(test.Upsert({OnePoint(fmt::format("p{}", i), {static_cast<float>(i)},
+                                      fmt::format(R"({{"n":{},"m":1}})", i % 20)),
+                             "", false})
+                    .ok());
+  }
+  SearchQuery query = Nearest({0});
+  query.explain = true;
+  query.filter = ParseFilter(R"({"must":[{"field":"n","match":1},{"field":"m","match":1}]})");
+  for (int i = 0; i < 20; ++i) {  // 15 rows each
+    const auto found = test.Search(query);
+    EXPECT_NE(found->traces[0].reason.find("15 payloads were evaluated"), std::string::npos)
+        << found->traces[0].reason;
+  }
+  const auto found = test.Search(query);
+  EXPECT_EQ(found->traces[0].matches, 15u);
+  EXPECT_NE(found->traces[0].reason.find("answered by bitmaps"), std::string::npos)
+      << found->traces[0].reason;
+}
+
 // Every read of payloads meets a newer version: the answer is then of the newer one, whole.
 TEST(ShardSearch, RowsWrittenUnderASearchAreAnsweredWhole) {
   TestShard test(TestSchema(1));

@@ -22,6 +22,8 @@ constexpr int kAppenderTries = 16;
 constexpr size_t kMaxMadeBitmaps = 8;
 // Below this many evaluations a bitmap is not worth its upkeep.
 constexpr uint64_t kMinEvaluations = 256;
+// A search for which a bitmap costs more than so many times what it would save goes on without.
+constexpr int64_t kWorthWaiting = 8;
 
 using IdSets = std::unordered_map<const HasIdTest*, Roaring>;
 
@@ -225,6 +227,13 @@ absl::StatusOr<bool> MakeBitmaps(StateMachine& state, Indexes& indexes,
   return made;
 }
 
+// Whether a search with so many rows in doubt should leave the making of bitmaps to others: its own
+// deadline is for its own rows.
+bool LeavesBitmaps(const StateMachine& state, uint64_t in_doubt, const SearchTerms& terms) {
+  return terms.prepare_later != nullptr &&
+         PayloadCostNanos(in_doubt) * kWorthWaiting < PayloadCostNanos(state.points());
+}
+
 // What bitmaps tell of a filter as of a snapshot, and the leaves of which they do not tell all.
 struct Known {
   index::Snapshot snapshot;
@@ -260,9 +269,13 @@ absl::StatusOr<std::optional<Selection>> Select(StateMachine& state,
     if (!made_bitmap) {
       const std::vector<const Condition*> due =
           CountDue(state, *indexes, known.unsure, in_doubt.cardinality());
-      if (!due.empty() && !terms.Allow(PayloadCostNanos(state.points()))) return std::nullopt;
-      ASSIGN_OR_RETURN(made_bitmap, MakeBitmaps(state, *indexes, due, terms.limit));
-      if (made_bitmap) continue;
+      if (!due.empty() && LeavesBitmaps(state, in_doubt.cardinality(), terms)) {
+        terms.prepare_later();
+      } else {
+        if (!due.empty() && !terms.Allow(PayloadCostNanos(state.points()))) return std::nullopt;
+        ASSIGN_OR_RETURN(made_bitmap, MakeBitmaps(state, *indexes, due, terms.limit));
+        if (made_bitmap) continue;
+      }
     }
     const RowTest test = [&filter](std::string_view id, const Value& payload) {
       return Matches(filter, id, payload);

@@ -6,7 +6,8 @@
 // snapshot, and rows that died later are in the bitmaps until no snapshot can see them. What
 // bitmaps cannot tell is evaluated on the stored payloads of the rows in doubt; a condition that
 // made this expensive gets a bitmap of its own (filter_index.h), by the ski-rental rule: once the
-// rows evaluated for it one by one add up to a whole scan.
+// rows evaluated for it one by one add up to a whole scan. A search with few rows in doubt does not
+// wait for that scan.
 //
 // A stored payload may be of a newer version than the snapshot's row. Such rows are *stale*: they
 // are not selected, and the caller deals with their ids.

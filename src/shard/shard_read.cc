@@ -204,7 +204,8 @@ absl::StatusOr<std::optional<SearchAnswer>> ShardImpl::SearchNow(const SearchQue
                         .limit = limit,
                         .load = {.has_graph = has_graph_, .tail_bytes = tail_bytes_},
                         .max_bytes = terms.max_bytes,
-                        .quick = pace == Pace::kQuick};
+                        .quick = pace == Pace::kQuick,
+                        .prepare_later = [this, &query] { PrepareLater(query); }};
   auto answer = SearchShard(*state_, options_.ordinal, query, how);
   NoteDamage(answer.status());
   if (absl::IsDeadlineExceeded(answer.status())) PrepareLater(query);
