@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <deque>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "shard/peer_testing.h"
 #include "shard/raft_replica.h"
 #include "storage/memory_kv.h"
@@ -18,6 +20,9 @@ class NoApplier : public Applier {
  public:
   void Apply(std::vector<Entry>) override {}
   uint64_t stored_index() const override { return 0; }
+  uint64_t tail_bytes() const override { return tail; }
+
+  std::atomic<uint64_t> tail{0};
 };
 
 // Three hosts of one group, whose turns, ticks and messages the test deals out.
@@ -186,6 +191,15 @@ TEST_F(HostsInHand, HoldUpNoReadByARoundThatIsLost) {
   EXPECT_TRUE(wires_.empty());
   for (uint64_t tick = 0; tick <= kReadRoundTicks; ++tick) TickAndDeliver();
   EXPECT_EQ(answered_, 2);
+}
+
+TEST_F(HostsInHand, GoQuietWhileTheirIndexesAreBehind) {
+  applier_.tail = kTailFreeBytes + 1;
+  for (uint32_t tick = 0; tick < 2 * RaftHostOptions().quiet_after_ticks; ++tick) TickAndDeliver();
+  for (const auto& [id, node] : nodes_) EXPECT_TRUE(node.host->View(kGroup).quiet) << id;
+  Read();
+  Deliver();
+  EXPECT_EQ(answered_, 1);
 }
 
 }  // namespace
