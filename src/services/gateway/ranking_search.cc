@@ -133,6 +133,7 @@ class Ranking::Plan : public std::enable_shared_from_this<Plan> {
       if (hit.is_excerpt) ids.push_back(hit.id);
     }
     if (ids.empty()) return Finish(std::move(reply), done);
+    if (ranking_.stopped_) return done(Unavailable("the server is stopping"));
     absl::StatusOr<SearchCall> call = CallForIds(std::move(ids));
     if (!call.ok()) return done(call.status());
     plain_(*std::move(call), [self = shared_from_this(), reply = std::move(reply),
