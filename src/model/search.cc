@@ -10,6 +10,8 @@
 namespace vectron {
 namespace {
 
+constexpr std::string_view kTooLarge = "payloads and vectors, the most of one answer";
+
 // The next hit of one shard's answer.
 struct Cursor {
   std::vector<SearchHit>* hits = nullptr;
@@ -75,9 +77,14 @@ size_t BytesOf(const SearchAnswer& answer) {
 
 absl::Status AnswerTooLarge(size_t max_bytes) {
   return ResourceExhausted(
-      "the hits hold more than {} bytes of payloads and vectors, the most of one answer; ask for "
-      "fewer (top_k), for fewer fields (payload_fields), or without vectors",
-      max_bytes);
+      "the hits hold more than {} bytes of {}; ask for fewer (top_k), for fewer fields "
+      "(payload_fields), or without vectors",
+      max_bytes, kTooLarge);
+}
+
+bool IsAnswerTooLarge(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) &&
+         MessageOf(status).find(kTooLarge) != std::string_view::npos;
 }
 
 absl::StatusOr<size_t> KeepWithin(size_t max_bytes, size_t k,

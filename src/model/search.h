@@ -77,5 +77,8 @@ absl::StatusOr<size_t> KeepWithin(size_t max_bytes, size_t k,
                                   const std::vector<SearchAnswer*>& answers);
 // ResourceExhausted, saying what to ask instead.
 absl::Status AnswerTooLarge(size_t max_bytes);
+// Whether it is that, maybe with words before it; asking again does not help then. By its words,
+// which every protocol keeps.
+bool IsAnswerTooLarge(const absl::Status& status);
 
 }  // namespace vectron

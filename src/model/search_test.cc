@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/random.h"
+#include "base/status.h"
 
 namespace vectron {
 namespace {
@@ -75,6 +76,13 @@ TEST(MergeAnswers, KeepsTheTracesInShardOrder) {
   const SearchAnswer merged = MergeAnswers(std::move(answers), 10);
   ASSERT_EQ(merged.traces.size(), 3u);
   for (uint32_t i = 0; i < 3; ++i) EXPECT_EQ(merged.traces[i].shard_id, i);
+}
+
+TEST(AnswerTooLarge, IsKnownByItsWords) {
+  EXPECT_TRUE(IsAnswerTooLarge(AnswerTooLarge(5)));
+  EXPECT_TRUE(IsAnswerTooLarge(Annotate(AnswerTooLarge(5), "collection 'docs', shard 1")));
+  EXPECT_FALSE(IsAnswerTooLarge(ResourceExhausted("too many requests")));
+  EXPECT_FALSE(IsAnswerTooLarge(absl::OkStatus()));
 }
 
 }  // namespace

@@ -25,8 +25,8 @@ class CallContext {
   CallContext(const CallContext&) = delete;
   CallContext& operator=(const CallContext&) = delete;
 
-  // The first value of an HTTP header or gRPC metadata key; `name` in lower case. Valid as long as
-  // the context.
+  // The last value of an HTTP header or gRPC metadata key, which the nearest proxy wrote where
+  // several have; `name` in lower case. Valid as long as the context.
   virtual std::optional<std::string_view> Header(std::string_view name) const {
     (void)name;
     return std::nullopt;

@@ -4,6 +4,7 @@
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/slice.h>
 
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -276,9 +277,10 @@ GrpcCallContext::GrpcCallContext(grpc::CallbackServerContext& server_context, co
 
 std::optional<std::string_view> GrpcCallContext::Header(std::string_view name) const {
   const auto& metadata = server_context_.client_metadata();
-  const auto found = metadata.find(grpc::string_ref(name.data(), name.size()));
-  if (found == metadata.end()) return std::nullopt;
-  return std::string_view(found->second.data(), found->second.size());
+  const auto [begin, end] = metadata.equal_range(grpc::string_ref(name.data(), name.size()));
+  if (begin == end) return std::nullopt;
+  const grpc::string_ref& last = std::prev(end)->second;
+  return std::string_view(last.data(), last.size());
 }
 
 bool GrpcCallContext::PeerCertified() const {

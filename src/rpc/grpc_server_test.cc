@@ -131,6 +131,11 @@ TEST_F(GrpcServerTest, ShowsMetadataAndDeadlineToHandlers) {
   EXPECT_EQ(response.point().id(), "b");
   EXPECT_GT(deadline_seconds_, 1);
   EXPECT_LE(deadline_seconds_, 30.1);
+  grpc::ClientContext twice;
+  twice.AddMetadata("x-a", "first");
+  twice.AddMetadata("x-a", "last");
+  ASSERT_TRUE(stub_->Get(&twice, v1::GetRequest(), &response).ok());
+  EXPECT_EQ(response.point().id(), "last") << "as the nearest proxy wrote it";
 }
 
 TEST_F(GrpcServerTest, SendsErrorsWithTheirHint) {

@@ -54,7 +54,8 @@ void HttpBody::Append(std::string_view bytes) {
 }
 
 std::optional<std::string_view> HttpRequest::Header(std::string_view name) const {
-  for (const HeaderRange& header : headers_) {
+  for (auto line = headers_.rbegin(); line != headers_.rend(); ++line) {
+    const HeaderRange& header = *line;
     if (header.name_size == name.size() &&
         std::memcmp(text_.data() + header.name_begin, name.data(), name.size()) == 0) {
       return std::string_view(text_.data() + header.value_begin, header.value_size);

@@ -71,7 +71,7 @@ class HttpRequest {
     const size_t mark = target().find('?');
     return mark == std::string_view::npos ? std::string_view() : target().substr(mark + 1);
   }
-  // First value of a header; `name` in lower case. Valid as long as the request.
+  // Last value of a header; `name` in lower case. Valid as long as the request.
   std::optional<std::string_view> Header(std::string_view name) const;
   // A path parameter; empty when the route has none of that name.
   std::string_view Param(std::string_view name) const;

@@ -67,6 +67,9 @@ class PlacementApi {
   // Those of one owner, by name.
   virtual std::vector<std::shared_ptr<const CollectionRecord>> ListCollections(
       const std::string& owner) = 0;
+  // Whether there is a map: without one no collection is found, which does not mean that there are
+  // none.
+  virtual bool HasMap() { return true; }
   // Calls `done` when the cached map is what placement knows by now, or it cannot be reached. At
   // once where nothing is cached.
   virtual void Refresh(std::function<void()> done) { done(); }

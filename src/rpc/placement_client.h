@@ -55,6 +55,7 @@ class PlacementClient : public PlacementApi {
                                                          const std::string& name) override;
   std::vector<std::shared_ptr<const CollectionRecord>> ListCollections(
       const std::string& owner) override;
+  bool HasMap() override { return WaitForMap(absl::ZeroDuration()).ok(); }
   void Refresh(std::function<void()> done) override;
   std::vector<std::shared_ptr<const CollectionRecord>> AllCollections() override;
 

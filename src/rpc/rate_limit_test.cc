@@ -8,6 +8,7 @@
 #include "rpc/call_context_testing.h"
 #include "rpc/client_address.h"
 #include "rpc/error_table.h"
+#include "rpc/http_message.h"
 
 namespace vectron::rpc {
 namespace {
@@ -223,6 +224,17 @@ TEST(ClientAddress, IsThePeersUnlessATrustedProxySaysOtherwise) {
   call.peer = "192.0.2.1:5";
   call.headers["x-forwarded-for"] = "203.0.113.9";
   EXPECT_EQ(ClientAddress(call, {}, true), "203.0.113.9");
+}
+
+TEST(ClientAddress, IsOfTheLineThatTheProxyWrote) {
+  HttpRequest request;
+  request.SetTarget("/");
+  request.AddHeader("X-Forwarded-For", "6.6.6.6");
+  request.AddHeader("X-Forwarded-For", "203.0.113.9");
+  FakeCallContext call;
+  call.peer = "10.0.0.1:5";
+  call.headers["x-forwarded-for"] = *request.Header("x-forwarded-for");
+  EXPECT_EQ(ClientAddress(call, *TrustedProxies::Parse({"10.0.0.0/8"}), false), "203.0.113.9");
 }
 
 TEST(TrustedProxies, RefuseWhatIsNoNetwork) {

@@ -21,6 +21,10 @@ bool MakesCollection(const CallContext& context) {
   return context.method != nullptr && context.method->name().ends_with(".CreateCollection");
 }
 
+bool DeletesCollection(const CallContext& context) {
+  return context.method != nullptr && context.method->name().ends_with(".DeleteCollection");
+}
+
 // Whether there is one user.
 struct Lookup {
   auth::v1::ListUsersRequest request;
@@ -59,10 +63,19 @@ CollectionGuard TenancyGuard(PlacementApi& placement) {
     }
     if (MakesCollection(context) || !ActsAsAdmin(identity) || context.tenant != identity->user_id)
       return absl::OkStatus();
+    if (context.Header("x-vectron-tenant").has_value())
+      return absl::OkStatus();  // his own is meant
     if (placement.FindCollection(context.tenant, std::string(collection)) != nullptr)
       return absl::OkStatus();
     ASSIGN_OR_RETURN(std::string owner, OnlyOwnerOf(placement, collection));
-    if (!owner.empty()) context.tenant = std::move(owner);
+    if (owner.empty()) return absl::OkStatus();
+    if (DeletesCollection(context)) {
+      return NotFound(
+          "you have no collection '{}'; to delete another tenant's, name that one in "
+          "x-vectron-tenant",
+          collection);
+    }
+    context.tenant = std::move(owner);
     return absl::OkStatus();
   };
 }

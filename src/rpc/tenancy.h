@@ -9,7 +9,8 @@ namespace vectron::rpc {
 
 // Refuses (PermissionDenied) a collection that the API key at hand is not for. An administrator who
 // names no tenant and has no such collection acts for the one tenant that has it;
-// FailedPrecondition when several do. `placement` outlives the registry.
+// FailedPrecondition when several do, and NotFound where it is to be deleted: for that the tenant
+// is named. `placement` outlives the registry.
 CollectionGuard TenancyGuard(PlacementApi& placement);
 
 // Lets an administrator make a collection for another tenant only if there is that user: NotFound.

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <memory>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -78,6 +82,80 @@ TEST_F(TenantMustExistTest, AServiceThatDoesNotAnswerRefuses) {
   users_ = {kUser};
   failure_ = Unavailable("away");
   EXPECT_TRUE(absl::IsUnavailable(Call("CreateCollection", kUser)));
+}
+
+// Collections of these owners, by name.
+class OwnedCollections : public PlacementApi {
+ public:
+  using Record = std::shared_ptr<const CollectionRecord>;
+
+  void Add(const std::string& owner, const std::string& name) {
+    CollectionRecord record;
+    record.owner = owner;
+    record.schema.name = name;
+    records_.push_back(std::make_shared<const CollectionRecord>(std::move(record)));
+  }
+  void CreateCollection(CollectionSchema, std::string,
+                        std::function<void(absl::Status)> done) override {
+    done(Unimplemented("not here"));
+  }
+  void DeleteCollection(std::string, std::string, std::function<void(absl::Status)> done) override {
+    done(Unimplemented("not here"));
+  }
+  Record FindCollection(const std::string& owner, const std::string& name) override {
+    for (const Record& record : records_) {
+      if (record->owner == owner && record->schema.name == name) return record;
+    }
+    return nullptr;
+  }
+  std::vector<Record> ListCollections(const std::string&) override { return {}; }
+  std::vector<Record> AllCollections() override { return records_; }
+
+ private:
+  std::vector<Record> records_;
+};
+
+class TenancyGuardTest : public testing::Test {
+ protected:
+  TenancyGuardTest() {
+    EXPECT_TRUE(registry_.AddService("vectron.v1.VectronService").ok());
+    placement_.Add(kUser, "docs");
+  }
+
+  // Whose collection an administrator's call is about.
+  absl::StatusOr<std::string> TenantOf(const std::string& rpc, const std::string& named = "") {
+    FakeCallContext context;
+    context.method = registry_.Find("vectron.v1.VectronService." + rpc);
+    context.identity = UserNamed("user-admin", Role::kAdmin);
+    context.tenant = named.empty() ? "user-admin" : named;
+    if (!named.empty()) context.headers["x-vectron-tenant"] = named;
+    const absl::Status status = TenancyGuard(placement_)(context, "docs");
+    if (!status.ok()) return status;
+    return context.tenant;
+  }
+
+  Metrics metrics_;
+  ManualClock clock_;
+  RpcRegistry registry_{metrics_, clock_, {}};
+  OwnedCollections placement_;
+};
+
+TEST_F(TenancyGuardTest, AnAdministratorWhoNamesNobodyReadsTheOneThereIs) {
+  EXPECT_EQ(*TenantOf("Search"), kUser);
+  placement_.Add("user-admin", "docs");
+  EXPECT_EQ(*TenantOf("Search"), "user-admin");
+}
+
+TEST_F(TenancyGuardTest, AnAdministratorWhoNamesHimselfIsTakenAtHisWord) {
+  EXPECT_EQ(*TenantOf("Search", "user-admin"), "user-admin");
+  EXPECT_EQ(*TenantOf("DeleteCollection", "user-admin"), "user-admin");
+}
+
+TEST_F(TenancyGuardTest, OnlyWhoNamesTheTenantDeletesItsCollection) {
+  const absl::Status refused = TenantOf("DeleteCollection").status();
+  EXPECT_TRUE(absl::IsNotFound(refused));
+  EXPECT_NE(MessageOf(refused).find("x-vectron-tenant"), std::string_view::npos);
+  EXPECT_EQ(*TenantOf("DeleteCollection", kUser), kUser);
 }
 
 }  // namespace

@@ -38,6 +38,12 @@ std::optional<std::string_view> AuthorityOf(std::string_view origin) {
   return std::nullopt;
 }
 
+std::string_view WithoutDefaultPort(std::string_view origin) {
+  const std::string_view port = origin.starts_with("https://") ? ":443" : ":80";
+  if (origin.ends_with(port)) origin.remove_suffix(port.size());
+  return origin;
+}
+
 }  // namespace
 
 absl::StatusOr<WebGuard> WebGuard::Make(WebRules rules) {
@@ -50,6 +56,7 @@ absl::StatusOr<WebGuard> WebGuard::Make(WebRules rules) {
           "https://app.example.org",
           Quote(origin));
     }
+    origin.resize(WithoutDefaultPort(origin).size());  // browsers leave it out
   }
   guard.rules_ = std::move(rules);
   ASSIGN_OR_RETURN(guard.loopback_, TrustedProxies::Parse({"127.0.0.0/8", "::1"}));
@@ -62,6 +69,11 @@ bool WebGuard::IsAllowed(std::string_view origin) const {
 }
 
 bool WebGuard::IsLoopback(std::string_view host) const {
+  if (host.starts_with('[')) {  // "[::1]" or "[::1]:8080", nothing else behind the address
+    const size_t end = host.find(']');
+    if (end == std::string_view::npos) return false;
+    if (end + 1 < host.size() && host[end + 1] != ':') return false;
+  }
   const std::string_view name = WithoutPort(host);
   return loopback_.Contains(name) || Lower(name) == "localhost";
 }

@@ -41,7 +41,8 @@ TEST(WebGuard, WithoutCredentialsOnlyThisMachineIsServed) {
     EXPECT_TRUE(guard.Check(Request(host)).ok()) << host;
   }
   for (const char* host : {"evil.example", "evil.example:8080", "", "10.0.0.1:8080", "[::2]:80",
-                           "localhost.evil.example", "127.0.0.1.evil.example", "127.1"}) {
+                           "localhost.evil.example", "127.0.0.1.evil.example", "127.1",
+                           "[::1].evil.example", "[::1].evil.example:80", "[::1"}) {
     const absl::Status refused = guard.Check(Request(host));
     EXPECT_TRUE(absl::IsPermissionDenied(refused)) << host;
     EXPECT_THAT(std::string(MessageOf(refused)), HasSubstr("127.0.0.1"));
@@ -83,6 +84,17 @@ TEST(WebGuard, AllowedOriginsMayReadAnswers) {
     headers = HeadersOf(guard, Request("db.example.org", other));
     EXPECT_EQ(headers.size(), 1u) << other;
     EXPECT_EQ(headers["Vary"], "Origin");
+  }
+}
+
+TEST(WebGuard, TheDefaultPortOfAnOriginMayBeNamed) {
+  const WebGuard guard = Guard(
+      {"https://a.example:443", "http://b.example:80", "https://c.example:80", "http://[::5]:80"},
+      true);
+  for (const char* origin :
+       {"https://a.example", "http://b.example", "https://c.example:80", "http://[::5]"}) {
+    EXPECT_EQ(HeadersOf(guard, Request("db.example.org", origin))["Access-Control-Allow-Origin"],
+              origin);
   }
 }
 

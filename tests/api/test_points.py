@@ -141,6 +141,7 @@ class Points(ServerTest):
         self.refused(self.api.scroll(name, filter={"must": [{"field": "n", "matches": 1}]}), 400, INVALID_ARGUMENT, "filter.must[0]")
         path = f"/v1/collections/{quote(name)}/points/scroll"
         self.assertEqual(len(self.ok(self.api.call("POST", path))["points"]), 100)
+        self.refused(self.api.call("POST", path + "?limit=5"), 400, INVALID_ARGUMENT, "in the body")
 
     def test_get_takes_its_consistency_from_the_query(self):
         name = self.make(1)

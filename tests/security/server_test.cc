@@ -117,6 +117,8 @@ TEST_F(Server, ShowsAnAdministratorTheCollectionsOfAll) {
   EXPECT_EQ(Status(admin_, "of-a"), 200);
   EXPECT_EQ(GrpcStatus(admin_, "of-a"), grpc::StatusCode::OK);
   EXPECT_THAT(world_.Call("GET", "/v1/collections", Bearer(admin_)).body, HasSubstr("of-a"));
+  EXPECT_EQ(world_.Call("DELETE", "/v1/collections/of-a", Bearer(admin_)).status, 404);
+  EXPECT_EQ(Status(user_, "of-a"), 200) << "to delete it, its owner has to be named";
   ASSERT_EQ(Make(user_, "twice").status, 200);
   ASSERT_EQ(Make(other_, "twice").status, 200);
   EXPECT_EQ(Status(admin_, "twice"), 400) << "whose is not said";

@@ -135,6 +135,8 @@ void Access::RemoveCollections(const std::string& owner,
   if (deps_.placement == nullptr)
     return done(FailedPrecondition("this Auth service was not told where placement is"));
   if (!placement_ready_) return done(Unavailable("the server is starting"));
+  if (!deps_.placement->HasMap())
+    return done(Unavailable("the map of the cluster is not known yet"));
   const auto records = deps_.placement->ListCollections(owner);
   if (records.empty()) return done(absl::OkStatus());
   // Shared by the callbacks of the deletions.

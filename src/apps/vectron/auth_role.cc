@@ -20,6 +20,7 @@
 #include "rpc/placement_client.h"
 #include "rpc/rpc_registry.h"
 #include "rpc/worker_directory.h"
+#include "services/auth/etcd_meta_store.h"
 
 namespace vectron {
 namespace {
@@ -214,6 +215,10 @@ absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> AuthComma
   ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(flags_->metrics));
   if (!flags_->etcd.empty()) {
     ASSIGN_OR_RETURN(options.access.etcd, SplitAddresses(flags_->etcd));
+    // Refused now rather than by the start, which makes it again.
+    const auto store = auth::EtcdMetaStore::Make(
+        {.endpoints = options.access.etcd, .tls = options.access.etcd_tls});
+    if (!store.ok()) return Annotate(store.status(), "--etcd");
   }
   if (!flags_->placement.empty()) {
     ASSIGN_OR_RETURN(options.placement, SplitAddresses(flags_->placement));

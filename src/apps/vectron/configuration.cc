@@ -22,8 +22,8 @@ namespace {
 constexpr char kConfigOption[] = "config";
 constexpr std::string_view kVariablePrefix = "VECTRON_";
 // What vectronctl takes from the environment.
-constexpr std::array<std::string_view, 3> kVariablesOfClients = {"VECTRON_HOST", "VECTRON_API_KEY",
-                                                                 "VECTRON_TLS_CA"};
+constexpr std::array<std::string_view, 4> kVariablesOfClients = {
+    "VECTRON_HOST", "VECTRON_API_KEY", "VECTRON_TENANT", "VECTRON_TLS_CA"};
 constexpr size_t kShortName = 5;  // shorter names are near each other by chance
 
 // "--name" options that can be set from outside: all but --help and --config.

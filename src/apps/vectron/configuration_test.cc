@@ -80,13 +80,9 @@ TEST_F(ConfigurationTest, AnUnknownKeyIsAnErrorThatNamesTheNearest) {
 }
 
 TEST_F(ConfigurationTest, MisspeltVariablesOfTheEnvironmentAreTold) {
-  const std::vector<std::string> theirs = {"VECTRON_API",
-                                           "VECTRON_BEAT",
-                                           "VECTRON_BINARY",
-                                           "VECTRON_HOST",
-                                           "VECTRON_HTTP",
-                                           "VECTRON_PUT",
-                                           "VECTRON_WORKER_SERVICE_PORT"};
+  const std::vector<std::string> theirs = {
+      "VECTRON_API",    "VECTRON_BEAT", "VECTRON_BINARY", "VECTRON_HOST",
+      "VECTRON_TENANT", "VECTRON_HTTP", "VECTRON_PUT",    "VECTRON_WORKER_SERVICE_PORT"};
   const std::vector<std::string> wrong = {"VECTRON_BEET_MS", "VECTRON_HTPP", "VECTRON_SEARCH_ONL"};
   for (const auto* names : {&theirs, &wrong}) {
     for (const std::string& name : *names) ::setenv(name.c_str(), "1", 1);

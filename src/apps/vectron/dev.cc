@@ -25,6 +25,7 @@
 #include "rpc/http_dispatcher.h"
 #include "rpc/rpc_registry.h"
 #include "services/gateway/gateway.h"
+#include "services/gateway/ranking.h"
 #include "services/placement/local_catalog.h"
 #include "services/worker/worker.h"
 #include "shard/local_log.h"
@@ -82,12 +83,15 @@ class DevServerImpl : public DevServer {
     metrics_port_.Leave();
     if (served) LogInfo("stopping: requests under way may finish, then all shards are flushed");
     if (ports_ != nullptr) ports_->Stop(kStopGraceMillis);
+    if (ranking_ != nullptr) ranking_->ranking()->Stop();  // late answers begin no search
     read_.Drain();
     search_.Drain();  // what callers that are gone have left
     ticker_.reset();
     if (access_ != nullptr) access_->Stop();
     if (operators_ != nullptr) operators_->Stop();
     shard_metrics_ = {};
+    if (ranking_ != nullptr) ranking_->Stop();
+    search_.Drain();   // what an answer on its way at the first Stop has still begun
     ranking_.reset();  // its searches have ended with the servers
     gateway_.reset();
     operators_.reset();

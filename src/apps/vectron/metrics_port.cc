@@ -6,6 +6,7 @@
 #include "apps/vectron/plain_routes.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "rpc/web_guard.h"
 
 namespace vectron {
 namespace {
@@ -46,6 +47,10 @@ absl::Status MetricsPort::Start(const std::optional<HostPort>& address) {
   if (!address.has_value()) return absl::OkStatus();
   RETURN_IF_ERROR(
       AddHealthRoutes([this] { return Ask(); }, metrics_, options::SCOPE_PUBLIC, dispatcher_));
+  // At a loopback address only what is on this machine is meant to reach it, no page that a browser
+  // here shows.
+  ASSIGN_OR_RETURN(const rpc::WebGuard guard,
+                   rpc::WebGuard::Make({.checks_credentials = !IsLoopback(address->host)}));
   rpc::HttpServerOptions options;
   options.address = address->host;
   options.port = address->port;
@@ -54,7 +59,9 @@ absl::Status MetricsPort::Start(const std::optional<HostPort>& address) {
   options.body_limit = [](const rpc::HttpRequest&) { return size_t{0}; };
   absl::StatusOr<std::unique_ptr<rpc::HttpServer>> server = rpc::HttpServer::Start(
       std::move(options),
-      [this](rpc::HttpRequest request, rpc::HttpResponder responder) {
+      [this, guard](rpc::HttpRequest request, rpc::HttpResponder responder) {
+        const absl::Status refusal = guard.Check(request);
+        if (!refusal.ok()) return responder.Send(rpc::ErrorResponse(refusal));
         dispatcher_.Handle(std::move(request), std::move(responder));
       },
       clock_, of_this_port_);

@@ -1,8 +1,8 @@
 #pragma once
 
 // The port for those who watch a process: /metrics, /healthz and /readyz over plain HTTP, without
-// credentials. It is meant for an address that nobody else reaches. Every role has one when it is
-// told where.
+// credentials. It is meant for an address that nobody else reaches; at a loopback one it answers to
+// names of this machine only (rpc/web_guard.h). Every role has one when it is told where.
 
 #include <functional>
 #include <memory>

@@ -15,11 +15,11 @@ using testing::Not;
 class MetricsPortTest : public testing::Test {
  protected:
   absl::Status Start() { return port_.Start(HostPort{.host = "127.0.0.1", .port = 0}); }
-  rpc::RawResponse Get(const std::string& path) {
+  rpc::RawResponse Get(const std::string& path, const std::string& host = "localhost") {
     const absl::StatusOr<HostPort> address = ParseHostPort(port_.address());
     EXPECT_TRUE(address.ok()) << address.status();
     rpc::RawClient client(address->port);
-    EXPECT_TRUE(client.Send(fmt::format("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", path)));
+    EXPECT_TRUE(client.Send(fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", path, host)));
     return client.Receive();
   }
 
@@ -54,6 +54,17 @@ TEST_F(MetricsPortTest, IsAliveFromTheBeginningAndReadyWhileItServes) {
   port_.Leave();
   EXPECT_EQ(Get("/readyz").status, 503);
   EXPECT_EQ(Get("/healthz").status, 200);
+}
+
+TEST_F(MetricsPortTest, AtALoopbackAddressAnswersToNamesOfThisMachineOnly) {
+  ASSERT_TRUE(Start().ok());
+  EXPECT_EQ(Get("/metrics", "evil.example").status, 403);
+  EXPECT_EQ(Get("/metrics", "[::1]:9640").status, 200);
+}
+
+TEST_F(MetricsPortTest, AtAnotherAddressAnswersToAnyName) {
+  ASSERT_TRUE(port_.Start(HostPort{.host = "0.0.0.0", .port = 0}).ok());
+  EXPECT_EQ(Get("/metrics", "vectron.example").status, 200);
 }
 
 TEST_F(MetricsPortTest, IsNotThereUnlessAnAddressIsNamed) {

@@ -26,6 +26,9 @@ std::string UpsertToJson(const UpsertReply& reply) {
 
 // A body that is empty asks for the first page.
 absl::StatusOr<ScrollCall> ScrollFromBody(HttpRequest& request) {
+  if (!request.query().empty()) {
+    return InvalidArgument("this call takes its parameters in the body");
+  }
   constexpr PaddedJson kNothing{.data = "{}", .size = 2, .capacity = 2};
   return ScrollFromJson(request.body.empty() ? kNothing : request.body.padded(),
                         request.Param("collection"));

@@ -2,6 +2,7 @@
 
 #include "base/random.h"
 #include "base/status.h"
+#include "model/search.h"
 #include "rpc/error_table.h"
 
 namespace vectron::gateway {
@@ -41,6 +42,7 @@ absl::Status Gateway::ShardError(const rpc::CollectionRecord& record, ShardOrdin
       error, record.schema.shard_count == 1
                  ? fmt::format("collection '{}'", record.schema.name)
                  : fmt::format("collection '{}', shard {}", record.schema.name, ordinal.value));
+  if (IsAnswerTooLarge(error)) return result;  // and would be again
   if (absl::IsResourceExhausted(result) || absl::IsUnavailable(result)) {
     result = rpc::WithRetryAfter(std::move(result),
                                  rpc::RetryAfterMillis(error).value_or(kRetryAfterMillis));

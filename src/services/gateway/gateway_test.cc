@@ -543,5 +543,16 @@ TEST_F(GatewayTest, KeepsTheBestOfWhatIsTooMuchAndRefusesWhenTheyAreTooMuch) {
   EXPECT_TRUE(absl::IsResourceExhausted(reply.status())) << reply.status();
 }
 
+TEST_F(GatewayTest, AnAnswerTooLargeIsNeitherMissingNorAskedForAgain) {
+  Create("docs", 2);
+  worker_.failing[GroupOf("docs", 1)] = AnswerTooLarge(1'000);
+  SearchCall call = Query("docs", 5);
+  call.timeout_ms = 1'000;
+  const auto reply = Search(std::move(call));
+  EXPECT_TRUE(absl::IsResourceExhausted(reply.status())) << reply.status();
+  EXPECT_THAT(std::string(MessageOf(reply.status())), HasSubstr("top_k"));
+  EXPECT_FALSE(rpc::RetryAfterMillis(reply.status()).has_value());
+}
+
 }  // namespace
 }  // namespace vectron::gateway

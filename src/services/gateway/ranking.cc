@@ -95,6 +95,7 @@ void Ranking::Start() {
 }
 
 void Ranking::Stop() {
+  stopped_ = true;
   if (stream_ != nullptr) stream_->Stop();
 }
 
@@ -205,8 +206,7 @@ namespace {
 
 // The reranker knows the model by a name of its own: callers see the collection's.
 std::function<void(absl::StatusOr<reranker::v1::ModelStatus>)> Named(
-    std::string collection,
-    std::function<void(absl::StatusOr<reranker::v1::ModelStatus>)> done) {
+    std::string collection, std::function<void(absl::StatusOr<reranker::v1::ModelStatus>)> done) {
   return [collection = std::move(collection),
           done = std::move(done)](absl::StatusOr<reranker::v1::ModelStatus> status) {
     if (!status.ok()) {

@@ -7,6 +7,7 @@
 // collection's, else the server's. Past the time budget the vector order is returned, marked.
 // Thread-safe. What is borrowed outlives it.
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <set>
@@ -98,6 +99,7 @@ class Ranking {
   Counter& feedback_;
   Counter& joined_;
   std::atomic<uint64_t> next_feedback_{0};
+  std::atomic<bool> stopped_{false};  // no more searches are begun
   Impressions impressions_;
   std::unique_ptr<FeedbackStore> store_;
   // Of the store's executor:

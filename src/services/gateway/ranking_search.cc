@@ -133,6 +133,7 @@ class Ranking::Plan : public std::enable_shared_from_this<Plan> {
       if (hit.is_excerpt) ids.push_back(hit.id);
     }
     if (ids.empty()) return Finish(std::move(reply), done);
+    if (ranking_.stopped_) return done(Unavailable("the server is stopping"));
     absl::StatusOr<SearchCall> call = CallForIds(std::move(ids));
     if (!call.ok()) return done(call.status());
     plain_(*std::move(call), [self = shared_from_this(), reply = std::move(reply),
@@ -165,7 +166,9 @@ class Ranking::Plan : public std::enable_shared_from_this<Plan> {
         std::make_shared<const Filter>(std::move(filter));  // as model/search.h has it
     if (call.timeout_ms != 0) {
       const int64_t passed = (ranking_.deps_.clock->MonotonicNanos() - started_nanos_) / 1'000'000;
-      call.timeout_ms = static_cast<uint32_t>(std::max<int64_t>(call.timeout_ms - passed, 1));
+      // Where the time is up, enough is left to read what was found.
+      const int64_t least = std::min<int64_t>(call.timeout_ms, kDefaultRerankBudgetMs);
+      call.timeout_ms = static_cast<uint32_t>(std::max(call.timeout_ms - passed, least));
     }
     return call;
   }
@@ -224,6 +227,10 @@ class Ranking::Plan : public std::enable_shared_from_this<Plan> {
     call.explain = asked_.query.explain;
     call.deadline_nanos = begin_nanos_ + int64_t{spec_.budget_ms} * 1'000'000;
     if (deadline_nanos_ != 0) call.deadline_nanos = std::min(call.deadline_nanos, deadline_nanos_);
+    if (asked_.timeout_ms != 0) {
+      call.deadline_nanos =
+          std::min(call.deadline_nanos, started_nanos_ + int64_t{asked_.timeout_ms} * 1'000'000);
+    }
     call.top_n = asked_.offset + asked_.top_k;
     for (const SearchHit& hit : reply.hits) {
       call.items.push_back({.id = hit.id, .distance = hit.score, .payload = hit.payload});

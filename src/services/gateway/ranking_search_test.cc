@@ -144,6 +144,35 @@ TEST_F(RankingTest, InTheVectorOrderLongPayloadsAreWholeToo) {
   EXPECT_TRUE(absl::IsDataLoss(result.status())) << result.status();
 }
 
+TEST_F(RankingTest, AfterTheStopNoSearchIsBegun) {
+  Fill(3);
+  Put(2, LongPayload(2));
+  reranker_.silent = true;
+  absl::StatusOr<SearchReply> result = absl::UnknownError("no answer yet");
+  gateway_->Search(context_, Query(2), [&](auto reply) { result = std::move(reply); });
+  ranking_->Stop();
+  const size_t asked = worker_.queries.size();
+  reranker_.AnswerLate();
+  EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
+  EXPECT_EQ(worker_.queries.size(), asked);
+}
+
+TEST_F(RankingTest, TheTimeoutOfASearchBoundsItsReranking) {
+  Fill(3);
+  Put(0, LongPayload(0));
+  reranker_.silent = true;
+  SearchCall call = Query(2);
+  call.timeout_ms = 20;
+  absl::StatusOr<SearchReply> result = absl::UnknownError("no answer yet");
+  gateway_->Search(context_, call, [&](auto reply) { result = std::move(reply); });
+  timer_.AdvanceMillis(21);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_FALSE(result->reranked);
+  EXPECT_FALSE(result->partial);
+  ASSERT_THAT(Ids(*result), ElementsAre("p0", "p1"));
+  EXPECT_EQ(result->hits[0].payload, LongPayload(0));
+}
+
 TEST_F(RankingTest, PastTheBudgetTheVectorOrderIsReturnedAndMarked) {
   Fill(5);
   reranker_.silent = true;

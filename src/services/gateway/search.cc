@@ -1,5 +1,7 @@
 // Searches: sent to every shard, merged by (score, id).
 
+#include "model/search.h"
+
 #include <algorithm>
 #include <array>
 #include <map>
@@ -33,6 +35,7 @@ absl::Status RefuseUnsupported(const SearchCall& call, bool can_rerank) {
 // A shard that failed like this is as one that did not answer: with a timeout the caller takes what
 // there is.
 bool CountsAsMissing(const absl::Status& error) {
+  if (IsAnswerTooLarge(error)) return false;  // it lies in what was asked for
   return absl::IsUnavailable(error) || absl::IsDeadlineExceeded(error) ||
          absl::IsResourceExhausted(error) || absl::IsDataLoss(error) || absl::IsInternal(error);
 }
