@@ -28,8 +28,9 @@ interface Props {
 const height = 180;
 const axisFont = '11px "Inter Variable", sans-serif';
 
+// The newest value; null when it is missing, however many there were before.
 export function lastOf(values: readonly (number | null)[]): number | null {
-  return values.findLast((value) => value !== null) ?? null;
+  return values.at(-1) ?? null;
 }
 
 export function TimeChart(props: Props) {
@@ -121,7 +122,7 @@ function optionsOf(Maker: typeof UPlot, { names, format, binary, width, onHover 
   return {
     width,
     height,
-    padding: [10, 8, 0, 0],
+    padding: [10, 28, 0, 0], // on the right half a time
     legend: { show: false },
     cursor: { sync: { key: 'times', setSeries: false }, drag: { x: false, y: false }, y: false, points: { size: 6 } },
     scales: {
@@ -129,7 +130,7 @@ function optionsOf(Maker: typeof UPlot, { names, format, binary, width, onHover 
       y: { range: (_, __, max) => (max > 0 ? Maker.rangeNum(0, max, { min: { pad: 0, soft: 0 }, max: { pad: 0.1, soft: 0 } }) : [0, 1]) },
     },
     axes: [
-      { stroke: ink, font: axisFont, grid: { show: false }, ticks: { show: false }, size: 26, gap: 6, values: (_, at) => labels(at) },
+      { stroke: ink, font: axisFont, grid: { show: false }, ticks: { show: false }, size: 26, gap: 6, space: 64, values: (_, at) => labels(at) },
       {
         stroke: ink,
         font: axisFont,
@@ -148,18 +149,19 @@ function optionsOf(Maker: typeof UPlot, { names, format, binary, width, onHover 
         stroke: cssColor(name.split('\n')[1] ?? ''),
         width: 1.75,
         spanGaps: false,
-        points: { show: (self: UPlot, series: number) => isSparse(self, series), size: 4 },
+        points: { show: false, filter: (self: UPlot, series: number) => loneOf(self.data[series] ?? []), size: 5 },
       })),
     ],
     hooks: { setCursor: [(self) => onHover(self.cursor.idx ?? null)] },
   };
 }
 
-// A single point between two gaps would be invisible as a line.
-function isSparse(self: UPlot, series: number): boolean {
-  const values = self.data[series] ?? [];
-  return values.filter((value) => value !== null && value !== undefined).length <= 2;
+// The indexes of values between two gaps, which no line would show.
+export function loneOf(values: ArrayLike<number | null | undefined>): number[] {
+  return Array.from(values, (_, at) => at).filter((at) => isNumber(values[at]) && !isNumber(values[at - 1]) && !isNumber(values[at + 1]));
 }
+
+const isNumber = (value: number | null | undefined) => typeof value === 'number';
 
 const exactClock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });

@@ -126,6 +126,17 @@ export function Empty(props: { title: string; children?: ReactNode; action?: Rea
   );
 }
 
+// In the place of what only a server with credentials has.
+export function CredentialsOff({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <Page title={title}>
+      <Panel flush>
+        <Empty title="Credentials are off">This server asks nobody for credentials: everyone who reaches it may do everything. {children}</Empty>
+      </Panel>
+    </Page>
+  );
+}
+
 // What went wrong and what to do about it.
 export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
   const trouble = troubleOf(error);

@@ -1,11 +1,12 @@
 // One collection: what it is, where its shards are, and its end.
 import { Anchor, Button } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
 import { call } from '../api/client';
-import type { GetCollectionStatusResponse } from '../api/generated';
-import { collectionStatus } from '../api/queries';
+import type { GetCollectionStatusResponse, ShardStatus } from '../api/generated';
+import { collectionStatus, workerList } from '../api/queries';
+import { useIsAdmin } from '../api/session-context';
 import { CollectionState, explorePath } from '../components/collection-table';
 import { ConfirmByName } from '../components/dialogs';
 import { IconTrash } from '../components/icons';
@@ -59,11 +60,13 @@ export default function Collection() {
 function Details({ status }: { status: GetCollectionStatusResponse }) {
   const points = Number(status.pointCount);
   const indexed = Number(status.indexedCount);
+  const lost = useLostWorkers();
+  const degraded = status.shards.every((shard) => shard.ready) && status.shards.some((shard) => isUnderReplicated(shard, status, lost));
   return (
     <>
       <Tiles
         facts={[
-          { label: 'State', value: <CollectionState status={status} /> },
+          { label: 'State', value: degraded ? <Tag tone="warn" dot>Degraded</Tag> : <CollectionState status={status} /> },
           { label: 'Points', value: format.count(points) },
           { label: 'Size on disk', value: format.bytes(status.sizeBytes) },
           { label: 'Shards', value: status.shards.length },
@@ -80,7 +83,7 @@ function Details({ status }: { status: GetCollectionStatusResponse }) {
         {points > 0 && <Bar fraction={indexed / points} label="Points linked into the graph" of="progress" />}
       </Panel>
       <Options status={status} />
-      <Shards status={status} />
+      <Shards status={status} lost={lost} />
     </>
   );
 }
@@ -125,7 +128,32 @@ function Options({ status }: { status: GetCollectionStatusResponse }) {
   );
 }
 
-function Shards({ status }: { status: GetCollectionStatusResponse }) {
+// The ids of workers that do not answer; none for those who may not see the workers.
+function useLostWorkers(): Set<string> {
+  const isAdmin = useIsAdmin();
+  const workers = useQuery({ ...workerList, enabled: isAdmin });
+  return useMemo(() => {
+    const lost = (workers.data?.workers ?? []).filter((worker) => !worker.healthy || worker.state === 'DEAD');
+    return new Set(lost.map((worker) => worker.worker_id));
+  }, [workers.data]);
+}
+
+// It has fewer replicas that answer than the collection wants.
+function isUnderReplicated(shard: ShardStatus, status: GetCollectionStatusResponse, lost: Set<string>): boolean {
+  const answering = shard.replicas.filter((replica) => !lost.has(replica)).length;
+  return answering < Math.max(1, status.options?.replicationFactor ?? shard.replicas.length);
+}
+
+function ShardState({ shard, under }: { shard: ShardStatus; under: boolean }) {
+  const [tone, words] = !shard.ready ? (['bad', 'Not ready'] as const) : under ? (['warn', 'Under replicated'] as const) : (['good', 'Ready'] as const);
+  return (
+    <Tag tone={tone} dot>
+      {words}
+    </Tag>
+  );
+}
+
+function Shards({ status, lost }: { status: GetCollectionStatusResponse; lost: Set<string> }) {
   return (
     <Panel title="Shards" flush>
       <Table
@@ -143,12 +171,18 @@ function Shards({ status }: { status: GetCollectionStatusResponse }) {
           <tr key={shard.shardId}>
             <td className={css.right}>{shard.shardId}</td>
             <td>
-              <Tag tone={shard.ready ? 'good' : 'bad'} dot>
-                {shard.ready ? 'Ready' : 'Not ready'}
-              </Tag>
+              <ShardState shard={shard} under={isUnderReplicated(shard, status, lost)} />
             </td>
             <td>{shard.leaderId === '0' ? <span className="dim">none known</span> : `worker ${shard.leaderId}`}</td>
-            <td>{shard.replicas.map((replica) => `worker ${replica}`).join(', ')}</td>
+            <td>
+              <div className={css.actions}>
+                {shard.replicas.map((replica) => (
+                  <span key={replica} className="nowrap">
+                    worker {replica} {lost.has(replica) && <Tag tone="bad">does not answer</Tag>}
+                  </span>
+                ))}
+              </div>
+            </td>
           </tr>
         ))}
       </Table>

@@ -125,7 +125,7 @@ function Endpoints({ endpoints }: { endpoints: EndpointStats[] }) {
           {rows.map((row) => (
             <tr key={`${row.method} ${row.path}`}>
               <td>{row.method}</td>
-              <td className="mono wrap-anywhere">{row.path}</td>
+              <td className="mono">{row.path}</td>
               <td className={css.right}>{format.count(row.count)}</td>
               <td className={css.right}>{timeOf(row, row.avg_latency_ms)}</td>
               <td className={css.right}>{timeOf(row, row.p50_ms)}</td>

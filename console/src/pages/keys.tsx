@@ -10,7 +10,7 @@ import { CopyButton } from '../components/copy';
 import { Confirm, FormEnd } from '../components/dialogs';
 import { IconPlus } from '../components/icons';
 import { useToasts } from '../components/toasts';
-import { css, Empty, Loaded, Page, Panel, Table, Tag, type Tone } from '../components/ui';
+import { CredentialsOff, css, Empty, Loaded, Page, Panel, Table, Tag, type Tone } from '../components/ui';
 import * as format from '../lib/format';
 import { expiryOf, keyNameProblem, patternsOf } from '../lib/key-form';
 
@@ -22,6 +22,12 @@ interface Shown {
 }
 
 export default function Keys() {
+  const session = useSession();
+  if (session.mode === 'open') return <CredentialsOff title="API keys">No program needs a key here.</CredentialsOff>;
+  return <OwnKeys />;
+}
+
+function OwnKeys() {
   const keys = useQuery(apiKeys);
   const [creating, setCreating] = useState(false);
   const [shown, setShown] = useState<Shown | null>(null);

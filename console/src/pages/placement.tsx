@@ -218,7 +218,7 @@ function Rows(props: { collection: Collection; owned: boolean; open: boolean; on
             {collection.name}
           </Anchor>
         </td>
-        {owned && <td className="mono wrap-anywhere">{collection.owner}</td>}
+        {owned && <td className="mono">{collection.owner}</td>}
         <td>
           <Tag tone={healthTone(collection.status)} dot>
             {healthWords(collection.status)}

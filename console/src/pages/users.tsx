@@ -7,12 +7,18 @@ import type { Plan, Role, SubscriptionStatus, UserProfile } from '../api/generat
 import { useSession } from '../api/session-context';
 import { Confirm } from '../components/dialogs';
 import { useToasts } from '../components/toasts';
-import { css, Empty, Loaded, Page, Panel, Table, Tag } from '../components/ui';
+import { CredentialsOff, css, Empty, Loaded, Page, Panel, Table, Tag } from '../components/ui';
 import * as format from '../lib/format';
 
 const pageSize = 100;
 
 export default function Users() {
+  const session = useSession();
+  if (session.mode === 'open') return <CredentialsOff title="Users">It knows no users.</CredentialsOff>;
+  return <AllUsers />;
+}
+
+function AllUsers() {
   const [trail, setTrail] = useState(['']);
   const [search, setSearch] = useState('');
   const afterId = trail.at(-1) ?? '';

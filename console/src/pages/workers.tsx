@@ -1,7 +1,7 @@
 // The workers: what each holds, and taking one out of service.
 import { Anchor, Button } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useId, useState } from 'react';
 import { Link, useParams } from 'react-router';
 import { call } from '../api/client';
 import type { Worker, WorkerStats } from '../api/generated';
@@ -37,7 +37,7 @@ export default function Workers() {
       ) : !id ? (
         <Cards workers={workers.data.workers} nowMs={workers.dataUpdatedAt} />
       ) : chosen ? (
-        <Details worker={chosen} nowMs={workers.dataUpdatedAt} />
+        <Details worker={chosen} alone={isAlone(chosen, workers.data.workers)} nowMs={workers.dataUpdatedAt} />
       ) : (
         <Panel flush>
           <Empty title={`There is no worker ${id}`}>It was removed, or its number is another.</Empty>
@@ -60,7 +60,7 @@ function Cards({ workers, nowMs }: { workers: Worker[]; nowMs: number }) {
       {workers.map((worker) => (
         <Panel key={worker.worker_id} title={`Worker ${worker.worker_id}`} side={<WorkerState worker={worker} />}>
           <Usage worker={worker} nowMs={nowMs} />
-          <Actions worker={worker} withDetails />
+          <Actions worker={worker} alone={isAlone(worker, workers)} withDetails />
         </Panel>
       ))}
     </div>
@@ -75,6 +75,10 @@ function WorkerState({ worker }: { worker: Worker }) {
     </Tag>
   );
 }
+
+// No other worker takes shards.
+const isAlone = (worker: Worker, workers: Worker[]) =>
+  workers.every((each) => each.worker_id === worker.worker_id || each.state === 'DEAD' || each.state === 'DRAINING');
 
 const shardsOf = (worker: Worker) => worker.stats?.shard_info.length ?? 0;
 
@@ -108,7 +112,7 @@ function Meters({ stats }: { stats: WorkerStats }) {
       {stats.memory_total_bytes > 0 && (
         <div>
           <div className="small">
-            <span className="dim">Memory</span> {format.bytes(stats.memory_bytes)} of {format.bytes(stats.memory_total_bytes)}
+            <span className="dim">Memory</span> {format.bytes(stats.memory_bytes)} of {format.bytes(stats.memory_total_bytes)} available to it
           </div>
           <Bar fraction={stats.memory_bytes / stats.memory_total_bytes} label="Memory in use" />
         </div>
@@ -126,7 +130,7 @@ function Meters({ stats }: { stats: WorkerStats }) {
   );
 }
 
-function Details({ worker, nowMs }: { worker: Worker; nowMs: number }) {
+function Details({ worker, alone, nowMs }: { worker: Worker; alone: boolean; nowMs: number }) {
   const shards = worker.stats?.shard_info ?? [];
   const facts: Fact[] = [
     { label: 'Raft address', value: <span className="mono">{worker.raft_address || '–'}</span> },
@@ -139,7 +143,7 @@ function Details({ worker, nowMs }: { worker: Worker; nowMs: number }) {
         <Usage worker={worker} nowMs={nowMs} />
         <Facts facts={facts} />
         <div style={{ height: 14 }} />
-        <Actions worker={worker} />
+        <Actions worker={worker} alone={alone} />
       </Panel>
       <Panel title="Shards" flush>
         {shards.length === 0 ? (
@@ -187,8 +191,9 @@ function Details({ worker, nowMs }: { worker: Worker; nowMs: number }) {
   );
 }
 
-function Actions({ worker, withDetails }: { worker: Worker; withDetails?: boolean }) {
+function Actions({ worker, alone, withDetails }: { worker: Worker; alone: boolean; withDetails?: boolean }) {
   const id = worker.worker_id;
+  const reasonId = useId();
   const draining = worker.state === 'DRAINING';
   const [asking, setAsking] = useState<'drain' | 'remove' | null>(null);
   const client = useQueryClient();
@@ -226,7 +231,13 @@ function Actions({ worker, withDetails }: { worker: Worker; withDetails?: boolea
             Stop draining
           </Button>
         ) : (
-          <Button size="xs" variant="default" onClick={() => setAsking('drain')}>
+          <Button
+            size="xs"
+            variant="default"
+            disabled={alone}
+            aria-describedby={alone ? reasonId : undefined}
+            onClick={() => setAsking('drain')}
+          >
             Drain
           </Button>
         )}
@@ -236,6 +247,11 @@ function Actions({ worker, withDetails }: { worker: Worker; withDetails?: boolea
           </Button>
         )}
       </div>
+      {alone && !draining && (
+        <div id={reasonId} className="dim small" style={{ marginTop: 6 }}>
+          It cannot be drained: no other worker could take its shards.
+        </div>
+      )}
       <Confirm
         opened={asking === 'drain'}
         title={`Drain worker ${id}`}

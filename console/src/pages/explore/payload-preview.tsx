@@ -10,8 +10,18 @@ export function shortValue(value: JsonValue): string {
   return text.length > mostCharacters ? `${text.slice(0, mostCharacters)}…` : text;
 }
 
+const telling = ['name', 'title', 'text'];
+const shortCharacters = 40;
+
+// What tells points apart for a reader comes first: names, then short strings.
+function rank(key: string, value: JsonValue): number {
+  const at = telling.indexOf(key.toLowerCase());
+  if (at >= 0) return at;
+  return typeof value === 'string' && value !== '' && value.length <= shortCharacters ? telling.length : telling.length + 1;
+}
+
 export function PayloadPreview({ payload }: { payload: JsonObject }) {
-  const entries = Object.entries(payload);
+  const entries = Object.entries(payload).sort(([a, x], [b, y]) => rank(a, x) - rank(b, y));
   if (entries.length === 0) return <span className="dim">no payload</span>;
   return (
     <span className={css.preview}>
