@@ -74,9 +74,10 @@ class CliTest(unittest.TestCase):
     def command(self, *arguments, server=None):
         return [os.path.join(BIN, "vectronctl"), "--host", (server or self.server).ready["grpc"], *map(str, arguments)]
 
-    def ctl(self, *arguments, code=0, stdin=None, server=None):
+    def ctl(self, *arguments, code=0, stdin=None, server=None, cwd=None):
         """Runs vectronctl, checks its exit code, returns (standard output, standard error)."""
-        run = subprocess.run(self.command(*arguments, server=server), input=stdin, capture_output=True, text=True, timeout=120, check=False)
+        run = subprocess.run(self.command(*arguments, server=server), input=stdin, capture_output=True, text=True, timeout=120,
+                             check=False, cwd=cwd)
         self.assertEqual(run.returncode, code, f"{arguments}\n{run.stdout}\n{run.stderr}")
         return run.stdout, run.stderr
 
@@ -216,6 +217,17 @@ class Import(CliTest):
         self.assertIn("has changed", self.ctl("import", self.name, path, code=1)[1])
         os.remove(state)
         self.ctl("import", self.name, path)
+
+    def test_a_file_of_the_folder_it_runs_in(self):
+        self.write("a.jsonl", self.jsonl(self.lines(3)) + b"{\n")
+        arguments = ("import", self.name, "a.jsonl", "--create")
+        err = self.ctl(*arguments, "--max-errors", 0, code=1, cwd=self.folder)[1]
+        self.assertNotIn("cannot go on", err)
+        self.assertTrue(os.path.exists(self.path(f"a.jsonl.{self.name}.import")))
+        err = self.ctl("import", self.name, "./a.jsonl", code=1, cwd=self.folder)[1]  # the same file by another name
+        self.assertNotIn("remove this file", err)
+        self.assertEqual(len(self.export()), 3)
+        self.assertEqual(os.listdir(self.folder), ["a.jsonl"])
 
     def test_outlives_a_crash_of_the_server(self):
         folder = tempfile.mkdtemp(dir=self.root)
