@@ -119,6 +119,15 @@ class Collections(CliTest):
                           ["create", "x", "--dim", "3", "--index", "a:number"], ["search", "x", "--id", "1", "--filter", "{"]):
             self.ctl(*arguments, code=2)
 
+    def test_without_a_command_it_says_what_there_is(self):
+        self.assertIn("import", self.ctl(code=2)[1])
+        self.assertIn("no command 'fly'", self.ctl("fly", "--json", code=2)[1])
+        self.assertIn("no command 'help'", self.ctl("help", code=2)[1])
+        self.assertIn("--high", self.ctl("--high", code=2)[1])
+        self.assertRegex(self.ctl("--version")[0], r"^vectronctl \d+\.\d+\.\d+")
+        self.assertIn("needs one of", self.ctl("search", "x", code=2)[1])
+        self.assertIn("takes only one of", self.ctl("search", "x", "--id", "1", "--vector", "1,2", code=2)[1])
+
     def test_says_how_to_start_a_server_when_there_is_none(self):
         run = subprocess.run([os.path.join(BIN, "vectronctl"), "--host", "127.0.0.1:1", "list"], capture_output=True, text=True, check=False)
         self.assertEqual(run.returncode, 1)
