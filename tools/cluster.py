@@ -229,8 +229,17 @@ class Cluster:
         raise Failed(f"{node['name']} was not ready within {START_SECONDS} s; see {node['log']}")
 
     def start_all(self):
-        """Everything that does not run. All at once: placement needs a majority, workers need placement."""
-        started = [(node, self.launch(node)) for node in self.nodes if not is_alive(node)]
+        """Everything that does not run. All at once: placement needs a majority, workers need placement. Only new workers come one by one:
+        placement numbers them as they come, and worker-N shall be its worker N."""
+        started = []
+        for node in [node for node in self.nodes if not is_alive(node)]:
+            started.append((node, self.launch(node)))
+            if node["role"] == "worker" and "id" not in node:
+                self.wait_all(started)
+                started = []
+        self.wait_all(started)
+
+    def wait_all(self, started):
         for node, child in started:
             self.wait_ready(node, child)
 

@@ -15,6 +15,7 @@ int main(int argc, char** argv) try {
     return true;
   });
   client.SubmitFeedback("fruit-cpp", {.query_id = found.query_id, .items = {{"apple", 5, true}}});
+  client.DeleteCollection("fruit-cpp");
 } catch (const vectron::Error& error) {
   std::cerr << error.what() << "\n";
   return 1;

@@ -29,6 +29,7 @@ func main() {
 	liked := vectron.Feedback{QueryID: found.QueryID, Items: []vectron.FeedbackItem{{ResultID: "apple", RelevanceScore: 5, Clicked: true}}}
 	_, err = client.SubmitFeedback(ctx, "fruit-go", liked)
 	check(err)
+	check(client.DeleteCollection(ctx, "fruit-go"))
 }
 
 func check(err error) {

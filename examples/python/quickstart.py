@@ -12,3 +12,4 @@ with VectronClient(sys.argv[1] if len(sys.argv) > 1 else "localhost:8081") as cl
     for better in client.search_stream("fruit-python", [0.1, 0.8, 0.4], top_k=1):
         print("final" if better.last else "so far", better.ids)
     client.submit_feedback("fruit-python", [FeedbackItem("apple", relevance_score=5, clicked=True)], query_id=found.query_id)
+    client.delete_collection("fruit-python")

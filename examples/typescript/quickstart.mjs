@@ -10,4 +10,5 @@ const found = await client.search("fruit-typescript", [0.9, 0.2, 0.2], 2, { filt
 console.log(found[0].id, found[0].score, found[0].payload);
 for await (const better of client.searchStream("fruit-typescript", [0.1, 0.8, 0.4], 1)) console.log(better.last ? "final" : "so far", better[0].id);
 await client.submitFeedback("fruit-typescript", [{ resultId: "apple", relevanceScore: 5, clicked: true }], { queryId: found.queryId });
+await client.deleteCollection("fruit-typescript");
 client.close();

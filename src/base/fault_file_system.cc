@@ -86,7 +86,8 @@ absl::Status FaultFileSystem::Step(FaultKinds kind, std::string_view path) {
   const absl::MutexLock lock(&mutex_);
   if ((fault_.kinds & kind) == 0) return absl::OkStatus();
   ++operations_;
-  const bool fails = fail_at_ != 0 && (fault_.once ? operations_ == fail_at_ : operations_ >= fail_at_);
+  const bool fails =
+      fail_at_ != 0 && (fault_.once ? operations_ == fail_at_ : operations_ >= fail_at_);
   if (!fails) return absl::OkStatus();
   ++failed_;
   return Annotate(fault_.status, path);
@@ -112,7 +113,8 @@ absl::Status FaultFileSystem::WriteAtomically(const std::string& path, std::stri
     RETURN_IF_ERROR(file->Sync());
   }
   RETURN_IF_ERROR(Rename(temporary, path));
-  return SyncDir(std::filesystem::path(path).parent_path().string());
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  return SyncDir(folder.empty() ? "." : folder.string());
 }
 
 absl::Status FaultFileSystem::MakeDirs(const std::string& path) {

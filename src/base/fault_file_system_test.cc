@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "base/temp_dir.h"
 
 namespace vectron {
@@ -42,10 +44,24 @@ TEST(FaultFileSystem, AShortWriteLeavesHalfOfTheBytes) {
   FaultFileSystem files(*real);
   auto file = files.Open(dir / "a", OpenMode::kCreate);
   ASSERT_TRUE(file.ok());
-  files.FailAt(1, {.status = absl::DataLossError("torn"), .kinds = kFaultWrite, .short_write = true});
+  files.FailAt(1,
+               {.status = absl::DataLossError("torn"), .kinds = kFaultWrite, .short_write = true});
   EXPECT_FALSE((*file)->Write(0, "abcdef").ok());
   files.Heal();
   EXPECT_EQ(*files.ReadAll(dir / "a"), "abc");
+}
+
+TEST(FaultFileSystem, WritesAtomicallyIntoTheFolderItRunsIn) {
+  const TempDir dir;
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(dir.path());
+  const auto real = NewPosixFileSystem();
+  FaultFileSystem files(*real);
+  EXPECT_TRUE(real->WriteAtomically("a", "1").ok());
+  EXPECT_TRUE(files.WriteAtomically("b", "2").ok());
+  std::filesystem::current_path(before);
+  EXPECT_EQ(*real->ReadAll(dir / "a"), "1");
+  EXPECT_EQ(*real->ReadAll(dir / "b"), "2");
 }
 
 TEST(FaultFileSystem, WriteAtomicallyLeavesTheOldFileWhereverItFails) {

@@ -81,7 +81,8 @@ class PosixFile : public File {
   }
 
   absl::Status Truncate(uint64_t size) override {
-    if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) return PosixError("truncate", path_, errno);
+    if (::ftruncate(fd_, static_cast<off_t>(size)) != 0)
+      return PosixError("truncate", path_, errno);
     return absl::OkStatus();
   }
 
@@ -134,7 +135,8 @@ class PosixFileSystem : public FileSystem {
     }
     CrashPoint("file.before_rename");
     RETURN_IF_ERROR(Rename(temporary, path));
-    return SyncDir(std::filesystem::path(path).parent_path().string());
+    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    return SyncDir(folder.empty() ? "." : folder.string());
   }
 
   absl::Status MakeDirs(const std::string& path) override {

@@ -74,9 +74,10 @@ class CliTest(unittest.TestCase):
     def command(self, *arguments, server=None):
         return [os.path.join(BIN, "vectronctl"), "--host", (server or self.server).ready["grpc"], *map(str, arguments)]
 
-    def ctl(self, *arguments, code=0, stdin=None, server=None):
+    def ctl(self, *arguments, code=0, stdin=None, server=None, cwd=None):
         """Runs vectronctl, checks its exit code, returns (standard output, standard error)."""
-        run = subprocess.run(self.command(*arguments, server=server), input=stdin, capture_output=True, text=True, timeout=120, check=False)
+        run = subprocess.run(self.command(*arguments, server=server), input=stdin, capture_output=True, text=True, timeout=120,
+                             check=False, cwd=cwd)
         self.assertEqual(run.returncode, code, f"{arguments}\n{run.stdout}\n{run.stderr}")
         return run.stdout, run.stderr
 
@@ -117,6 +118,15 @@ class Collections(CliTest):
         for arguments in ([], ["fly"], ["create", "x"], ["create", "x", "--dim", "0"], ["search", "x"],
                           ["create", "x", "--dim", "3", "--index", "a:number"], ["search", "x", "--id", "1", "--filter", "{"]):
             self.ctl(*arguments, code=2)
+
+    def test_without_a_command_it_says_what_there_is(self):
+        self.assertIn("import", self.ctl(code=2)[1])
+        self.assertIn("no command 'fly'", self.ctl("fly", "--json", code=2)[1])
+        self.assertIn("no command 'help'", self.ctl("help", code=2)[1])
+        self.assertIn("--high", self.ctl("--high", code=2)[1])
+        self.assertRegex(self.ctl("--version")[0], r"^vectronctl \d+\.\d+\.\d+")
+        self.assertIn("needs one of", self.ctl("search", "x", code=2)[1])
+        self.assertIn("takes only one of", self.ctl("search", "x", "--id", "1", "--vector", "1,2", code=2)[1])
 
     def test_says_how_to_start_a_server_when_there_is_none(self):
         run = subprocess.run([os.path.join(BIN, "vectronctl"), "--host", "127.0.0.1:1", "list"], capture_output=True, text=True, check=False)
@@ -216,6 +226,17 @@ class Import(CliTest):
         self.assertIn("has changed", self.ctl("import", self.name, path, code=1)[1])
         os.remove(state)
         self.ctl("import", self.name, path)
+
+    def test_a_file_of_the_folder_it_runs_in(self):
+        self.write("a.jsonl", self.jsonl(self.lines(3)) + b"{\n")
+        arguments = ("import", self.name, "a.jsonl", "--create")
+        err = self.ctl(*arguments, "--max-errors", 0, code=1, cwd=self.folder)[1]
+        self.assertNotIn("cannot go on", err)
+        self.assertTrue(os.path.exists(self.path(f"a.jsonl.{self.name}.import")))
+        err = self.ctl("import", self.name, "./a.jsonl", code=1, cwd=self.folder)[1]  # the same file by another name
+        self.assertNotIn("remove this file", err)
+        self.assertEqual(len(self.export()), 3)
+        self.assertEqual(os.listdir(self.folder), ["a.jsonl"])
 
     def test_outlives_a_crash_of_the_server(self):
         folder = tempfile.mkdtemp(dir=self.root)

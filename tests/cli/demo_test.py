@@ -99,6 +99,7 @@ class Demo(unittest.TestCase):
         self.check_console(out)
         self.assertIn("2,000 packages", out)
         self.assertIn("convert video from one format", out)
+        self.assertIn(f"./dev demo --stop --data {self.folder}", out)
         for recall in re.findall(r"(?:grpc|http) +(\d\.\d{4})", out):
             self.assertGreaterEqual(float(recall), 0.97)
         lines = [line for line in out.splitlines() if line.startswith("curl ")]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The commands of the documents work. A line before a block says how it is tested:
 
-<!-- run -->        it is run as it stands, on a server of its own, in a folder with vectors.npy and payload.jsonl
+<!-- run -->        it is run as it stands, on a server of its own, in a folder with a copy of examples/
 <!-- start -->      it is run as it stands, but for the ports and the folder of data, and has to start a server
 <!-- verbs -->      every line is a verb of ./dev that exists: other tests run them
 <!-- file PATH -->  it is this file of the repository, word for word: other tests run that
@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import struct
 import subprocess
 import tempfile
 import unittest
@@ -23,7 +22,6 @@ BIN = os.environ.get("VECTRON_BIN_DIR", "")
 BLOCK = re.compile(r"(?:^<!-- (run|start|verbs|file [\w./-]+) -->\n)?^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLES = {"python": "quickstart.py", "typescript": "quickstart.mjs", "go": "quickstart.go", "cpp": "quickstart.cc"}  # in examples/
 WHOLLY_TESTED = ("README.md", os.path.join("docs", "quick-start.md"))
-ROWS, DIMENSION = 40, 8
 
 
 def documents():
@@ -37,23 +35,11 @@ def blocks_of(document):
         return BLOCK.findall(file.read())
 
 
-def write_rows(folder):
-    """vectors.npy and payload.jsonl, as the examples name them."""
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({ROWS}, {DIMENSION}), }}"
-    header += " " * (-(len(header) + 11) % 64) + "\n"
-    with open(os.path.join(folder, "vectors.npy"), "wb") as file:
-        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
-        for row in range(ROWS):
-            file.write(struct.pack(f"<{DIMENSION}f", *((row * 7 + column * column) % 11 + 1 for column in range(DIMENSION))))
-    with open(os.path.join(folder, "payload.jsonl"), "w", encoding="utf-8") as file:
-        file.writelines(json.dumps({"section": ("sound", "video", "mail")[row % 3]}) + "\n" for row in range(ROWS))
-
-
 class Documents(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="vectron-documents-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        write_rows(self.folder)
+        shutil.copytree(os.path.join(ROOT, "examples"), os.path.join(self.folder, "examples"))
 
     def start(self, command):
         """Runs what starts a server; what it says when it is ready."""

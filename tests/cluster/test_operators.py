@@ -55,6 +55,8 @@ class Operators(unittest.TestCase):
             self.api.write("docs", f"p{number}", number)
         workers = until("every worker's replicas", lambda: self.all_workers_with(100))
         self.assertEqual(len(workers), 3)
+        for worker in workers:  # placement's numbers are those of the cluster's process list
+            self.assertEqual(self.cluster.worker_name(worker), f"worker-{worker}")
         names = {f"worker-{worker}" for worker in workers}
         for worker in workers.values():
             self.assertEqual((worker["state"], worker["collections"], len(worker["stats"]["shard_info"])), ("READY", ["docs"], 2))

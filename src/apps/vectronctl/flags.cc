@@ -1,5 +1,7 @@
 #include "apps/vectronctl/flags.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <fstream>
 #include <functional>
@@ -292,12 +294,31 @@ void AddMcpCommand(CLI::App& app, Flags& flags) {
   mcp->callback([&flags] { flags.run = [&flags] { return RunMcp(flags.Connect(), flags.mcp); }; });
 }
 
+int Run(CLI::App& app, const Flags& flags, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const std::vector<std::string> unknown = app.remaining();
+    const bool no_command = app.get_subcommands().empty() && !unknown.empty();
+    if (no_command && !unknown.front().starts_with('-') && error.get_name() == "ExtrasError") {
+      return FailUsage(
+          fmt::format("no command '{}'; `vectronctl --help` lists them", unknown.front()));
+    }
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (!app.get_subcommands().empty()) return flags.run();
+  fmt::print(stderr, "{}", app.help());
+  return 2;
+}
+
 }  // namespace
 
 int RunCommandLine(int argc, char** argv) {
   Flags flags;
   CLI::App app("vectronctl: the command-line client of Vectron");
-  app.require_subcommand(1);
+  app.name("vectronctl");
+  app.set_version_flag("--version", "vectronctl " VECTRON_VERSION);
+  app.require_subcommand(0, 1);
   app.fallthrough();
   app.add_option("--host", flags.host, "gRPC address of the server; default 127.0.0.1:8081")
       ->envname("VECTRON_HOST");
@@ -318,12 +339,7 @@ int RunCommandLine(int argc, char** argv) {
   AddPointCommands(app, flags);
   AddBenchCommand(app, flags);
   AddMcpCommand(app, flags);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  return flags.run();
+  return Run(app, flags, argc, argv);
 }
 
 }  // namespace vectron::ctl

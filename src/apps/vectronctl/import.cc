@@ -129,7 +129,7 @@ class Importer {
     state_.import_id = fmt::format("import-{:016x}", SeedFromSystem());
     if (options_.input == "-") return absl::OkStatus();
     std::error_code error;
-    state_.input = std::filesystem::absolute(options_.input, error).string();
+    state_.input = std::filesystem::absolute(options_.input, error).lexically_normal().string();
     state_.input_stamp = FileStamp(options_.input) + "+" + FileStamp(options_.payload);
     state_.collection = options_.collection;
     state_.address = client_.address();

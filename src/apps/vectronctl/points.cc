@@ -164,7 +164,10 @@ absl::StatusOr<v1::Filter> ParseFilter(const std::string& text) {
 int RunSearch(Client& client, const SearchOptions& options) {
   const int sources = (options.vector.empty() ? 0 : 1) + (options.vector_file.empty() ? 0 : 1) +
                       (options.id.empty() ? 0 : 1);
-  if (sources != 1) return FailUsage("search needs one of --vector, --vector-file and --id");
+  if (sources != 1) {
+    return FailUsage(fmt::format("search {} one of --vector, --vector-file and --id",
+                                 sources == 0 ? "needs" : "takes only"));
+  }
   v1::SearchRequest request;
   if (!options.filter.empty()) {
     auto filter = ParseFilter(options.filter);
