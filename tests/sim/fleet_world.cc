@@ -247,13 +247,21 @@ void FleetWorld::CheckSettled() {
   if (!rests) {
     return Violation("the cluster does not come to rest" + placement_.Describe());
   }
-  placement_.CheckCaughtUp();
   const std::set<GroupId> groups =
       LeadingPlacement()->state().With([](const placement::ClusterState& state) {
         std::set<GroupId> all;
         for (const auto& [group, shard] : state.shards()) all.insert(group);
         return all;
       });
+  // An election may be under way at any moment; what matters is that it ends.
+  RunUntilTrue(kSettleMs, [this, &groups] {
+    if (placement_.Leader() == nullptr) return false;
+    for (const auto& [group, clients] : groups_) {
+      if (groups.contains(group) && clients->Leader() == nullptr) return false;
+    }
+    return true;
+  });
+  placement_.CheckCaughtUp();
   for (const auto& [group, clients] : groups_) {
     if (groups.contains(group)) clients->CheckCaughtUp();
   }

@@ -297,13 +297,15 @@ void AddMcpCommand(CLI::App& app, Flags& flags) {
 int Run(CLI::App& app, const Flags& flags, int argc, char** argv) {
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    const std::vector<std::string> unknown = app.remaining();
-    const bool no_command = app.get_subcommands().empty() && !unknown.empty();
-    if (no_command && !unknown.front().starts_with('-') && error.get_name() == "ExtrasError") {
-      return FailUsage(
-          fmt::format("no command '{}'; `vectronctl --help` lists them", unknown.front()));
+  } catch (const CLI::ExtrasError& error) {
+    const std::string_view said = error.what();  // ends with what it did not expect
+    const std::string_view unknown = said.substr(said.rfind(' ') + 1);
+    if (!app.get_subcommands().empty() || unknown.starts_with('-')) {
+      app.exit(error);
+      return 2;
     }
+    return FailUsage(fmt::format("no command '{}'; `vectronctl --help` lists them", unknown));
+  } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (!app.get_subcommands().empty()) return flags.run();
