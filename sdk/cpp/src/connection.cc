@@ -78,8 +78,19 @@ bool Connection::Enter(grpc::ClientContext* context) {
 }
 
 void Connection::Leave(grpc::ClientContext* context) {
+  Leaving(context);
+  HasLeft();
+}
+
+void Connection::Leaving(grpc::ClientContext* context) {
   const std::lock_guard lock(mutex_);
   std::erase(under_way_, context);
+  ++leaving_;
+}
+
+void Connection::HasLeft() {
+  const std::lock_guard lock(mutex_);
+  --leaving_;
   changed_.notify_all();
 }
 
@@ -93,7 +104,12 @@ void Connection::Close() {
   closed_ = true;
   for (grpc::ClientContext* context : under_way_) context->TryCancel();
   changed_.notify_all();
-  changed_.wait(lock, [this] { return under_way_.empty(); });
+  changed_.wait(lock, [this] { return under_way_.empty() && leaving_ == 0; });
+  lock.unlock();
+  // Here, in the caller: gRPC 1.51 crashes when the last channel goes in one of its own threads.
+  vectron_.reset();
+  management_.reset();
+  auth_.reset();
 }
 
 }  // namespace vectron::internal

@@ -53,6 +53,9 @@ class Connection {
   // A call of this many under way keeps Close waiting; false: closed already.
   bool Enter(grpc::ClientContext* context);
   void Leave(grpc::ClientContext* context);
+  // The same in two steps: the context, which holds the channel, goes in between.
+  void Leaving(grpc::ClientContext* context);
+  void HasLeft();
   // Sleeps, but no longer than until Close; false: closed.
   bool Sleep(std::chrono::milliseconds pause);
 
@@ -92,6 +95,7 @@ class Connection {
   std::condition_variable changed_;
   std::string login_;
   std::vector<grpc::ClientContext*> under_way_;
+  int leaving_ = 0;
 };
 
 // One call without a waiting thread: lives until its promise is set, kept by its own callbacks.
@@ -144,20 +148,26 @@ class AsyncCall : public std::enable_shared_from_this<AsyncCall<Request, Respons
       } catch (...) {
         promise_.set_exception(std::current_exception());
       }
-      return connection_->Leave(context_.get());
+      return Leave();
     }
     const Failure failure = FailureOf(status);
     const auto pause = PauseBefore(connection_->options().retry, failure, kind_, made_,
                                    Connection::Left(ends_), Jitter());
     if (!pause || connection_->closed()) {
       Fail(failure);
-      return connection_->Leave(context_.get());
+      return Leave();
     }
-    connection_->Leave(context_.get());
+    Leave();
     // The alarm belongs to this object, which its callback keeps; the next attempt sets another.
     alarm_ = std::make_unique<grpc::Alarm>();
     alarm_->Set(std::chrono::system_clock::now() + *pause,
                 [self = this->shared_from_this()](bool) { self->Attempt(); });
+  }
+
+  void Leave() {
+    connection_->Leaving(context_.get());
+    context_.reset();
+    connection_->HasLeft();
   }
 
   void Fail(const Failure& failure) {
