@@ -8,13 +8,12 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 
-#include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <string>
 
+#include "generator.h"
 #include "vectron/options.pb.h"
 
 namespace vectron {
@@ -81,35 +80,21 @@ class Table {
   std::map<std::string, std::string> comments_;  // by full name
 };
 
-int Main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: vectron_comments_gen DESCRIPTOR_SET OUT\n");
-    return 2;
-  }
-  std::ifstream in(argv[1], std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  google::protobuf::FileDescriptorSet set;
-  if (!in || !set.ParseFromString(bytes)) {
-    std::fprintf(stderr, "%s is no descriptor set\n", argv[1]);
-    return 1;
-  }
+std::optional<std::string> Comments(const google::protobuf::FileDescriptorSet& set) {
   google::protobuf::DescriptorPool pool;
   Table table;
   for (const auto& described : set.file()) {
     const auto* file = pool.BuildFile(described);
-    if (file == nullptr) return 1;  // protobuf has said why
+    if (file == nullptr) return std::nullopt;  // protobuf has said why
     for (int i = 0; i < file->service_count(); ++i) {
       for (int k = 0; k < file->service(i)->method_count(); ++k)
         table.Add(*file->service(i)->method(k));
     }
   }
-  std::ofstream out(argv[2], std::ios::binary | std::ios::trunc);
-  out << table.Rows();
-  out.close();
-  return out ? 0 : 1;
+  return table.Rows();
 }
 
 }  // namespace
 }  // namespace vectron
 
-int main(int argc, char** argv) { return vectron::Main(argc, argv); }
+int main(int argc, char** argv) { return vectron::Generate(argc, argv, vectron::Comments); }

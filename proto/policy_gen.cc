@@ -7,10 +7,10 @@
 #include <google/protobuf/descriptor.pb.h>
 
 #include <cstdio>
-#include <fstream>
-#include <iterator>
+#include <optional>
 #include <string>
 
+#include "generator.h"
 #include "vectron/options.pb.h"
 
 namespace vectron {
@@ -38,32 +38,18 @@ bool AppendService(const google::protobuf::FileDescriptorProto& file,
   return good;
 }
 
-int Main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: vectron_policy_gen DESCRIPTOR_SET OUT\n");
-    return 2;
-  }
-  std::ifstream in(argv[1], std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  google::protobuf::FileDescriptorSet set;
-  if (!in || !set.ParseFromString(bytes)) {
-    std::fprintf(stderr, "%s is no descriptor set\n", argv[1]);
-    return 1;
-  }
+std::optional<std::string> Table(const google::protobuf::FileDescriptorSet& set) {
   std::string rows;
   bool good = true;
   for (const auto& file : set.file()) {
     if (file.package().rfind(kOurPackages, 0) != 0) continue;
     for (const auto& service : file.service()) good = AppendService(file, service, rows) && good;
   }
-  if (!good) return 1;
-  std::ofstream out(argv[2], std::ios::binary | std::ios::trunc);
-  out << rows;
-  out.close();
-  return out ? 0 : 1;
+  if (!good) return std::nullopt;
+  return rows;
 }
 
 }  // namespace
 }  // namespace vectron
 
-int main(int argc, char** argv) { return vectron::Main(argc, argv); }
+int main(int argc, char** argv) { return vectron::Generate(argc, argv, vectron::Table); }

@@ -16,7 +16,18 @@ PAGE = b'<!doctype html><base href="./"><meta name="csp-nonce" content="__CSP_NO
 SCRIPT = b"console.log('hello');" * 100
 
 
-class Console(unittest.TestCase):
+class OneServer(unittest.TestCase):
+    """Tests of a server in `folder`, which a class starts as `server` and talks to by `api`."""
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.api.close()
+        code = cls.server.stop()
+        shutil.rmtree(cls.folder, ignore_errors=True)
+        assert code == 0
+
+
+class Console(OneServer):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="vectron-api-")
@@ -30,13 +41,6 @@ class Console(unittest.TestCase):
             file.write("secret")
         cls.server = Server(os.path.join(cls.folder, "data"), args=["--console", files])
         cls.api = cls.server.client()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.api.close()
-        code = cls.server.stop()
-        shutil.rmtree(cls.folder, ignore_errors=True)
-        assert code == 0
 
     def get(self, path, headers=None):
         return self.api.call("GET", path, headers=headers)
@@ -121,19 +125,12 @@ class Files(html.parser.HTMLParser):
 
 
 @unittest.skipUnless(os.path.exists(os.path.join(BUILT, "index.html")), "NOT TESTED: the console is not built (./dev console build)")
-class BuiltConsole(unittest.TestCase):
+class BuiltConsole(OneServer):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="vectron-api-")
         cls.server = Server(os.path.join(cls.folder, "data"), args=["--console", BUILT])
         cls.api = cls.server.client()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.api.close()
-        code = cls.server.stop()
-        shutil.rmtree(cls.folder, ignore_errors=True)
-        assert code == 0
 
     def test_its_page_finds_its_files_at_any_path_below_any_prefix(self):
         for path in ("/", "/collections", "/collections/docs", "/a/b/c"):
