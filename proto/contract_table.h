@@ -1,15 +1,15 @@
 #pragma once
 
-// The fixed part of the wire, as text: every service, message, field and enum that clients may rely on. The test beside it compares
-// the descriptors with it. Lines:
+// The fixed part of the wire, as text: every service, message, field and enum that clients may rely
+// on. The test beside it compares the descriptors with it. Lines:
 //   package P
 //   service S
-//   rpc Name Request -> [stream] Response [VERB path [body]]        ("stream" may stand before Request too)
-//   message Name: field:type=number, ...       fields beyond these need numbers of 16 and more
-//   own Name: field:type=number, ...           a message of ours, exactly these fields
+//   rpc Name Request -> [stream] Response [VERB path [body]]        ("stream" may stand before
+//   Request too) message Name: field:type=number, ...       fields beyond these need numbers of 16
+//   and more own Name: field:type=number, ...           a message of ours, exactly these fields
 //   enum Name: VALUE=number, ...
-// Types: scalars; "[]T" repeated; "optional T"; "map" is map<string,string>; messages and enums of the package by their name, others
-// by their full name.
+// Types: scalars; "[]T" repeated; "optional T"; "map" is map<string,string>; messages and enums of
+// the package by their name, others by their full name.
 
 namespace vectron {
 

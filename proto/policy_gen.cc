@@ -1,5 +1,5 @@
-// Makes the policy table from the options of the RPCs: one row per RPC, saying what a caller needs. Fails, and with it the
-// build, when an RPC of ours says nothing.
+// Makes the policy table from the options of the RPCs: one row per RPC, saying what a caller needs.
+// Fails, and with it the build, when an RPC of ours says nothing.
 //
 //   vectron_policy_gen DESCRIPTOR_SET OUT
 
@@ -26,7 +26,9 @@ bool AppendService(const google::protobuf::FileDescriptorProto& file,
     const std::string name = file.package() + "." + service.name() + "." + method.name();
     const options::Route& route = method.options().GetExtension(options::route);
     if (route.scope() == options::SCOPE_UNSPECIFIED || !options::Scope_IsValid(route.scope())) {
-      std::fprintf(stderr, "%s: error: %s does not say who may call it: give it option (vectron.options.route) = {scope: ...}\n",
+      std::fprintf(stderr,
+                   "%s: error: %s does not say who may call it: give it option "
+                   "(vectron.options.route) = {scope: ...}\n",
                    file.name().c_str(), name.c_str());
       good = false;
       continue;

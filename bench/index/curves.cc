@@ -1,8 +1,8 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <optional>
-
-#include <fmt/format.h>
 
 #include "base/log.h"
 #include "bench/index/experiments.h"
@@ -14,7 +14,8 @@ namespace {
 
 constexpr size_t kBuildSlice = 1000;
 constexpr double kEnough = 0.998;  // recall where a curve may end
-// hnswlib's memory is so many bytes a vector however many there are; so many are enough to see how many.
+// hnswlib's memory is so many bytes a vector however many there are; so many are enough to see how
+// many.
 constexpr size_t kRivalMemoryRows = 20'000;
 
 struct Point {
@@ -91,8 +92,9 @@ Curves SearchBoth(const DataSet& set, const Settings& settings, const Subject& s
   return curves;
 }
 
-// CPU microseconds of a query at a recall, between the two neighbouring points (linear in the logarithm of the misses);
-// nothing when the curve does not get there. A curve that starts above gives its first point.
+// CPU microseconds of a query at a recall, between the two neighbouring points (linear in the
+// logarithm of the misses); nothing when the curve does not get there. A curve that starts above
+// gives its first point.
 std::optional<double> CostAt(const Curve& curve, double recall) {
   const auto misses = [](double at) { return std::log(std::max(1 - at, 1e-6)); };
   for (size_t i = 0; i < curve.size(); ++i) {

@@ -85,8 +85,7 @@ double Recall(const std::vector<std::vector<uint32_t>>& truth,
     const size_t count = std::min(kRecallAt, truth[q].size());
     wanted += count;
     for (size_t i = 0; i < count; ++i) {
-      hit += static_cast<size_t>(
-          std::count(found[q].begin(), found[q].end(), truth[q][i]) != 0);
+      hit += static_cast<size_t>(std::count(found[q].begin(), found[q].end(), truth[q][i]) != 0);
     }
   }
   return wanted == 0 ? 1.0 : static_cast<double>(hit) / static_cast<double>(wanted);

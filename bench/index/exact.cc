@@ -48,8 +48,7 @@ std::vector<std::vector<uint32_t>> ExactNearest(const Rows& base, const Rows& qu
   if (metric == Metric::kCosine) {
     for (const uint32_t row : rows) {
       const float* const x = base.row(row);
-      inverse_norm[row] =
-          1.0F / std::sqrt(-RoughDistance(x, x, base.dimension, Metric::kDot));
+      inverse_norm[row] = 1.0F / std::sqrt(-RoughDistance(x, x, base.dimension, Metric::kDot));
     }
   }
   const size_t shortlist = std::min(rows.size(), k + 50);
@@ -59,8 +58,7 @@ std::vector<std::vector<uint32_t>> ExactNearest(const Rows& base, const Rows& qu
   for (size_t q = 0; q < queries.count; ++q) {
     rough.clear();
     for (const uint32_t row : rows) {
-      const float distance =
-          RoughDistance(queries.row(q), base.row(row), base.dimension, metric);
+      const float distance = RoughDistance(queries.row(q), base.row(row), base.dimension, metric);
       rough.emplace_back(distance * inverse_norm[row], row);
     }
     std::nth_element(rough.begin(), rough.begin() + static_cast<std::ptrdiff_t>(shortlist),
@@ -68,8 +66,7 @@ std::vector<std::vector<uint32_t>> ExactNearest(const Rows& base, const Rows& qu
     best.clear();
     for (size_t i = 0; i < shortlist; ++i) {
       const uint32_t row = rough[i].second;
-      best.emplace_back(
-          ExactDistance(queries.row(q), base.row(row), base.dimension, metric), row);
+      best.emplace_back(ExactDistance(queries.row(q), base.row(row), base.dimension, metric), row);
     }
     std::sort(best.begin(), best.end());
     for (size_t i = 0; i < std::min(k, best.size()); ++i) nearest[q].push_back(best[i].second);

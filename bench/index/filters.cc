@@ -1,8 +1,8 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
-
-#include <fmt/format.h>
 
 #include "apps/vectronctl/rows/byte_source.h"
 #include "apps/vectronctl/rows/row_reader.h"
@@ -144,8 +144,8 @@ absl::Status RunFilterSet(const DataSet& set, const Subject& subject, const Valu
     result.truth.push_back(std::move(nearest));
     SearchOne(subject, queries.row(q), found->second, result);
   }
-  Write(*Member(filter_set, "name").get<std::string>(),
-        share / static_cast<double>(result.queries), result, json);
+  Write(*Member(filter_set, "name").get<std::string>(), share / static_cast<double>(result.queries),
+        result, json);
   return absl::OkStatus();
 }
 

@@ -1,8 +1,8 @@
 #include "bench/index/hnswlib_rival.h"
 
-#include <cmath>
-
 #include <hnswlib/hnswlib.h>
+
+#include <cmath>
 
 namespace vectron::bench {
 

@@ -14,7 +14,8 @@ namespace vectron::bench {
 // Thread-compatible.
 class HnswlibRival {
  public:
-  // With kCosine vectors are scaled to unit length and compared by inner product, as hnswlib's users do.
+  // With kCosine vectors are scaled to unit length and compared by inner product, as hnswlib's
+  // users do.
   HnswlibRival(size_t dimension, Metric metric, size_t capacity, size_t m, size_t ef_construct);
   ~HnswlibRival();
 

@@ -1,8 +1,8 @@
 #include "bench/index/json.h"
 
-#include <cmath>
-
 #include <fmt/format.h>
+
+#include <cmath>
 
 #include "model/json_writer.h"
 

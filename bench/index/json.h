@@ -36,7 +36,7 @@ class JsonWriter {
 
   std::string text_;
   int depth_ = 0;
-  bool first_ = true;      // of the innermost open bracket
+  bool first_ = true;  // of the innermost open bracket
   bool after_key_ = false;
 };
 

@@ -2,14 +2,15 @@
 //
 //   build/release/bin/vectron_bench_index --data DIR --out result.json
 //
-// DIR holds data sets, a folder each (data_set.h); without it only made-up data is used. bench/plot.py draws the result.
+// DIR holds data sets, a folder each (data_set.h); without it only made-up data is used.
+// bench/plot.py draws the result.
 
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
 #include "base/log.h"
 #include "bench/index/experiments.h"
@@ -20,15 +21,15 @@ namespace {
 
 struct Flags {
   std::string data;
-  std::vector<std::string> sets;      // names of folders in `data`; empty: all
+  std::vector<std::string> sets;  // names of folders in `data`; empty: all
   std::vector<std::string> only = {"sets", "churn", "reopen"};
   std::string out = "bench-index.json";
   std::string work_dir;
   size_t queries = 1000;
   size_t rows = SIZE_MAX;
-  size_t synthetic_rows = 100'000;    // of the 768-dimensional cosine set
-  size_t reopen_rows = 1'000'000;     // x 128
-  size_t churn_rows = 100'000;        // x 128, made up, when there is no data set for it
+  size_t synthetic_rows = 100'000;  // of the 768-dimensional cosine set
+  size_t reopen_rows = 1'000'000;   // x 128
+  size_t churn_rows = 100'000;      // x 128, made up, when there is no data set for it
   bool quick = false;
   Settings settings;
 
@@ -50,8 +51,8 @@ std::vector<std::string> FindDataSets(const Flags& flags) {
   if (flags.data.empty()) return folders;
   for (const auto& entry : std::filesystem::directory_iterator(flags.data)) {
     const std::string name = entry.path().filename().string();
-    const bool wanted = flags.sets.empty() || std::find(flags.sets.begin(), flags.sets.end(),
-                                                        name) != flags.sets.end();
+    const bool wanted = flags.sets.empty() ||
+                        std::find(flags.sets.begin(), flags.sets.end(), name) != flags.sets.end();
     if (wanted && entry.is_directory() && IsDataSet(entry.path())) {
       folders.push_back(entry.path().string());
     }

@@ -1,7 +1,7 @@
+#include <gtest/gtest.h>
+
 #include <atomic>
 #include <set>
-
-#include <gtest/gtest.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -42,7 +42,8 @@ TEST(Bytes, RoundTripsAndStopsAtTheEnd) {
   uint32_t fixed = 0;
   uint64_t varint = 0;
   std::string_view text;
-  EXPECT_TRUE(reader.ReadFixed(fixed) && reader.ReadVarint(varint) && reader.ReadLengthPrefixed(text));
+  EXPECT_TRUE(reader.ReadFixed(fixed) && reader.ReadVarint(varint) &&
+              reader.ReadLengthPrefixed(text));
   EXPECT_EQ(fixed, 7U);
   EXPECT_EQ(varint, 1ULL << 40);
   EXPECT_EQ(text, "abc");

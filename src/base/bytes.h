@@ -1,7 +1,7 @@
 #pragma once
 
-// Little-endian encoding of fixed and variable-length values into a std::string, and a reader that cannot run past its
-// end. Used by every format on disk (docs/formats).
+// Little-endian encoding of fixed and variable-length values into a std::string, and a reader that
+// cannot run past its end. Used by every format on disk (docs/formats).
 
 #include <bit>
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace vectron {
 static_assert(std::endian::native == std::endian::little, "formats are written by memcpy");
 
 template <typename T>
-  requires std::is_arithmetic_v<T>
+requires std::is_arithmetic_v<T>
 void PutFixed(std::string& out, T value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
@@ -38,8 +38,7 @@ inline void PutLengthPrefixed(std::string& out, std::string_view bytes) {
 }
 
 template <typename T>
-  requires std::is_arithmetic_v<T>
-T LoadFixed(const void* from) {
+requires std::is_arithmetic_v<T> T LoadFixed(const void* from) {
   T value;
   std::memcpy(&value, from, sizeof value);
   return value;
@@ -54,8 +53,8 @@ inline uint64_t LoadBigEndian64(const void* from) {
   return __builtin_bswap64(LoadFixed<uint64_t>(from));
 }
 
-// Reads from a borrowed buffer. A read past the end returns false and leaves the reader failed; check ok() once at the
-// end, or each read. Thread-compatible.
+// Reads from a borrowed buffer. A read past the end returns false and leaves the reader failed;
+// check ok() once at the end, or each read. Thread-compatible.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
@@ -64,7 +63,7 @@ class ByteReader {
   size_t remaining() const { return bytes_.size(); }
 
   template <typename T>
-    requires std::is_arithmetic_v<T>
+  requires std::is_arithmetic_v<T>
   bool ReadFixed(T& value) {
     if (!ok_ || bytes_.size() < sizeof(T)) return Fail();
     std::memcpy(&value, bytes_.data(), sizeof(T));

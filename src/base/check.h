@@ -1,7 +1,7 @@
 #pragma once
 
-// CHECK: a statement about the program itself that holds in every build. A failed one prints what, where and the values,
-// then aborts. For programmer errors only; bad input gets a Status.
+// CHECK: a statement about the program itself that holds in every build. A failed one prints what,
+// where and the values, then aborts. For programmer errors only; bad input gets a Status.
 
 #include <sstream>
 #include <string>
@@ -20,9 +20,9 @@ std::string Describe(const char* text, const A& a, const B& b) {
 }
 }  // namespace check_internal
 
-#define CHECK(condition)                                                                \
-  (__builtin_expect(static_cast<bool>(condition), 1)                                    \
-       ? static_cast<void>(0)                                                           \
+#define CHECK(condition)                             \
+  (__builtin_expect(static_cast<bool>(condition), 1) \
+       ? static_cast<void>(0)                        \
        : ::vectron::CheckFailed(__FILE__, __LINE__, "CHECK(" #condition ") failed"))
 
 #define VECTRON_CHECK_OP(a, op, b)                                                               \
@@ -44,13 +44,13 @@ std::string Describe(const char* text, const A& a, const B& b) {
 #define CHECK_GT(a, b) VECTRON_CHECK_OP(a, >, b)
 
 // For an absl::Status that cannot be an error here.
-#define CHECK_OK(expression)                                                                \
-  do {                                                                                      \
-    const auto& check_status_ = (expression);                                               \
-    if (__builtin_expect(!check_status_.ok(), 0)) {                                         \
-      ::vectron::CheckFailed(__FILE__, __LINE__,                                            \
-                             "CHECK_OK(" #expression "): " + check_status_.ToString());     \
-    }                                                                                       \
+#define CHECK_OK(expression)                                                            \
+  do {                                                                                  \
+    const auto& check_status_ = (expression);                                           \
+    if (__builtin_expect(!check_status_.ok(), 0)) {                                     \
+      ::vectron::CheckFailed(__FILE__, __LINE__,                                        \
+                             "CHECK_OK(" #expression "): " + check_status_.ToString()); \
+    }                                                                                   \
   } while (false)
 
 }  // namespace vectron

@@ -4,8 +4,9 @@
 //
 //   CrashPoint("checkpoint.renamed");
 //
-// Does nothing unless the environment says VECTRON_CRASH_POINT=name[:n]: then the nth (default first) passage through
-// that name ends the process at once with exit code 137, without destructors or flushes. Costs one relaxed load.
+// Does nothing unless the environment says VECTRON_CRASH_POINT=name[:n]: then the nth (default
+// first) passage through that name ends the process at once with exit code 137, without destructors
+// or flushes. Costs one relaxed load.
 
 #include <string_view>
 

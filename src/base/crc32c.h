@@ -1,6 +1,7 @@
 #pragma once
 
-// CRC32C (Castagnoli, RFC 3720 appendix B.4), by the SSE4.2 instruction where the machine has it, else by a table.
+// CRC32C (Castagnoli, RFC 3720 appendix B.4), by the SSE4.2 instruction where the machine has it,
+// else by a table.
 
 #include <cstddef>
 #include <cstdint>

@@ -43,7 +43,8 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(const std::string& name, size_t threads) : state_(std::make_unique<State>()) {
+ThreadPool::ThreadPool(const std::string& name, size_t threads)
+    : state_(std::make_unique<State>()) {
   CHECK_GE(threads, size_t{1});
   for (size_t i = 0; i < threads; ++i) {
     state_->threads.emplace_back([state = state_.get()] { state->Run(); });
@@ -119,7 +120,8 @@ void SerialExecutor::Drain() {
 
 namespace {
 
-// Shared by the caller and its helpers of one ParallelFor; a helper that starts late finds nothing left.
+// Shared by the caller and its helpers of one ParallelFor; a helper that starts late finds nothing
+// left.
 struct Loop {
   Loop(size_t n, const std::function<void(size_t)>& f) : count(n), body(&f) {}
 

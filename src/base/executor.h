@@ -26,7 +26,8 @@ class InlineExecutor : public Executor {
   size_t parallelism() const override { return 1; }
 };
 
-// A fixed number of threads over one first-in first-out queue. The destructor runs what is queued, then joins.
+// A fixed number of threads over one first-in first-out queue. The destructor runs what is queued,
+// then joins.
 class ThreadPool : public Executor {
  public:
   // name: at most 12 characters, shown by top and gdb. threads >= 1.
@@ -42,8 +43,8 @@ class ThreadPool : public Executor {
   std::unique_ptr<State> state_;
 };
 
-// Runs tasks one at a time and in order on another executor. Thread-safe. `executor` outlives it; the destructor waits
-// for what is queued.
+// Runs tasks one at a time and in order on another executor. Thread-safe. `executor` outlives it;
+// the destructor waits for what is queued.
 class SerialExecutor : public Executor {
  public:
   explicit SerialExecutor(Executor& executor);
@@ -58,8 +59,9 @@ class SerialExecutor : public Executor {
   std::shared_ptr<State> state_;  // shared with the task under way, which may outlast a Drain
 };
 
-// Calls body(i) for each i in [0, count), on the executor and in the caller, which returns when all are done. Which
-// thread runs which index is not fixed, so the result must not depend on it. The caller may itself run on `executor`.
+// Calls body(i) for each i in [0, count), on the executor and in the caller, which returns when all
+// are done. Which thread runs which index is not fixed, so the result must not depend on it. The
+// caller may itself run on `executor`.
 void ParallelFor(Executor& executor, size_t count, const std::function<void(size_t)>& body);
 
 }  // namespace vectron

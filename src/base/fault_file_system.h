@@ -1,11 +1,14 @@
 #pragma once
 
-// The faulty twin of a file system: passes everything on to another one and fails one chosen operation.
+// The faulty twin of a file system: passes everything on to another one and fails one chosen
+// operation.
 //
 //   FaultFileSystem faulty(*real);
-//   faulty.FailAt(7, absl::ResourceExhaustedError("disk full"));   // the 7th operation from now, and all later ones
+//   faulty.FailAt(7, absl::ResourceExhaustedError("disk full"));   // the 7th operation from now,
+//   and all later ones
 //
-// A test that loops over n until nothing fails any more has tried every place where the disk can refuse.
+// A test that loops over n until nothing fails any more has tried every place where the disk can
+// refuse.
 
 #include <cstdint>
 #include <memory>
@@ -23,12 +26,12 @@ namespace vectron {
 // Kinds of operation, as bits, to choose which are counted and can fail.
 enum FaultKinds : uint32_t {
   kFaultOpen = 1,
-  kFaultRead = 2,        // Read, ReadAll, Size, List, Exists, FreeSpace
-  kFaultWrite = 4,       // Write, and the write of WriteAtomically
-  kFaultAllocate = 8,    // Allocate, Truncate
-  kFaultSync = 16,       // Sync, SyncDir, and the sync of WriteAtomically
-  kFaultRename = 32,     // Rename, HardLink, and the rename of WriteAtomically
-  kFaultRemove = 64,     // Remove, RemoveTree
+  kFaultRead = 2,      // Read, ReadAll, Size, List, Exists, FreeSpace
+  kFaultWrite = 4,     // Write, and the write of WriteAtomically
+  kFaultAllocate = 8,  // Allocate, Truncate
+  kFaultSync = 16,     // Sync, SyncDir, and the sync of WriteAtomically
+  kFaultRename = 32,   // Rename, HardLink, and the rename of WriteAtomically
+  kFaultRemove = 64,   // Remove, RemoveTree
   kFaultMakeDirs = 128,
   kFaultChanges = 0xfc,  // all that change the disk
   kFaultAll = 0xff,
@@ -41,12 +44,14 @@ class FaultFileSystem : public FileSystem {
   explicit FaultFileSystem(FileSystem& base) : base_(base) {}
 
   struct Fault {
-    absl::Status status;             // not OK
-    uint32_t kinds = kFaultAll;      // bits of FaultKinds
-    bool once = false;               // else everything of these kinds fails from then on, as on a full or dead disk
-    bool short_write = false;        // a failing Write puts the first half of its bytes on disk
+    absl::Status status;         // not OK
+    uint32_t kinds = kFaultAll;  // bits of FaultKinds
+    bool once =
+        false;  // else everything of these kinds fails from then on, as on a full or dead disk
+    bool short_write = false;  // a failing Write puts the first half of its bytes on disk
   };
-  // The nth (from 1) operation of fault.kinds from now fails. Replaces an earlier fault; the count starts again.
+  // The nth (from 1) operation of fault.kinds from now fails. Replaces an earlier fault; the count
+  // starts again.
   void FailAt(uint64_t n, Fault fault) ABSL_LOCKS_EXCLUDED(mutex_);
   void FailAt(uint64_t n, absl::Status status) { FailAt(n, Fault{.status = std::move(status)}); }
   // No more faults; the count starts again, of `kinds`.

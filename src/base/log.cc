@@ -41,8 +41,6 @@ void SetLogLevel(LogLevel level) { g_level.store(level, std::memory_order_relaxe
 
 bool LogEnabled(LogLevel level) { return level >= g_level.load(std::memory_order_relaxed); }
 
-void LogLine(LogLevel level, std::string_view line) {
-  Logger().log(ToSpdlog(level), "{}", line);
-}
+void LogLine(LogLevel level, std::string_view line) { Logger().log(ToSpdlog(level), "{}", line); }
 
 }  // namespace vectron

@@ -2,10 +2,10 @@
 
 // The process's log: one line per event on standard error. Never a secret, a vector or a payload.
 
+#include <fmt/format.h>
+
 #include <string_view>
 #include <utility>
-
-#include <fmt/format.h>
 
 namespace vectron {
 

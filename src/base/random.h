@@ -1,6 +1,7 @@
 #pragma once
 
-// Seeded pseudo-random numbers (splitmix64; Steele, Lea & Flood 2014): the same seed gives the same run everywhere.
+// Seeded pseudo-random numbers (splitmix64; Steele, Lea & Flood 2014): the same seed gives the same
+// run everywhere.
 
 #include <cstdint>
 #include <string_view>
@@ -49,7 +50,8 @@ class Random {
 // XXH3-64 of the bytes, for shards of ids, hash tables and seeds.
 uint64_t Hash64(std::string_view bytes, uint64_t seed = 0);
 
-// 64 bits from the operating system's generator; only `apps` and tests that print their seed call it.
+// 64 bits from the operating system's generator; only `apps` and tests that print their seed call
+// it.
 uint64_t SeedFromSystem();
 
 }  // namespace vectron

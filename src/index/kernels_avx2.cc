@@ -30,8 +30,8 @@ void FourDistances(const CodeQuery& query, const uint8_t* const* codes, int32_t*
   __m256i sums[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
                      _mm256_setzero_si256()};
   for (uint32_t j = 0; j < query.code_bytes; j += 16) {
-    const __m256i q = _mm256_cvtepi8_epi16(
-        _mm_loadu_si128(reinterpret_cast<const __m128i*>(query.values + j)));
+    const __m256i q =
+        _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query.values + j)));
     for (int i = 0; i < 4; ++i) {
       sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(Widen(codes[i] + j), q));
     }
@@ -48,8 +48,8 @@ void CodeDistances(const CodeQuery& query, const uint8_t* const* codes, size_t c
   for (; i < count; ++i) {
     __m256i sum = _mm256_setzero_si256();
     for (uint32_t j = 0; j < query.code_bytes; j += 16) {
-      const __m256i q = _mm256_cvtepi8_epi16(
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(query.values + j)));
+      const __m256i q =
+          _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query.values + j)));
       sum = _mm256_add_epi32(sum, _mm256_madd_epi16(Widen(codes[i] + j), q));
     }
     out[i] = static_cast<int32_t>(Finish(query, codes[i], SumOf(sum)));
@@ -120,7 +120,7 @@ float Dot(const float* a, const T* b, size_t n) {
 
 }  // namespace
 
-const Kernels kAvx2 = {"avx2",    CodeDistances,       SquaredL2<float>,
+const Kernels kAvx2 = {"avx2",     CodeDistances,       SquaredL2<float>,
                        Dot<float>, SquaredL2<uint16_t>, Dot<uint16_t>};
 
 }  // namespace vectron::index::kernels_isa

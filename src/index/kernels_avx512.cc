@@ -10,9 +10,7 @@ namespace {
 __m512i LoadCode(const void* from) { return _mm512_loadu_si512(from); }
 
 // Selects the last `code_bytes % 64` bytes of a block.
-__mmask64 TailMask(uint32_t code_bytes) {
-  return (__mmask64{1} << (code_bytes % 64)) - 1;
-}
+__mmask64 TailMask(uint32_t code_bytes) { return (__mmask64{1} << (code_bytes % 64)) - 1; }
 
 // The sums of the four vectors, one a lane.
 __m128i SumsOf(__m512i a, __m512i b, __m512i c, __m512i d) {
@@ -84,9 +82,8 @@ void FourDistances(const CodeQuery& query, const uint8_t* const* codes, int32_t*
   }
   const __m128i dots = SumsOf(_mm512_add_epi32(a0, b0), _mm512_add_epi32(a1, b1),
                               _mm512_add_epi32(a2, b2), _mm512_add_epi32(a3, b3));
-  const __m128i norms =
-      _mm_setr_epi32(NormOf(c0, query.code_bytes), NormOf(c1, query.code_bytes),
-                     NormOf(c2, query.code_bytes), NormOf(c3, query.code_bytes));
+  const __m128i norms = _mm_setr_epi32(NormOf(c0, query.code_bytes), NormOf(c1, query.code_bytes),
+                                       NormOf(c2, query.code_bytes), NormOf(c3, query.code_bytes));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out), Finish(query, norms, dots));
 }
 

@@ -8,11 +8,16 @@ namespace vectron::index {
 
 std::string_view PlanName(Plan plan) {
   switch (plan) {
-    case Plan::kFlat: return "flat";
-    case Plan::kGraph: return "graph";
-    case Plan::kGraphFiltered: return "graph_filtered";
-    case Plan::kGraphTwoHop: return "graph_two_hop";
-    case Plan::kScanMatches: return "scan_matches";
+    case Plan::kFlat:
+      return "flat";
+    case Plan::kGraph:
+      return "graph";
+    case Plan::kGraphFiltered:
+      return "graph_filtered";
+    case Plan::kGraphTwoHop:
+      return "graph_two_hop";
+    case Plan::kScanMatches:
+      return "scan_matches";
   }
   CHECK(false);
   return "";

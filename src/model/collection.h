@@ -15,7 +15,7 @@
 namespace vectron::v1 {
 class CreateCollectionRequest;
 class RerankOptions;
-}
+}  // namespace vectron::v1
 
 namespace vectron {
 

@@ -59,7 +59,8 @@ absl::Status Admission::Enter(CallContext& context) {
   if (context.admitted_as.empty()) return absl::OkStatus();  // in process, or credentials are off
   const bool manages = context.rule->manages();
   if (manages) context.admitted_as += " manages";
-  const size_t most = manages ? options_.max_managing_per_caller : options_.max_in_flight_per_caller;
+  const size_t most =
+      manages ? options_.max_managing_per_caller : options_.max_in_flight_per_caller;
   Shard& shard = ShardOf(context.admitted_as);
   {
     const absl::MutexLock lock(&shard.mutex);
@@ -71,9 +72,9 @@ absl::Status Admission::Enter(CallContext& context) {
   }
   context.admitted_as.clear();
   crowded_.Increment();
-  return WithRetryAfter(ResourceExhausted("{} calls of this caller are under way, the most allowed",
-                                          most),
-                        kCrowdedRetryMs);
+  return WithRetryAfter(
+      ResourceExhausted("{} calls of this caller are under way, the most allowed", most),
+      kCrowdedRetryMs);
 }
 
 void Admission::Leave(CallContext& context, absl::StatusCode code) {

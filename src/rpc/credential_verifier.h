@@ -12,9 +12,9 @@
 
 namespace vectron::rpc {
 
-// A credential deleted or ended anywhere must be refused everywhere within 5 s. So a verdict lives for
-// kMaxVerdictMs, counted from the moment since which the Auth service has heard nothing of its store;
-// it gives none when that moment is kMaxAuthStalenessMs ago. Elsewhere it lives for
+// A credential deleted or ended anywhere must be refused everywhere within 5 s. So a verdict lives
+// for kMaxVerdictMs, counted from the moment since which the Auth service has heard nothing of its
+// store; it gives none when that moment is kMaxAuthStalenessMs ago. Elsewhere it lives for
 // kMaxRemoteVerdictMs at most: the usual time until a change is known there.
 inline constexpr int64_t kMaxAuthStalenessMs = 4'000;
 inline constexpr int64_t kMaxVerdictMs = 4'500;

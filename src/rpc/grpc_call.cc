@@ -46,10 +46,15 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
   void Run() {
     Message* request = method_.request_prototype->New(&arena_);
     absl::Status parsed = ParseMessage(request_, *request);
-    if (parsed.ok()) parsed = registry_.Guard(context_, *request);
     if (!parsed.ok()) return Finish(std::move(parsed));
+    registry_.Guard(context_, *request, [self = shared_from_this(), request](absl::Status status) {
+      if (!status.ok()) return self->Finish(std::move(status));
+      self->Handle(*request);
+    });
+  }
+  void Handle(Message& request) {
     message_ = method_.response_prototype->New(&arena_);
-    method_.unary(context_, *request, *message_, [self = shared_from_this()](absl::Status status) {
+    method_.unary(context_, request, *message_, [self = shared_from_this()](absl::Status status) {
       self->Finish(std::move(status));
     });
   }
@@ -164,9 +169,11 @@ void StreamCall::Start(StreamReactor& reactor) {
 void StreamCall::Run() {
   Message* request = method_.request_prototype->New(&arena_);
   absl::Status parsed = ParseMessage(request_, *request);
-  if (parsed.ok()) parsed = registry_.Guard(context_, *request);
   if (!parsed.ok()) return Finish(std::move(parsed));
-  method_.stream(context_, *request, std::make_shared<StreamHandle>(shared_from_this()));
+  registry_.Guard(context_, *request, [self = shared_from_this(), request](absl::Status status) {
+    if (!status.ok()) return self->Finish(std::move(status));
+    self->method_.stream(self->context_, *request, std::make_shared<StreamHandle>(self));
+  });
 }
 
 bool StreamCall::Write(const Message& message) {

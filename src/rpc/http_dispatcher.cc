@@ -114,14 +114,11 @@ class HttpDispatcher::Call : public std::enable_shared_from_this<Call> {
  private:
   void Run() {
     if (method_.json) {
-      const absl::Status guarded = registry_.Guard(context_, request_.params);
-      if (!guarded.ok()) return Fail(guarded);
-      method_.json(context_, request_,
-                   [self = shared_from_this()](absl::StatusOr<std::string> json) {
-                     if (!json.ok()) return self->Fail(json.status());
-                     self->Succeed(*std::move(json));
-                   });
-      return;
+      return registry_.Guard(context_, request_.params,
+                             [self = shared_from_this()](const absl::Status& status) {
+                               if (!status.ok()) return self->Fail(status);
+                               self->HandleJson();
+                             });
     }
     if (!method_.unary) return Fail(Unimplemented("{} is not served here", method_.name()));
     auto* request = method_.request_prototype->New(&arena_);
@@ -129,10 +126,24 @@ class HttpDispatcher::Call : public std::enable_shared_from_this<Call> {
     if (status.ok() && method_.route().body())
       status = MessageFromJson(request_.body.padded(), *request);
     if (status.ok()) status = ApplyPathParams(request_.params, *request);
-    if (status.ok()) status = registry_.Guard(context_, *request);
     if (!status.ok()) return Fail(status);
+    registry_.Guard(context_, *request,
+                    [self = shared_from_this(), request](const absl::Status& guarded) {
+                      if (!guarded.ok()) return self->Fail(guarded);
+                      self->HandleMessage(*request);
+                    });
+  }
+
+  void HandleJson() {
+    method_.json(context_, request_, [self = shared_from_this()](absl::StatusOr<std::string> json) {
+      if (!json.ok()) return self->Fail(json.status());
+      self->Succeed(*std::move(json));
+    });
+  }
+
+  void HandleMessage(google::protobuf::Message& request) {
     auto* response = method_.response_prototype->New(&arena_);
-    method_.unary(context_, *request, *response,
+    method_.unary(context_, request, *response,
                   [self = shared_from_this(), response](absl::Status result) {
                     if (!result.ok()) return self->Fail(result);
                     std::string json;

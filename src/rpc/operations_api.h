@@ -1,7 +1,7 @@
 #pragma once
 
-// What operators ask of the control plane through the gateway. Two implementations: the single process, and a client of
-// vectron.placementdriver.v1.
+// What operators ask of the control plane through the gateway. Two implementations: the single
+// process, and a client of vectron.placementdriver.v1.
 
 #include <cstdint>
 #include <functional>
@@ -20,15 +20,15 @@ struct WorkerDescription {
   WorkerId id;
   std::string grpc_address;
   std::string raft_address;
-  std::string state;      // "JOINING", "READY", "DRAINING", "DEAD"
-  bool healthy = false;   // it answers
+  std::string state;     // "JOINING", "READY", "DRAINING", "DEAD"
+  bool healthy = false;  // it answers
   int64_t last_heartbeat_unix_ms = 0;
   int64_t registered_unix_ms = 0;
   std::map<std::string, std::string> metadata;  // region, zone, rack and the like, where given
-  double cpu_percent = 0;           // of its processors, 0-100
-  uint64_t memory_bytes = 0;        // resident
-  uint64_t memory_total_bytes = 0;  // of its machine or container
-  uint64_t disk_bytes = 0;          // of its replicas
+  double cpu_percent = 0;                       // of its processors, 0-100
+  uint64_t memory_bytes = 0;                    // resident
+  uint64_t memory_total_bytes = 0;              // of its machine or container
+  uint64_t disk_bytes = 0;                      // of its replicas
   uint64_t disk_free_bytes = 0;
   uint64_t disk_total_bytes = 0;  // of its file system; 0: not known
   double requests_per_second = 0;
@@ -47,8 +47,8 @@ struct PlannedMove {
 enum class DrainMode : uint8_t { kStart, kCancel };
 enum class RebalanceMode : uint8_t { kDryRun, kStart };
 
-// Thread-safe. Callbacks are called once, on any thread, maybe before the call returns; they must not block. All may fail
-// with Unavailable (the control plane does not answer).
+// Thread-safe. Callbacks are called once, on any thread, maybe before the call returns; they must
+// not block. All may fail with Unavailable (the control plane does not answer).
 class OperationsApi {
  public:
   virtual ~OperationsApi() = default;

@@ -73,6 +73,9 @@ class PlacementApi {
   // Calls `done` when the cached map is what placement knows by now, or it cannot be reached. At
   // once where nothing is cached.
   virtual void Refresh(std::function<void()> done) { done(); }
+  // As Refresh, but of collections only: OK when the cached map has all that had been made when
+  // this was called. Cheap where there are none. Unavailable: placement cannot be reached.
+  virtual void CatchUp(std::function<void(const absl::Status&)> done) { done(absl::OkStatus()); }
   // Those of all owners, by owner and name; what operators see.
   virtual std::vector<std::shared_ptr<const CollectionRecord>> AllCollections() = 0;
 };

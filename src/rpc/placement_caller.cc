@@ -161,9 +161,12 @@ void PlacementCaller::Heartbeat(pb::HeartbeatRequest request, int64_t deadline_n
       std::move(request), &Async::Heartbeat, deadline_nanos, std::move(done));
 }
 
-void PlacementCaller::GetMap(int64_t deadline_nanos, Done<pb::ClusterMap> done) {
+void PlacementCaller::GetMap(uint64_t known_version, int64_t deadline_nanos,
+                             Done<pb::ClusterMap> done) {
+  pb::GetMapRequest request;
+  request.set_known_version(known_version);
   Start<pb::GetMapRequest, pb::ClusterMap, Call<pb::GetMapRequest, pb::ClusterMap>::Method>(
-      pb::GetMapRequest(), &Async::GetMap, deadline_nanos, std::move(done));
+      std::move(request), &Async::GetMap, deadline_nanos, std::move(done));
 }
 
 void PlacementCaller::CreateCollection(pb::CreateCollectionRequest request, int64_t deadline_nanos,

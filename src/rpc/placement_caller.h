@@ -48,7 +48,9 @@ class PlacementCaller {
                       Done<placementdriver::v1::RegisterWorkerResponse> done);
   void Heartbeat(placementdriver::v1::HeartbeatRequest request, int64_t deadline_nanos,
                  Done<placementdriver::v1::HeartbeatResponse> done);
-  void GetMap(int64_t deadline_nanos, Done<placementdriver::v1::ClusterMap> done);
+  // known_version: see GetMapRequest.
+  void GetMap(uint64_t known_version, int64_t deadline_nanos,
+              Done<placementdriver::v1::ClusterMap> done);
   void CreateCollection(placementdriver::v1::CreateCollectionRequest request,
                         int64_t deadline_nanos,
                         Done<placementdriver::v1::CreateCollectionResponse> done);

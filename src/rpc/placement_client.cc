@@ -108,30 +108,46 @@ void PlacementClient::Apply(const pb::ClusterMap& map) {
 }
 
 void PlacementClient::Refresh(std::function<void()> done) {
-  {
-    const absl::MutexLock lock(&mutex_);
-    waiting_.push_back(std::move(done));
-    if (std::exchange(refreshing_, true)) return;  // who came while one is under way wants the next
-  }
-  StartRefresh();
+  Ask({.whole = true, .done = [done = std::move(done)](const absl::Status&) { done(); }});
 }
 
-void PlacementClient::StartRefresh() {
-  std::vector<std::function<void()>> served;
+void PlacementClient::CatchUp(std::function<void(const absl::Status&)> done) {
+  Ask({.whole = false, .done = std::move(done)});
+}
+
+void PlacementClient::Ask(Waiting waiting) {
+  {
+    const absl::MutexLock lock(&mutex_);
+    waiting_.push_back(std::move(waiting));
+    if (std::exchange(asking_, true)) return;  // who came while one is under way wants the next
+  }
+  AskNext();
+}
+
+void PlacementClient::AskNext() {
+  std::vector<Waiting> served;
+  uint64_t known_version = 0;
   {
     const absl::MutexLock lock(&mutex_);
     if (waiting_.empty()) {
-      refreshing_ = false;
+      asking_ = false;
       return;
     }
     served.swap(waiting_);
+    const bool whole = std::any_of(served.begin(), served.end(),
+                                   [](const Waiting& waiting) { return waiting.whole; });
+    if (!whole && has_map_) known_version = version_;
   }
   caller_.GetMap(
-      deps_.clock->MonotonicNanos() + kRefreshMs * kNanosPerMilli,
+      known_version, deps_.clock->MonotonicNanos() + kRefreshMs * kNanosPerMilli,
       [this, served = std::move(served)](const PlacementCaller::Answer<pb::ClusterMap>& answer) {
         if (answer.response.ok()) Apply(*answer.response);
-        for (const std::function<void()>& done : served) done();
-        StartRefresh();
+        const absl::Status status =
+            answer.response.ok()
+                ? absl::OkStatus()
+                : Unavailable("placement cannot be asked: {}", MessageOf(answer.response.status()));
+        for (const Waiting& waiting : served) waiting.done(status);
+        AskNext();
       });
 }
 

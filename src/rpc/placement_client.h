@@ -57,15 +57,22 @@ class PlacementClient : public PlacementApi {
       const std::string& owner) override;
   bool HasMap() override { return WaitForMap(absl::ZeroDuration()).ok(); }
   void Refresh(std::function<void()> done) override;
+  void CatchUp(std::function<void(const absl::Status&)> done) override;
   std::vector<std::shared_ptr<const CollectionRecord>> AllCollections() override;
 
  private:
   using Key = std::pair<std::string, std::string>;  // owner, name
   using Record = std::shared_ptr<const CollectionRecord>;
+  // Somebody who waits for placement's map.
+  struct Waiting {
+    bool whole = false;  // also when nothing but leaders and the like has changed
+    std::function<void(const absl::Status&)> done;
+  };
 
   // Takes what a message of placement says into the kept map.
   void Apply(const placementdriver::v1::ClusterMap& map);
-  void StartRefresh();
+  void Ask(Waiting waiting);
+  void AskNext();
 
   const PlacementClientDeps deps_;
 
@@ -73,8 +80,8 @@ class PlacementClient : public PlacementApi {
   bool has_map_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t version_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<Key, Record> records_ ABSL_GUARDED_BY(mutex_);
-  bool refreshing_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<std::function<void()>> waiting_ ABSL_GUARDED_BY(mutex_);  // for the next refresh
+  bool asking_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);  // for the next answer
 
   PlacementCaller caller_;
   std::unique_ptr<MapWatch> watch_;  // last: its callbacks use everything above

@@ -29,9 +29,9 @@ WorkerDescription FromWire(const pb::WorkerInfo& wire) {
   worker.last_heartbeat_unix_ms = wire.last_heartbeat() * 1'000;
   worker.registered_unix_ms = wire.registered_unix_ms();
   worker.metadata = {wire.metadata().begin(), wire.metadata().end()};
-  for (const auto& [key, value] : {std::pair{"region", &wire.region()},
-                                   std::pair{"zone", &wire.zone()},
-                                   std::pair{"rack", &wire.rack()}}) {
+  for (const auto& [key, value] :
+       {std::pair{"region", &wire.region()}, std::pair{"zone", &wire.zone()},
+        std::pair{"rack", &wire.rack()}}) {
     if (!value->empty()) worker.metadata[key] = *value;
   }
   if (wire.search_only()) worker.metadata["search_only"] = "true";

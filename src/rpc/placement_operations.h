@@ -1,6 +1,7 @@
 #pragma once
 
-// What operators ask of the control plane of a cluster: OperationsApi over vectron.placementdriver.v1.
+// What operators ask of the control plane of a cluster: OperationsApi over
+// vectron.placementdriver.v1.
 
 #include <functional>
 #include <vector>
@@ -11,8 +12,8 @@
 
 namespace vectron::rpc {
 
-// Thread-safe. Calls end within kOperationTimeoutMs; beside placement's own errors Unavailable when no
-// leader is found by then.
+// Thread-safe. Calls end within kOperationTimeoutMs; beside placement's own errors Unavailable when
+// no leader is found by then.
 class PlacementOperations : public OperationsApi {
  public:
   static constexpr int64_t kOperationTimeoutMs = 3'000;
@@ -30,9 +31,7 @@ class PlacementOperations : public OperationsApi {
                  std::function<void(absl::StatusOr<std::vector<PlannedMove>>)> done) override;
 
  private:
-  int64_t Deadline() const {
-    return clock_.MonotonicNanos() + kOperationTimeoutMs * 1'000'000;
-  }
+  int64_t Deadline() const { return clock_.MonotonicNanos() + kOperationTimeoutMs * 1'000'000; }
 
   PlacementCaller& placement_;
   const Clock& clock_;

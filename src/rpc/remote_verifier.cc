@@ -66,24 +66,25 @@ void RemoteVerifier::Verify(std::string_view credential, std::function<void(Verd
   auto call = std::make_unique<Call>(channels_);
   call->request.set_credential(std::string(credential));
   const int64_t asked = clock_.MonotonicNanos();
-  Call::Send(
-      std::move(call), &Call::Async::VerifyCredential, asked + kVerifyTimeoutMs * kNanosPerMs,
-      [asked, done = std::move(done)](const absl::Status& status,
-                                      VerifyCredentialResponse& response) {
-        Verdict verdict{.identity = absl::UnknownError("")};
-        if (status.ok()) {
-          verdict.identity = IdentityOf(response);
-          verdict.good_until_nanos =
-              asked + std::clamp<int64_t>(response.good_for_ms(), 0, kMaxRemoteVerdictMs) * kNanosPerMs;
-        } else if (absl::IsUnauthenticated(status)) {
-          verdict.identity = status;
-          verdict.good_until_nanos = asked + kBadVerdictMs * kNanosPerMs;
-        } else {
-          verdict.identity =
-              Unavailable("credentials cannot be checked now: {}", MessageOf(status));
-        }
-        done(std::move(verdict));
-      });
+  Call::Send(std::move(call), &Call::Async::VerifyCredential,
+             asked + kVerifyTimeoutMs * kNanosPerMs,
+             [asked, done = std::move(done)](const absl::Status& status,
+                                             VerifyCredentialResponse& response) {
+               Verdict verdict{.identity = absl::UnknownError("")};
+               if (status.ok()) {
+                 verdict.identity = IdentityOf(response);
+                 verdict.good_until_nanos =
+                     asked + std::clamp<int64_t>(response.good_for_ms(), 0, kMaxRemoteVerdictMs) *
+                                 kNanosPerMs;
+               } else if (absl::IsUnauthenticated(status)) {
+                 verdict.identity = status;
+                 verdict.good_until_nanos = asked + kBadVerdictMs * kNanosPerMs;
+               } else {
+                 verdict.identity =
+                     Unavailable("credentials cannot be checked now: {}", MessageOf(status));
+               }
+               done(std::move(verdict));
+             });
 }
 
 }  // namespace vectron::rpc

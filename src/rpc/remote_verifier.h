@@ -11,8 +11,8 @@
 
 namespace vectron::rpc {
 
-// A verdict lives from the moment it was asked for, kMaxRemoteVerdictMs at most, so that what happens
-// elsewhere is known here in time whatever becomes of the connection. Thread-safe.
+// A verdict lives from the moment it was asked for, kMaxRemoteVerdictMs at most, so that what
+// happens elsewhere is known here in time whatever becomes of the connection. Thread-safe.
 class RemoteVerifier : public CredentialVerifier {
  public:
   // Both outlive it. The channels' metadata holds the cluster's credential.

@@ -133,22 +133,24 @@ void RpcRegistry::AddObserver(CallObserver observer) { observers_.push_back(std:
 
 void RpcRegistry::SetCollectionGuard(CollectionGuard guard) { guard_ = std::move(guard); }
 
-absl::Status RpcRegistry::Guard(CallContext& context,
-                                const google::protobuf::Message& request) const {
+void RpcRegistry::Guard(CallContext& context, const google::protobuf::Message& request,
+                        RpcDone next) const {
   const auto* field = context.method->collection_field();
-  if (field == nullptr || guard_ == nullptr) return absl::OkStatus();
-  std::string scratch;
-  return guard_(context, request.GetReflection()->GetStringReference(request, field, &scratch));
+  if (field == nullptr || guard_ == nullptr) return next(absl::OkStatus());
+  std::string scratch;  // for reflection; a generated message has the string itself
+  const std::string& name = request.GetReflection()->GetStringReference(request, field, &scratch);
+  CHECK(&name != &scratch);
+  guard_(context, name, std::move(next));
 }
 
-absl::Status RpcRegistry::Guard(CallContext& context, const PathParams& params) const {
+void RpcRegistry::Guard(CallContext& context, const PathParams& params, RpcDone next) const {
   const auto* field = context.method->collection_field();
-  if (field == nullptr || guard_ == nullptr) return absl::OkStatus();
+  if (field == nullptr || guard_ == nullptr) return next(absl::OkStatus());
   const auto param = std::find_if(params.begin(), params.end(), [field](const auto& entry) {
     return entry.first == field->name();
   });
   CHECK(param != params.end());
-  return guard_(context, param->second);
+  guard_(context, param->second, std::move(next));
 }
 
 void RpcRegistry::UnaryAny(std::string_view name, AnyHandler handler) {

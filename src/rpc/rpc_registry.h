@@ -110,8 +110,10 @@ using JsonHandler = std::function<void(CallContext&, HttpRequest& request, JsonD
 using Middleware = std::function<void(CallContext&, RpcDone next)>;
 
 // Asked, with the collection a call names, between the parsing of its request and the handler, over
-// both protocols: whether the caller may use it. May set the tenant of the call. Must not block.
-using CollectionGuard = std::function<absl::Status(CallContext&, std::string_view collection)>;
+// both protocols: whether the caller may use it. May set the tenant of the call. Calls `next` once,
+// on any thread; the name lives until then.
+using CollectionGuard =
+    std::function<void(CallContext&, const std::string& collection, RpcDone next)>;
 
 // Told of every call that has ended; must not block.
 using CallObserver = std::function<void(CallContext&, absl::StatusCode)>;
@@ -264,9 +266,10 @@ class RpcRegistry {
   void Begin(const RpcMethod& method, CallContext& context, RpcDone admitted) const;
   void End(CallContext& context, absl::StatusCode code) const;
 
-  // Asks the collection guard, if there is one and the method names a collection.
-  absl::Status Guard(CallContext& context, const google::protobuf::Message& request) const;
-  absl::Status Guard(CallContext& context, const PathParams& params) const;
+  // Asks the collection guard, if there is one and the method names a collection: `next` with OK or
+  // the refusal. The context, and the request or the parameters, live until then.
+  void Guard(CallContext& context, const google::protobuf::Message& request, RpcDone next) const;
+  void Guard(CallContext& context, const PathParams& params, RpcDone next) const;
 
   // As Begin, for a plain route: the middlewares run, but the call is not counted, so that health
   // and management are seen when the RPCs are busy. There is no End: it ends with `admitted`.

@@ -7,7 +7,9 @@
 
 namespace vectron::rpc {
 
-// Refuses (PermissionDenied) a collection that the API key at hand is not for. An administrator who
+// Refuses (PermissionDenied) a collection that the API key at hand is not for. One that the kept
+// map does not have is looked for in what placement knows by now, so that it is found as soon as
+// another gateway has made it; Unavailable when placement cannot be asked. An administrator who
 // names no tenant and has no such collection acts for the one tenant that has it;
 // FailedPrecondition when several do, and NotFound where it is to be deleted: for that the tenant
 // is named. `placement` outlives the registry.

@@ -108,8 +108,19 @@ class OwnedCollections : public PlacementApi {
     }
     return nullptr;
   }
+  // What another gateway has made is known from here on.
+  void CatchUp(std::function<void(const absl::Status&)> done) override {
+    if (away.ok()) {
+      for (const auto& [owner, name] : elsewhere) Add(owner, name);
+      elsewhere.clear();
+    }
+    done(away);
+  }
   std::vector<Record> ListCollections(const std::string&) override { return {}; }
   std::vector<Record> AllCollections() override { return records_; }
+
+  std::vector<std::pair<std::string, std::string>> elsewhere;  // owner, name
+  absl::Status away;
 
  private:
   std::vector<Record> records_;
@@ -129,7 +140,8 @@ class TenancyGuardTest : public testing::Test {
     context.identity = UserNamed("user-admin", Role::kAdmin);
     context.tenant = named.empty() ? "user-admin" : named;
     if (!named.empty()) context.headers["x-vectron-tenant"] = named;
-    const absl::Status status = TenancyGuard(placement_)(context, "docs");
+    absl::Status status = Internal("no answer");
+    TenancyGuard(placement_)(context, "docs", [&status](absl::Status s) { status = std::move(s); });
     if (!status.ok()) return status;
     return context.tenant;
   }
@@ -149,6 +161,17 @@ TEST_F(TenancyGuardTest, AnAdministratorWhoNamesNobodyReadsTheOneThereIs) {
 TEST_F(TenancyGuardTest, AnAdministratorWhoNamesHimselfIsTakenAtHisWord) {
   EXPECT_EQ(*TenantOf("Search", "user-admin"), "user-admin");
   EXPECT_EQ(*TenantOf("DeleteCollection", "user-admin"), "user-admin");
+}
+
+TEST_F(TenancyGuardTest, FindsWhatAnotherGatewayHasMade) {
+  placement_.elsewhere = {{"user-admin", "docs"}};
+  EXPECT_EQ(*TenantOf("Search"), "user-admin");
+}
+
+TEST_F(TenancyGuardTest, DoesNotDenyACollectionThatPlacementCannotBeAskedFor) {
+  placement_.away = Unavailable("nobody leads");
+  EXPECT_TRUE(absl::IsUnavailable(TenantOf("Search", "user-admin").status()));
+  EXPECT_EQ(*TenantOf("Search"), kUser);  // which is known
 }
 
 TEST_F(TenancyGuardTest, OnlyWhoNamesTheTenantDeletesItsCollection) {

@@ -24,6 +24,7 @@
 #include "base/timer.h"
 #include "rpc/http_dispatcher.h"
 #include "rpc/rpc_registry.h"
+#include "rpc/tenancy.h"
 #include "services/gateway/gateway.h"
 #include "services/gateway/ranking.h"
 #include "services/placement/local_catalog.h"
@@ -206,6 +207,7 @@ class DevServerImpl : public DevServer {
 
   absl::Status Listen() {
     if (access_ != nullptr) RETURN_IF_ERROR(access_->Install(registry_));
+    registry_.SetCollectionGuard(rpc::TenancyGuard(*catalog_));
     dispatcher_.RunLargeOn(search_);
     ASSIGN_OR_RETURN(ports_, OpenGatewayPorts({.http = options_.http,
                                                .grpc = options_.grpc,

@@ -29,6 +29,7 @@
 #include "rpc/placement_operations.h"
 #include "rpc/reranker_client.h"
 #include "rpc/rpc_registry.h"
+#include "rpc/tenancy.h"
 #include "rpc/worker_directory.h"
 #include "services/gateway/gateway.h"
 
@@ -210,6 +211,7 @@ class GatewayRole : public Role {
 
   absl::Status Listen() {
     if (access_ != nullptr) RETURN_IF_ERROR(access_->Install(registry_));
+    registry_.SetCollectionGuard(rpc::TenancyGuard(*placement_));
     dispatcher_.RunLargeOn(large_);
     registry_.AddMiddleware(MapMiddleware());
     ASSIGN_OR_RETURN(ports_, OpenGatewayPorts({.http = options_.http,

@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "apps/vectron/host_port.h"
+
+#include <gtest/gtest.h>
 
 namespace vectron {
 namespace {

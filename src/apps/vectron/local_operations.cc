@@ -78,8 +78,8 @@ void LocalOperations::DrainWorker(WorkerId worker, rpc::DrainMode mode,
   const absl::Status known = CheckKnown(worker);
   if (!known.ok()) return done(known);
   if (mode == rpc::DrainMode::kCancel) return done(0u);  // it never drains
-  done(FailedPrecondition("worker {} is the only one: its shards have nowhere to go",
-                          worker.value));
+  done(
+      FailedPrecondition("worker {} is the only one: its shards have nowhere to go", worker.value));
 }
 
 void LocalOperations::RemoveWorker(WorkerId worker, std::function<void(absl::Status)> done) {

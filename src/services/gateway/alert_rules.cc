@@ -22,8 +22,8 @@ struct Limit {
 // The level it has reached, if any. What stands already ends only at a share of the first level.
 std::optional<AlertLevel> LevelOf(const Limit& limit, const Stands& stands) {
   if (limit.value >= std::max(limit.critical, limit.warning)) return AlertLevel::kCritical;
-  const double begin = stands(limit.rule, limit.subject) ? limit.warning * kAlertEndShare
-                                                         : limit.warning;
+  const double begin =
+      stands(limit.rule, limit.subject) ? limit.warning * kAlertEndShare : limit.warning;
   if (limit.value >= begin) return AlertLevel::kWarning;
   return std::nullopt;
 }
@@ -35,12 +35,12 @@ void CheckWorkers(const Measurements& measurements, const AlertThresholds& thres
   for (const rpc::WorkerDescription& worker : measurements.view->workers) {
     const std::string name = WorkerName(worker.id);
     if (!worker.healthy) {
-      found.push_back({.rule = AlertRule::kWorkerDown,
-                       .subject = name,
-                       .level = AlertLevel::kCritical,
-                       .title = fmt::format("{} is down", name),
-                       .message = fmt::format("{} ({}) sends no heartbeats", name,
-                                              worker.grpc_address)});
+      found.push_back(
+          {.rule = AlertRule::kWorkerDown,
+           .subject = name,
+           .level = AlertLevel::kCritical,
+           .title = fmt::format("{} is down", name),
+           .message = fmt::format("{} ({}) sends no heartbeats", name, worker.grpc_address)});
       continue;  // its other figures are old
     }
     const auto total_disk = static_cast<double>(worker.disk_total_bytes);
@@ -80,10 +80,9 @@ void CheckShards(const ClusterView& view, std::vector<AlertCondition>& found) {
     const rpc::CollectionRecord& record = *collection.record;
     for (const ShardView& shard : collection.shards) {
       // Two owners may use one name.
-      const std::string subject =
-          fmt::format("collection {}{}{}, shard {}", record.schema.name,
-                      record.owner.empty() ? "" : " of ", record.owner,
-                      shard.placement.ordinal.value);
+      const std::string subject = fmt::format("collection {}{}{}, shard {}", record.schema.name,
+                                              record.owner.empty() ? "" : " of ", record.owner,
+                                              shard.placement.ordinal.value);
       AlertCondition condition{.rule = AlertRule::kShardFailed,
                                .subject = subject,
                                .level = AlertLevel::kCritical,
@@ -101,8 +100,8 @@ void CheckShards(const ClusterView& view, std::vector<AlertCondition>& found) {
           condition.rule = AlertRule::kShardUnderReplicated;
           condition.level = AlertLevel::kWarning;
           condition.title = fmt::format("Too few replicas: {}", subject);
-          condition.message = fmt::format("{} of {} replicas serve", serving,
-                                          record.schema.replication_factor);
+          condition.message =
+              fmt::format("{} of {} replicas serve", serving, record.schema.replication_factor);
           break;
         }
         case ShardState::kNoLeader:
@@ -130,13 +129,14 @@ void CheckCalls(const Measurements& measurements, const AlertThresholds& thresho
   if (const auto level = LevelOf({AlertRule::kErrorRate, subject, share, thresholds.error_percent,
                                   thresholds.error_critical_percent},
                                  stands)) {
-    found.push_back({.rule = AlertRule::kErrorRate,
-                     .subject = subject,
-                     .level = *level,
-                     .title = fmt::format("{:.1f} % of the calls fail", share),
-                     .message = fmt::format("{} of {} calls of the last minute failed by a fault of "
-                                            "the system",
-                                            measurements.faults, measurements.calls)});
+    found.push_back(
+        {.rule = AlertRule::kErrorRate,
+         .subject = subject,
+         .level = *level,
+         .title = fmt::format("{:.1f} % of the calls fail", share),
+         .message = fmt::format("{} of {} calls of the last minute failed by a fault of "
+                                "the system",
+                                measurements.faults, measurements.calls)});
   }
   if (!measurements.p99_ms.has_value()) return;
   if (const auto level = LevelOf({AlertRule::kLatency, subject, *measurements.p99_ms,
@@ -190,9 +190,8 @@ std::string_view OverallStatus(const std::vector<ServiceCheck>& services,
       !view.placement.status.ok() ||
       std::any_of(active.begin(), active.end(),
                   [](const AlertRecord& alert) { return alert.level >= AlertLevel::kWarning; }) ||
-      std::any_of(services.begin(), services.end(), [](const ServiceCheck& service) {
-        return service.state != ServiceState::kUp;
-      });
+      std::any_of(services.begin(), services.end(),
+                  [](const ServiceCheck& service) { return service.state != ServiceState::kUp; });
   return troubled ? "degraded" : "healthy";
 }
 

@@ -54,8 +54,8 @@ struct Measurements {
   std::optional<double> p99_ms;
 };
 
-// `stands`: whether an alert of that rule and subject stands already, which makes it end later than it
-// would begin. `measurements.view` is not null (CHECK).
+// `stands`: whether an alert of that rule and subject stands already, which makes it end later than
+// it would begin. `measurements.view` is not null (CHECK).
 std::vector<AlertCondition> FindAlertConditions(
     const Measurements& measurements, const AlertThresholds& thresholds,
     const std::function<bool(AlertRule, std::string_view)>& stands);

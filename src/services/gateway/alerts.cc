@@ -56,16 +56,24 @@ bool GetAlert(ByteReader& reader, AlertRecord& alert, bool& muted) {
 }  // namespace
 
 std::string_view AlertRuleName(AlertRule rule) {
-  constexpr std::array<std::string_view, kAlertRules> kNames = {
-      "worker_down", "shard_under_replicated", "shard_no_leader", "shard_failed", "disk",
-      "memory",      "error_rate",             "latency",         "service_down"};
+  constexpr std::array<std::string_view, kAlertRules> kNames = {"worker_down",
+                                                                "shard_under_replicated",
+                                                                "shard_no_leader",
+                                                                "shard_failed",
+                                                                "disk",
+                                                                "memory",
+                                                                "error_rate",
+                                                                "latency",
+                                                                "service_down"};
   const auto number = static_cast<size_t>(rule);
   CHECK(number >= 1 && number <= kNames.size());
   return kNames[number - 1];
 }
 
 std::string_view AlertLevelName(AlertLevel level) {
-  return level == AlertLevel::kInfo ? "info" : level == AlertLevel::kWarning ? "warning" : "critical";
+  return level == AlertLevel::kInfo      ? "info"
+         : level == AlertLevel::kWarning ? "warning"
+                                         : "critical";
 }
 
 AlertPatience PatienceOf(AlertRule rule) {
@@ -202,12 +210,12 @@ AlertBook::Conditions AlertBook::Select(const std::vector<AlertCondition>& condi
     }
   }
   for (const auto& [rule, more] : surplus) {
-    made.push_back({.rule = rule,
-                    .subject = std::string(kSurplusSubject),
-                    .level = more.level,
-                    .title = fmt::format("{} further alerts of this kind", more.count),
-                    .message = fmt::format("Too many to follow one by one; for example: {}",
-                                           more.example)});
+    made.push_back(
+        {.rule = rule,
+         .subject = std::string(kSurplusSubject),
+         .level = more.level,
+         .title = fmt::format("{} further alerts of this kind", more.count),
+         .message = fmt::format("Too many to follow one by one; for example: {}", more.example)});
     selected[{rule, std::string(kSurplusSubject)}] = &made.back();
   }
   return selected;

@@ -1,10 +1,11 @@
 #pragma once
 
-// Alerts: raised when a condition holds for some samples in a row, resolved when it has been gone for
-// some, or by an operator. The book of them is kept on disk (docs/formats/alerts.md).
+// Alerts: raised when a condition holds for some samples in a row, resolved when it has been gone
+// for some, or by an operator. The book of them is kept on disk (docs/formats/alerts.md).
 //
 // What keeps a storm bounded: at most kMaxTracked conditions are followed one by one, the rest of a
-// rule's becomes one alert that tells their number; of resolved alerts the newest kMaxHistory are kept.
+// rule's becomes one alert that tells their number; of resolved alerts the newest kMaxHistory are
+// kept.
 
 #include <cstdint>
 #include <deque>
@@ -45,9 +46,9 @@ enum class AlertLevel : uint8_t { kInfo = 1, kWarning = 2, kCritical = 3 };
 // "info", "warning", "critical"
 std::string_view AlertLevelName(AlertLevel level);
 
-// Samples in a row in which a condition must hold before it raises an alert, and be absent before that
-// is resolved: what passes by itself (an election, an opening shard, a burst) raises none, and what
-// flutters raises one.
+// Samples in a row in which a condition must hold before it raises an alert, and be absent before
+// that is resolved: what passes by itself (an election, an opening shard, a burst) raises none, and
+// what flutters raises one.
 struct AlertPatience {
   uint32_t raise = 1;
   uint32_t clear = 1;
@@ -85,14 +86,14 @@ class AlertBook {
   static absl::StatusOr<std::unique_ptr<AlertBook>> Open(const std::string& path,
                                                          FileSystem& files);
 
-  // Whether an alert of this rule and subject stands: active, or resolved by hand while its condition
-  // lasts. Rules ask it in order to end later than they begin.
+  // Whether an alert of this rule and subject stands: active, or resolved by hand while its
+  // condition lasts. Rules ask it in order to end later than they begin.
   bool Stands(AlertRule rule, std::string_view subject) const;
-  // Takes everything that holds at one sample. The book changes in any case; the error says why it is
-  // not on disk.
+  // Takes everything that holds at one sample. The book changes in any case; the error says why it
+  // is not on disk.
   absl::Status Update(int64_t unix_ms, const std::vector<AlertCondition>& conditions);
-  // Takes an alert off the active ones; what it is about raises none until it has gone and come back.
-  // The alert as it is then. NotFound. Resolving a resolved one changes nothing.
+  // Takes an alert off the active ones; what it is about raises none until it has gone and come
+  // back. The alert as it is then. NotFound. Resolving a resolved one changes nothing.
   absl::StatusOr<AlertRecord> Resolve(uint64_t id, const std::string& by, int64_t unix_ms);
 
   // Active ones, the gravest first, then the newest.
@@ -114,8 +115,8 @@ class AlertBook {
   AlertBook(std::string path, FileSystem& files) : path_(std::move(path)), files_(files) {}
   absl::Status Load(std::string_view bytes);
   std::string Encode() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Those that are followed; what is too much is counted per rule in `surplus`, whose conditions are
-  // made in `made`.
+  // Those that are followed; what is too much is counted per rule in `surplus`, whose conditions
+  // are made in `made`.
   Conditions Select(const std::vector<AlertCondition>& conditions,
                     std::deque<AlertCondition>& made) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Each returns whether something changed that is to be stored.

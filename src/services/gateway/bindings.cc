@@ -65,10 +65,11 @@ void RegisterCollections(Gateway& gateway, rpc::RpcRegistry& registry) {
   registry.Unary<v1::ListCollectionsRequest, v1::ListCollectionsResponse>(
       Named("ListCollections"), [&gateway](CallContext& context, v1::ListCollectionsRequest&,
                                            v1::ListCollectionsResponse& response, RpcDone done) {
-        for (std::string& name : gateway.ListCollections(context)) {
-          response.add_collections(std::move(name));
-        }
-        done(absl::OkStatus());
+        gateway.ListCollections(
+            context, [&response, done = std::move(done)](std::vector<std::string> names) {
+              for (std::string& name : names) response.add_collections(std::move(name));
+              done(absl::OkStatus());
+            });
       });
   registry.Unary<v1::GetCollectionStatusRequest, v1::GetCollectionStatusResponse>(
       Named("GetCollectionStatus"),

@@ -84,7 +84,10 @@ class Gateway {
                         rpc::RpcDone done);
   void DeleteCollection(const rpc::CallContext& context, const std::string& name,
                         rpc::RpcDone done);
-  std::vector<std::string> ListCollections(const rpc::CallContext& context);
+  // All that had been made when it was called, by whatever gateway; while placement cannot be
+  // reached, those it was last heard to have.
+  void ListCollections(const rpc::CallContext& context,
+                       std::function<void(std::vector<std::string> names)> done);
   void GetCollectionStatus(
       const rpc::CallContext& context, const std::string& name,
       std::function<void(absl::StatusOr<v1::GetCollectionStatusResponse>)> done);

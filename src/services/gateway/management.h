@@ -2,9 +2,9 @@
 
 // What operators and the console see and do: vectron.management.v1.ManagementService.
 //
-// At every interval one sample is taken: the view of the cluster, checks of the services, the calls of the
-// interval. From it come the charts, the alerts and what health says of services that are asked in the
-// background. Everything else is read when it is asked for.
+// At every interval one sample is taken: the view of the cluster, checks of the services, the calls
+// of the interval. From it come the charts, the alerts and what health says of services that are
+// asked in the background. Everything else is read when it is asked for.
 //
 // Thread-safe. The servers that call in stop before it goes.
 
@@ -35,8 +35,8 @@
 
 namespace vectron::gateway {
 
-// A service that is asked at every sample whether it is well. `check` calls back once, on any thread,
-// within a few seconds, and does not block.
+// A service that is asked at every sample whether it is well. `check` calls back once, on any
+// thread, within a few seconds, and does not block.
 struct ServiceProbe {
   struct Result {
     ServiceState state = ServiceState::kDown;
@@ -69,8 +69,8 @@ struct ManagementDeps {
   ClusterSources sources;
   FileSystem* files = nullptr;
   Timer* timer = nullptr;
-  Executor* executor = nullptr;             // for what blocks on the disk
-  SlowQueryLog* slow_queries = nullptr;     // null: none is kept
+  Executor* executor = nullptr;          // for what blocks on the disk
+  SlowQueryLog* slow_queries = nullptr;  // null: none is kept
   std::function<ServerLoad()> server_load;
   std::function<RateLimitState()> rate_limits;  // null: there are none
   std::vector<ServiceProbe> probes;
@@ -173,7 +173,7 @@ class Management {
   LastMinute last_minute_ ABSL_GUARDED_BY(mutex_);
   ProcessUsage usage_ ABSL_GUARDED_BY(mutex_);
   int64_t usage_nanos_ ABSL_GUARDED_BY(mutex_) = 0;
-  double cpu_percent_ ABSL_GUARDED_BY(mutex_) = 0;  // of this process, over the last interval
+  double cpu_percent_ ABSL_GUARDED_BY(mutex_) = 0;      // of this process, over the last interval
   bool series_failed_ ABSL_GUARDED_BY(mutex_) = false;  // said so already
   bool alerts_failed_ ABSL_GUARDED_BY(mutex_) = false;
 };

@@ -50,8 +50,8 @@ void FillWorkerStats(const rpc::WorkerDescription& worker, int64_t now_ms, pb::W
   stats.set_disk_free_bytes(Number(worker.disk_free_bytes));
   stats.set_disk_total_bytes(Number(worker.disk_total_bytes));
   if (worker.disk_total_bytes > 0) {
-    stats.set_disk_usage(
-        100 * (1 - Number(worker.disk_free_bytes) / Number(worker.disk_total_bytes)));
+    stats.set_disk_usage(100 *
+                         (1 - Number(worker.disk_free_bytes) / Number(worker.disk_total_bytes)));
   }
   stats.set_requests_per_second(worker.requests_per_second);
   if (worker.registered_unix_ms > 0) {

@@ -19,8 +19,7 @@ namespace vectron::gateway {
 std::string WorkerLabel(WorkerId id);
 
 void WorkersToProto(const ClusterView& view, management::v1::ListWorkersResponse& response);
-void CollectionsToProto(const ClusterView& view,
-                        management::v1::ListCollectionsResponse& response);
+void CollectionsToProto(const ClusterView& view, management::v1::ListCollectionsResponse& response);
 void ServiceToProto(const ServiceCheck& service, management::v1::ServiceHealth& proto);
 void AlertToProto(const AlertRecord& alert, management::v1::Alert& proto);
 void EndpointToProto(const CallStatistics::Endpoint& endpoint,

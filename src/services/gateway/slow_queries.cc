@@ -91,10 +91,7 @@ absl::StatusOr<std::unique_ptr<SlowQueryLog>> SlowQueryLog::Open(const Options& 
 }
 
 SlowQueryLog::SlowQueryLog(const Options& options, const Deps& deps)
-    : options_(options),
-      deps_(deps),
-      threshold_ms_(options.threshold_ms),
-      writer_(*deps.executor) {
+    : options_(options), deps_(deps), threshold_ms_(options.threshold_ms), writer_(*deps.executor) {
   CHECK(deps.files != nullptr && deps.clock != nullptr);
 }
 
@@ -120,8 +117,8 @@ absl::Status SlowQueryLog::Load() {
       }
     }
   }
-  ASSIGN_OR_RETURN(file_, deps_.files->Open(options_.path,
-                                            exists ? OpenMode::kReadWrite : OpenMode::kCreate));
+  ASSIGN_OR_RETURN(
+      file_, deps_.files->Open(options_.path, exists ? OpenMode::kReadWrite : OpenMode::kCreate));
   ASSIGN_OR_RETURN(file_bytes_, file_->Size());
   return absl::OkStatus();
 }
@@ -130,8 +127,7 @@ void SlowQueryLog::Watch(const rpc::CallContext& context, SearchCall& call, Prog
                          Done& done) {
   const bool explain = call.query.explain;
   WatchedSearch search{
-      .start_nanos =
-          context.start_nanos != 0 ? context.start_nanos : deps_.clock->MonotonicNanos(),
+      .start_nanos = context.start_nanos != 0 ? context.start_nanos : deps_.clock->MonotonicNanos(),
       .owner = context.tenant,
       .collection = call.collection,
       .filter = call.query.filter,

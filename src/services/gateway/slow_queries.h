@@ -1,8 +1,8 @@
 #pragma once
 
-// Searches that took long, each with the plan of every shard: the newest in memory for the console, all of
-// them in a file of JSON lines (a vectron.management.v1.SlowQuery each) that is renamed to `<path>.1` when
-// it has grown to its limit.
+// Searches that took long, each with the plan of every shard: the newest in memory for the console,
+// all of them in a file of JSON lines (a vectron.management.v1.SlowQuery each) that is renamed to
+// `<path>.1` when it has grown to its limit.
 //
 // Never in it: vectors, query texts, payloads, or values of filters.
 
@@ -28,8 +28,8 @@
 
 namespace vectron::gateway {
 
-// "must: year range, tags[] match; must_not: a exists": what a filter asks, without its values; at most
-// kMaxFilterShapeBytes, then "...".
+// "must: year range, tags[] match; must_not: a exists": what a filter asks, without its values; at
+// most kMaxFilterShapeBytes, then "...".
 std::string FilterShape(const Filter& filter);
 inline constexpr size_t kMaxFilterShapeBytes = 512;
 
@@ -53,7 +53,8 @@ class SlowQueryLog {
  public:
   static constexpr size_t kKept = 512;                          // in memory
   static constexpr uint64_t kMaxFileBytes = uint64_t{8} << 20;  // two files of this size at most
-  static constexpr size_t kMaxUnwrittenBytes = size_t{1} << 20;  // past it lines are dropped from the file
+  static constexpr size_t kMaxUnwrittenBytes = size_t{1}
+                                               << 20;  // past it lines are dropped from the file
 
   struct Options {
     std::string path;
@@ -75,8 +76,8 @@ class SlowQueryLog {
 
   using Done = std::function<void(absl::StatusOr<SearchReply>)>;
   using Progress = std::function<bool(SearchReply)>;
-  // Makes a search one whose shards tell what they do, and whose end is logged when it was slow. The
-  // caller sees of it what it asked for. `progress` may be null.
+  // Makes a search one whose shards tell what they do, and whose end is logged when it was slow.
+  // The caller sees of it what it asked for. `progress` may be null.
   void Watch(const rpc::CallContext& context, SearchCall& call, Progress& progress, Done& done);
 
   // The newest first; of one collection unless it is empty.
@@ -92,7 +93,7 @@ class SlowQueryLog {
   absl::Status Load();
   // Keeps a search that has ended if it was slow.
   void Judge(const WatchedSearch& search, const absl::StatusOr<SearchReply>& reply);
-  void Write();                    // on the executor
+  void Write();  // on the executor
   absl::Status Append(const std::string& lines);
 
   const Options options_;

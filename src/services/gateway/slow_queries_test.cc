@@ -17,8 +17,9 @@ class SlowQueriesTest : public testing::Test {
   SlowQueriesTest() { Reopen(); }
   void Reopen() {
     log_.reset();
-    auto log = SlowQueryLog::Open({.path = dir_ / "slow.jsonl", .threshold_ms = 100},
-                                  {.files = files_.get(), .clock = &clock_, .executor = &executor_});
+    auto log =
+        SlowQueryLog::Open({.path = dir_ / "slow.jsonl", .threshold_ms = 100},
+                           {.files = files_.get(), .clock = &clock_, .executor = &executor_});
     ASSERT_TRUE(log.ok()) << log.status();
     log_ = *std::move(log);
   }
@@ -100,8 +101,7 @@ TEST_F(SlowQueriesTest, FiltersAreShownWithoutTheirValues) {
       R"({"must":[{"field":"year","range":{"gte":1987}},{"field":"tags[]","match":"secret"}],)"
       R"("must_not":[{"field":"a.b","exists":true},{"has_id":["secret"]}]})");
   ASSERT_TRUE(filter.ok());
-  EXPECT_EQ(FilterShape(*filter),
-            "must: year range, tags[] match; must_not: a.b exists, has_id");
+  EXPECT_EQ(FilterShape(*filter), "must: year range, tags[] match; must_not: a.b exists, has_id");
   std::string many = R"({"must":[)";
   for (int i = 0; i < 200; ++i) {
     many += (i == 0 ? "" : ",") + std::string(R"({"field":"fäld","exists":true})");
@@ -112,7 +112,8 @@ TEST_F(SlowQueriesTest, FiltersAreShownWithoutTheirValues) {
 }
 
 TEST_F(SlowQueriesTest, SurvivesARestartAndADamagedLine) {
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Search(Call("c"), 500, Reply(fmt::format("q{}", i))).ok());
+  for (int i = 0; i < 3; ++i)
+    ASSERT_TRUE(Search(Call("c"), 500, Reply(fmt::format("q{}", i))).ok());
   std::string text = *files_->ReadAll(dir_ / "slow.jsonl");
   text.replace(text.find("\"q1\""), 4, "q1\"}\"");
   ASSERT_TRUE(files_->WriteAtomically(dir_ / "slow.jsonl", text).ok());

@@ -153,19 +153,23 @@ pb::ClusterMap MapFeed::Since(uint64_t sequence) const {
   return map;
 }
 
-pb::ClusterMap MapFeed::Full() const {
+pb::ClusterMap MapFeed::VersionAlone() const {
+  pb::ClusterMap map;
+  map.set_cluster_id(cluster_id_);
+  map.set_version(version_);
+  map.set_leader_address(leader_address_);
+  return map;
+}
+
+pb::ClusterMap MapFeed::Full(uint64_t known_version) const {
   const absl::ReaderMutexLock lock(&mutex_);
-  return Since(0);
+  return known_version != 0 && known_version == version_ ? VersionAlone() : Since(0);
 }
 
 bool MapFeed::Send(Watcher& watcher) {
   if (watcher.versions_only) {
     if (watcher.version == version_ && watcher.sequence != 0) return true;
-    pb::ClusterMap map;
-    map.set_cluster_id(cluster_id_);
-    map.set_version(version_);
-    map.set_leader_address(leader_address_);
-    if (watcher.stream.Write(map)) {
+    if (watcher.stream.Write(VersionAlone())) {
       watcher.sequence = sequence_;
       watcher.version = version_;
     }

@@ -33,7 +33,8 @@ class MapFeed {
   // Brings the map up to what is known now.
   void Update(const ClusterState& state, const ClusterLoad& load,
               const std::string& leader_address);
-  placementdriver::v1::ClusterMap Full() const;
+  // Everything; of `known_version`, when that is still the last, the version alone.
+  placementdriver::v1::ClusterMap Full(uint64_t known_version = 0) const;
   // Adds a watcher and sends it the map (or its version alone).
   void Watch(Stream stream, bool versions_only);
   // Sends what is new to each watcher; forgets those that have gone.
@@ -55,6 +56,7 @@ class MapFeed {
     uint64_t version = 0;
   };
   placementdriver::v1::ClusterMap Since(uint64_t sequence) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  placementdriver::v1::ClusterMap VersionAlone() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   bool Send(Watcher& watcher) ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void UpdateWorkers(const ClusterState& state, const ClusterLoad& load)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -264,7 +264,8 @@ void PlacementService::ListWorkersForCollection(const pb::ListWorkersForCollecti
 
 void PlacementService::GetMap(const pb::GetMapRequest& request, Done<pb::ClusterMap> done) {
   Lead<pb::ClusterMap>(std::move(done),
-                       [this, cluster = request.cluster_id()](const Done<pb::ClusterMap>& tracked) {
+                       [this, cluster = request.cluster_id(),
+                        known = request.known_version()](const Done<pb::ClusterMap>& tracked) {
                          const absl::Status same = CheckCluster(cluster);
                          if (!same.ok()) return tracked(same);
                          const std::string address = deps_.leadership().address;
@@ -275,7 +276,7 @@ void PlacementService::GetMap(const pb::GetMapRequest& request, Done<pb::Cluster
                              feed_.Update(state, LoadNow(state), address);
                            });
                          }
-                         tracked(feed_.Full());
+                         tracked(feed_.Full(known));
                        });
 }
 

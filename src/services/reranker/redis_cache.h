@@ -4,8 +4,8 @@
 //
 // Keys are `vectron:rr:1:` and 32 hex digits; a value is checksummed. A command may take 8 ms; when
 // one fails Redis is left alone for a second, so that a search does not wait for it. Thread-safe:
-// a small pool of connections, made on first use. Searches never fail for want of Redis. The process
-// ignores SIGPIPE.
+// a small pool of connections, made on first use. Searches never fail for want of Redis. The
+// process ignores SIGPIPE.
 
 #include <memory>
 #include <string>

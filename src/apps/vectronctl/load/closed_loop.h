@@ -15,12 +15,12 @@ namespace vectron::load {
 
 struct LoopOptions {
   WireKind kind = WireKind::kGrpc;
-  std::string address;  // HOST:PORT
-  std::string method;   // of gRPC
+  std::string address;          // HOST:PORT
+  std::string method;           // of gRPC
   std::string credential = {};  // of gRPC; HTTP requests hold theirs
-  size_t clients = 1;   // connections, one request in flight on each
-  double seconds = 0;   // > 0: stop after this long
-  uint64_t count = 0;   // > 0: stop after this many requests; with both, whichever comes first
+  size_t clients = 1;           // connections, one request in flight on each
+  double seconds = 0;           // > 0: stop after this long
+  uint64_t count = 0;  // > 0: stop after this many requests; with both, whichever comes first
   // Bytes of request i (see Wire::Ask), valid until it is answered.
   std::function<std::string_view(uint64_t)> request;
   // Called with each answer; may be empty.
