@@ -2,22 +2,25 @@
 """What replication and strong reads cost: processor time of all servers of a cluster on this machine, in turns.
 
 Ingest: the same points into a collection with one copy and into one with three. Reads: the same searches with STRONG and with
-EVENTUAL consistency by eight clients. Prints JSON; each figure is the median of the rounds, each ratio the median of the rounds' ratios.
+EVENTUAL consistency by the eight clients of `vectronctl bench`, each with one request under way. Prints JSON; each figure is the median of the rounds, each ratio the median of the rounds' ratios.
 """
 import argparse
 import json
 import os
 import random
 import statistics
+import struct
+import subprocess
 import sys
-import threading
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 from clients import Api  # noqa: E402  (found by the path above)
-from cluster_process import ClusterProcess  # noqa: E402
+from cluster_process import BINARY, ClusterProcess  # noqa: E402
 
+CTL = BINARY + "ctl"
 DIMENSION = 128
 BATCH = 250
 CLIENTS = 8
@@ -60,40 +63,44 @@ def ingest(cluster, api, name, copies, batches):
     return (cpu_seconds(cluster) - before) / (len(batches) * BATCH)
 
 
-def read(cluster, name, queries, consistency):
-    """Processor seconds a search."""
-    def client(part):
-        api = Api(cluster.http)
-        for query in part:
-            expect(api.search(name, query, topK=10, consistency=consistency))
-
+def read(cluster, name, queries, consistency, seconds):
+    """Processor seconds a search, and searches a second."""
     before = cpu_seconds(cluster)
-    threads = [threading.Thread(target=client, args=(queries[i::CLIENTS],)) for i in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return (cpu_seconds(cluster) - before) / len(queries)
+    out = subprocess.run([CTL, "--json", "bench", name, "--queries", queries, "--clients", str(CLIENTS), "--seconds", str(seconds),
+                          "--protocol", "http", "--http", cluster.http[0], "--consistency", consistency],
+                         check=True, stdout=subprocess.PIPE, timeout=600)
+    result = json.loads(out.stdout)
+    if result["errors"]:
+        raise SystemExit(f"{result['errors']} searches failed")
+    answers = result["queries"] + result["qps"] * result["seconds"]  # each query once, then as many as there is time for
+    return (cpu_seconds(cluster) - before) / answers, result["qps"]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=10_000)
-    parser.add_argument("--searches", type=int, default=4_000)
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=5, help="of searches of one kind, in each round")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     rng = random.Random(1)
     batches = [vectors(rng, BATCH) for _ in range(options.points // BATCH)]
-    queries = vectors(rng, options.searches)
+    queries = tempfile.NamedTemporaryFile(suffix=".fvecs")
+    for vector in vectors(rng, options.queries):
+        queries.write(struct.pack(f"<i{DIMENSION}f", DIMENSION, *vector))
+    queries.flush()
     cluster = ClusterProcess(workers=3, placement=3, gateways=1)
     api = Api(cluster.http, timeout=60)
     costs = {"ingest, 1 copy": [], "ingest, 3 copies": [], "strong": [], "eventual": []}
+    rates = {"strong": [], "eventual": []}
     try:
         for turn in range(options.rounds):
             costs["ingest, 1 copy"].append(ingest(cluster, api, f"one{turn}", 1, batches))
             costs["ingest, 3 copies"].append(ingest(cluster, api, f"three{turn}", 3, batches))
-            for kind in ("STRONG", "EVENTUAL"):
-                costs[kind.lower()].append(read(cluster, f"three{turn}", queries, kind))
+            for kind, rate in rates.items():
+                cost, qps = read(cluster, f"three{turn}", queries.name, kind.upper(), options.seconds)
+                costs[kind].append(cost)
+                rate.append(qps)
     finally:
         cluster.stop()
         cluster.destroy()
@@ -105,6 +112,7 @@ def main():
         "microseconds": {name: round(statistics.median(values) * 1e6, 1) for name, values in costs.items()},
         "ingest, three copies to one": ratio("ingest, 3 copies", "ingest, 1 copy"),
         "strong to eventual search": ratio("strong", "eventual"),
+        "searches a second": {name: round(statistics.median(values)) for name, values in rates.items()},
         "load": os.getloadavg()[0],
     }, indent=1))
 

@@ -284,7 +284,7 @@ class Points(CliTest):
         self.assertEqual(self.search(f"--vector={text}", "-k", 5), wanted)
         self.assertEqual(self.search("--vector-file", "-", "-k", 5, "--exact", stdin=json.dumps(vector)), wanted)
         self.assertEqual(self.search("--id", "p00007", "-k", 4), [i for i in wanted if i != "p00007"][:4])
-        self.assertEqual(self.search(f"--vector={text}", "-k", 3, "--offset", 2), wanted[2:5])
+        self.assertEqual(self.search(f"--vector={text}", "-k", 3, "--offset", 2, "--consistency", "bounded"), wanted[2:5])
 
     def test_search_with_a_filter_and_an_explanation(self):
         points = self.load(200, "--index", "n:integer")
@@ -388,7 +388,7 @@ class Points(CliTest):
         self.ctl("import", self.name + "-rows", vectors, "--create")
         for protocol in ("grpc", "http"):
             result = self.json("bench", self.name + "-rows", "--queries", path, "--truth", truth_path, "--seconds", "0.3", "--clients", 2,
-                               "--protocol", protocol, "--http", self.server.ready["http"], "--exact", "--pid", self.server.process.pid)
+                               "--protocol", protocol, "--http", self.server.ready["http"], "--exact", "--consistency", "eventual", "--pid", self.server.process.pid)
             self.assertEqual((result["recall"], result["errors"]), (1.0, 0), result)
             self.assertGreater(result["qps"], 0)
             self.assertGreater(result["server_cpu_us_per_query"], 0)

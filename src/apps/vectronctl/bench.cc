@@ -78,6 +78,7 @@ class Bench {
     spec.k = options_.k;
     spec.ef = options_.ef;
     spec.exact = options_.exact;
+    spec.consistency = options_.consistency;
     ASSIGN_OR_RETURN(spec.filter_json, FilterText(options_.filter));
     for (size_t i = 0; i < queries.count; ++i) {
       ASSIGN_OR_RETURN(std::string request,

@@ -23,6 +23,7 @@ struct BenchOptions {
   uint32_t k = 10;
   uint32_t ef = 0;
   bool exact = false;
+  std::string consistency;  // STRONG, BOUNDED or EVENTUAL; "": the collection's
   uint64_t limit = 10'000;  // queries taken from the file
   std::string id_prefix;    // as given to import
   uint64_t pid = 0;         // of the server on this machine: its CPU per query and memory too

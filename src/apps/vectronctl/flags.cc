@@ -177,6 +177,13 @@ void AddImportCommand(CLI::App& app, Flags& flags) {
       [&flags] { flags.run = [&flags] { return RunImportWith(flags, flags.Connect()); }; });
 }
 
+void AddConsistency(CLI::App& command, std::string& consistency) {
+  command
+      .add_option("--consistency", consistency,
+                  "How fresh: STRONG, BOUNDED or EVENTUAL; default the collection's")
+      ->transform(CLI::IsMember({"STRONG", "BOUNDED", "EVENTUAL"}, CLI::ignore_case));
+}
+
 void AddSearchCommand(CLI::App& app, Flags& flags) {
   SearchOptions& options = flags.search;
   CLI::App* search = app.add_subcommand("search", "Find the nearest points");
@@ -192,6 +199,7 @@ void AddSearchCommand(CLI::App& app, Flags& flags) {
   search->add_option("--ef", options.ef, "Breadth of the search; default the collection's");
   search->add_option("--max-distance", options.max_distance, "Only results at most this far");
   search->add_flag("--exact", options.exact, "Compare with every point");
+  AddConsistency(*search, options.consistency);
   search->add_flag("--explain", options.explain, "Show what each shard did");
   search->add_flag("--with-vectors", options.with_vectors, "Show the vectors too");
   search->callback([&flags] {
@@ -252,6 +260,7 @@ void AddBenchCommand(CLI::App& app, Flags& flags) {
   bench->add_option("-k,--top-k", options.k, "Results; default 10")->check(CLI::Range(1, 16'384));
   bench->add_option("--ef", options.ef, "Breadth of the search; default the collection's");
   bench->add_flag("--exact", options.exact, "Compare with every point");
+  AddConsistency(*bench, options.consistency);
   bench->add_option("--filter", options.filter, "Only points that pass, as JSON");
   bench->add_option("--limit", options.limit, "Queries taken from the file; default 10000");
   bench->add_option("--id-prefix", options.id_prefix, "As given to import");

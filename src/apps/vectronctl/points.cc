@@ -186,6 +186,9 @@ int RunSearch(Client& client, const SearchOptions& options) {
   if (options.max_distance.has_value()) request.set_score_threshold(*options.max_distance);
   if (options.ef > 0) request.mutable_params()->set_ef(options.ef);
   if (options.exact) request.mutable_params()->set_exact(true);
+  v1::Consistency consistency = v1::CONSISTENCY_UNSPECIFIED;
+  if (!options.consistency.empty()) v1::Consistency_Parse(options.consistency, &consistency);
+  request.set_consistency(consistency);
   const auto response = client.Search(request);
   if (!response.ok()) return Fail(response.status());
   if (options.json) {

@@ -23,6 +23,7 @@ struct SearchOptions {
   uint32_t ef = 0;
   std::optional<float> max_distance;
   bool exact = false;
+  std::string consistency;  // STRONG, BOUNDED or EVENTUAL; "": the collection's
   bool explain = false;
   bool with_vectors = false;
   bool json = false;

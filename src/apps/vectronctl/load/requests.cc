@@ -30,6 +30,13 @@ absl::StatusOr<std::string> GrpcSearch(const SearchSpec& spec, std::span<const f
   request.set_include_metadata(spec.include_metadata);
   if (spec.ef > 0) request.mutable_params()->set_ef(spec.ef);
   if (spec.exact) request.mutable_params()->set_exact(true);
+  if (!spec.consistency.empty()) {
+    v1::Consistency consistency = v1::CONSISTENCY_UNSPECIFIED;
+    if (!v1::Consistency_Parse(spec.consistency, &consistency)) {
+      return InvalidArgument("consistency '{}' is not known", spec.consistency);
+    }
+    request.set_consistency(consistency);
+  }
   if (!spec.filter_json.empty()) {
     ASSIGN_OR_RETURN(const Filter filter, FilterFromJson(spec.filter_json));
     FilterToProto(filter, *request.mutable_filter());
@@ -49,6 +56,7 @@ absl::StatusOr<std::string> SearchRequestBytes(WireKind kind, const std::string&
   if (spec.ef > 0 || spec.exact) {
     body += fmt::format(",\"params\":{{\"ef\":{},\"exact\":{}}}", spec.ef, spec.exact);
   }
+  if (!spec.consistency.empty()) body += ",\"consistency\":\"" + spec.consistency + "\"";
   if (!spec.filter_json.empty()) body += ",\"filter\":" + spec.filter_json;
   body += "}";
   return HttpPost(address, "/v1/collections/" + spec.collection + "/points/search", body);

@@ -18,13 +18,14 @@ struct SearchSpec {
   uint32_t ef = 0;  // 0: the server's choice
   bool exact = false;
   std::string filter_json = {};   // "" for none
+  std::string consistency = {};   // STRONG, BOUNDED or EVENTUAL; "" for the collection's
   bool include_metadata = false;  // ids and scores are what is measured
 };
 
 inline constexpr const char* kSearchMethod = "/vectron.v1.VectronService/Search";
 inline constexpr const char* kUpsertMethod = "/vectron.v1.VectronService/Upsert";
 
-// The bytes of one search as Wire::Ask wants them. InvalidArgument: the filter is none.
+// The bytes of one search as Wire::Ask wants them. InvalidArgument: the filter or the consistency is none.
 absl::StatusOr<std::string> SearchRequestBytes(WireKind kind, const std::string& address,
                                                const SearchSpec& spec,
                                                std::span<const float> vector);
