@@ -2,7 +2,8 @@
 """docs/api-reference.md from the .proto files of the public services.
 
 python3 tools/api_reference.py            writes it
-python3 tools/api_reference.py --check    fails when it is out of date, or when a field or an RPC has no comment
+python3 tools/api_reference.py --check    fails when it is out of date, or when an RPC, field or value of an enum has no comment,
+                                          in the protos of the internal services too
 
 Reads the protos as text, in the style they are written in: one field, value or RPC a line, with its comment above it or behind it.
 """
@@ -12,6 +13,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PUBLIC = ("vectron", "auth", "management", "reranker")  # their services, and what those speak of
+INTERNAL = ("placement", "worker")  # not in the reference, but others speak them too
 TARGET = os.path.join(ROOT, "docs", "api-reference.md")
 COMMENT = re.compile(r"//\s?(.*)$")
 FIELD = re.compile(r"^(repeated |optional )?(map<\w+, ?[\w.]+>|[\w.]+) (\w+) = (\d+)(?: \[json_name = \"(\w+)\"\])?;$")
@@ -47,7 +49,7 @@ def parse(path):
                 item.line = f"{path}:{number}"
                 stack[-1].items.append(item)
             if code.endswith("{"):
-                stack.append(item)
+                stack.append(item or stack[-1])  # what a oneof holds belongs to its message
             elif code == "}":
                 stack.pop()
     return file
@@ -78,7 +80,7 @@ def uncommented(file):
     """Where comments are missing. Names of messages with one field, such as an answer's only content, need none themselves."""
     for item in file.items:
         for part in item.items:
-            if part.kind in ("field", "rpc") and not part.doc:
+            if part.kind in ("field", "value", "rpc") and not part.doc:
                 yield f"{part.line}: {item.name}.{part.name} has no comment"
 
 
@@ -170,8 +172,8 @@ def render(files):
 
 
 def main():
-    files = [parse(os.path.join(ROOT, "proto", "vectron", name + ".proto")) for name in PUBLIC]
-    text = render(files)
+    files = [parse(os.path.join(ROOT, "proto", "vectron", name + ".proto")) for name in PUBLIC + INTERNAL]
+    text = render(files[: len(PUBLIC)])
     if sys.argv[1:] != ["--check"]:
         with open(TARGET, "w", encoding="utf-8") as file:
             file.write(text)

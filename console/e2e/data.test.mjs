@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { assertAccessible, assertBehaved, assertFits } from './checks.mjs';
-import { api, closeBrowser, fill, openPage, shoot, startFront, startVectron, test, visit } from './harness.mjs';
+import { api, closeBrowser, fill, openPage, shoot, startFront, startVectron, test, until, visit } from './harness.mjs';
 
 let server;
 let front;
@@ -118,13 +118,52 @@ test('a search by a point and by a vector finds what the server finds, and is ex
   await close();
 });
 
-test('the map draws a sample and opens a point', async () => {
-  const { page, misdeeds, close } = await openPage(`${front.url}#/explore?collection=docs&tab=map`);
+// A place of the canvas inside a dot, from its corner: where the colour is full for some pixels around.
+function dotIn(canvas) {
+  return canvas.evaluate((element) => {
+    const { width, height } = element;
+    const { data } = element.getContext('2d').getImageData(0, 0, width, height);
+    const scale = element.clientWidth / width;
+    const isDot = (x, y) => {
+      const at = 4 * (y * width + x);
+      const colour = data.slice(at, at + 3);
+      return data[at + 3] > 150 && Math.max(...colour) - Math.min(...colour) > 60;
+    };
+    for (let y = 20; y < height - 20; y += 1) {
+      for (let x = 20; x < width - 20; x += 1) {
+        if ([[0, 0], [-2, 0], [2, 0], [0, -2], [0, 2]].every(([right, down]) => isDot(x + right, y + down))) return { x: x * scale, y: y * scale };
+      }
+    }
+    return null;
+  });
+}
+
+test('the map draws a sample, says what a dot is and opens its point', async () => {
+  // The test itself reads the canvas, more often than Chromium likes.
+  const { page, misdeeds, close } = await openPage(`${front.url}#/explore?collection=docs&tab=map`, { allow: /willReadFrequently/ });
   await page.getByText(/All 300 points/).waitFor();
   await page.locator('canvas').first().waitFor();
   await page.getByText(/^kernel/).waitFor();
   await shoot(page, 'map');
   await assertAccessible(page, 'the map');
+
+  const canvas = page.locator('canvas').first();
+  await canvas.scrollIntoViewIfNeeded();
+  const dot = await until('a dot on the map', () => dotIn(canvas));
+  const cursor = () => canvas.evaluate((element) => element.parentElement.style.cursor);
+  await canvas.hover({ position: { x: 1, y: 1 } });
+  assert.notEqual(await cursor(), 'pointer');
+  await canvas.evaluate((element) => {
+    const pixels = () => new Uint32Array(element.getContext('2d').getImageData(0, 0, element.width, element.height).data.buffer);
+    const before = pixels();
+    element.changed = () => pixels().filter((pixel, at) => pixel !== before[at]).length;
+  });
+  await canvas.hover({ position: dot });
+  await until('the pointer of something to click', async () => (await cursor()) === 'pointer');
+  await until('a tooltip, far larger than a dot', () => canvas.evaluate((element) => element.changed() > 2000));
+  await shoot(page, 'map-dot');
+  await canvas.click({ position: dot });
+  await page.getByRole('dialog', { name: /^doc-\d{4}$/ }).getByRole('heading', { name: 'Payload' }).waitFor();
   assertBehaved(misdeeds, 'the map');
   await close();
 });

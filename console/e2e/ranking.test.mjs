@@ -42,15 +42,25 @@ test('feedback on a reranked result is stored, learned from and listed', async (
   await close();
 });
 
+test('the strategy shown is the one of the collection', async () => {
+  await api(server, 'POST', '/v1/collections', { name: 'unranked', dimension: 4, rerank: { strategy: 'none' } });
+  const { page, misdeeds, close } = await openPage(`${front.url}#/ranking?collection=unranked`);
+  await page.getByText('By distance alone').waitFor();
+  await page.goto(`${front.url}#/ranking?collection=docs`);
+  await page.getByText('The collection names none').waitFor();
+  assertBehaved(misdeeds, 'the strategy');
+  await close();
+});
+
 test('a person may promote what was learned and take it back', async () => {
   const { page, misdeeds, close } = await openPage(`${front.url}#/ranking?collection=docs`);
   await page.getByRole('button', { name: 'Promote' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Promote' }).click();
-  await page.getByText('The learned model orders the answers').waitFor();
+  await page.getByText('It orders the answers where the strategy is “learned”').waitFor();
   assert.equal((await api(server, 'GET', '/v1/admin/collections/docs/ranking')).state, 'learned');
   await page.getByRole('button', { name: 'Roll back' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Roll back' }).click();
-  await page.getByText('The rule orders the answers').waitFor();
+  await page.getByText('The rule stands in for it where the strategy is “learned”').waitFor();
   assertBehaved(misdeeds, 'the decision');
   await close();
 });

@@ -77,10 +77,10 @@ function Details({ status }: { status: GetCollectionStatusResponse }) {
           {points === 0
             ? 'There are no points yet.'
             : indexed >= points
-              ? 'All points are linked into the graph.'
-              : `${format.count(indexed)} of ${format.count(points)} points are linked into the graph; the others are searched by comparing each.`}
+              ? 'All points are indexed.'
+              : `${format.count(indexed)} of ${format.count(points)} points are indexed; the others are searched by comparing each.`}
         </p>
-        {points > 0 && <Bar fraction={indexed / points} label="Points linked into the graph" of="progress" />}
+        {points > 0 && <Bar fraction={indexed / points} label="Points indexed" of="progress" />}
       </Panel>
       <Options status={status} />
       <Shards status={status} lost={lost} />

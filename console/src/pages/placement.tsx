@@ -183,7 +183,7 @@ function Listing({ collections }: { collections: Collection[] }) {
             {owned && <th>Owner</th>}
             <th>State</th>
             <th className={css.right}>Vectors</th>
-            <th className={css.right}>In the graph</th>
+            <th className={css.right}>Indexed</th>
             <th className={css.right}>Disk</th>
             <th className={css.right}>Memory</th>
             <th className={css.right}>Replicas</th>

@@ -3,8 +3,8 @@ import { Button } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { call } from '../api/client';
-import type { Evidence, ListFeedbackResponse, ModelAction, ModelStatus } from '../api/generated';
-import { ranking } from '../api/queries';
+import type { Evidence, GetCollectionStatusResponse, ListFeedbackResponse, ModelAction, ModelStatus } from '../api/generated';
+import { collectionStatus, ranking } from '../api/queries';
 import { Confirm } from '../components/dialogs';
 import { OneCollection } from '../components/one-collection';
 import { useToasts } from '../components/toasts';
@@ -13,7 +13,7 @@ import * as format from '../lib/format';
 
 export default function Ranking() {
   return (
-    <Page title="Reranking" lead="Searches that carry a query text are ordered anew by rules, and by what feedback taught.">
+    <Page title="Reranking" lead="Searches that carry a query text are ordered anew, by a strategy of their own or the collection’s.">
       <OneCollection empty={<Empty title="There are no collections">Reranking learns per collection.</Empty>}>
         {(name) => (
           <>
@@ -28,28 +28,43 @@ export default function Ranking() {
 
 const stateTone: Record<string, Tone> = { rule: 'plain', canary: 'accent', learned: 'good' };
 const stateWords: Record<string, string> = {
-  rule: 'The rule orders the answers',
-  canary: 'The model is tried on a part of the searches',
-  learned: 'The learned model orders the answers',
+  rule: 'The rule stands in for it where the strategy is “learned”',
+  canary: 'It is tried on some searches where the strategy is “learned”',
+  learned: 'It orders the answers where the strategy is “learned”',
+};
+const strategyWords: Record<string, string> = {
+  none: 'By distance alone',
+  rule: 'By nearness, words and age',
+  learned: 'By what feedback taught, once the evidence suffices',
+  llm: 'By a language model',
 };
 
+function strategyOf({ options }: GetCollectionStatusResponse): Fact {
+  const strategy = options?.rerank?.strategy;
+  return strategy
+    ? { label: 'Strategy', value: strategy, note: strategyWords[strategy] }
+    : { label: 'Strategy', value: 'the server’s', note: 'The collection names none' };
+}
+
 function Model({ collection }: { collection: string }) {
-  const status = useQuery(ranking(collection));
-  if (!status.data) {
+  const learned = useQuery(ranking(collection));
+  const status = useQuery(collectionStatus(collection));
+  if (!learned.data) {
     return (
       <Panel flush>
-        <Loaded query={status} rows={5}>
+        <Loaded query={learned} rows={5}>
           {() => null}
         </Loaded>
       </Panel>
     );
   }
-  const model = status.data;
+  const model = learned.data;
   return (
     <>
       <Tiles
         facts={[
-          { label: 'Strategy', value: <Tag tone={stateTone[model.state]}>{model.state || 'rule'}</Tag>, note: stateWords[model.state] },
+          ...(status.data ? [strategyOf(status.data)] : []),
+          { label: 'Model', value: <Tag tone={stateTone[model.state]}>{model.state || 'rule'}</Tag>, note: stateWords[model.state] },
           { label: 'Events learned', value: format.count(model.events) },
           { label: 'Trials', value: format.count(model.canaries) },
           { label: 'Promotions', value: format.count(model.promotions) },
@@ -71,13 +86,13 @@ const acts: { action: ModelAction; label: string; title: string; text: string; d
     action: 'MODEL_PROMOTE',
     label: 'Promote',
     title: 'Serve the learned model',
-    text: 'From now on the learned model orders this collection’s answers, whatever the evidence says so far.',
+    text: 'From now on the learned model orders this collection’s answers where the strategy is “learned”, whatever the evidence says so far.',
   },
   {
     action: 'MODEL_ROLLBACK',
     label: 'Roll back',
     title: 'Serve the rule',
-    text: 'From now on the rule orders this collection’s answers. What was learned is kept.',
+    text: 'From now on the rule orders this collection’s answers where the strategy is “learned”. What was learned is kept.',
   },
   {
     action: 'MODEL_RESUME',

@@ -158,7 +158,7 @@ function Details({ worker, alone, nowMs }: { worker: Worker; alone: boolean; now
                 <th>Role</th>
                 <th className={css.right}>Replicas</th>
                 <th className={css.right}>Vectors</th>
-                <th className={css.right}>In the graph</th>
+                <th className={css.right}>Indexed</th>
                 <th className={css.right}>Disk</th>
                 <th className={css.right}>Memory</th>
                 <th>State</th>

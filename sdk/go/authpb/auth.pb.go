@@ -27,9 +27,9 @@ const (
 type Plan int32
 
 const (
-	Plan_PLAN_UNSPECIFIED Plan = 0
-	Plan_FREE             Plan = 1
-	Plan_PAID             Plan = 2
+	Plan_PLAN_UNSPECIFIED Plan = 0 // in a change: as it is
+	Plan_FREE             Plan = 1 // rate limits of free users
+	Plan_PAID             Plan = 2 // rate limits of paying users
 )
 
 // Enum value maps for Plan.
@@ -76,10 +76,10 @@ func (Plan) EnumDescriptor() ([]byte, []int) {
 type SubscriptionStatus int32
 
 const (
-	SubscriptionStatus_SUBSCRIPTION_STATUS_UNSPECIFIED SubscriptionStatus = 0
-	SubscriptionStatus_ACTIVE                          SubscriptionStatus = 1
-	SubscriptionStatus_CANCELED                        SubscriptionStatus = 2
-	SubscriptionStatus_PAST_DUE                        SubscriptionStatus = 3
+	SubscriptionStatus_SUBSCRIPTION_STATUS_UNSPECIFIED SubscriptionStatus = 0 // in a change: as it is
+	SubscriptionStatus_ACTIVE                          SubscriptionStatus = 1 // of every new user
+	SubscriptionStatus_CANCELED                        SubscriptionStatus = 2 // ended; kept and shown, the plan alone decides what is allowed
+	SubscriptionStatus_PAST_DUE                        SubscriptionStatus = 3 // a payment is missing; as CANCELED
 )
 
 // Enum value maps for SubscriptionStatus.
@@ -128,9 +128,9 @@ func (SubscriptionStatus) EnumDescriptor() ([]byte, []int) {
 type Role int32
 
 const (
-	Role_ROLE_UNSPECIFIED Role = 0
-	Role_ROLE_USER        Role = 1
-	Role_ROLE_ADMIN       Role = 2
+	Role_ROLE_UNSPECIFIED Role = 0 // in a change: as it is
+	Role_ROLE_USER        Role = 1 // uses what is its own
+	Role_ROLE_ADMIN       Role = 2 // may use management and the accounts of others too
 )
 
 // Enum value maps for Role.
@@ -179,7 +179,7 @@ type KeyScope int32
 
 const (
 	KeyScope_KEY_SCOPE_UNSPECIFIED KeyScope = 0 // in a request: write
-	KeyScope_KEY_SCOPE_READ        KeyScope = 1
+	KeyScope_KEY_SCOPE_READ        KeyScope = 1 // searches and reads
 	KeyScope_KEY_SCOPE_WRITE       KeyScope = 2 // points and collections
 	KeyScope_KEY_SCOPE_ADMIN       KeyScope = 3 // of administrators only
 )
@@ -230,10 +230,10 @@ func (KeyScope) EnumDescriptor() ([]byte, []int) {
 type CredentialKind int32
 
 const (
-	CredentialKind_CREDENTIAL_KIND_UNSPECIFIED CredentialKind = 0
-	CredentialKind_CREDENTIAL_KIND_LOGIN       CredentialKind = 1
-	CredentialKind_CREDENTIAL_KIND_SDK         CredentialKind = 2
-	CredentialKind_CREDENTIAL_KIND_API_KEY     CredentialKind = 3
+	CredentialKind_CREDENTIAL_KIND_UNSPECIFIED CredentialKind = 0 // never sent
+	CredentialKind_CREDENTIAL_KIND_LOGIN       CredentialKind = 1 // a token of a login
+	CredentialKind_CREDENTIAL_KIND_SDK         CredentialKind = 2 // a token made from an API key
+	CredentialKind_CREDENTIAL_KIND_API_KEY     CredentialKind = 3 // an API key itself
 )
 
 // Enum value maps for CredentialKind.

@@ -2376,7 +2376,7 @@ type GetCollectionStatusResponse struct {
 	Distance      string                   `protobuf:"bytes,3,opt,name=distance,proto3" json:"distance,omitempty"`                               // "cosine", "euclidean" or "dot"
 	Shards        []*ShardStatus           `protobuf:"bytes,4,rep,name=shards,proto3" json:"shards,omitempty"`                                   // by their ordinals
 	PointCount    uint64                   `protobuf:"varint,16,opt,name=point_count,json=pointCount,proto3" json:"point_count,omitempty"`       // live points of all shards
-	IndexedCount  uint64                   `protobuf:"varint,17,opt,name=indexed_count,json=indexedCount,proto3" json:"indexed_count,omitempty"` // points linked into the graph; the others are scanned exactly
+	IndexedCount  uint64                   `protobuf:"varint,17,opt,name=indexed_count,json=indexedCount,proto3" json:"indexed_count,omitempty"` // points linked into the graph, or all where there is no graph; the others are scanned exactly
 	SizeBytes     uint64                   `protobuf:"varint,18,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`          // on disk
 	Options       *CreateCollectionRequest `protobuf:"bytes,19,opt,name=options,proto3" json:"options,omitempty"`                                // what it was created with, defaults filled in
 	unknownFields protoimpl.UnknownFields
