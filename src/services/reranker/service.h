@@ -48,6 +48,7 @@ class Reranker : public rpc::RerankerApi {
                                                         const std::string& model_dir,
                                                         const RerankerDeps& deps);
 
+  uint32_t budget_ms() const override { return config_.budget_ms; }
   void Rerank(rpc::RerankCall call,
               std::function<void(absl::StatusOr<rpc::RerankReply>)> done) override;
   void Learn(v1::LearnFeedbackRequest request,
