@@ -58,6 +58,9 @@ struct RerankReply {
 class RerankerApi {
  public:
   virtual ~RerankerApi() = default;
+  // The time of a reranking for which nobody says one, by the reranker's configuration; 0: it is
+  // not known yet.
+  virtual uint32_t budget_ms() const = 0;
   // InvalidArgument (no items, top_n 0, blank id, non-finite distance, unknown strategy).
   virtual void Rerank(RerankCall call, std::function<void(absl::StatusOr<RerankReply>)> done) = 0;
   // Records in the order of their numbers; repeats are dropped. Unavailable: send again later.

@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/numbers.h"
 #include "absl/synchronization/mutex.h"
+#include "base/limits.h"
 #include "base/status.h"
 #include "model/collection.h"
 #include "rpc/unary_client_call.h"
@@ -64,6 +66,14 @@ absl::StatusOr<RerankReply> ReplyOf(const std::vector<std::string>& ids,
   reply.explored = response.explored();
   reply.impression = std::move(*response.mutable_impression());
   return reply;
+}
+
+// 0: it says none that can be one.
+uint32_t BudgetOf(const wire::GetStrategyResponse& strategy) {
+  const auto found = strategy.config().find("budget_ms");
+  uint32_t budget_ms = 0;
+  if (found == strategy.config().end() || !absl::SimpleAtoi(found->second, &budget_ms)) return 0;
+  return std::min(budget_ms, kMaxRerankBudgetMs);
 }
 
 // Sends a request whose answer is handed on as it is.
@@ -140,7 +150,8 @@ void RerankerClient::Check(std::function<void(absl::Status)> done) {
       static_cast<UnaryClientCall<wire::RerankService, wire::GetStrategyRequest,
                                   wire::GetStrategyResponse>::Method>(&Async::GetStrategy),
       clock_.MonotonicNanos() + kAskPatienceNanos,
-      [done = std::move(done)](const absl::StatusOr<wire::GetStrategyResponse>& answer) {
+      [this, done = std::move(done)](const absl::StatusOr<wire::GetStrategyResponse>& answer) {
+        if (answer.ok()) budget_ms_ = BudgetOf(*answer);
         done(answer.status());
       });
 }
@@ -165,20 +176,30 @@ struct FoundReranker::State {
     const absl::MutexLock lock(&mutex);
     return client;
   }
-  // Takes what placement says, and plans the next question.
+  // Takes what placement says, asks the reranker for its settings and plans the next question.
   void Take(const std::shared_ptr<State>& self,
             const absl::StatusOr<placementdriver::v1::GetRerankerResponse>& found) {
-    std::shared_ptr<RerankerClient> old;  // closes outside of the lock
+    if (std::shared_ptr<RerankerClient> current = Replace(found); current != nullptr) {
+      current->Check([](const absl::Status&) {});  // what it says stays with the client
+    }
     const absl::MutexLock lock(&mutex);
     asking = false;
     if (stopped) return;
+    next = timer.At(clock.MonotonicNanos() + kAskIntervalNanos, [self] { Ask(self); });
+  }
+  // The client of what placement names; null: of nothing.
+  std::shared_ptr<RerankerClient> Replace(
+      const absl::StatusOr<placementdriver::v1::GetRerankerResponse>& found) {
+    std::shared_ptr<RerankerClient> old;  // closes outside of the lock
+    const absl::MutexLock lock(&mutex);
+    if (stopped) return nullptr;
     if (found.ok() && (client == nullptr || client->address() != found->grpc_address())) {
       old = std::exchange(client,
                           std::make_shared<RerankerClient>(found->grpc_address(), options, clock));
     } else if (absl::IsNotFound(found.status()) || absl::IsFailedPrecondition(found.status())) {
       old = std::exchange(client, nullptr);
     }
-    next = timer.At(clock.MonotonicNanos() + kAskIntervalNanos, [self] { Ask(self); });
+    return client;
   }
 };
 
@@ -220,6 +241,11 @@ bool Known(const std::shared_ptr<RerankerClient>& client, const Done& done) {
 }
 
 }  // namespace
+
+uint32_t FoundReranker::budget_ms() const {
+  const std::shared_ptr<RerankerClient> client = state_->Client();
+  return client == nullptr ? 0 : client->budget_ms();
+}
 
 void FoundReranker::Check(std::function<void(absl::Status, const std::string& address)> done) {
   const std::shared_ptr<RerankerClient> client = state_->Client();

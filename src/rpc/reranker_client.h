@@ -4,6 +4,7 @@
 //
 // Errors beside the reranker's own: Unavailable (not reached, none is known), DeadlineExceeded.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -23,6 +24,7 @@ class RerankerClient : public RerankerApi {
   RerankerClient(std::string address, ChannelOptions options, const Clock& clock);
   ~RerankerClient() override;
 
+  uint32_t budget_ms() const override { return budget_ms_; }  // as the last Check found it
   void Rerank(RerankCall call, std::function<void(absl::StatusOr<RerankReply>)> done) override;
   void Learn(
       reranker::v1::LearnFeedbackRequest request,
@@ -32,23 +34,25 @@ class RerankerClient : public RerankerApi {
   void ControlModel(reranker::v1::ControlModelRequest request,
                     std::function<void(absl::StatusOr<reranker::v1::ModelStatus>)> done) override;
 
-  // Asks the least there is to ask: whether it answers.
+  // Asks the least there is to ask: whether it answers, and its settings.
   void Check(std::function<void(absl::Status)> done);
   const std::string& address() const { return channels_.address(); }
 
  private:
+  std::atomic<uint32_t> budget_ms_{0};  // outlives the calls of the channels
   ChannelPool channels_;
   const Clock& clock_;
 };
 
-// The reranker that placement knows of, asked for every few seconds. Thread-safe; what is borrowed
-// outlives it.
+// The reranker that placement knows of, asked for every few seconds, and its settings with it.
+// Thread-safe; what is borrowed outlives it.
 class FoundReranker : public RerankerApi {
  public:
   FoundReranker(PlacementCaller& placement, ChannelOptions options, const Clock& clock,
                 Timer& timer);
   ~FoundReranker() override;
 
+  uint32_t budget_ms() const override;
   void Rerank(RerankCall call, std::function<void(absl::StatusOr<RerankReply>)> done) override;
   void Learn(
       reranker::v1::LearnFeedbackRequest request,

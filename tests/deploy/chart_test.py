@@ -146,6 +146,9 @@ class Chart(unittest.TestCase):
             for port in service["ports"]:
                 self.assertEqual(open_ports[port.get("targetPort", port["name"])], port["port"])
 
+    def test_a_client_stays_with_one_gateway(self):
+        self.assertEqual(self.render()["Service", "v-gateway"]["spec"]["sessionAffinity"], "ClientIP")
+
     def test_probes_and_prometheus_ask_the_port_for_that(self):
         for settings in VARIANTS.values():
             annotated = "metrics.scrapeAnnotations=false" not in settings

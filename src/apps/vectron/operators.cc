@@ -105,7 +105,8 @@ absl::StatusOr<std::unique_ptr<Operators>> Operators::Make(const OperatorOptions
                    gateway::Management::Make({.dir = deps.dir,
                                               .version = std::string(Version()),
                                               .interval_ms = options.sample_interval_ms,
-                                              .thresholds = options.thresholds},
+                                              .thresholds = options.thresholds,
+                                              .seed = SeedFromSystem()},
                                              std::move(management)));
   return operators;
 }

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "base/status.h"
 
 namespace vectron::gateway {
@@ -17,6 +18,11 @@ constexpr uint32_t kVersion = 1;
 constexpr std::string_view kSurplusSubject = "*";  // the alert that stands for what is too much
 constexpr std::string_view kSystem = "system";
 constexpr uint64_t kMaxStoredBytes = uint64_t{16} << 20;  // far above what the limits allow
+
+constexpr uint32_t kNumberBits = 32;  // of an id; the book's own number is above them
+constexpr uint64_t kBooks = uint64_t{1} << 20;
+
+uint64_t FirstId(uint64_t seed) { return (1 + Mix64(seed) % (kBooks - 1)) << kNumberBits; }
 
 void PutAlert(const AlertRecord& alert, bool muted, std::string& out) {
   PutFixed(out, alert.id);
@@ -98,15 +104,15 @@ AlertPatience PatienceOf(AlertRule rule) {
 }
 
 absl::StatusOr<std::unique_ptr<AlertBook>> AlertBook::Open(const std::string& path,
-                                                           FileSystem& files) {
-  std::unique_ptr<AlertBook> book(new AlertBook(path, files));
+                                                           FileSystem& files, uint64_t seed) {
+  std::unique_ptr<AlertBook> book(new AlertBook(path, files, FirstId(seed)));
   ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
   if (!exists) return book;
   ASSIGN_OR_RETURN(const std::string bytes, files.ReadAll(path));
   const absl::Status loaded = book->Load(bytes);
   if (!loaded.ok()) {
     LogWarning("{}: {}; the book of alerts begins anew", path, MessageOf(loaded));
-    return std::unique_ptr<AlertBook>(new AlertBook(path, files));
+    return std::unique_ptr<AlertBook>(new AlertBook(path, files, FirstId(seed)));
   }
   return book;
 }
@@ -123,16 +129,19 @@ absl::Status AlertBook::Load(std::string_view bytes) {
   ByteReader reader(body);
   std::string_view magic;
   uint32_t version = 0;
+  uint64_t next_id = 0;
   uint64_t active = 0;
   uint64_t resolved = 0;
   reader.ReadBytes(kMagic.size(), magic);
   reader.ReadFixed(version);
-  reader.ReadFixed(next_id_);
+  reader.ReadFixed(next_id);
   reader.ReadVarint(active);
   reader.ReadVarint(resolved);
   if (!reader.ok() || magic != kMagic || version != kVersion) {
     return DataLoss("version {} is not known", version);
   }
+  // Before books had a number their ids began with 1: those given out stay, the next have one.
+  if (next_id >> kNumberBits != 0) next_id_ = next_id;
   for (uint64_t i = 0; i < active + resolved; ++i) {
     AlertRecord alert;
     bool muted = false;

@@ -6,6 +6,9 @@
 // What keeps a storm bounded: at most kMaxTracked conditions are followed one by one, the rest of a
 // rule's becomes one alert that tells their number; of resolved alerts the newest kMaxHistory are
 // kept.
+//
+// Ids begin with a number that a book draws when it is new: another gateway's alert is not found
+// here, and never taken for one of this book's.
 
 #include <cstdint>
 #include <deque>
@@ -83,8 +86,9 @@ class AlertBook {
   static constexpr size_t kMaxHistory = 1'000;
 
   // Reads the book, or begins an empty one when there is none or it is damaged (which is logged).
-  static absl::StatusOr<std::unique_ptr<AlertBook>> Open(const std::string& path,
-                                                         FileSystem& files);
+  // seed: of the ids of a new one.
+  static absl::StatusOr<std::unique_ptr<AlertBook>> Open(const std::string& path, FileSystem& files,
+                                                         uint64_t seed);
 
   // Whether an alert of this rule and subject stands: active, or resolved by hand while its
   // condition lasts. Rules ask it in order to end later than they begin.
@@ -112,7 +116,8 @@ class AlertBook {
   };
   using Conditions = std::map<Key, const AlertCondition*>;
 
-  AlertBook(std::string path, FileSystem& files) : path_(std::move(path)), files_(files) {}
+  AlertBook(std::string path, FileSystem& files, uint64_t first_id)
+      : path_(std::move(path)), files_(files), next_id_(first_id) {}
   absl::Status Load(std::string_view bytes);
   std::string Encode() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Those that are followed; what is too much is counted per rule in `surplus`, whose conditions
@@ -132,7 +137,7 @@ class AlertBook {
   mutable absl::Mutex mutex_;
   std::map<Key, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   std::deque<AlertRecord> history_ ABSL_GUARDED_BY(mutex_);  // the last resolved first
-  uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t next_id_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace vectron::gateway

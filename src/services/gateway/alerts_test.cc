@@ -22,7 +22,7 @@ class AlertBookTest : public testing::Test {
  protected:
   AlertBookTest() { Reopen(); }
   void Reopen() {
-    auto book = AlertBook::Open(dir_ / "alerts", *files_);
+    auto book = AlertBook::Open(dir_ / "alerts", *files_, ++seed_);
     ASSERT_TRUE(book.ok()) << book.status();
     book_ = *std::move(book);
   }
@@ -36,6 +36,7 @@ class AlertBookTest : public testing::Test {
   TempDir dir_;
   std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
   std::unique_ptr<AlertBook> book_;
+  uint64_t seed_ = 0;
   int64_t now_ = 1'000;
   const AlertPatience patience_ = PatienceOf(AlertRule::kShardFailed);
 };
@@ -145,12 +146,28 @@ TEST_F(AlertBookTest, ADamagedFileBeginsAnewAndAFailingDiskKeepsTheBookInMemory)
     EXPECT_EQ(book_->active_count(), 0u) << "byte " << i;
   }
   FaultFileSystem faulty(*files_);
-  const auto book = *AlertBook::Open(dir_ / "other", faulty);
+  const auto book = *AlertBook::Open(dir_ / "other", faulty, 1);
   faulty.FailAt(1, absl::ResourceExhaustedError("disk full"));
   absl::Status last;
   for (uint32_t i = 0; i < patience_.raise; ++i) last = book->Update(++now_, {Failed("a")});
   EXPECT_TRUE(absl::IsResourceExhausted(last));
   EXPECT_EQ(book->active_count(), 1u);
+}
+
+TEST_F(AlertBookTest, AnAlertOfAnotherGatewayIsNotFound) {
+  const auto other = *AlertBook::Open(dir_ / "other", *files_, seed_ + 1);
+  for (uint32_t i = 0; i < patience_.raise; ++i) {
+    ASSERT_TRUE(other->Update(++now_, {Failed("a")}).ok());
+  }
+  Hold({Failed("a")}, patience_.raise);
+  const uint64_t id = book_->Active()[0].id;
+  EXPECT_TRUE(absl::IsNotFound(other->Resolve(id, "user-1", 5'000).status()));
+  EXPECT_EQ(other->active_count(), 1u);
+  Reopen();  // the book keeps its number
+  Hold({Failed("a"), Failed("b")}, patience_.raise);
+  ASSERT_EQ(book_->active_count(), 2u);
+  EXPECT_EQ(book_->Active()[0].id, id + 1);
+  EXPECT_TRUE(book_->Resolve(id, "user-1", 5'000).ok());
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ absl::StatusOr<std::unique_ptr<Management>> Management::Make(ManagementOptions o
   FileSystem& files = *management->deps_.files;
   ASSIGN_OR_RETURN(management->series_,
                    TimeSeries::Open(dir, files, management->options_.interval_ms));
-  ASSIGN_OR_RETURN(management->alerts_, AlertBook::Open(dir + "/alerts", files));
+  ASSIGN_OR_RETURN(management->alerts_,
+                   AlertBook::Open(dir + "/alerts", files, management->options_.seed));
   return management;
 }
 

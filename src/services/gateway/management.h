@@ -81,6 +81,7 @@ struct ManagementOptions {
   std::string version;
   int64_t interval_ms = TimeSeries::kFineStepMs;
   AlertThresholds thresholds;
+  uint64_t seed = 0;  // of the ids of alerts, another one for each gateway
 };
 
 class Management {

@@ -100,7 +100,8 @@ class ManagementTest : public testing::Test {
     auto made = Management::Make({.dir = dir_ / "management",
                                   .version = "1.2.3",
                                   .interval_ms = kIntervalMs,
-                                  .thresholds = {}},
+                                  .thresholds = {},
+                                  .seed = 1},
                                  std::move(deps));
     ASSERT_TRUE(made.ok()) << made.status();
     management_ = *std::move(made);

@@ -4,7 +4,8 @@
 // and lets administrators steer what was learned.
 //
 // A search is reranked when it says how, or when it has a query text: by its own strategy, else the
-// collection's, else the server's. Past the time budget the vector order is returned, marked.
+// collection's, else the server's, and within a budget of time chosen the same way. Past it the
+// vector order is returned, marked.
 // Thread-safe. What is borrowed outlives it.
 
 #include <atomic>

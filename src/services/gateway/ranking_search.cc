@@ -19,13 +19,15 @@
 namespace vectron::gateway {
 namespace {
 
-// What a search asks for, the collection's choice where it says nothing.
-RerankSpec Resolve(const SearchCall& call, const RerankSpec& collection) {
+// What a search asks for, the collection's choice where it says nothing, else the server's.
+RerankSpec Resolve(const SearchCall& call, const RerankSpec& collection,
+                   const rpc::RerankerApi* reranker) {
   RerankSpec spec = call.rerank.value_or(RerankSpec());
   if (spec.strategy.empty()) spec.strategy = collection.strategy;
   if (spec.budget_ms == 0) spec.budget_ms = collection.budget_ms;
   if (spec.candidates == 0) spec.candidates = collection.candidates;
   if (!spec.explore.has_value()) spec.explore = collection.explore;
+  if (spec.budget_ms == 0 && reranker != nullptr) spec.budget_ms = reranker->budget_ms();
   if (spec.budget_ms == 0) spec.budget_ms = kDefaultRerankBudgetMs;
   return spec;
 }
@@ -348,7 +350,7 @@ absl::Status Ranking::Watch(const Searcher& searcher, SearchCall& call, Progress
                             Done& done) {
   if (call.rerank.has_value()) RETURN_IF_ERROR(CheckRerank(*call.rerank));
   if (!IsWanted(call)) return absl::OkStatus();
-  RerankSpec spec = Resolve(call, searcher.record.schema.rerank);
+  RerankSpec spec = Resolve(call, searcher.record.schema.rerank, deps_.reranker);
   if (spec.strategy == "none") return absl::OkStatus();
   const uint32_t wanted = call.offset + call.top_k;
   if (wanted > kMaxRerankCandidates) {

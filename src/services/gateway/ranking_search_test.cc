@@ -194,6 +194,24 @@ TEST_F(RankingTest, PastTheBudgetTheVectorOrderIsReturnedAndMarked) {
   EXPECT_EQ(answers, 1);
 }
 
+TEST_F(RankingTest, WhereNobodySaysABudgetTheRerankersOwnHolds) {
+  Fill(5);
+  reranker_.budget = 3'000;
+  const auto budget_of = [this](SearchCall call) {
+    EXPECT_TRUE(Search(std::move(call)).ok());
+    return (reranker_.calls.back().deadline_nanos - clock_.MonotonicNanos()) / 1'000'000;
+  };
+  EXPECT_EQ(budget_of(Query(2)), 3'000);
+  SearchCall own = Query(2);
+  own.rerank.emplace().budget_ms = 40;
+  EXPECT_EQ(budget_of(own), 40);
+  SearchCall hurried = Query(2);
+  hurried.timeout_ms = 500;
+  EXPECT_EQ(budget_of(hurried), 500);
+  reranker_.budget = 0;  // not known yet
+  EXPECT_EQ(budget_of(Query(2)), 75);
+}
+
 TEST_F(RankingTest, AFailedRerankerCostsNothingButTheOrder) {
   Fill(5);
   reranker_.failure = Unavailable("gone");

@@ -23,11 +23,13 @@ namespace vectron::gateway {
 class FakeReranker : public rpc::RerankerApi {
  public:
   bool silent = false;
+  uint32_t budget = 0;
   absl::Status failure;
   std::vector<rpc::RerankCall> calls;
   std::vector<reranker::v1::LearnRecord> learned;
   uint64_t durable = 0;
 
+  uint32_t budget_ms() const override { return budget; }
   void Rerank(rpc::RerankCall call,
               std::function<void(absl::StatusOr<rpc::RerankReply>)> done) override {
     calls.push_back(call);

@@ -1,5 +1,6 @@
 #include "services/reranker/llm.h"
 
+#include "absl/strings/cord.h"
 #include "base/check.h"
 #include "base/status.h"
 
@@ -16,7 +17,30 @@ int64_t TokensOf(size_t bytes) { return static_cast<int64_t>(bytes) / kBytesPerT
 // Whether another try may help.
 bool IsTransient(long http_status) { return http_status == 429 || http_status >= 500; }
 
+constexpr char kFailure[] = "vectron/llm_failure";  // the name of LlmFailureOf's part of a status
+
+absl::Status Because(const char* failure, absl::Status status) {
+  status.SetPayload(kFailure, absl::Cord(failure));
+  return status;
+}
+
+const char* FailureOfHttp(long status) {
+  if (status == 429) return "http_429";
+  return status >= 500 ? "http_5xx" : "http_other";
+}
+
+const char* FailureOfPost(const absl::Status& status) {
+  if (absl::IsDeadlineExceeded(status)) return "timeout";
+  return absl::IsResourceExhausted(status) ? "bad_answer" : "unreachable";
+}
+
 }  // namespace
+
+std::string LlmFailureOf(const absl::Status& status) {
+  const auto failure = status.GetPayload(kFailure);
+  CHECK(failure.has_value());
+  return std::string(*failure);
+}
 
 LlmRanker::LlmRanker(const LlmConfig& config, const std::string& key, const Clock& clock,
                      Executor& executor, Metrics& metrics)
@@ -43,14 +67,16 @@ absl::Status LlmRanker::Admit() {
   const absl::MutexLock lock(&mutex_);
   RollDay();
   if (spent_usd_ >= config_.usd_per_day) {
-    return ResourceExhausted("the day's {} USD for the language model are spent",
-                             config_.usd_per_day);
+    return Because("spent", ResourceExhausted("the day's {} USD for the language model are spent",
+                                              config_.usd_per_day));
   }
   if (in_flight_ >= kMaxInFlight) {
-    return ResourceExhausted("{} questions to the language model are under way", in_flight_);
+    return Because(
+        "busy", ResourceExhausted("{} questions to the language model are under way", in_flight_));
   }
   if (!breaker_.Admit(clock_.MonotonicMillis())) {
-    return Unavailable("the language model kept failing and is left alone for a while");
+    return Because("breaker",
+                   Unavailable("the language model kept failing and is left alone for a while"));
   }
   ++in_flight_;
   return absl::OkStatus();
@@ -72,31 +98,36 @@ void LlmRanker::Rank(std::string query, std::vector<Document> candidates, int64_
 absl::StatusOr<std::vector<size_t>> LlmRanker::Ask(const LlmPrompt& prompt,
                                                    int64_t deadline_nanos) {
   const std::string body = ChatRequestBody(prompt, config_.model);
-  absl::StatusOr<std::vector<size_t>> order = Unavailable("not asked");
+  absl::StatusOr<std::vector<size_t>> order;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     order = AskOnce(prompt, body, deadline_nanos);
     const bool again = absl::IsAborted(order.status()) || absl::IsInvalidArgument(order.status());
     if (order.ok() || !again) return order;
   }
-  if (absl::IsAborted(order.status())) return Unavailable("{}", MessageOf(order.status()));
-  return order;
+  if (!absl::IsAborted(order.status())) return Because("bad_answer", order.status());
+  const std::string failure = LlmFailureOf(order.status());
+  return Because(failure.c_str(), Unavailable("{}", MessageOf(order.status())));
 }
 
-// Aborted: worth another try.
+// Aborted: worth another try, as InvalidArgument is: the answer was no order.
 absl::StatusOr<std::vector<size_t>> LlmRanker::AskOnce(const LlmPrompt& prompt,
                                                        const std::string& body,
                                                        int64_t deadline_nanos) {
   const int64_t left_ms = (deadline_nanos - clock_.MonotonicNanos()) / 1'000'000;
-  if (left_ms <= 0) return DeadlineExceeded("no time is left for the language model");
-  ASSIGN_OR_RETURN(const ChatReply reply, client_.Post(body, left_ms));
-  if (IsTransient(reply.status)) {
-    return Aborted("the chat endpoint answered with HTTP {}", reply.status);
+  if (left_ms <= 0) {
+    return Because("timeout", DeadlineExceeded("no time is left for the language model"));
   }
-  if (reply.status != 200) {
-    return Unavailable("the chat endpoint answered with HTTP {}", reply.status);
+  const absl::StatusOr<ChatReply> reply = client_.Post(body, left_ms);
+  if (!reply.ok()) return Because(FailureOfPost(reply.status()), reply.status());
+  if (reply->status != 200) {
+    const char* const failure = FailureOfHttp(reply->status);
+    if (IsTransient(reply->status)) {
+      return Because(failure, Aborted("the chat endpoint answered with HTTP {}", reply->status));
+    }
+    return Because(failure, Unavailable("the chat endpoint answered with HTTP {}", reply->status));
   }
-  absl::StatusOr<ChatAnswer> answer = ParseChatResponse(reply.body);
-  Spend(body.size(), answer.ok() ? *answer : ChatAnswer{.content = reply.body});
+  absl::StatusOr<ChatAnswer> answer = ParseChatResponse(reply->body);
+  Spend(body.size(), answer.ok() ? *answer : ChatAnswer{.content = reply->body});
   if (!answer.ok()) return answer.status();
   return ParseOrder(answer->content, prompt);
 }

@@ -27,6 +27,10 @@
 
 namespace vectron::reranker {
 
+// Why there is no order, as a label of a metric, of a status that a LlmRanker gave: spent, busy,
+// breaker, timeout, unreachable, http_429, http_5xx, http_other, bad_answer.
+std::string LlmFailureOf(const absl::Status& status);
+
 class LlmRanker {
  public:
   // `key` from LlmConfig::key_file. What is borrowed outlives the ranker, which outlives its

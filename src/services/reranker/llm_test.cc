@@ -134,6 +134,15 @@ class LlmTest : public testing::Test {
     return result;
   }
 
+  // How many rerankings the rule answered for this reason.
+  std::string Fallbacks(const std::string& reason) const {
+    const std::string shown = metrics_.Expose();
+    const std::string line = "vectron_rerank_fallbacks_total{reason=\"" + reason + "\"} ";
+    const size_t at = shown.find(line);
+    if (at == std::string::npos) return "0";
+    return shown.substr(at + line.size(), shown.find('\n', at) - at - line.size());
+  }
+
   SystemClock clock_;
   Metrics metrics_;
   ThreadPool pool_{"llm", 2};
@@ -177,7 +186,9 @@ TEST_F(LlmTest, TriesOnceMoreWhenOverloaded) {
   EXPECT_TRUE(Ask(ranker, Documents({"1", "2"})).ok());
   EXPECT_EQ(stub.calls, 2);
   refusals = 100;
-  EXPECT_TRUE(absl::IsUnavailable(Ask(ranker, Documents({"1", "2"})).status()));
+  const absl::Status refused = Ask(ranker, Documents({"1", "2"})).status();
+  EXPECT_TRUE(absl::IsUnavailable(refused));
+  EXPECT_EQ(LlmFailureOf(refused), "http_429");
   EXPECT_EQ(stub.calls, 4);
 }
 
@@ -191,7 +202,9 @@ TEST_F(LlmTest, TriesOnceMoreAfterAFaultOfTheEndpoint) {
     EXPECT_TRUE(Ask(ranker, Documents({"1", "2"})).ok()) << status;
     EXPECT_EQ(stub.calls, 2);
     faults = 100;
-    EXPECT_TRUE(absl::IsUnavailable(Ask(ranker, Documents({"1", "2"})).status()));
+    const absl::Status broken = Ask(ranker, Documents({"1", "2"})).status();
+    EXPECT_TRUE(absl::IsUnavailable(broken));
+    EXPECT_EQ(LlmFailureOf(broken), "http_5xx");
     EXPECT_EQ(stub.calls, 4);
   }
 }
@@ -212,14 +225,19 @@ TEST_F(LlmTest, AsksSoManyQuestionsAtOnceAndNoMore) {
   HeldExecutor held;
   LlmRanker ranker(Config(stub), "", clock_, held, metrics_);
   std::vector<absl::StatusCode> answers;
+  std::string failure;
   const auto rank = [&] {
     ranker.Rank("query", Documents({"1", "2"}), clock_.MonotonicNanos() + 30'000'000'000, 7,
-                [&](const auto& order) { answers.push_back(order.status().code()); });
+                [&](const auto& order) {
+                  answers.push_back(order.status().code());
+                  if (!order.ok()) failure = LlmFailureOf(order.status());
+                });
   };
   for (int i = 0; i < 64; ++i) rank();
   EXPECT_THAT(answers, SizeIs(0));
   rank();
   EXPECT_THAT(answers, ElementsAre(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(failure, "busy");
   EXPECT_THAT(held.tasks, SizeIs(64));
   answers.clear();
   held.RunAll();
@@ -249,6 +267,7 @@ TEST_F(LlmTest, SpeaksTlsWithTheEndpointOfACertificateThatItTrustsAlone) {
   EXPECT_EQ(ask(stub, dir / "ca"), absl::OkStatus());
   EXPECT_EQ(stub.calls, 1);
   EXPECT_TRUE(absl::IsUnavailable(ask(stub, ""))) << "nobody knows its authority";
+  EXPECT_EQ(LlmFailureOf(ask(stub, "")), "unreachable");
   EXPECT_TRUE(absl::IsUnavailable(ask(stub, dir / "other-ca")));
   EXPECT_EQ(stub.calls, 1) << "it was sent neither question nor key";
   EXPECT_TRUE(absl::IsUnavailable(ask(misnamed, dir / "ca")));
@@ -287,6 +306,8 @@ TEST_F(LlmTest, NeverTellsTheKey) {
       answered.WaitForNotification();
     }
     EXPECT_EQ(stub.authorization, "Bearer " + key);
+    EXPECT_EQ(Fallbacks("http_other"), "5");
+    EXPECT_EQ(Fallbacks("breaker"), "3");
     LlmConfig nowhere = Config(stub);
     nowhere.url = "http://127.0.0.1:1/";
     LlmRanker ranker(nowhere, key, clock_, pool_, metrics_);
@@ -304,7 +325,9 @@ TEST_F(LlmTest, RefusesWhatIsNoOrder) {
         "{\"order\":[\"c77\",\"c78\",\"x\"]}", "Sure! {\"order\":[\"c00\",\"c01\"]}"}) {
     Stub stub([&](const Value&) { return Says(content); });
     LlmRanker ranker(Config(stub), "", clock_, pool_, metrics_);
-    EXPECT_TRUE(absl::IsInvalidArgument(Ask(ranker, Documents({"1", "2"})).status())) << content;
+    const absl::Status refused = Ask(ranker, Documents({"1", "2"})).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(refused)) << content;
+    EXPECT_EQ(LlmFailureOf(refused), "bad_answer") << content;
     EXPECT_EQ(stub.calls, 2) << content;
   }
 }
@@ -321,13 +344,19 @@ TEST_F(LlmTest, WaitsNoLongerThanItsBudget) {
   Stub stub(ByTitle);
   stub.silent = true;
   LlmRanker ranker(Config(stub), "", clock_, pool_, metrics_);
-  EXPECT_TRUE(absl::IsDeadlineExceeded(Ask(ranker, Documents({"1"}), 50).status()));
+  for (const int64_t budget_ms : {50, 0}) {
+    const absl::Status late = Ask(ranker, Documents({"1"}), budget_ms).status();
+    EXPECT_TRUE(absl::IsDeadlineExceeded(late));
+    EXPECT_EQ(LlmFailureOf(late), "timeout");
+  }
 }
 
 TEST_F(LlmTest, RefusesAnAnswerTooLarge) {
   Stub stub([](const Value&) { return Says(std::string(2 << 20, 'x')); });
   LlmRanker ranker(Config(stub), "", clock_, pool_, metrics_);
-  EXPECT_TRUE(absl::IsResourceExhausted(Ask(ranker, Documents({"1"})).status()));
+  const absl::Status refused = Ask(ranker, Documents({"1"})).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(refused));
+  EXPECT_EQ(LlmFailureOf(refused), "bad_answer");
 }
 
 TEST_F(LlmTest, DoesNotFollowRedirects) {
@@ -348,14 +377,19 @@ TEST_F(LlmTest, StopsWhenTheDaysMoneyIsSpent) {
   LlmRanker ranker(config, "", clock_, pool_, metrics_);
   EXPECT_TRUE(Ask(ranker, Documents({"1", "2"})).ok());
   EXPECT_TRUE(Ask(ranker, Documents({"1", "2"})).ok());
-  EXPECT_TRUE(absl::IsResourceExhausted(Ask(ranker, Documents({"1", "2"})).status()));
+  const absl::Status refused = Ask(ranker, Documents({"1", "2"})).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(refused));
+  EXPECT_EQ(LlmFailureOf(refused), "spent");
   EXPECT_EQ(stub.calls, 2);
 }
 
 TEST_F(LlmTest, LeavesAnEndpointAloneThatKeepsFailing) {
   Stub stub([](const Value&) { return Says("no", 400); });
   LlmRanker ranker(Config(stub), "", clock_, pool_, metrics_);
-  for (int i = 0; i < 8; ++i) EXPECT_FALSE(Ask(ranker, Documents({"1"})).ok());
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_EQ(LlmFailureOf(Ask(ranker, Documents({"1"})).status()),
+              i < 5 ? "http_other" : "breaker");
+  }
   EXPECT_EQ(stub.calls, 5);
 }
 
@@ -401,6 +435,23 @@ TEST_F(LlmTest, TheRuleAnswersInItsPlace) {
   EXPECT_EQ(bad.strategy_used, "rule");
   EXPECT_EQ(bad.items[0].index, 0u);
   EXPECT_THAT(bad.reason, HasSubstr("order"));
+  EXPECT_EQ(Fallbacks("bad_answer"), "1");
+}
+
+TEST_F(LlmTest, WithoutALanguageModelTheRuleAnswersAndSaysSo) {
+  const std::unique_ptr<FileSystem> files = NewPosixFileSystem();
+  const auto reranker = Reranker::Make(
+      RankingConfig(), "", {.files = files.get(), .clock = &clock_, .metrics = &metrics_});
+  ASSERT_TRUE(reranker.ok()) << reranker.status();
+  rpc::RerankCall call;
+  call.strategy = "llm";
+  call.top_n = 1;
+  call.items.push_back({.id = "d", .distance = 1, .payload = "{}"});
+  (*reranker)->Rerank(std::move(call), [](const auto& reply) {
+    ASSERT_TRUE(reply.ok()) << reply.status();
+    EXPECT_EQ(reply->strategy_used, "rule");
+  });
+  EXPECT_EQ(Fallbacks("not_configured"), "1");
 }
 
 TEST(Breaker, OpensProbesAndCloses) {

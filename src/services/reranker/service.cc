@@ -87,7 +87,8 @@ struct Reranker::Job {
   RuleResult rule;
   Ranking ranking;
   bool from_cache = false;
-  std::string reason;
+  std::string reason;   // why another strategy answers; "": none does
+  std::string failure;  // the same as a label
   int64_t start_nanos = 0;
 
   Question question() const { return {.query = call.query, .metric = call.metric, .now_s = now_s}; }
@@ -143,6 +144,7 @@ absl::StatusOr<Reranker::JobPtr> Reranker::Prepare(RerankCall call) const {
   if (job->strategy == "llm" && llm_ == nullptr) {
     job->strategy = "rule";
     job->reason = "no language model is configured";
+    job->failure = "not_configured";
   }
   return job;
 }
@@ -274,6 +276,7 @@ void Reranker::AskModel(JobPtr job, std::function<void(absl::StatusOr<RerankRepl
                if (!ranked.ok()) {
                  job->strategy = "rule";
                  job->reason = MessageOf(ranked.status());
+                 job->failure = LlmFailureOf(ranked.status());
                  return done(Reply(*job));
                }
                std::vector<size_t> order;
@@ -304,7 +307,7 @@ RerankReply Reranker::Reply(Job& job) const {
     if (!ranking.explanations.empty()) item.explanation = ranking.explanations[item.index];
   }
   seconds_.Observe(static_cast<double>(deps_.clock->MonotonicNanos() - job.start_nanos) * 1e-9);
-  Count(reply);
+  Count(job, reply);
   return reply;
 }
 
@@ -352,16 +355,17 @@ void Reranker::Mix(Job& job, RerankReply& reply) const {
   if (!impression.shown.empty()) reply.impression = EncodeImpression(impression);
 }
 
-void Reranker::Count(const RerankReply& reply) const {
+void Reranker::Count(const Job& job, const RerankReply& reply) const {
   deps_.metrics
       ->AddCounter(
           "vectron_rerank_total", "Rerankings answered.",
           {{"strategy", reply.strategy_used}, {"cache", reply.from_cache ? "hit" : "miss"}})
       .Increment();
-  if (reply.reason.empty()) return;
+  if (job.failure.empty()) return;
   deps_.metrics
       ->AddCounter("vectron_rerank_fallbacks_total",
-                   "Rerankings answered by another strategy than the wanted one.", {})
+                   "Rerankings answered by the rule in place of a language model, by why.",
+                   {{"reason", job.failure}})
       .Increment();
 }
 

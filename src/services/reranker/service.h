@@ -48,6 +48,7 @@ class Reranker : public rpc::RerankerApi {
                                                         const std::string& model_dir,
                                                         const RerankerDeps& deps);
 
+  uint32_t budget_ms() const override { return config_.budget_ms; }
   void Rerank(rpc::RerankCall call,
               std::function<void(absl::StatusOr<rpc::RerankReply>)> done) override;
   void Learn(v1::LearnFeedbackRequest request,
@@ -80,7 +81,7 @@ class Reranker : public rpc::RerankerApi {
   void Store(const Job& job, int64_t ttl_ms);
   rpc::RerankReply Reply(Job& job) const;
   void Mix(Job& job, rpc::RerankReply& reply) const;
-  void Count(const rpc::RerankReply& reply) const;
+  void Count(const Job& job, const rpc::RerankReply& reply) const;
 
   const RankingConfig config_;
   const uint64_t config_hash_;
