@@ -21,8 +21,11 @@ namespace {
 
 constexpr char kRetryPayload[] = "vectron/retry-after-ms";
 constexpr char kLeaderPayload[] = "vectron/leader-worker";
+constexpr char kNothingDonePayload[] = "vectron/nothing-done";
 constexpr char kLeaderUrl[] = "type.googleapis.com/vectron.worker.v1.ShardError";
 constexpr char kRetryInfoUrl[] = "type.googleapis.com/google.rpc.RetryInfo";
+constexpr char kErrorInfoUrl[] = "type.googleapis.com/google.rpc.ErrorInfo";
+constexpr char kNothingDoneReason[] = "NOTHING_DONE";
 
 struct Row {
   absl::StatusCode code;
@@ -56,8 +59,8 @@ const Row& RowOf(absl::StatusCode code) {
 }
 
 // google.rpc.Status {code = 1, message = 2, details = 3: [Any]} and google.rpc.RetryInfo
-// {retry_delay = 1: Duration}, written by hand because their generated classes are in no package
-// this project builds on.
+// {retry_delay = 1: Duration} and google.rpc.ErrorInfo {reason = 1, domain = 2}, written by hand
+// because their generated classes are in no package this project builds on.
 void PutBytesField(std::string& out, uint32_t number, std::string_view bytes) {
   google::protobuf::io::StringOutputStream stream(&out);
   google::protobuf::io::CodedOutputStream coded(&stream);
@@ -88,18 +91,29 @@ std::string LeaderInfo(WorkerId leader) {
   return AnyOf(kLeaderUrl, error.SerializeAsString());
 }
 
+std::string NothingDoneInfo() {
+  std::string info;
+  PutBytesField(info, 1, kNothingDoneReason);
+  PutBytesField(info, 2, "vectron");
+  return AnyOf(kErrorInfoUrl, std::move(info));
+}
+
 // "" when there is no hint, but where SaidByServer needs them.
 std::string DetailsOf(const absl::Status& status) {
   const auto retry_ms = RetryAfterMillis(status);
   const auto leader = LeaderHint(status);
-  if (!retry_ms && !leader && !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status))
+  const bool nothing_done = NothingWasDone(status);
+  if (!retry_ms && !leader && !nothing_done && !absl::IsUnavailable(status) &&
+      !absl::IsDeadlineExceeded(status)) {
     return {};
+  }
   std::string out;
   out.push_back(1 << 3);
   out.push_back(static_cast<char>(status.code()));
   PutBytesField(out, 2, MessageOf(status));
   if (retry_ms) PutBytesField(out, 3, RetryInfo(*retry_ms));
   if (leader) PutBytesField(out, 3, LeaderInfo(*leader));
+  if (nothing_done) PutBytesField(out, 3, NothingDoneInfo());
   return out;
 }
 
@@ -133,6 +147,11 @@ absl::Status WithHintsOf(const std::string& details, absl::Status status) {
     if (any.type_url() == kLeaderUrl && error.ParseFromString(any.value()) &&
         error.leader_worker() != 0) {
       status = WithLeaderHint(std::move(status), WorkerId{error.leader_worker()});
+    }
+    if (any.type_url() == kErrorInfoUrl) {
+      ForEachBytesField(any.value(), [&status](uint32_t inner, const std::string& text) {
+        if (inner == 1 && text == kNothingDoneReason) status = WithNothingDone(std::move(status));
+      });
     }
     if (any.type_url() != kRetryInfoUrl) return;
     ForEachBytesField(any.value(), [&status](uint32_t inner, const std::string& text) {
@@ -248,6 +267,16 @@ std::optional<WorkerId> LeaderHint(const absl::Status& status) {
   const auto leader = NumberIn<uint64_t>(status, kLeaderPayload);
   if (!leader) return std::nullopt;
   return WorkerId{*leader};
+}
+
+absl::Status WithNothingDone(absl::Status status) {
+  CHECK(!status.ok());
+  status.SetPayload(kNothingDonePayload, absl::Cord());
+  return status;
+}
+
+bool NothingWasDone(const absl::Status& status) {
+  return !status.ok() && status.GetPayload(kNothingDonePayload).has_value();
 }
 
 grpc::Status ToGrpc(const absl::Status& status) {

@@ -38,6 +38,12 @@ std::optional<int64_t> RetryAfterMillis(const absl::Status& status);
 absl::Status WithLeaderHint(absl::Status status, WorkerId leader);
 std::optional<WorkerId> LeaderHint(const absl::Status& status);
 
+// The status of a request that was refused before anything was done for it: whoever sends it again
+// need not think of a first one that may have been carried out. Crosses gRPC, as
+// google.rpc.ErrorInfo; not shown over HTTP. `status` is not OK.
+absl::Status WithNothingDone(absl::Status status);
+bool NothingWasDone(const absl::Status& status);
+
 // Both ways between the two status types, codes being equal by number and the hints kept.
 grpc::Status ToGrpc(const absl::Status& status);
 absl::Status FromGrpc(const grpc::Status& status);

@@ -49,6 +49,16 @@ TEST(ErrorTable, CarriesTheLeaderThroughGrpc) {
   EXPECT_FALSE(LeaderHint(absl::OkStatus()).has_value());
 }
 
+TEST(ErrorTable, CarriesThatNothingWasDoneThroughGrpc) {
+  const absl::Status status = WithNothingDone(WithRetryAfter(FailedPrecondition("x"), 20));
+  const absl::Status back = FromGrpc(ToGrpc(status));
+  EXPECT_TRUE(NothingWasDone(back));
+  EXPECT_EQ(RetryAfterMillis(back), 20);
+  EXPECT_EQ(MessageOf(back), "x");
+  EXPECT_FALSE(NothingWasDone(FromGrpc(ToGrpc(Unavailable("x")))));
+  EXPECT_FALSE(NothingWasDone(absl::OkStatus()));
+}
+
 TEST(ErrorTable, TellsWhatAServerSaidFromWhatGrpcSays) {
   EXPECT_TRUE(SaidByServer(ToGrpc(Unavailable("no leader"))));
   EXPECT_TRUE(SaidByServer(ToGrpc(DeadlineExceeded("too late"))));

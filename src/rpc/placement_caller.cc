@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/status.h"
+#include "rpc/error_table.h"
 #include "rpc/unary_client_call.h"
 #include "vectron/placement.grpc.pb.h"
 
@@ -98,7 +99,7 @@ class PlacementCaller::Call : public std::enable_shared_from_this<Call<Request, 
       return done_({.response = std::move(response), .sent_before = sent_before_});
     }
     if (!absl::IsUnavailable(status)) return End(status);
-    sent_before_ = true;
+    sent_before_ = sent_before_ || !NothingWasDone(status);
     ++at_;
     if (++tried_ < caller_.node_count()) return Try();
     tried_ = 0;

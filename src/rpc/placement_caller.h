@@ -3,8 +3,9 @@
 // The placement nodes as one: each call goes to the node that leads, which is found by asking.
 //
 // A call that finds no leader is tried at the next node, after a round with a pause, until its
-// deadline. So a call may arrive twice when its first answer was lost: `sent_before` of the answer
-// tells, and the caller knows what that means.
+// deadline. So a call may be carried out twice when its first answer was lost: `sent_before` of the
+// answer tells, and the caller knows what that means. A node that refuses as one that does not lead
+// has done nothing, and says so (rpc::NothingWasDone).
 
 #include <atomic>
 #include <cstdint>
@@ -37,7 +38,7 @@ class PlacementCaller {
   template <typename Response>
   struct Answer {
     absl::StatusOr<Response> response;
-    bool sent_before = false;  // an earlier try ended without an answer
+    bool sent_before = false;  // an earlier try may have been carried out
   };
   template <typename Response>
   using Done = std::function<void(Answer<Response>)>;

@@ -6,7 +6,6 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "rpc/error_table.h"
 
 namespace vectron::placement {
 namespace {
@@ -46,19 +45,19 @@ void PlacementService::AddWaiting(const std::shared_ptr<Waiting>& waiting, int64
 absl::Status PlacementService::CheckLeading() const {
   {
     const absl::MutexLock lock(&mutex_);
-    if (stopped_) return Unavailable("this placement node stops");
+    if (stopped_) return rpc::WithNothingDone(Unavailable("this placement node stops"));
   }
   const Leadership leadership = deps_.leadership();
   if (leadership.is_leader) return absl::OkStatus();
   if (leadership.node.value == 0) {
-    return rpc::WithRetryAfter(
+    return rpc::WithNothingDone(rpc::WithRetryAfter(
         Unavailable("placement has no leader now: too few of its nodes answer, or an election is "
                     "under way"),
-        kRetryMs);
+        kRetryMs));
   }
-  return rpc::WithLeaderHint(
+  return rpc::WithNothingDone(rpc::WithLeaderHint(
       Unavailable("not the leader of placement; that is node {}", leadership.node.value),
-      leadership.node);
+      leadership.node));
 }
 
 absl::Status PlacementService::CheckCluster(const std::string& cluster_id) const {

@@ -5,7 +5,8 @@
 //
 // Everything but GetLeader is the leader's, after a read barrier, so no answer is older than its
 // request. Elsewhere, without a quorum, or before the cluster is founded: Unavailable, with a
-// leader hint and the leader's address in the message where there is one.
+// leader hint and the leader's address in the message where there is one. What was refused before
+// anything was done is marked so (rpc::NothingWasDone).
 //
 // Tick drives what the leader does by itself: founds the cluster, declares workers dead, finishes
 // or takes back creations, schedules moves, feeds those who watch the map.
@@ -30,6 +31,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "model/ids.h"
+#include "rpc/error_table.h"
 #include "rpc/rpc_registry.h"
 #include "services/placement/map_feed.h"
 #include "services/placement/options.h"
@@ -145,7 +147,7 @@ class PlacementService {
     if (!leading.ok()) return tracked(leading);
     deps_.state->Barrier([this, tracked, work = std::move(work)](absl::Status status) {
       if (status.ok()) status = CheckCluster("");
-      if (!status.ok()) return tracked(std::move(status));
+      if (!status.ok()) return tracked(rpc::WithNothingDone(std::move(status)));
       work(tracked);
     });
   }

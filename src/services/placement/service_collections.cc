@@ -4,7 +4,6 @@
 
 #include "base/status.h"
 #include "model/collection.h"
-#include "rpc/error_table.h"
 #include "services/placement/describe.h"
 #include "services/placement/service.h"
 #include "vectron/vectron.pb.h"
@@ -101,11 +100,11 @@ void PlacementService::BeginCreation(const pb::CreateCollectionRequest& request,
       const uint32_t wanted = wire.replication_factor() == 0 ? options_.default_replication_factor
                                                              : schema->replication_factor;
       if (eligible < wanted && unheard > 0) {
-        status = rpc::WithRetryAfter(
+        status = rpc::WithNothingDone(rpc::WithRetryAfter(
             Unavailable("collection '{}': this leader of placement is new and has yet to hear from "
                         "{} workers",
                         key.name, unheard),
-            kHearingRetryMs);
+            kHearingRetryMs));
         return;
       }
       auto placed = PlaceNewShards(input, schema->shard_count, schema->replication_factor);

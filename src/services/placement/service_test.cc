@@ -335,9 +335,11 @@ TEST_F(PlacementServiceTest, NamesTheLeaderWhereItIsNone) {
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(MessageOf(refused.status())), HasSubstr("node 3"));
   EXPECT_EQ(rpc::LeaderHint(refused.status()), WorkerId{3});
+  EXPECT_TRUE(rpc::NothingWasDone(refused.status()));
   EXPECT_EQ(Call(&PlacementService::GetLeader)->leader_address(), "three:6001");
   leadership_ = {};
   EXPECT_EQ(Call(&PlacementService::GetLeader).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(rpc::NothingWasDone(Call(&PlacementService::ListWorkers).status()));
 }
 
 TEST_F(PlacementServiceTest, IsUnavailableInTimeWithoutAQuorum) {
@@ -354,6 +356,7 @@ TEST_F(PlacementServiceTest, IsUnavailableInTimeWithoutAQuorum) {
   EXPECT_EQ(heartbeat.get().status().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(create.get().status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(MessageOf(create.get().status())), HasSubstr("too few"));
+  EXPECT_FALSE(rpc::NothingWasDone(create.get().status())) << "nobody can tell";
 }
 
 TEST_F(PlacementServiceTest, ANewLeaderListensBeforeItCallsAnyoneDead) {
