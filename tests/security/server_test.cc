@@ -263,22 +263,28 @@ TEST_F(Server, LeaksNoSecretIntoLogsErrorsAuditOrMetrics) {
   seen += world_.Call("GET", "/metrics", Bearer(admin_)).body;
   world_.server().Stop();  // writes out the audit log
   const std::string audit = world_.Read(world_.data() + "/audit/audit.log");
+  const std::string users = world_.Read(world_.data() + "/audit/users.log");
   const std::string refused = world_.Read(world_.data() + "/audit/refused.log");
   const std::string log = world_.Read(world_.log());
-  seen += audit + refused + log;
+  seen += audit + users + refused + log;
   for (const std::string& planted : {std::string(kUserPassword), key.substr(13), user_, admin_, sdk,
                                      sdk.substr(sdk.rfind('.')), std::string("planted-payload")}) {
     EXPECT_EQ(seen.find(planted), std::string::npos) << planted << " was seen";
   }
   EXPECT_THAT(log, HasSubstr("x-vectron-bootstrap: ")) << "shown once, at the first start";
-  EXPECT_THAT(audit,
+  EXPECT_THAT(users,
               HasSubstr("\"what\":\"vectron.auth.v1.AuthService.CreateAPIKey\",\"code\":\"OK\""));
   EXPECT_THAT(refused, HasSubstr("\"code\":\"Unauthenticated\""));
   EXPECT_THAT(refused, HasSubstr("\"code\":\"PermissionDenied\""));
-  EXPECT_THAT(audit, Not(HasSubstr("Unauthenticated"))) << "refusals have a log of their own";
+  EXPECT_THAT(audit + users, Not(HasSubstr("Unauthenticated")))
+      << "refusals have a log of their own";
   EXPECT_THAT(audit, HasSubstr("\"detail\":\"role=ROLE_ADMIN by the bootstrap secret\""));
-  EXPECT_THAT(audit, HasSubstr("\"target\":\"" + key.substr(0, 13) + "\""));
-  EXPECT_THAT(audit, HasSubstr("VectronService.CreateCollection"));
+  EXPECT_THAT(users, HasSubstr("\"target\":\"" + key.substr(0, 13) + "\""));
+  EXPECT_THAT(users, HasSubstr("VectronService.CreateCollection"));
+  EXPECT_THAT(users, Not(HasSubstr("ROLE_ADMIN")));
+  EXPECT_THAT(audit, HasSubstr("AuthService.Login\",\"code\":\"OK\",\"target\":"))
+      << "an administrator's";
+  EXPECT_THAT(audit, Not(HasSubstr("VectronService.CreateCollection"))) << "a user's";
 }
 
 TEST_F(Server, LetsNoOtherUserOfTheMachineLookIntoItsData) {

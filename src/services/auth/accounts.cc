@@ -161,6 +161,7 @@ absl::Status Auth::Login(Context& context, const v1::LoginRequest& request,
     return checked;
   }
   logins_.Increment();
+  if (IsAdmin(user->record)) context.audit_detail = "role=ROLE_ADMIN";
   response.set_jwt_token(NewLoginToken(user->record, NewSession(), NowSeconds()));
   ToProfile(user->record, *response.mutable_user());
   return absl::OkStatus();
