@@ -376,6 +376,21 @@ TEST_F(Server, AuditsWhatTheBillingHookDoes) {
           user_id_ + "\",\"detail\":\"plan=PAID\""));
 }
 
+TEST(Limits, HoldForRefreshingTokens) {
+  World world({"--auth-key-per-minute", "2"});
+  world.Register("a@example.org");
+  std::string token = world.Login("a@example.org");
+  for (int i = 0; i < 2; ++i) {
+    const auto next = world.Call("POST", "/v1/auth/refresh", Bearer(token), "{}");
+    ASSERT_EQ(next.status, 200) << next.body;
+    token = Field(next.body, "jwtToken");
+  }
+  auto refused = world.Call("POST", "/v1/auth/refresh", Bearer(token), "{}");
+  EXPECT_EQ(refused.status, 429) << refused.body;
+  EXPECT_GE(std::stoi("0" + refused.headers["Retry-After"]), 1);
+  EXPECT_EQ(world.Call("GET", "/v1/user/profile", Bearer(token)).status, 200) << "it stays good";
+}
+
 TEST(Limits, RefuseTooManyLoginsAndRequestsWithAHintWhenToTryAgain) {
   World world({"--auth-login-per-minute", "3", "--rate-free-per-second", "5"});
   world.RegisterAdmin();

@@ -14,6 +14,7 @@ namespace vectron::auth {
 namespace {
 
 constexpr int64_t kNanosPerMs = 1'000'000;
+constexpr int64_t kTooManyEndedRetryMs = 60'000;
 
 // Tells that a token or a whole session is over, for as long as a token of it might be shown.
 MetaTxn::Write EndOf(const std::string& id, int64_t expires_s, int64_t now_s) {
@@ -192,11 +193,22 @@ absl::Status Auth::Logout(Context& context) {
                                   LoginTokenEnd(SessionOf(context), now), now)}});
 }
 
+absl::Status Auth::CheckRoomForEnded() const {
+  if (directory_.ended_count() < options_.max_ended) return absl::OkStatus();
+  // The embedded store drops what has expired when it is read or written.
+  RETURN_IF_ERROR(deps_.store->Read(BeatKey()).status());
+  if (directory_.ended_count() < options_.max_ended) return absl::OkStatus();
+  return rpc::WithRetryAfter(
+      ResourceExhausted("{} tokens have been refreshed, the most allowed", options_.max_ended),
+      kTooManyEndedRetryMs);
+}
+
 absl::Status Auth::Refresh(const Context& context, v1::RefreshTokenResponse& response) {
   ASSIGN_OR_RETURN(const UserPtr user, CallerOf(context));
   const Session session = SessionOf(context);
   const int64_t now = NowSeconds();
   if (now >= session.ends_s()) return Unauthenticated("the session is too old: log in again");
+  RETURN_IF_ERROR(CheckRoomForEnded());
   const rpc::Identity& identity = *context.identity;
   // A token has one successor, and a session that has ended gets none.
   const absl::Status status = Commit(

@@ -70,6 +70,27 @@ TEST_F(AuthTest, RefreshingDoesNotMakeASessionLastForEver) {
   EXPECT_TRUE(Login("a@example.org").ok());
 }
 
+TEST_F(AuthTest, RefreshesNoTokenWhileTooManyHaveEnded) {
+  const std::string first = NewUser("a@example.org");
+  const std::string other = *Login("a@example.org");
+  Close();
+  max_ended_ = 2;
+  OpenAuth();
+  const auto second = Refresh(first);
+  ASSERT_TRUE(second.ok()) << second.status();
+  const auto third = Refresh(second->jwt_token());
+  ASSERT_TRUE(third.ok()) << third.status();
+  const absl::Status refused = Refresh(third->jwt_token()).status();
+  EXPECT_EQ(refused.code(), StatusCode::kResourceExhausted) << refused;
+  EXPECT_GT(rpc::RetryAfterMillis(refused).value_or(0), 0);
+  EXPECT_TRUE(Check(third->jwt_token()).ok()) << "it stays good";
+  EXPECT_TRUE(Call<v1::LogoutResponse>("Logout", v1::LogoutRequest(), Bearer(other)).ok());
+  EXPECT_EQ(Check(other).code(), StatusCode::kUnauthenticated) << "sessions end all the same";
+  clock_.AdvanceSeconds(kLoginTokenSeconds + kTokenLeewaySeconds + 1);
+  const absl::Status later = Refresh(*Login("a@example.org")).status();
+  EXPECT_TRUE(later.ok()) << later << ": those have expired";
+}
+
 TEST_F(AuthTest, LimitsTheTriesWhateverTheCallThatChecksThePassword) {
   const std::string token = NewUser("a@example.org");
   Close();
