@@ -376,6 +376,25 @@ TEST_F(Server, AuditsWhatTheBillingHookDoes) {
           user_id_ + "\",\"detail\":\"plan=PAID\""));
 }
 
+TEST(Limits, HoldForTheFeedbackThatIsKept) {
+  World world({"--feedback-max-bytes", "131072", "--rate-free-per-second", "0"});
+  world.Register("a@example.org");
+  const Headers user = Bearer(world.Login("a@example.org"));
+  ASSERT_EQ(world.Call("POST", "/v1/collections", user, R"({"name":"c","dimension":2})").status,
+            200);
+  const std::string body =
+      R"({"collection":"c","feedbackItems":[{"resultId":"p","clicked":true,"comment":")" +
+      std::string(4'000, 'x') + "\"}]}";
+  auto last = world.Call("POST", "/v1/feedback", user, body);
+  ASSERT_EQ(last.status, 200) << last.body;
+  for (int i = 0; i < 100 && last.status == 200; ++i)
+    last = world.Call("POST", "/v1/feedback", user, body);
+  EXPECT_EQ(last.status, 429) << last.body;
+  EXPECT_THAT(last.body, HasSubstr("the feedback store is full"));
+  EXPECT_GE(std::stoi("0" + last.headers["Retry-After"]), 1);
+  EXPECT_THAT(world.Call("GET", "/v1/feedback?collection=c", user).body, HasSubstr("xxx"));
+}
+
 TEST(Limits, HoldForRefreshingTokens) {
   World world({"--auth-key-per-minute", "2"});
   world.Register("a@example.org");
