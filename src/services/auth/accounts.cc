@@ -133,6 +133,7 @@ absl::Status Auth::CheckPasswordOf(const UserPtr& user, const std::string& passw
   const std::string& hash = user == nullptr ? dummy_hash_ : user->record.password_hash();
   const std::string_view tried = std::string_view(password).substr(0, kMaxPasswordBytes + 1);
   ASSIGN_OR_RETURN(const bool matches, PasswordMatches(tried, hash));
+  password_checks_.Increment();
   if (!matches || user == nullptr || user->record.leaving()) return WrongLogin();
   return absl::OkStatus();
 }

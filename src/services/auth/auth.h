@@ -215,6 +215,7 @@ class Auth {
   std::optional<std::string> new_bootstrap_secret_;
   Counter& logins_;
   Counter& failed_logins_;
+  Counter& password_checks_;
 
   std::atomic<size_t> waiting_{0};
   std::atomic<size_t> waiting_hashes_{0};

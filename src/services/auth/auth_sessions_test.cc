@@ -91,6 +91,20 @@ TEST_F(AuthTest, RefreshesNoTokenWhileTooManyHaveEnded) {
   EXPECT_TRUE(later.ok()) << later << ": those have expired";
 }
 
+// So that the time a login takes does not tell who has an account.
+TEST_F(AuthTest, ChecksAHashWhateverIsWrongWithALogin) {
+  NewUser("a@example.org");
+  const Counter& checks =
+      metrics_.AddCounter("vectron_password_checks_total", "Passwords checked against a hash.");
+  for (const std::string& email : {std::string("a@example.org"), std::string("b@example.org"),
+                                   std::string("no address"), std::string(300, 'x')}) {
+    const uint64_t before = checks.value();
+    const absl::Status refused = Login(email, "Wrong-Horse-1").status();
+    EXPECT_EQ(refused.code(), StatusCode::kUnauthenticated) << email << refused;
+    EXPECT_EQ(checks.value(), before + 1) << email;
+  }
+}
+
 TEST_F(AuthTest, LimitsTheTriesWhateverTheCallThatChecksThePassword) {
   const std::string token = NewUser("a@example.org");
   Close();
