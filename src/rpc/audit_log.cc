@@ -33,7 +33,11 @@ constexpr std::array<std::string_view, 8> kInternalActions = {
     "vectron.reranker.v1.RerankService.ControlModel",
     "vectron.reranker.v1.RerankService.InvalidateCache",
 };
+// With which the detail of what an administrator did begins where there is no identity yet: a
+// login, the first registration.
+constexpr std::string_view kAdminDetail = "role=ROLE_ADMIN";
 constexpr std::string_view kAuthService = "vectron.auth.v1.AuthService.";
+constexpr std::string_view kUserIdPrefix = "user-";
 constexpr size_t kMaxTextBytes = 256;  // of one value; what callers choose must not fill the file
 
 std::string Timestamp(int64_t unix_millis) {
@@ -66,7 +70,12 @@ bool IsRefusal(absl::StatusCode code) {
 
 size_t JournalOf(AuditKind kind) {
   CHECK(kind != AuditKind::kNone);
-  return kind == AuditKind::kAction ? 0 : 1;
+  return static_cast<size_t>(kind) - 1;
+}
+
+bool IsOfAdministrator(const CallContext& context) {
+  if (context.identity != nullptr) return context.identity->role == Role::kAdmin;
+  return context.audit_detail.starts_with(kAdminDetail);
 }
 
 }  // namespace
@@ -97,7 +106,8 @@ AuditKind AuditKindOf(const CallContext& context, absl::StatusCode code) {
   action = action || ActsForAnother(context);
   const bool stranger = context.identity == nullptr && code != absl::StatusCode::kOk;
   if (IsRefusal(code) || (action && stranger)) return AuditKind::kRefusal;
-  return action ? AuditKind::kAction : AuditKind::kNone;
+  if (!action) return AuditKind::kNone;
+  return IsOfAdministrator(context) ? AuditKind::kAction : AuditKind::kUserAction;
 }
 
 std::string AuditLine(const CallContext& context, absl::StatusCode code, int64_t unix_millis) {
@@ -130,6 +140,8 @@ AuditLog::AuditLog(const AuditLogOptions& options, FileSystem& files, const Cloc
                                    "Failed writes of the audit log.")),
       journals_{Journal(RotatingFile(options.dir + "/audit.log", options.max_file_bytes,
                                      options.max_files, files)),
+                Journal(RotatingFile(options.dir + "/users.log", options.max_file_bytes,
+                                     options.max_files, files)),
                 Journal(RotatingFile(options.dir + "/refused.log", options.max_file_bytes,
                                      options.max_files, files))} {}
 
@@ -144,7 +156,7 @@ absl::StatusOr<std::unique_ptr<AuditLog>> AuditLog::Open(AuditLogOptions options
 
 AuditLog::~AuditLog() {
   if (writer_ == nullptr) return;
-  AddMore(limit_.TakeEnded(clock_.MonotonicMillis(), /*all=*/true));
+  AddMore(clock_.MonotonicMillis(), /*all=*/true);
   writer_.reset();  // runs what is scheduled
   for (Journal& journal : journals_) {
     const absl::Status synced = journal.file.Sync();
@@ -168,12 +180,28 @@ void AuditLog::Add(AuditKind kind, std::string line) {
   writer_->Schedule([this] { WriteQueued(); });
 }
 
-void AuditLog::AddMore(const std::vector<RefusalLimit::More>& more) {
-  for (const RefusalLimit::More& of : more) {
-    std::string line = fmt::format("{{\"time\":\"{}\",\"more_refused\":{}",
-                                   Timestamp(clock_.UnixMillis()), of.count);
-    AppendText("client", of.address, line);
-    Add(AuditKind::kRefusal, line + "}");
+void AuditLog::AddMore(int64_t now_ms, bool all) {
+  const auto add = [this](AuditKind kind, std::string_view what, const RefusalLimit::More& of) {
+    std::string line =
+        fmt::format("{{\"time\":\"{}\",\"{}\":{}", Timestamp(clock_.UnixMillis()), what, of.count);
+    AppendText(of.address.starts_with(kUserIdPrefix) ? "user" : "client", of.address, line);
+    Add(kind, line + "}");
+  };
+  for (const RefusalLimit::More& of : refusals_.TakeEnded(now_ms, all))
+    add(AuditKind::kRefusal, "more_refused", of);
+  for (const RefusalLimit::More& of : user_actions_.TakeEnded(now_ms, all))
+    add(AuditKind::kUserAction, "more_done", of);
+}
+
+bool AuditLog::Admit(AuditKind kind, const CallContext& context, int64_t now_ms) {
+  switch (kind) {
+    case AuditKind::kRefusal:
+      return refusals_.Admit(context.client, now_ms);
+    case AuditKind::kUserAction:
+      return user_actions_.Admit(
+          context.identity == nullptr ? context.client : context.identity->user_id, now_ms);
+    default:
+      return true;
   }
 }
 
@@ -220,8 +248,8 @@ void AuditLog::Observe(const CallContext& context, absl::StatusCode code) {
   const AuditKind kind = AuditKindOf(context, code);
   if (kind == AuditKind::kNone) return;
   const int64_t now_ms = clock_.MonotonicMillis();
-  AddMore(limit_.TakeEnded(now_ms));
-  if (kind == AuditKind::kRefusal && !limit_.Admit(context.client, now_ms)) return;
+  AddMore(now_ms);
+  if (!Admit(kind, context, now_ms)) return;
   Add(kind, AuditLine(context, code, clock_.UnixMillis()));
 }
 

@@ -77,7 +77,9 @@ TEST(AuditKind, TellsActionsFromRefusalsAndFromTheRest) {
     EXPECT_EQ(AuditKindOf(search, code), AuditKind::kRefusal);
   const auto kind_of = [](const RouteRule& rule, StatusCode code) {
     FakeCallContext call(rule);
-    if (rule.scope != options::SCOPE_INTERNAL) call.identity = UserNamed("u");
+    if (rule.scope != options::SCOPE_INTERNAL)
+      call.identity =
+          UserNamed("u", rule.scope == options::SCOPE_ADMIN ? Role::kAdmin : Role::kUser);
     return AuditKindOf(call, code);
   };
   EXPECT_EQ(kind_of({"vectron.v1.VectronService.Upsert", options::SCOPE_WRITE, "write", true},
@@ -86,7 +88,7 @@ TEST(AuditKind, TellsActionsFromRefusalsAndFromTheRest) {
   EXPECT_EQ(
       kind_of({"vectron.v1.VectronService.DeleteCollection", options::SCOPE_WRITE, "write", true},
               StatusCode::kOk),
-      AuditKind::kAction);
+      AuditKind::kUserAction);
   EXPECT_EQ(kind_of({"x", options::SCOPE_ADMIN, "write", true}, StatusCode::kOk),
             AuditKind::kAction);
   EXPECT_EQ(kind_of({"GET /v1/admin/stats", options::SCOPE_ADMIN, "read", false}, StatusCode::kOk),
@@ -136,8 +138,10 @@ TEST(AuditKind, ReadingAccountsIsAnAction) {
 TEST(AuditKind, WhatStrangersGetWrongCannotPushActionsOut) {
   FakeCallContext login(
       {"vectron.auth.v1.AuthService.Login", options::SCOPE_PUBLIC, "login", true});
-  EXPECT_EQ(AuditKindOf(login, StatusCode::kOk), AuditKind::kAction);
+  EXPECT_EQ(AuditKindOf(login, StatusCode::kOk), AuditKind::kUserAction);
   EXPECT_EQ(AuditKindOf(login, StatusCode::kInvalidArgument), AuditKind::kRefusal);
+  login.audit_detail = "role=ROLE_ADMIN";
+  EXPECT_EQ(AuditKindOf(login, StatusCode::kOk), AuditKind::kAction);
   FakeCallContext validate(
       {"vectron.auth.v1.AuthService.ValidateAPIKey", options::SCOPE_PUBLIC, "validate", true});
   EXPECT_EQ(AuditKindOf(validate, StatusCode::kOk), AuditKind::kNone);
@@ -222,6 +226,41 @@ TEST_F(AuditLogTest, KeepsRefusalsApart) {
   }
   EXPECT_EQ(Read("audit.log"), "done\n");
   EXPECT_EQ(Read("refused.log"), std::string(60, 'r') + "\n");
+}
+
+TEST_F(AuditLogTest, KeepsWhatAdministratorsDidWhateverUsersDo) {
+  const auto log = Open(1'000);
+  FakeCallContext act(
+      {"vectron.auth.v1.AuthService.UpdateUser", options::SCOPE_ADMIN, "write", true});
+  act.identity = UserNamed("user-admin", Role::kAdmin);
+  log->Observe(act, StatusCode::kOk);
+  for (size_t user = 0; user < 8; ++user) {
+    FakeCallContext refresh(
+        {"vectron.auth.v1.AuthService.RefreshToken", options::SCOPE_USER, "write", true});
+    refresh.identity = UserNamed(fmt::format("user-{}", user));
+    for (size_t i = 0; i < AuditLog::kLinesPerUser; ++i) log->Observe(refresh, StatusCode::kOk);
+    log->Flush();
+  }
+  EXPECT_THAT(Read("users.log.2"), HasSubstr("RefreshToken")) << "more than the files hold";
+  const std::string audit = Read("audit.log");
+  EXPECT_THAT(audit, HasSubstr("user-admin"));
+  EXPECT_EQ(std::count(audit.begin(), audit.end(), '\n'), 1);
+}
+
+TEST_F(AuditLogTest, CountsWhatOneUserDoesInsteadOfWritingItAll) {
+  auto log = Open(1 << 20);
+  FakeCallContext refresh(
+      {"vectron.auth.v1.AuthService.RefreshToken", options::SCOPE_USER, "write", true});
+  refresh.identity = UserNamed("user-1");
+  for (size_t i = 0; i < AuditLog::kLinesPerUser + 500; ++i) log->Observe(refresh, StatusCode::kOk);
+  refresh.identity = UserNamed("user-2");
+  log->Observe(refresh, StatusCode::kOk);
+  log->Flush();
+  const std::string text = Read("users.log");
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), int{AuditLog::kLinesPerUser} + 1);
+  EXPECT_THAT(text, HasSubstr("user-2"));
+  log.reset();
+  EXPECT_THAT(Read("users.log"), HasSubstr("\"more_done\":500,\"user\":\"user-1\"}"));
 }
 
 TEST_F(AuditLogTest, CountsTheRefusalsOfOneAddressInsteadOfWritingThemAll) {

@@ -61,7 +61,8 @@ class TokenBuckets {
 struct RateLimits {
   double login_per_minute = 5;  // per address, as the next two
   double register_per_minute = 3;
-  double key_per_minute = 10;  // making keys and tokens from keys, changing the password
+  // Making keys and tokens from keys, refreshing tokens, changing the password.
+  double key_per_minute = 10;
   double bad_credentials_per_minute = 600;  // per address: VerdictCache's
   double free_per_second = 100;             // per user of that plan
   double paid_per_second = 1'000;

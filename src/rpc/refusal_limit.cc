@@ -15,7 +15,7 @@ bool RefusalLimit::Admit(std::string_view address, int64_t now_ms) {
   const bool counted_apart = !bucket.empty();
   Counts& counts = addresses_[std::move(bucket)];
   if (counted_apart && counts.address.empty()) counts.address = std::string(address);
-  if (counts.lines < kLinesPerAddress && lines_ < kLines) {
+  if (counts.lines < lines_per_address_ && lines_ < most_lines_) {
     ++counts.lines;
     ++lines_;
     return true;

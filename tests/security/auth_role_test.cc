@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "rpc/cluster_secret.h"
 #include "security/server_process.h"
+#include "services/auth/directory.h"
+#include "services/auth/etcd_meta_store.h"
 #include "services/auth/etcd_testing.h"
 #include "services/auth/secrets.h"
 #include "vectron/auth.pb.h"
@@ -25,7 +28,7 @@ constexpr absl::Duration kRevocationBar = absl::Seconds(5);
 class AuthRoleTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!auth::Etcd::Installed()) GTEST_SKIP() << "no etcd";
+    ASSERT_TRUE(auth::Etcd::Installed());
     etcd_ = std::make_unique<auth::Etcd>();
     ASSERT_TRUE(auth::WriteSecretFile(dir_ / "cluster.secret", kSecret).ok());
     one_ = Start("one");
@@ -109,6 +112,32 @@ TEST_F(AuthRoleTest, SharesUsersKeysAndRevocationsBetweenInstances) {
                  std::string(R"({"email":"a@example.org","password":")") + kPassword + "\"}")
                 .status,
             409);
+}
+
+// The recovery that docs/security.md describes.
+TEST_F(AuthRoleTest, MakesAnotherBootstrapSecretOnceTheRecordOfALostOneIsDeleted) {
+  const auto files = NewPosixFileSystem();
+  const std::string file = dir_ / "one/bootstrap.secret";
+  ASSERT_TRUE(files->Exists(file).value_or(false)) << "of the first instance";
+  one_->Stop();
+  ASSERT_TRUE(files->Remove(file).ok());
+  one_ = Start("one");
+  EXPECT_FALSE(files->Exists(file).value_or(true)) << "another instance may have the secret";
+  one_->Stop();
+  const auto store = auth::EtcdMetaStore::Make({.endpoints = {etcd_->endpoint()}});
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ(auth::BootstrapKey(), "vectron/auth/bootstrap/");
+  const auto deleted =
+      (*store)->Commit({.writes = {{.key = auth::BootstrapKey(), .value = std::nullopt}}});
+  ASSERT_TRUE(deleted.ok()) << deleted.status();
+  one_ = Start("one");
+  std::string secret = files->ReadAll(file).value_or("");
+  while (!secret.empty() && secret.back() == '\n') secret.pop_back();
+  const auto made =
+      Http(one_->port("http"), "POST", "/v1/users/register", {{"x-vectron-bootstrap", secret}},
+           std::string(R"({"email":"a@example.org","password":")") + kPassword + "\"}");
+  EXPECT_EQ(made.status, 200) << made.body;
+  EXPECT_THAT(made.body, testing::HasSubstr("ROLE_ADMIN"));
 }
 
 TEST_F(AuthRoleTest, GoesOnForSecondsWithoutEtcdThenRefusesAndComesBack) {

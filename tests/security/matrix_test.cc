@@ -1,8 +1,12 @@
 // Every route of the policy table times every kind of caller, over HTTP and gRPC, against the real
 // server: who gets in is exactly who should.
 
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,6 +22,7 @@
 #include "services/auth/secrets.h"
 #include "services/auth/tokens.h"
 #include "storage/rocks_kv.h"
+#include "vectron/vectron.pb.h"
 
 namespace vectron {
 namespace {
@@ -249,6 +254,120 @@ TEST_F(Matrix, LetsInExactlyWhoMayOverBothProtocols) {
   }
   std::printf("%zu cells, %zu refusals\n", cells, refused);
   EXPECT_GT(refused, 600u);
+}
+
+// What a row that names a collection needs beside it to be answered OK, as further JSON fields.
+std::string FieldsFor(std::string_view rpc) {
+  if (rpc.ends_with(".Upsert")) return R"(,"points":[{"id":"q","vector":[1,2]}])";
+  if (rpc.ends_with(".Search") || rpc.ends_with(".SearchStream"))
+    return R"(,"vector":[1,2],"topK":1)";
+  if (rpc.ends_with(".Get") || rpc.ends_with(".Delete")) return R"(,"id":"p")";
+  if (rpc.ends_with(".SubmitFeedback"))
+    return R"(,"feedbackItems":[{"resultId":"p","clicked":true}])";
+  return "";
+}
+
+// A call of one row about one collection.
+class CollectionCall {
+ public:
+  explicit CollectionCall(const rpc::PolicyRow& row)
+      : row_(row),
+        method_(v1::SearchRequest::descriptor()->file()->pool()->FindMethodByName(
+            std::string(row.rpc))) {
+    CHECK(method_ != nullptr);
+    for (const char* field : {"name", "collection"}) {
+      if (method_->input_type()->FindFieldByName(field) != nullptr) field_ = field;
+    }
+  }
+  bool is_about_one() const { return !field_.empty() && !row_.rpc.ends_with(".CreateCollection"); }
+  bool streams() const { return method_->server_streaming(); }
+
+  grpc::Status OverGrpc(const World& world, const Headers& who, const std::string& name) const {
+    const std::unique_ptr<google::protobuf::Message> request(
+        google::protobuf::MessageFactory::generated_factory()
+            ->GetPrototype(method_->input_type())
+            ->New());
+    const auto read = google::protobuf::util::JsonStringToMessage(Json(name), request.get());
+    EXPECT_TRUE(read.ok()) << read.ToString();
+    std::string path = "/" + std::string(row_.rpc);
+    path[path.rfind('.')] = '/';
+    return Grpc(world.channel(), path, who, request->SerializeAsString()).status;
+  }
+  rpc::RawResponse OverHttp(const World& world, const Headers& who, const std::string& name) const {
+    std::string path(row_.path);
+    const bool in_path = path.find('{') != std::string::npos;
+    const auto put = [&path](const std::string& field, const std::string& value) {
+      const size_t at = path.find("{" + field + "}");
+      if (at != std::string::npos) path.replace(at, field.size() + 2, value);
+    };
+    put(field_, name);
+    put("id", "p");
+    std::string body;
+    if (row_.verb == "POST") {
+      const std::string fields = FieldsFor(row_.rpc);
+      body = in_path ? "{" + (fields.empty() ? "" : fields.substr(1)) + "}" : Json(name);
+    } else if (!in_path) {
+      path += "?" + field_ + "=" + name;
+    }
+    return world.Call(std::string(row_.verb), path, who, body);
+  }
+
+ private:
+  std::string Json(const std::string& name) const {
+    return "{\"" + field_ + "\":\"" + name + "\"" + FieldsFor(row_.rpc) + "}";
+  }
+
+  const rpc::PolicyRow& row_;
+  const google::protobuf::MethodDescriptor* const method_;
+  std::string field_;  // that names the collection
+};
+
+std::string Replaced(std::string text, const std::string& from, const std::string& to) {
+  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+  return text;
+}
+
+TEST(OtherTenant, CannotTellACollectionThatIsThereFromOneThatIsNot) {
+  const World world;
+  world.Register("a@example.org");
+  world.Register("b@example.org");
+  const Headers owner = Bearer(world.Login("a@example.org"));
+  const Headers other = Bearer(world.Login("b@example.org"));
+  size_t rows = 0;
+  for (const rpc::PolicyRow& row : rpc::PolicyTable()) {
+    if (row.scope != options::SCOPE_READ && row.scope != options::SCOPE_WRITE) continue;
+    if (!row.rpc.starts_with("vectron.v1.VectronService.")) continue;
+    SCOPED_TRACE(std::string(row.rpc));
+    const CollectionCall call(row);
+    if (!call.is_about_one()) continue;
+    ++rows;
+    const std::string theirs = "theirs-" + std::to_string(rows);
+    const std::string unmade = "unmade-" + std::to_string(rows);
+    ASSERT_EQ(
+        world
+            .Call("POST", "/v1/collections", owner, R"({"name":")" + theirs + R"(","dimension":2})")
+            .status,
+        200);
+    ASSERT_EQ(world
+                  .Call("POST", "/v1/collections/" + theirs + "/points", owner,
+                        R"({"points":[{"id":"p","vector":[1,2]}]})")
+                  .status,
+              200);
+    const grpc::Status refused = call.OverGrpc(world, other, theirs);
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::NOT_FOUND) << refused.error_message();
+    EXPECT_EQ(refused.error_message(),
+              Replaced(call.OverGrpc(world, other, unmade).error_message(), unmade, theirs));
+    if (!row.verb.empty()) {
+      const rpc::RawResponse response = call.OverHttp(world, other, theirs);
+      EXPECT_EQ(response.status, 404) << response.body;
+      EXPECT_EQ(response.body, Replaced(call.OverHttp(world, other, unmade).body, unmade, theirs));
+    }
+    if (call.streams()) continue;  // OverGrpc takes one answer
+    const grpc::Status allowed = call.OverGrpc(world, owner, theirs);
+    EXPECT_TRUE(allowed.ok()) << "its owner's: " << allowed.error_message();
+  }
+  EXPECT_EQ(rows, 10u) << "who adds a row says here that it is tried";
 }
 
 TEST_F(Matrix, GuardsPlainRoutes) {

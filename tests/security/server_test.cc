@@ -263,22 +263,28 @@ TEST_F(Server, LeaksNoSecretIntoLogsErrorsAuditOrMetrics) {
   seen += world_.Call("GET", "/metrics", Bearer(admin_)).body;
   world_.server().Stop();  // writes out the audit log
   const std::string audit = world_.Read(world_.data() + "/audit/audit.log");
+  const std::string users = world_.Read(world_.data() + "/audit/users.log");
   const std::string refused = world_.Read(world_.data() + "/audit/refused.log");
   const std::string log = world_.Read(world_.log());
-  seen += audit + refused + log;
+  seen += audit + users + refused + log;
   for (const std::string& planted : {std::string(kUserPassword), key.substr(13), user_, admin_, sdk,
                                      sdk.substr(sdk.rfind('.')), std::string("planted-payload")}) {
     EXPECT_EQ(seen.find(planted), std::string::npos) << planted << " was seen";
   }
   EXPECT_THAT(log, HasSubstr("x-vectron-bootstrap: ")) << "shown once, at the first start";
-  EXPECT_THAT(audit,
+  EXPECT_THAT(users,
               HasSubstr("\"what\":\"vectron.auth.v1.AuthService.CreateAPIKey\",\"code\":\"OK\""));
   EXPECT_THAT(refused, HasSubstr("\"code\":\"Unauthenticated\""));
   EXPECT_THAT(refused, HasSubstr("\"code\":\"PermissionDenied\""));
-  EXPECT_THAT(audit, Not(HasSubstr("Unauthenticated"))) << "refusals have a log of their own";
+  EXPECT_THAT(audit + users, Not(HasSubstr("Unauthenticated")))
+      << "refusals have a log of their own";
   EXPECT_THAT(audit, HasSubstr("\"detail\":\"role=ROLE_ADMIN by the bootstrap secret\""));
-  EXPECT_THAT(audit, HasSubstr("\"target\":\"" + key.substr(0, 13) + "\""));
-  EXPECT_THAT(audit, HasSubstr("VectronService.CreateCollection"));
+  EXPECT_THAT(users, HasSubstr("\"target\":\"" + key.substr(0, 13) + "\""));
+  EXPECT_THAT(users, HasSubstr("VectronService.CreateCollection"));
+  EXPECT_THAT(users, Not(HasSubstr("ROLE_ADMIN")));
+  EXPECT_THAT(audit, HasSubstr("AuthService.Login\",\"code\":\"OK\",\"target\":"))
+      << "an administrator's";
+  EXPECT_THAT(audit, Not(HasSubstr("VectronService.CreateCollection"))) << "a user's";
 }
 
 TEST_F(Server, LetsNoOtherUserOfTheMachineLookIntoItsData) {
@@ -368,6 +374,40 @@ TEST_F(Server, AuditsWhatTheBillingHookDoes) {
       HasSubstr(
           "AuthService.SetSubscription\",\"code\":\"OK\",\"credential\":\"cluster\",\"target\":\"" +
           user_id_ + "\",\"detail\":\"plan=PAID\""));
+}
+
+TEST(Limits, HoldForTheFeedbackThatIsKept) {
+  World world({"--feedback-max-bytes", "131072", "--rate-free-per-second", "0"});
+  world.Register("a@example.org");
+  const Headers user = Bearer(world.Login("a@example.org"));
+  ASSERT_EQ(world.Call("POST", "/v1/collections", user, R"({"name":"c","dimension":2})").status,
+            200);
+  const std::string body =
+      R"({"collection":"c","feedbackItems":[{"resultId":"p","clicked":true,"comment":")" +
+      std::string(4'000, 'x') + "\"}]}";
+  auto last = world.Call("POST", "/v1/feedback", user, body);
+  ASSERT_EQ(last.status, 200) << last.body;
+  for (int i = 0; i < 100 && last.status == 200; ++i)
+    last = world.Call("POST", "/v1/feedback", user, body);
+  EXPECT_EQ(last.status, 429) << last.body;
+  EXPECT_THAT(last.body, HasSubstr("the feedback store is full"));
+  EXPECT_GE(std::stoi("0" + last.headers["Retry-After"]), 1);
+  EXPECT_THAT(world.Call("GET", "/v1/feedback?collection=c", user).body, HasSubstr("xxx"));
+}
+
+TEST(Limits, HoldForRefreshingTokens) {
+  World world({"--auth-key-per-minute", "2"});
+  world.Register("a@example.org");
+  std::string token = world.Login("a@example.org");
+  for (int i = 0; i < 2; ++i) {
+    const auto next = world.Call("POST", "/v1/auth/refresh", Bearer(token), "{}");
+    ASSERT_EQ(next.status, 200) << next.body;
+    token = Field(next.body, "jwtToken");
+  }
+  auto refused = world.Call("POST", "/v1/auth/refresh", Bearer(token), "{}");
+  EXPECT_EQ(refused.status, 429) << refused.body;
+  EXPECT_GE(std::stoi("0" + refused.headers["Retry-After"]), 1);
+  EXPECT_EQ(world.Call("GET", "/v1/user/profile", Bearer(token)).status, 200) << "it stays good";
 }
 
 TEST(Limits, RefuseTooManyLoginsAndRequestsWithAHintWhenToTryAgain) {

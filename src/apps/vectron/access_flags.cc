@@ -18,7 +18,8 @@ void AddAccessFlags(CLI::App& command, AccessFlags& flags) {
   rate("--auth-register-per-minute", limits.register_per_minute,
        "Registrations per client address and minute; 0: no limit");
   rate("--auth-key-per-minute", limits.key_per_minute,
-       "API keys, SDK tokens and passwords made per client address and minute; 0: no limit");
+       "API keys, SDK tokens and passwords made and logins refreshed per client address and "
+       "minute; 0: no limit");
   rate("--auth-failures-per-minute", limits.bad_credentials_per_minute,
        "Bad credentials shown per client address and minute; 0: no limit");
   rate("--rate-free-per-second", limits.free_per_second,

@@ -36,6 +36,7 @@ struct ClusterCommands::Flags {
   std::string auth_address;
   std::string hedge_reads = "off";
   int64_t feedback_days = 90;
+  uint64_t feedback_max_bytes = kDefaultFeedbackBytes;
   AccessFlags access;
   OperatorOptions operators;
   uint64_t node = 0;
@@ -130,6 +131,12 @@ struct ClusterCommands::Flags {
     gateway->add_option("--feedback-days", feedback_days, "Days that feedback is kept; 0: for ever")
         ->check(CLI::Range(0, 36'500))
         ->capture_default_str();
+    gateway
+        ->add_option("--feedback-max-bytes", feedback_max_bytes,
+                     "Bytes of the feedback store (feedback.db); when it is full feedback is "
+                     "refused; 0: no limit but the disk")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
     AddThreads(*gateway);
     AddAccessFlags(*gateway, access);
     AddTlsFlags(*gateway, access.tls);
@@ -177,6 +184,7 @@ struct ClusterCommands::Flags {
     if (!hedge.ok()) return Annotate(hedge.status(), "--hedge-reads");
     options.hedge = *hedge;
     options.feedback_retention_days = feedback_days;
+    options.feedback_max_bytes = feedback_max_bytes;
     options.data_dir = data;
     options.operators = operators;
     RETURN_IF_ERROR(CheckOperatorOptions(operators, *NewPosixFileSystem()));

@@ -137,7 +137,8 @@ class GatewayRole : public Role {
     ASSIGN_OR_RETURN(
         ranking_, LocalRanking::Open({.data_dir = folder_->path(),
                                       .config_path = {},
-                                      .feedback_retention_days = options_.feedback_retention_days},
+                                      .feedback_retention_days = options_.feedback_retention_days,
+                                      .feedback_max_bytes = options_.feedback_max_bytes},
                                      {.files = files_.get(),
                                       .clock = &clock_,
                                       .timer = &timer_,

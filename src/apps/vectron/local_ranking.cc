@@ -21,6 +21,7 @@ absl::StatusOr<std::unique_ptr<LocalRanking>> LocalRanking::Open(const LocalRank
   gateway::FeedbackStoreOptions feedback;
   feedback.path = options.data_dir + "/feedback.db";
   feedback.retention_days = options.feedback_retention_days;
+  feedback.max_bytes = options.feedback_max_bytes;
   gateway::RankingDeps ranking;
   ranking.reranker = deps.reranker != nullptr ? deps.reranker : local->reranker_.get();
   ranking.placement = deps.placement;

@@ -25,10 +25,13 @@ namespace reranker {
 class Reranker;
 }
 
+inline constexpr uint64_t kDefaultFeedbackBytes = uint64_t{4} << 30;
+
 struct LocalRankingOptions {
   std::string data_dir;     // models go to <data_dir>/ranking, feedback to <data_dir>/feedback.db
   std::string config_path;  // a TOML file (services/reranker/config.h); "": the defaults
-  int64_t feedback_retention_days = 90;  // 0: for ever
+  int64_t feedback_retention_days = 90;                 // 0: for ever
+  uint64_t feedback_max_bytes = kDefaultFeedbackBytes;  // of feedback.db; 0: the disk's size
 };
 
 class LocalRanking {

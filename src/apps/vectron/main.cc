@@ -147,6 +147,11 @@ void AddDev(CLI::App& app, DevFlags& flags) {
                  "Days that feedback is kept; 0: for ever")
       ->check(CLI::Range(0, 36'500))
       ->capture_default_str();
+  dev.add_option("--feedback-max-bytes", flags.ranking.feedback_max_bytes,
+                 "Bytes of the feedback store (feedback.db); when it is full feedback is "
+                 "refused; 0: no limit but the disk")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   AddMetricsFlag(dev, flags.metrics);
 }
 

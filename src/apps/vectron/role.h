@@ -99,6 +99,7 @@ struct GatewayRoleOptions {
   rpc::WebRules web;
   gateway::HedgeOptions hedge;
   int64_t feedback_retention_days = 90;  // 0: for ever
+  uint64_t feedback_max_bytes = kDefaultFeedbackBytes;
   std::optional<HostPort> metrics;
   size_t threads = 0;
 };

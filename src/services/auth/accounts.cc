@@ -14,6 +14,7 @@ namespace vectron::auth {
 namespace {
 
 constexpr int64_t kNanosPerMs = 1'000'000;
+constexpr int64_t kTooManyEndedRetryMs = 60'000;
 
 // Tells that a token or a whole session is over, for as long as a token of it might be shown.
 MetaTxn::Write EndOf(const std::string& id, int64_t expires_s, int64_t now_s) {
@@ -132,6 +133,7 @@ absl::Status Auth::CheckPasswordOf(const UserPtr& user, const std::string& passw
   const std::string& hash = user == nullptr ? dummy_hash_ : user->record.password_hash();
   const std::string_view tried = std::string_view(password).substr(0, kMaxPasswordBytes + 1);
   ASSIGN_OR_RETURN(const bool matches, PasswordMatches(tried, hash));
+  password_checks_.Increment();
   if (!matches || user == nullptr || user->record.leaving()) return WrongLogin();
   return absl::OkStatus();
 }
@@ -161,6 +163,7 @@ absl::Status Auth::Login(Context& context, const v1::LoginRequest& request,
     return checked;
   }
   logins_.Increment();
+  if (IsAdmin(user->record)) context.audit_detail = "role=ROLE_ADMIN";
   response.set_jwt_token(NewLoginToken(user->record, NewSession(), NowSeconds()));
   ToProfile(user->record, *response.mutable_user());
   return absl::OkStatus();
@@ -191,11 +194,22 @@ absl::Status Auth::Logout(Context& context) {
                                   LoginTokenEnd(SessionOf(context), now), now)}});
 }
 
+absl::Status Auth::CheckRoomForEnded() const {
+  if (directory_.ended_count() < options_.max_ended) return absl::OkStatus();
+  // The embedded store drops what has expired when it is read or written.
+  RETURN_IF_ERROR(deps_.store->Read(BeatKey()).status());
+  if (directory_.ended_count() < options_.max_ended) return absl::OkStatus();
+  return rpc::WithRetryAfter(
+      ResourceExhausted("{} tokens have been refreshed, the most allowed", options_.max_ended),
+      kTooManyEndedRetryMs);
+}
+
 absl::Status Auth::Refresh(const Context& context, v1::RefreshTokenResponse& response) {
   ASSIGN_OR_RETURN(const UserPtr user, CallerOf(context));
   const Session session = SessionOf(context);
   const int64_t now = NowSeconds();
   if (now >= session.ends_s()) return Unauthenticated("the session is too old: log in again");
+  RETURN_IF_ERROR(CheckRoomForEnded());
   const rpc::Identity& identity = *context.identity;
   // A token has one successor, and a session that has ended gets none.
   const absl::Status status = Commit(

@@ -69,7 +69,9 @@ Auth::Auth(AuthOptions options, const AuthDeps& deps, std::string secret)
       logins_(
           deps.metrics->AddCounter("vectron_logins_total", "Tries to log in.", {{"result", "ok"}})),
       failed_logins_(deps.metrics->AddCounter("vectron_logins_total", "Tries to log in.",
-                                              {{"result", "refused"}})) {}
+                                              {{"result", "refused"}})),
+      password_checks_(deps.metrics->AddCounter("vectron_password_checks_total",
+                                                "Passwords checked against a hash.")) {}
 
 void Auth::Stop() {
   if (!stop_.HasBeenNotified()) stop_.Notify();

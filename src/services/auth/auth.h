@@ -58,6 +58,7 @@ struct AuthOptions {
   size_t max_waiting_hashes = 64;  // logins and registrations that wait for a hash
   // Tries of a password per account and minute, right or wrong, whatever the call; 0: no limit.
   double tries_per_account_minute = 20;
+  size_t max_ended = kMaxEnded;
   int64_t load_timeout_ms = 30'000;  // for the store to answer at the start
 };
 
@@ -144,7 +145,8 @@ class Auth {
   absl::Status ChangePassword(Context& context, const v1::ChangePasswordRequest& request,
                               v1::ChangePasswordResponse& response);
   absl::Status Logout(Context& context);
-  // Ends the token that the call carries and gives out its successor.
+  // Ends the token that the call carries and gives out its successor. ResourceExhausted when
+  // options_.max_ended have ended.
   absl::Status Refresh(const Context& context, v1::RefreshTokenResponse& response);
   // The caller's own plan, which only an administrator may change.
   absl::StatusOr<UserPtr> ChangeOwnPlan(Context& context, v1::Plan plan);
@@ -169,6 +171,7 @@ class Auth {
     int64_t ends_s() const { return began_s + kSessionSeconds; }
   };
   Session NewSession() const;
+  absl::Status CheckRoomForEnded() const;
   // Of the token that the call carries.
   static Session SessionOf(const Context& context);
   std::string NewLoginToken(const store::v1::User& user, const Session& session,
@@ -212,6 +215,7 @@ class Auth {
   std::optional<std::string> new_bootstrap_secret_;
   Counter& logins_;
   Counter& failed_logins_;
+  Counter& password_checks_;
 
   std::atomic<size_t> waiting_{0};
   std::atomic<size_t> waiting_hashes_{0};

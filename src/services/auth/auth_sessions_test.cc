@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <functional>
+#include <utility>
+
+#include "absl/synchronization/notification.h"
 #include "rpc/error_table.h"
 #include "services/auth/auth_testing.h"
 
@@ -68,6 +73,94 @@ TEST_F(AuthTest, RefreshingDoesNotMakeASessionLastForEver) {
   EXPECT_EQ(Refresh(last->jwt_token()).status().code(), StatusCode::kUnauthenticated)
       << "the leeway of the clocks does not prolong it";
   EXPECT_TRUE(Login("a@example.org").ok());
+}
+
+TEST_F(AuthTest, RefreshesNoTokenWhileTooManyHaveEnded) {
+  const std::string first = NewUser("a@example.org");
+  const std::string other = *Login("a@example.org");
+  Close();
+  max_ended_ = 2;
+  OpenAuth();
+  const auto second = Refresh(first);
+  ASSERT_TRUE(second.ok()) << second.status();
+  const auto third = Refresh(second->jwt_token());
+  ASSERT_TRUE(third.ok()) << third.status();
+  const absl::Status refused = Refresh(third->jwt_token()).status();
+  EXPECT_EQ(refused.code(), StatusCode::kResourceExhausted) << refused;
+  EXPECT_GT(rpc::RetryAfterMillis(refused).value_or(0), 0);
+  EXPECT_TRUE(Check(third->jwt_token()).ok()) << "it stays good";
+  EXPECT_TRUE(Call<v1::LogoutResponse>("Logout", v1::LogoutRequest(), Bearer(other)).ok());
+  EXPECT_EQ(Check(other).code(), StatusCode::kUnauthenticated) << "sessions end all the same";
+  clock_.AdvanceSeconds(kLoginTokenSeconds + kTokenLeewaySeconds + 1);
+  const absl::Status later = Refresh(*Login("a@example.org")).status();
+  EXPECT_TRUE(later.ok()) << later << ": those have expired";
+}
+
+// A login that has begun.
+struct PendingLogin {
+  rpc::FakeCallContext context;
+  v1::LoginRequest request;
+  v1::LoginResponse response;
+  absl::Status status;
+  absl::Notification ended;
+};
+
+TEST_F(AuthTest, RefusesALoginWhenSoManyWaitForAHash) {
+  ASSERT_TRUE(Register("a@example.org").ok());
+  Close();
+  max_waiting_hashes_ = 1;
+  OpenAuth();
+  const rpc::RpcMethod* method = registry_->Find("vectron.auth.v1.AuthService.Login");
+  ASSERT_NE(method, nullptr);
+  std::array<PendingLogin, 3> logins;
+  // at_end runs where the login ends.
+  const auto begin = [&](PendingLogin& login, std::function<void()> at_end) {
+    login.request.set_email("a@example.org");
+    login.request.set_password(kPassword);
+    registry_->Begin(*method, login.context, [&login, method, at_end](const absl::Status& begun) {
+      EXPECT_TRUE(begun.ok()) << begun;
+      method->unary(login.context, login.request, login.response,
+                    [&login, at_end](absl::Status status) {
+                      login.status = std::move(status);
+                      at_end();
+                      login.ended.Notify();
+                    });
+    });
+  };
+  absl::Notification hashed;
+  absl::Notification go_on;
+  begin(logins[0], [&] {
+    hashed.Notify();
+    go_on.WaitForNotification();  // on the only thread that hashes
+  });
+  hashed.WaitForNotification();
+  begin(logins[1], [] {});
+  begin(logins[2], [] {});
+  EXPECT_FALSE(logins[1].ended.HasBeenNotified()) << "it waits";
+  EXPECT_TRUE(logins[2].ended.HasBeenNotified()) << "it is refused at once";
+  go_on.Notify();
+  for (PendingLogin& login : logins) {
+    login.ended.WaitForNotification();
+    registry_->End(login.context, login.status.code());
+  }
+  EXPECT_TRUE(logins[0].status.ok()) << logins[0].status;
+  EXPECT_TRUE(logins[1].status.ok()) << logins[1].status;
+  EXPECT_EQ(logins[2].status.code(), StatusCode::kResourceExhausted) << logins[2].status;
+  EXPECT_GT(rpc::RetryAfterMillis(logins[2].status).value_or(0), 0);
+}
+
+// So that the time a login takes does not tell who has an account.
+TEST_F(AuthTest, ChecksAHashWhateverIsWrongWithALogin) {
+  NewUser("a@example.org");
+  const Counter& checks =
+      metrics_.AddCounter("vectron_password_checks_total", "Passwords checked against a hash.");
+  for (const std::string& email : {std::string("a@example.org"), std::string("b@example.org"),
+                                   std::string("no address"), std::string(300, 'x')}) {
+    const uint64_t before = checks.value();
+    const absl::Status refused = Login(email, "Wrong-Horse-1").status();
+    EXPECT_EQ(refused.code(), StatusCode::kUnauthenticated) << email << refused;
+    EXPECT_EQ(checks.value(), before + 1) << email;
+  }
 }
 
 TEST_F(AuthTest, LimitsTheTriesWhateverTheCallThatChecksThePassword) {

@@ -58,7 +58,9 @@ class AuthTest : public testing::Test {
     auto auth = Auth::Open({.secret_file = dir_ / "auth.secret",
                             .bootstrap_file = dir_ / "bootstrap.secret",
                             .hash_cost = {.memory_kib = 64, .passes = 1},
-                            .tries_per_account_minute = tries_per_account_minute},
+                            .max_waiting_hashes = max_waiting_hashes_,
+                            .tries_per_account_minute = tries_per_account_minute,
+                            .max_ended = max_ended_},
                            {.store = store_.get(),
                             .clock = &clock_,
                             .metrics = &metrics_,
@@ -166,6 +168,10 @@ class AuthTest : public testing::Test {
     if (!response.ok()) return response.status();
     return response->user();
   }
+
+  // For OpenAuth.
+  size_t max_waiting_hashes_ = AuthOptions().max_waiting_hashes;
+  size_t max_ended_ = kMaxEnded;
 
   TempDir dir_;
   TestClock clock_;

@@ -239,6 +239,11 @@ size_t Directory::user_count() const {
   return users_.size();
 }
 
+size_t Directory::ended_count() const {
+  const absl::ReaderMutexLock lock(&mutex_);
+  return ended_.size();
+}
+
 UserPtr Directory::AdminBeside(std::string_view user_id) const {
   const absl::ReaderMutexLock lock(&mutex_);
   for (const std::string& id : admins_) {

@@ -24,6 +24,11 @@
 
 namespace vectron::auth {
 
+// Ended sessions and refreshed tokens that are kept until they expire, about 400 bytes of memory
+// each. When there are so many no token is refreshed (ResourceExhausted) until some have expired;
+// logins and logouts go on.
+inline constexpr size_t kMaxEnded = 500'000;
+
 // Keys of the store (docs/formats/auth-store.md).
 inline constexpr char kStorePrefix[] = "vectron/auth/";
 std::string UserKey(std::string_view user_id);
@@ -68,6 +73,7 @@ class Directory : public MetaListener {
   // Ids of signing keys, oldest first, with the second they were made.
   std::vector<std::pair<std::string, int64_t>> SigningKeys() const;
   size_t user_count() const;
+  size_t ended_count() const;
   // An administrator other than this user; null when there is none.
   UserPtr AdminBeside(std::string_view user_id) const;
 

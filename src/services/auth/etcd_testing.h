@@ -3,6 +3,7 @@
 // An etcd of its own for one test: the system's program on free ports in a folder of its own.
 
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -11,7 +12,6 @@
 #include <unistd.h>
 
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -41,10 +41,11 @@ inline uint16_t FreePort() {
 
 class Etcd {
  public:
-  static bool Installed() {
-    if (::access(kEtcdProgram, X_OK) == 0) return true;
-    std::fprintf(stderr, "%s is missing: what needs an etcd is SKIPPED\n", kEtcdProgram);
-    return false;
+  // To be asserted before one is made.
+  static testing::AssertionResult Installed() {
+    if (::access(kEtcdProgram, X_OK) == 0) return testing::AssertionSuccess();
+    return testing::AssertionFailure()
+           << kEtcdProgram << " is missing: apt-get install etcd-server, or ./dev setup";
   }
 
   // tls: what it shows its clients and asks them for; none: it speaks plainly.

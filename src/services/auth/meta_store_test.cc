@@ -74,7 +74,7 @@ class MetaStoreTest : public testing::TestWithParam<const char*> {
       store_ = *std::move(store);
       return;
     }
-    if (!Etcd::Installed()) GTEST_SKIP() << "no etcd";
+    ASSERT_TRUE(Etcd::Installed());
     etcd_ = std::make_unique<Etcd>();
     auto store = EtcdMetaStore::Make({.endpoints = {etcd_->endpoint()}});
     ASSERT_TRUE(store.ok()) << store.status();
@@ -228,7 +228,7 @@ TEST(EmbeddedMetaStore, KeepsAllOverARestart) {
 }
 
 TEST(EtcdMetaStore, ComesBackAfterEtcdWasAway) {
-  if (!Etcd::Installed()) GTEST_SKIP() << "no etcd";
+  ASSERT_TRUE(Etcd::Installed());
   Etcd etcd;
   const auto store = EtcdMetaStore::Make({.endpoints = {etcd.endpoint()}, .call_timeout_ms = 500});
   ASSERT_TRUE(store.ok());
@@ -248,7 +248,7 @@ TEST(EtcdMetaStore, ComesBackAfterEtcdWasAway) {
 }
 
 TEST(EtcdMetaStore, SpeaksTlsWithAnEtcdOfTheNamedAuthorityAlone) {
-  if (!Etcd::Installed()) GTEST_SKIP() << "no etcd";
+  ASSERT_TRUE(Etcd::Installed());
   const TempDir dir;
   const rpc::TestCertificate authority("authority");
   const rpc::TestCertificate other("another authority");
@@ -274,7 +274,7 @@ TEST(EtcdMetaStore, FindsAnEtcdByItsNameWhereThatStandsAlone) {
   const auto refused = EtcdMetaStore::Make({.endpoints = two});
   EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
   EXPECT_THAT(std::string(MessageOf(refused.status())), testing::HasSubstr("etcd.example:2379"));
-  if (!Etcd::Installed()) GTEST_SKIP() << "no etcd";
+  ASSERT_TRUE(Etcd::Installed());
   const Etcd etcd;
   const std::string endpoint = etcd.endpoint();
   const auto store =
