@@ -156,9 +156,9 @@ def broken_promises(held_up, lost, search_errors):
 
 def load_data(cluster, gateway, args):
     import demo_data  # beside this file
-    data_set = demo_data.find(args.set)
+    data_set = demo_data.find_or_make(args.set, os.path.join(args.data, "set"))
     if data_set is None:
-        raise RuntimeError("there is no data set")
+        raise RuntimeError(f"there is no data set in {args.set}")
     client = Client(gateway["http"])
     status, answer = client.call("GET", f"/v1/collections/{COLLECTION}/status")
     if status == 200 and int(answer["pointCount"]) == data_set["count"]:

@@ -231,6 +231,40 @@ TEST_F(HnswIndexPromises, EqualVectorsStayReachable) {
   EXPECT_EQ(MustSearch(*index, index->TakeSnapshot(), query, {.k = 600}).hits.size(), 500U);
 }
 
+// Of the nearest row to the query; k 1 would do, but more rows are scored this way.
+TEST_F(HnswIndexPromises, CosinesAreExactAndWithinTheirBounds) {
+  constexpr int kRows = 200;
+  constexpr double kTolerance = 1e-6;
+  for (const VectorStorage storage : {VectorStorage::kF32, VectorStorage::kF16}) {
+    IndexOptions options = SmallOptions(Metric::kCosine);
+    options.storage = storage;
+    const auto index = Make(options, SmallTuning());
+    Random random(15);
+    std::vector<std::vector<float>> vectors;
+    for (int i = 0; i < kRows; ++i) {
+      vectors.push_back(RandomVector(random, kTestDimension, 3));
+      Put(*index, "p" + std::to_string(i), vectors.back());
+    }
+    index->Commit(1);
+    BuildAll(*index);
+    const Snapshot snapshot = index->TakeSnapshot();
+    for (int i = 0; i < kRows; ++i) {
+      const std::string what = std::to_string(i) + (storage == VectorStorage::kF32 ? "" : " f16");
+      std::vector<float> query = vectors[static_cast<size_t>(i)];
+      const SearchResult nearest = MustSearch(*index, snapshot, query, {.k = kRows});
+      ASSERT_EQ(nearest.hits.size(), size_t{kRows}) << what;
+      EXPECT_GE(nearest.hits.front().distance, 0.0F) << what;
+      EXPECT_NEAR(nearest.hits.front().distance, 0, kTolerance) << what;
+      for (float& component : query) component = -component;
+      const SearchResult farthest =
+          MustSearch(*index, snapshot, query, {.k = kRows, .exact = true});
+      ASSERT_EQ(farthest.hits.size(), size_t{kRows}) << what;
+      EXPECT_LE(farthest.hits.back().distance, 2.0F) << what;
+      EXPECT_NEAR(farthest.hits.back().distance, 2, kTolerance) << what;
+    }
+  }
+}
+
 TEST_F(HnswIndexPromises, KMayPassTheNumberOfRows) {
   for (const bool small : {true, false}) {
     const auto index = small ? Make() : Make(SmallOptions(), {});

@@ -47,15 +47,18 @@ float SquaredL2(const float* a, const T* b, size_t n) {
   return static_cast<float>(sum);
 }
 
-template <typename T>
-float Dot(const float* a, const T* b, size_t n) {
+template <typename A, typename B>
+float Dot(const A* a, const B* b, size_t n) {
   double sum = 0;
   for (size_t i = 0; i < n; ++i) sum += Widen(a[i]) * Widen(b[i]);
   return static_cast<float>(sum);
 }
 
-constexpr Kernels kScalar = {"scalar",   CodeDistances,       SquaredL2<float>,
-                             Dot<float>, SquaredL2<uint16_t>, Dot<uint16_t>};
+float SquaresF16(const uint16_t* b, size_t n) { return Dot(b, b, n); }
+
+constexpr Kernels kScalar = {"scalar",          CodeDistances,       SquaredL2<float>,
+                             Dot<float, float>, SquaredL2<uint16_t>, Dot<float, uint16_t>,
+                             SquaresF16};
 
 const Kernels& Choose() {
   if (const Kernels* best = Avx512Kernels()) return *best;
@@ -69,9 +72,13 @@ const Kernels& ScalarKernels() { return kScalar; }
 
 const Kernels& BaselineKernels() {
   // Half floats have no instruction there.
-  static constexpr Kernels kBaseline = {
-      kernels_isa::kBaselineName, kernels_isa::BaselineCode, kernels_isa::BaselineSquaredL2,
-      kernels_isa::BaselineDot,   SquaredL2<uint16_t>,       Dot<uint16_t>};
+  static constexpr Kernels kBaseline = {kernels_isa::kBaselineName,
+                                        kernels_isa::BaselineCode,
+                                        kernels_isa::BaselineSquaredL2,
+                                        kernels_isa::BaselineDot,
+                                        SquaredL2<uint16_t>,
+                                        Dot<float, uint16_t>,
+                                        SquaresF16};
   return kBaseline;
 }
 

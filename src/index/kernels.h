@@ -39,6 +39,8 @@ struct Kernels {
   float (*dot)(const float* a, const float* b, size_t n);
   float (*squared_l2_f16)(const float* a, const uint16_t* b, size_t n);
   float (*dot_f16)(const float* a, const uint16_t* b, size_t n);
+  // Sum of b^2 over n IEEE halves.
+  float (*squares_f16)(const uint16_t* b, size_t n);
 };
 
 // The twin of all others: plain loops.

@@ -101,8 +101,8 @@ float SquaredL2(const float* a, const T* b, size_t n) {
   return SumOf(_mm256_add_ps(sum0, sum1));
 }
 
-template <typename T>
-float Dot(const float* a, const T* b, size_t n) {
+template <typename A, typename B>
+float Dot(const A* a, const B* b, size_t n) {
   __m256 sum0 = _mm256_setzero_ps();
   __m256 sum1 = _mm256_setzero_ps();
   size_t i = 0;
@@ -118,9 +118,16 @@ float Dot(const float* a, const T* b, size_t n) {
   return SumOf(_mm256_add_ps(sum0, sum1));
 }
 
+float SquaresF16(const uint16_t* b, size_t n) { return Dot(b, b, n); }
+
 }  // namespace
 
-const Kernels kAvx2 = {"avx2",     CodeDistances,       SquaredL2<float>,
-                       Dot<float>, SquaredL2<uint16_t>, Dot<uint16_t>};
+const Kernels kAvx2 = {"avx2",
+                       CodeDistances,
+                       SquaredL2<float>,
+                       Dot<float, float>,
+                       SquaredL2<uint16_t>,
+                       Dot<float, uint16_t>,
+                       SquaresF16};
 
 }  // namespace vectron::index::kernels_isa

@@ -151,8 +151,8 @@ float SquaredL2(const float* a, const T* b, size_t n) {
   return _mm512_reduce_add_ps(_mm512_add_ps(sum0, sum1));
 }
 
-template <typename T>
-float Dot(const float* a, const T* b, size_t n) {
+template <typename A, typename B>
+float Dot(const A* a, const B* b, size_t n) {
   __m512 sum0 = _mm512_setzero_ps();
   __m512 sum1 = sum0;
   size_t i = 0;
@@ -171,9 +171,12 @@ float Dot(const float* a, const T* b, size_t n) {
   return _mm512_reduce_add_ps(_mm512_add_ps(sum0, sum1));
 }
 
+float SquaresF16(const uint16_t* b, size_t n) { return Dot(b, b, n); }
+
 }  // namespace
 
-const Kernels kAvx512 = {"avx512-vnni", CodeDistances,       SquaredL2<float>,
-                         Dot<float>,    SquaredL2<uint16_t>, Dot<uint16_t>};
+const Kernels kAvx512 = {"avx512-vnni",     CodeDistances,       SquaredL2<float>,
+                         Dot<float, float>, SquaredL2<uint16_t>, Dot<float, uint16_t>,
+                         SquaresF16};
 
 }  // namespace vectron::index::kernels_isa

@@ -137,6 +137,8 @@ TEST(KernelsFloat, EqualTheScalarTwinForEveryLength) {
       ASSERT_NEAR(kernels->dot_f16(a.data(), half.data(), n),
                   twin.dot_f16(a.data(), half.data(), n), tolerance)
           << what;
+      ASSERT_NEAR(kernels->squares_f16(half.data(), n), twin.squares_f16(half.data(), n), tolerance)
+          << what;
     }
   }
 }
@@ -147,6 +149,7 @@ TEST(KernelsFloat, DoNotOverflowInHalfPrecision) {
   const std::vector<uint16_t> row(784, ToHalf(255.0F));
   for (const Kernels* kernels : AllKernels()) {
     EXPECT_FLOAT_EQ(kernels->squared_l2_f16(query.data(), row.data(), 784), 784.0F * 255 * 255);
+    EXPECT_FLOAT_EQ(kernels->squares_f16(row.data(), 784), 784.0F * 255 * 255);
   }
 }
 

@@ -1,13 +1,13 @@
 #include "index/memory_vector_index.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <tuple>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/cosine.h"
 #include "base/crc32c.h"
 #include "base/status.h"
 #include "index/validate.h"
@@ -204,7 +204,7 @@ double MemoryVectorIndex::Distance(std::span<const float> a, std::span<const flo
       return sum;
     }
     case Metric::kCosine:
-      return 1 - Dot(a, b) / std::sqrt(Dot(a, a) * Dot(b, b));
+      return CosineDistance(Dot(a, b), Dot(a, a) * Dot(b, b));
     case Metric::kDot:
       return -Dot(a, b);
   }

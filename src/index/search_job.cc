@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/check.h"
+#include "base/cosine.h"
 #include "base/random.h"
 
 namespace vectron::index {
@@ -27,6 +28,12 @@ uint32_t DefaultEf(const SearchOptions& options) {
 }
 
 uint32_t RerankCount(uint32_t k) { return std::max(2 * k, k + 10); }
+
+// The cosine distance of a row to a query of unit length.
+float OfUnitQuery(float dot, float squared_length) {
+  return static_cast<float>(
+      CosineDistance(static_cast<double>(dot), static_cast<double>(squared_length)));
+}
 
 }  // namespace
 
@@ -78,15 +85,19 @@ bool SearchJob::IsBefore(const ScoredRow& a, const ScoredRow& b) const {
 float SearchJob::Exact(uint32_t slot) const {
   const size_t n = query_.size();
   const Kernels& kernels = input_.kernels;
-  if (input_.index.metric == Metric::kEuclidean) {
-    return input_.raw.storage() == VectorStorage::kF32
-               ? kernels.squared_l2(query_.data(), input_.raw.F32(slot), n)
-               : kernels.squared_l2_f16(query_.data(), input_.raw.F16(slot), n);
+  const Metric metric = input_.index.metric;
+  if (input_.raw.storage() == VectorStorage::kF32) {
+    const float* row = input_.raw.F32(slot);
+    if (metric == Metric::kEuclidean) return kernels.squared_l2(query_.data(), row, n);
+    const float dot = kernels.dot(query_.data(), row, n);
+    return metric == Metric::kCosine ? OfUnitQuery(dot, 1.0F) : -dot;
   }
-  const float dot = input_.raw.storage() == VectorStorage::kF32
-                        ? kernels.dot(query_.data(), input_.raw.F32(slot), n)
-                        : kernels.dot_f16(query_.data(), input_.raw.F16(slot), n);
-  return input_.index.metric == Metric::kCosine ? 1.0F - dot : -dot;
+  const uint16_t* row = input_.raw.F16(slot);
+  if (metric == Metric::kEuclidean) return kernels.squared_l2_f16(query_.data(), row, n);
+  const float dot = kernels.dot_f16(query_.data(), row, n);
+  if (metric == Metric::kDot) return -dot;
+  // Rounding has changed the row's length.
+  return OfUnitQuery(dot, kernels.squares_f16(row, n));
 }
 
 // Keeps the k best in a heap whose top is the worst of them.

@@ -1,13 +1,13 @@
 #include "shard/search.h"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <span>
 #include <string>
 #include <tuple>
 #include <utility>
 
+#include "base/cosine.h"
 #include "base/limits.h"
 #include "base/status.h"
 #include "model/payload.h"
@@ -271,7 +271,7 @@ double Dot(std::span<const float> a, std::span<const float> b) {
 double DistanceOf(Metric metric, std::span<const float> a, std::span<const float> b) {
   switch (metric) {
     case Metric::kCosine:
-      return 1 - Dot(a, b) / std::sqrt(Dot(a, a) * Dot(b, b));
+      return CosineDistance(Dot(a, b), Dot(a, a) * Dot(b, b));
     case Metric::kDot:
       return -Dot(a, b);
     case Metric::kEuclidean:

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <memory>
 
 #include "base/executor_testing.h"
+#include "base/random.h"
 #include "gtest/gtest.h"
 #include "shard/selection.h"
 #include "shard/shard_testing.h"
@@ -23,6 +25,28 @@ std::vector<std::string> Ids(const absl::StatusOr<SearchAnswer>& answer) {
   std::vector<std::string> ids;
   for (const SearchHit& hit : answer->hits) ids.push_back(hit.id);
   return ids;
+}
+
+// Parallel vectors whose sums of products are not exact.
+TEST(DistanceOf, CosineStaysWithinItsBounds) {
+  Random random(1);
+  for (int i = 0; i < 1'000; ++i) {
+    std::vector<float> vector(50);
+    std::vector<float> same(vector.size());
+    std::vector<float> opposite(vector.size());
+    for (size_t j = 0; j < vector.size(); ++j) {
+      const auto whole = static_cast<double>(random.Below(1 << 20) + 1);
+      vector[j] = static_cast<float>(std::ldexp(whole, -static_cast<int>(random.Below(40))));
+      same[j] = 3 * vector[j];  // exactly
+      opposite[j] = -same[j];
+    }
+    const double nearest = DistanceOf(Metric::kCosine, vector, same);
+    EXPECT_GE(nearest, 0) << i;
+    EXPECT_NEAR(nearest, 0, 1e-12) << i;
+    const double farthest = DistanceOf(Metric::kCosine, vector, opposite);
+    EXPECT_LE(farthest, 2) << i;
+    EXPECT_NEAR(farthest, 2, 1e-12) << i;
+  }
 }
 
 TEST(ShardSearch, ThresholdCutsAndFieldsAreSelected) {

@@ -21,6 +21,7 @@ class Demo(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="vectron-demo-")
         self.pid = 0
         self.http = self.grpc = "127.0.0.1:0"
+        self.script = [os.path.join(ROOT, "tools", "demo"), "--set", os.path.join(ROOT, "examples", "data", "debian-packages-2k")]
         self.other = None
         os.makedirs(os.path.join(self.folder, "console"))
         with open(os.path.join(self.folder, "console", "index.html"), "w", encoding="utf-8") as file:
@@ -63,8 +64,8 @@ class Demo(unittest.TestCase):
             return False
 
     def demo(self, *arguments, code=0):
-        command = [os.path.join(ROOT, "tools", "demo"), "--data", self.folder, "--http", self.http, "--grpc", self.grpc, "--set",
-                   os.path.join(ROOT, "examples", "data", "debian-packages-2k"), "--bin", BIN, "--seconds", "0.3", *arguments]
+        command = [*self.script, "--data", self.folder, "--http", self.http, "--grpc", self.grpc, "--bin", BIN, "--seconds", "0.3",
+                   *arguments]
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
                              env={**os.environ, "VECTRON_CONSOLE": os.path.join(self.folder, "console")})
         if not self.pid and os.path.exists(os.path.join(self.folder, "server.json")):
@@ -125,6 +126,26 @@ class Demo(unittest.TestCase):
         self.assertFalse(self.alive())
         self.assertIsNone(self.other.poll())
         self.assertIn("no server of this demo is running", self.demo("--stop", code=1))
+
+    def test_vectors_are_made_up_where_no_data_set_is(self):
+        tools = os.path.join(self.folder, "far", "project", "tools")
+        os.makedirs(tools)
+        for name in ("demo", "demo_data.py"):
+            shutil.copy(os.path.join(ROOT, "tools", name), tools)
+        self.script = [os.path.join(tools, "demo")]
+        out = self.demo()
+        self.assertIn("5,000 vectors of 64 components are made up", out)
+        self.assertIn('question: made-up question 0, like packages of the section "video"', out)
+        recalls = re.findall(r"(?:grpc|http) +(\d\.\d{4})", out)
+        self.assertEqual(len(recalls), 2, out)
+        for recall in recalls:
+            self.assertGreaterEqual(float(recall), 0.95)
+        self.assertIn("holds its 5,000 points already", self.demo())
+
+    def test_no_server_is_started_for_a_data_set_that_is_not_there(self):
+        self.script = [os.path.join(ROOT, "tools", "demo"), "--set", os.path.join(self.folder, "none")]
+        self.assertIn("there is no data set in", self.demo(code=1))
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "server.json")))
 
 
 if __name__ == "__main__":
