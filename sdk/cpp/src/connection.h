@@ -52,24 +52,25 @@ class Connection {
 
   // A call of this many under way keeps Close waiting; false: closed already.
   bool Enter(grpc::ClientContext* context);
-  void Leave(grpc::ClientContext* context);
-  // The same in two steps: the context, which holds the channel, goes in between.
+  // Left in two steps: a context that nobody else keeps, and which holds the channel, goes in
+  // between.
   void Leaving(grpc::ClientContext* context);
   void HasLeft();
   // Sleeps, but no longer than until Close; false: closed.
   bool Sleep(std::chrono::milliseconds pause);
 
   // Makes attempts until one succeeds, none is worth more, or the time is over; throws the last
-  // one's error. attempt(context) -> grpc::Status.
+  // one's error. attempt(context) -> grpc::Status; what it throws ends the call and passes through.
   template <typename Attempt>
   void Run(Kind kind, Attempt attempt) {
     const Clock::time_point ends = Clock::now() + options_.timeout;
     for (int made = 1;; ++made) {
       grpc::ClientContext context;
       Prepare(&context, Left(ends));
-      if (!Enter(&context)) Throw({Code::kCancelled, "the client is closed", {}}, host_);
-      const grpc::Status status = attempt(&context);
-      Leave(&context);
+      const grpc::Status status = [&] {
+        const UnderWay call(this, &context);
+        return attempt(&context);
+      }();
       if (status.ok()) return;
       const Failure failure = FailureOf(status);
       const auto pause = PauseBefore(options_.retry, failure, kind, made, Left(ends), Jitter());
@@ -83,6 +84,21 @@ class Connection {
   }
 
  private:
+  // A blocking call under way; one that is left by an exception is cancelled.
+  class UnderWay {
+   public:
+    // Throws CancelledError when the connection is closed.
+    UnderWay(Connection* connection, grpc::ClientContext* context);
+    ~UnderWay();
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+
+   private:
+    Connection* connection_;
+    grpc::ClientContext* context_;
+    int exceptions_;
+  };
+
   std::shared_ptr<grpc::Channel> Open(const std::string& host) const;
 
   std::string host_;

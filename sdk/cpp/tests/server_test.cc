@@ -5,6 +5,7 @@
 
 #include <ctime>
 #include <limits>
+#include <stdexcept>
 
 #include "process_testing.h"
 #include "vectron/client.h"
@@ -144,6 +145,17 @@ TEST_F(ClientTest, PassesSearchOptionsOnAndStreams) {
   EXPECT_EQ(last.results.size(), 10U);
   client_.SearchStream(name, kOrigin, {},
                        [](const SearchResults&) { return false; });  // leaves early
+}
+
+TEST_F(ClientTest, PassesOnWhatACallbackThrows) {
+  const std::string name = Make(1);
+  client_.Upsert(name, {{"a", {1}, {}}});
+  Client own(server_->address());
+  const auto refuse = [](const SearchResults&) -> bool { throw std::domain_error("enough"); };
+  EXPECT_EQ(Caught<std::domain_error>([&] { own.SearchStream(name, kOrigin, {}, refuse); }),
+            "enough");
+  EXPECT_EQ(own.Get(name, "a").id, "a");
+  // Its destructor waits for calls under way, of which there is none.
 }
 
 TEST_F(ClientTest, ReranksAsACollectionOrASearchSays) {

@@ -78,8 +78,8 @@ class Client {
   SearchResults Search(const std::string& collection, std::span<const float> vector,
                        const SearchOptions& options = {});
   // Calls on_answer with the best so far, the final one having `last` set; false from it ends the
-  // search. If the server goes away in between, the search is asked again and better answers
-  // follow.
+  // search, and so does an exception, which passes through. If the server goes away in between, the
+  // search is asked again and better answers follow.
   void SearchStream(const std::string& collection, std::span<const float> vector,
                     const SearchOptions& options,
                     const std::function<bool(const SearchResults&)>& on_answer);
