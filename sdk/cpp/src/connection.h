@@ -62,8 +62,8 @@ class Connection {
   // Makes attempts until one succeeds, none is worth more, or the time is over; throws the last
   // one's error. attempt(context) -> grpc::Status; what it throws ends the call and passes through.
   template <typename Attempt>
-  void Run(Kind kind, Attempt attempt) {
-    const Clock::time_point ends = Clock::now() + options_.timeout;
+  void Run(Kind kind, Attempt attempt, Timeout timeout = {}) {
+    const Clock::time_point ends = EndOf(timeout);
     for (int made = 1;; ++made) {
       grpc::ClientContext context;
       Prepare(&context, Left(ends));
@@ -78,6 +78,10 @@ class Connection {
     }
   }
 
+  // When a call that begins now is over.
+  Clock::time_point EndOf(Timeout timeout) const {
+    return Clock::now() + timeout.value_or(options_.timeout);
+  }
   static std::chrono::milliseconds Left(Clock::time_point ends) {
     return std::max(std::chrono::milliseconds(1),
                     std::chrono::duration_cast<std::chrono::milliseconds>(ends - Clock::now()));
@@ -123,22 +127,22 @@ class AsyncCall : public std::enable_shared_from_this<AsyncCall<Request, Respons
   using Parse = Result (*)(Response&&);
 
   static std::future<Result> Begin(std::shared_ptr<Connection> connection, Kind kind,
-                                   Request request, Start start, Parse parse) {
-    auto call =
-        std::make_shared<AsyncCall>(std::move(connection), kind, std::move(request), start, parse);
+                                   Timeout timeout, Request request, Start start, Parse parse) {
+    auto call = std::make_shared<AsyncCall>(std::move(connection), kind, timeout,
+                                            std::move(request), start, parse);
     std::future<Result> result = call->promise_.get_future();
     call->Attempt();
     return result;
   }
 
-  AsyncCall(std::shared_ptr<Connection> connection, Kind kind, Request request, Start start,
-            Parse parse)
+  AsyncCall(std::shared_ptr<Connection> connection, Kind kind, Timeout timeout, Request request,
+            Start start, Parse parse)
       : connection_(std::move(connection)),
         kind_(kind),
         request_(std::move(request)),
         start_(start),
         parse_(parse),
-        ends_(Connection::Clock::now() + connection_->options().timeout) {}
+        ends_(connection_->EndOf(timeout)) {}
 
  private:
   void Attempt() {

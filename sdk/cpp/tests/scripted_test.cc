@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,17 +28,57 @@ struct Stream {
 
 class Script final : public v1::VectronService::Service {
  public:
+  using Clock = std::chrono::system_clock;
+
   // Filled before the first call; one entry a call.
   std::vector<Stream> streams;
   std::atomic<size_t> calls = 0;
 
-  grpc::Status SearchStream(grpc::ServerContext* /*context*/, const v1::SearchRequest* /*request*/,
+  // How long each call may take, in their order, since the last time.
+  std::vector<Clock::duration> TakeTimes() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(times_, {});
+  }
+
+  grpc::Status Upsert(grpc::ServerContext* context, const v1::UpsertRequest* request,
+                      v1::UpsertResponse* response) override {
+    response->set_upserted(request->points_size());
+    return Note(context);
+  }
+  grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* /*request*/,
+                   v1::GetResponse* /*response*/) override {
+    return Note(context);
+  }
+  grpc::Status Delete(grpc::ServerContext* context, const v1::DeleteRequest* /*request*/,
+                      v1::DeleteResponse* /*response*/) override {
+    return Note(context);
+  }
+  grpc::Status ScrollPoints(grpc::ServerContext* context, const v1::ScrollRequest* /*request*/,
+                            v1::ScrollResponse* /*response*/) override {
+    return Note(context);
+  }
+  grpc::Status Search(grpc::ServerContext* context, const v1::SearchRequest* /*request*/,
+                      v1::SearchResponse* /*response*/) override {
+    return Note(context);
+  }
+  grpc::Status SearchStream(grpc::ServerContext* context, const v1::SearchRequest* /*request*/,
                             grpc::ServerWriter<v1::SearchResponse>* writer) override {
+    Note(context);
     const size_t call = calls++;
     if (call >= streams.size()) return {grpc::StatusCode::INTERNAL, "the script is over"};
     for (const v1::SearchResponse& answer : streams[call].answers) writer->Write(answer);
     return streams[call].end;
   }
+
+ private:
+  grpc::Status Note(const grpc::ServerContext* context) {
+    const std::lock_guard lock(mutex_);
+    times_.push_back(context->deadline() - Clock::now());
+    return {};
+  }
+
+  std::mutex mutex_;
+  std::vector<Clock::duration> times_;
 };
 
 class ScriptTest : public testing::Test {
@@ -80,6 +123,55 @@ TEST_F(ScriptTest, AsksAStreamThatBreaksAgain) {
   });
   EXPECT_EQ(seen, (Seen{{{"b"}, false}, {{"b"}, false}, {{"a", "b"}, true}}));
   EXPECT_EQ(script_.calls, 2U);
+}
+
+template <typename Options>
+Options Within(Timeout time) {
+  Options options;
+  options.timeout = time;
+  return options;
+}
+
+TEST_F(ScriptTest, GivesACallItsOwnTimeElseTheClients) {
+  script_.streams = {{{Answer({}, true)}, {}}, {{Answer({}, true)}, {}}};
+  ClientOptions long_attempts;
+  long_attempts.timeout = std::chrono::hours(1);
+  long_attempts.attempt_timeout = std::chrono::hours(100);
+  Client client = Connect(long_attempts);
+  const std::vector<float> vector = {1};
+  const std::vector<std::string> ids = {"a"};
+  const std::vector<Point> points = {{"a", vector, {}}};
+  const auto listen = [](const SearchResults&) { return true; };
+  const std::vector<std::pair<const char*, std::function<void(Timeout)>>> calls = {
+      {"Upsert", [&](Timeout time) { client.Upsert("c", points, Within<WriteOptions>(time)); }},
+      {"UpsertBatch",
+       [&](Timeout time) {
+         client.UpsertBatch("c", {ids, vector, {}}, Within<BatchOptions>(time));
+       }},
+      {"UpsertAsync",
+       [&](Timeout time) { client.UpsertAsync("c", points, Within<WriteOptions>(time)).get(); }},
+      {"Get", [&](Timeout time) { client.Get("c", "a", Within<ReadOptions>(time)); }},
+      {"GetAsync",
+       [&](Timeout time) { client.GetAsync("c", "a", Within<ReadOptions>(time)).get(); }},
+      {"Delete", [&](Timeout time) { client.Delete("c", "a", "", time); }},
+      {"Scroll", [&](Timeout time) { client.Scroll("c", Within<ScrollOptions>(time)); }},
+      {"Search", [&](Timeout time) { client.Search("c", vector, Within<SearchOptions>(time)); }},
+      {"SearchAsync",
+       [&](Timeout time) { client.SearchAsync("c", vector, Within<SearchOptions>(time)).get(); }},
+      {"SearchStream",
+       [&](Timeout time) {
+         client.SearchStream("c", vector, Within<SearchOptions>(time), listen);
+       }},
+  };
+  for (const auto& [name, call] : calls) {
+    SCOPED_TRACE(name);
+    call(std::chrono::hours(50));
+    call({});
+    const std::vector<Script::Clock::duration> times = script_.TakeTimes();
+    ASSERT_EQ(times.size(), 2U);
+    EXPECT_GT(times[0], std::chrono::hours(10));
+    EXPECT_LT(times[1], std::chrono::hours(10));
+  }
 }
 
 }  // namespace

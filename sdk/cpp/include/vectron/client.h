@@ -70,7 +70,7 @@ class Client {
             const ReadOptions& options = {});  // NotFoundError
   // Deleting what is not there succeeds.
   void Delete(const std::string& collection, const std::string& id,
-              const std::string& request_id = "");
+              const std::string& request_id = "", Timeout timeout = {});
   // One page of points by id; go on with after_id = next_after_id until that is empty.
   Page Scroll(const std::string& collection, const ScrollOptions& options = {});
 
