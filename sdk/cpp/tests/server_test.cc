@@ -333,13 +333,14 @@ TEST_F(ClientTest, EndsWhenTheTimeIsOverOrTheClientIsClosed) {
   ClientOptions hasty;
   hasty.timeout = milliseconds(300);
   Client quiet(silent.address(), hasty);
-  EXPECT_THROW(quiet.ListCollections(), Error);
+  ExpectSays(Caught<DeadlineExceededError>([&] { quiet.ListCollections(); }),
+             {silent.address(), "in time", "use a longer timeout"});
   std::future<Point> pending;
   {
     Client closing(silent.address());
     pending = closing.GetAsync("c", "p");
   }
-  EXPECT_THROW(pending.get(), Error);
+  EXPECT_THROW(pending.get(), CancelledError);
 }
 
 TEST_F(ClientTest, SurvivesARestartOfTheServer) {
