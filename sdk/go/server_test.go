@@ -328,16 +328,15 @@ func TestASilentServerIsATimeoutAndACallCanBeCancelled(t *testing.T) {
 	defer quiet.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
-	if _, err = quiet.ListCollections(ctx); !errors.Is(err, vectron.ErrDeadlineExceeded) && !errors.Is(err, vectron.ErrUnavailable) {
-		t.Error(err)
-	}
+	_, err = quiet.ListCollections(ctx)
+	refused(t, err, vectron.ErrDeadlineExceeded, listener.Addr().String(), "in time", "a later deadline")
 	ctx, cancel = context.WithCancel(context.Background())
 	cancel()
 	_, err = quiet.ListCollections(ctx)
 	refused(t, err, vectron.ErrCanceled)
 }
 
-func TestAClientSurvivesARestartOfTheServerInMidStream(t *testing.T) {
+func TestAClientSurvivesARestartOfTheServer(t *testing.T) {
 	if client == nil {
 		t.Skip("NOT TESTED: VECTRON_BINARY names no server")
 	}
@@ -352,31 +351,21 @@ func TestAClientSurvivesARestartOfTheServerInMidStream(t *testing.T) {
 	must(t, patient.CreateCollection(ctx, "c", 2, vectron.Euclidean))
 	_, err = patient.Upsert(ctx, "c", []vectron.Point{{ID: "a", Vector: []float32{1, 2}}})
 	must(t, err)
-	restarted := false
-	var last *vectron.SearchResults
+	own.stop(syscall.SIGKILL)
 	write := make(chan error, 1)
-	for answer, err := range patient.SearchStream(ctx, "c", []float32{1, 2}, 1) {
-		must(t, err)
-		last = answer
-		if !restarted { // in the middle of the stream, from the caller's side
-			restarted = true
-			own.stop(syscall.SIGKILL)
-			go func() {
-				_, err := patient.Upsert(ctx, "c", []vectron.Point{{ID: "b", Vector: []float32{3, 4}}})
-				write <- err
-			}()
-			own, err = startServer(data, own.GRPC, "off")
-			must(t, err)
-		}
-	}
-	must(t, <-write)
-	if last == nil || !last.Last {
-		t.Errorf("%+v", last)
-	}
-	point, err := patient.Get(ctx, "c", "b")
+	go func() {
+		_, err := patient.Upsert(ctx, "c", []vectron.Point{{ID: "b", Vector: []float32{3, 4}}})
+		write <- err
+	}()
+	own, err = startServer(data, own.GRPC, "off")
 	must(t, err)
-	if !slices.Equal(point.Vector, []float32{3, 4}) {
-		t.Error(point)
+	must(t, <-write)
+	for id, vector := range map[string][]float32{"a": {1, 2}, "b": {3, 4}} {
+		point, err := patient.Get(ctx, "c", id)
+		must(t, err)
+		if !slices.Equal(point.Vector, vector) {
+			t.Error(point)
+		}
 	}
 	must(t, own.stop(syscall.SIGTERM))
 }

@@ -53,7 +53,8 @@ void Client::Impl::SendInOrder(const std::string& collection, std::span<const Po
     part.request.set_insert_only(options.insert_only);
     part.request.set_return_versions(return_versions);
     try {
-      take(Call(Kind::kNamedWrite, part.request, &v1::VectronService::StubInterface::Upsert));
+      take(Call(Kind::kNamedWrite, part.request, &v1::VectronService::StubInterface::Upsert,
+                options.timeout));
     } catch (const Error& error) {
       if (part.start == 0) throw;
       const std::string start = std::to_string(part.start);
@@ -90,9 +91,9 @@ namespace {
 using UpsertCall = internal::AsyncCall<v1::UpsertRequest, v1::UpsertResponse, size_t>;
 
 std::future<size_t> BeginUpsert(const std::shared_ptr<Connection>& connection,
-                                v1::UpsertRequest request) {
+                                v1::UpsertRequest request, Timeout timeout) {
   return UpsertCall::Begin(
-      connection, Kind::kNamedWrite, std::move(request),
+      connection, Kind::kNamedWrite, timeout, std::move(request),
       [](Connection& to, grpc::ClientContext* context, const v1::UpsertRequest* sent,
          v1::UpsertResponse* response, std::function<void(grpc::Status)> done) {
         to.vectron_async().async()->Upsert(context, sent, response, std::move(done));
@@ -158,7 +159,7 @@ UpsertReport Client::UpsertBatch(const std::string& collection, const Columns& c
     }
     Running running{
         part.start, static_cast<size_t>(part.request.points_size()), part.request.request_id(), {}};
-    running.result = BeginUpsert(impl_->connection, std::move(part.request));
+    running.result = BeginUpsert(impl_->connection, std::move(part.request), options.timeout);
     under_way.push_back(std::move(running));
   };
   internal::Split(columns.ids.size(), {options.max_points, options.max_bytes, ""}, write, take);
@@ -189,20 +190,20 @@ std::future<size_t> Client::UpsertAsync(const std::string& collection,
   if (parts == 0) request.set_request_id(internal::NewRequestId());
   request.set_collection(collection);
   request.set_insert_only(options.insert_only);
-  return BeginUpsert(impl_->connection, std::move(request));
+  return BeginUpsert(impl_->connection, std::move(request), options.timeout);
 }
 
 Point Client::Get(const std::string& collection, const std::string& id,
                   const ReadOptions& options) {
   return internal::FromProto(impl_
                                  ->Call(Kind::kRead, internal::ToProto(collection, id, options),
-                                        &v1::VectronService::StubInterface::Get)
+                                        &v1::VectronService::StubInterface::Get, options.timeout)
                                  .point());
 }
 std::future<Point> Client::GetAsync(const std::string& collection, const std::string& id,
                                     const ReadOptions& options) {
   return internal::AsyncCall<v1::GetRequest, v1::GetResponse, Point>::Begin(
-      impl_->connection, Kind::kRead, internal::ToProto(collection, id, options),
+      impl_->connection, Kind::kRead, options.timeout, internal::ToProto(collection, id, options),
       [](Connection& to, grpc::ClientContext* context, const v1::GetRequest* sent,
          v1::GetResponse* response, std::function<void(grpc::Status)> done) {
         to.vectron_async().async()->Get(context, sent, response, std::move(done));
@@ -210,12 +211,12 @@ std::future<Point> Client::GetAsync(const std::string& collection, const std::st
       [](v1::GetResponse&& response) { return internal::FromProto(response.point()); });
 }
 void Client::Delete(const std::string& collection, const std::string& id,
-                    const std::string& request_id) {
+                    const std::string& request_id, Timeout timeout) {
   v1::DeleteRequest request;
   request.set_collection(collection);
   request.set_id(id);
   request.set_request_id(request_id.empty() ? internal::NewRequestId() : request_id);
-  impl_->Call(Kind::kNamedWrite, request, &v1::VectronService::StubInterface::Delete);
+  impl_->Call(Kind::kNamedWrite, request, &v1::VectronService::StubInterface::Delete, timeout);
 }
 Page Client::Scroll(const std::string& collection, const ScrollOptions& options) {
   v1::ScrollRequest request;
@@ -227,8 +228,8 @@ Page Client::Scroll(const std::string& collection, const ScrollOptions& options)
   request.set_include_metadata(options.include_payload);
   request.set_consistency(internal::ToProto(options.consistency));
   request.set_max_staleness_ms(static_cast<uint32_t>(options.max_staleness.count()));
-  const auto response =
-      impl_->Call(Kind::kRead, request, &v1::VectronService::StubInterface::ScrollPoints);
+  const auto response = impl_->Call(
+      Kind::kRead, request, &v1::VectronService::StubInterface::ScrollPoints, options.timeout);
   Page page;
   for (const auto& point : response.points()) page.points.push_back(internal::FromProto(point));
   page.next_after_id = response.next_after_id();
@@ -237,15 +238,16 @@ Page Client::Scroll(const std::string& collection, const ScrollOptions& options)
 
 SearchResults Client::Search(const std::string& collection, std::span<const float> vector,
                              const SearchOptions& options) {
-  return internal::FromProto(impl_->Call(Kind::kRead,
-                                         internal::ToProto(collection, vector, options),
-                                         &v1::VectronService::StubInterface::Search));
+  return internal::FromProto(
+      impl_->Call(Kind::kRead, internal::ToProto(collection, vector, options),
+                  &v1::VectronService::StubInterface::Search, options.timeout));
 }
 std::future<SearchResults> Client::SearchAsync(const std::string& collection,
                                                std::span<const float> vector,
                                                const SearchOptions& options) {
   return internal::AsyncCall<v1::SearchRequest, v1::SearchResponse, SearchResults>::Begin(
-      impl_->connection, Kind::kRead, internal::ToProto(collection, vector, options),
+      impl_->connection, Kind::kRead, options.timeout,
+      internal::ToProto(collection, vector, options),
       [](Connection& to, grpc::ClientContext* context, const v1::SearchRequest* sent,
          v1::SearchResponse* response, std::function<void(grpc::Status)> done) {
         to.vectron_async().async()->Search(context, sent, response, std::move(done));
@@ -256,7 +258,7 @@ void Client::SearchStream(const std::string& collection, std::span<const float> 
                           const SearchOptions& options,
                           const std::function<bool(const SearchResults&)>& on_answer) {
   const v1::SearchRequest request = internal::ToProto(collection, vector, options);
-  impl_->connection->Run(Kind::kRead, [&](grpc::ClientContext* context) {
+  const auto attempt = [&](grpc::ClientContext* context) {
     const auto stream = impl_->connection->vectron().SearchStream(context, request);
     v1::SearchResponse response;
     while (stream->Read(&response)) {
@@ -266,7 +268,8 @@ void Client::SearchStream(const std::string& collection, std::span<const float> 
       return grpc::Status();
     }
     return stream->Finish();
-  });
+  };
+  impl_->connection->Run(Kind::kRead, attempt, options.timeout);
 }
 std::string Client::SubmitFeedback(const std::string& collection, const Feedback& feedback) {
   return impl_

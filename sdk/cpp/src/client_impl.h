@@ -24,12 +24,14 @@ struct Client::Impl {
   Response Call(internal::Kind kind, const Request& request,
                 grpc::Status (v1::VectronService::StubInterface::*method)(grpc::ClientContext*,
                                                                           const Request&,
-                                                                          Response*)) {
+                                                                          Response*),
+                Timeout timeout = {}) {
     Response response;
-    connection->Run(kind, [&](grpc::ClientContext* context) {
+    const auto attempt = [&](grpc::ClientContext* context) {
       response.Clear();
       return (connection->vectron().*method)(context, request, &response);
-    });
+    };
+    connection->Run(kind, attempt, timeout);
     return response;
   }
   // One unary call of the service of users and keys.

@@ -1,5 +1,6 @@
 #include "connection.h"
 
+#include <exception>
 #include <random>
 
 namespace vectron::internal {
@@ -77,11 +78,6 @@ bool Connection::Enter(grpc::ClientContext* context) {
   return true;
 }
 
-void Connection::Leave(grpc::ClientContext* context) {
-  Leaving(context);
-  HasLeft();
-}
-
 void Connection::Leaving(grpc::ClientContext* context) {
   const std::lock_guard lock(mutex_);
   std::erase(under_way_, context);
@@ -92,6 +88,19 @@ void Connection::HasLeft() {
   const std::lock_guard lock(mutex_);
   --leaving_;
   changed_.notify_all();
+}
+
+Connection::UnderWay::UnderWay(Connection* connection, grpc::ClientContext* context)
+    : connection_(connection), context_(context), exceptions_(std::uncaught_exceptions()) {
+  if (!connection_->Enter(context_)) {
+    Throw({Code::kCancelled, "the client is closed", {}}, connection_->host_);
+  }
+}
+
+Connection::UnderWay::~UnderWay() {
+  if (std::uncaught_exceptions() > exceptions_) context_->TryCancel();
+  connection_->Leaving(context_);
+  connection_->HasLeft();
 }
 
 bool Connection::Sleep(std::chrono::milliseconds pause) {

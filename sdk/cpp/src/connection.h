@@ -52,24 +52,25 @@ class Connection {
 
   // A call of this many under way keeps Close waiting; false: closed already.
   bool Enter(grpc::ClientContext* context);
-  void Leave(grpc::ClientContext* context);
-  // The same in two steps: the context, which holds the channel, goes in between.
+  // Left in two steps: a context that nobody else keeps, and which holds the channel, goes in
+  // between.
   void Leaving(grpc::ClientContext* context);
   void HasLeft();
   // Sleeps, but no longer than until Close; false: closed.
   bool Sleep(std::chrono::milliseconds pause);
 
   // Makes attempts until one succeeds, none is worth more, or the time is over; throws the last
-  // one's error. attempt(context) -> grpc::Status.
+  // one's error. attempt(context) -> grpc::Status; what it throws ends the call and passes through.
   template <typename Attempt>
-  void Run(Kind kind, Attempt attempt) {
-    const Clock::time_point ends = Clock::now() + options_.timeout;
+  void Run(Kind kind, Attempt attempt, Timeout timeout = {}) {
+    const Clock::time_point ends = EndOf(timeout);
     for (int made = 1;; ++made) {
       grpc::ClientContext context;
       Prepare(&context, Left(ends));
-      if (!Enter(&context)) Throw({Code::kCancelled, "the client is closed", {}}, host_);
-      const grpc::Status status = attempt(&context);
-      Leave(&context);
+      const grpc::Status status = [&] {
+        const UnderWay call(this, &context);
+        return attempt(&context);
+      }();
       if (status.ok()) return;
       const Failure failure = FailureOf(status);
       const auto pause = PauseBefore(options_.retry, failure, kind, made, Left(ends), Jitter());
@@ -77,12 +78,31 @@ class Connection {
     }
   }
 
+  // When a call that begins now is over.
+  Clock::time_point EndOf(Timeout timeout) const {
+    return Clock::now() + timeout.value_or(options_.timeout);
+  }
   static std::chrono::milliseconds Left(Clock::time_point ends) {
     return std::max(std::chrono::milliseconds(1),
                     std::chrono::duration_cast<std::chrono::milliseconds>(ends - Clock::now()));
   }
 
  private:
+  // A blocking call under way; one that is left by an exception is cancelled.
+  class UnderWay {
+   public:
+    // Throws CancelledError when the connection is closed.
+    UnderWay(Connection* connection, grpc::ClientContext* context);
+    ~UnderWay();
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+
+   private:
+    Connection* connection_;
+    grpc::ClientContext* context_;
+    int exceptions_;
+  };
+
   std::shared_ptr<grpc::Channel> Open(const std::string& host) const;
 
   std::string host_;
@@ -107,22 +127,22 @@ class AsyncCall : public std::enable_shared_from_this<AsyncCall<Request, Respons
   using Parse = Result (*)(Response&&);
 
   static std::future<Result> Begin(std::shared_ptr<Connection> connection, Kind kind,
-                                   Request request, Start start, Parse parse) {
-    auto call =
-        std::make_shared<AsyncCall>(std::move(connection), kind, std::move(request), start, parse);
+                                   Timeout timeout, Request request, Start start, Parse parse) {
+    auto call = std::make_shared<AsyncCall>(std::move(connection), kind, timeout,
+                                            std::move(request), start, parse);
     std::future<Result> result = call->promise_.get_future();
     call->Attempt();
     return result;
   }
 
-  AsyncCall(std::shared_ptr<Connection> connection, Kind kind, Request request, Start start,
-            Parse parse)
+  AsyncCall(std::shared_ptr<Connection> connection, Kind kind, Timeout timeout, Request request,
+            Start start, Parse parse)
       : connection_(std::move(connection)),
         kind_(kind),
         request_(std::move(request)),
         start_(start),
         parse_(parse),
-        ends_(Connection::Clock::now() + connection_->options().timeout) {}
+        ends_(connection_->EndOf(timeout)) {}
 
  private:
   void Attempt() {

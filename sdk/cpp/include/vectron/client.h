@@ -70,7 +70,7 @@ class Client {
             const ReadOptions& options = {});  // NotFoundError
   // Deleting what is not there succeeds.
   void Delete(const std::string& collection, const std::string& id,
-              const std::string& request_id = "");
+              const std::string& request_id = "", Timeout timeout = {});
   // One page of points by id; go on with after_id = next_after_id until that is empty.
   Page Scroll(const std::string& collection, const ScrollOptions& options = {});
 
@@ -78,8 +78,8 @@ class Client {
   SearchResults Search(const std::string& collection, std::span<const float> vector,
                        const SearchOptions& options = {});
   // Calls on_answer with the best so far, the final one having `last` set; false from it ends the
-  // search. If the server goes away in between, the search is asked again and better answers
-  // follow.
+  // search, and so does an exception, which passes through. If the server goes away in between, the
+  // search is asked again and better answers follow.
   void SearchStream(const std::string& collection, std::span<const float> vector,
                     const SearchOptions& options,
                     const std::function<bool(const SearchResults&)>& on_answer);

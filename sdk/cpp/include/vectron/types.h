@@ -22,6 +22,10 @@ enum class Distance { kEuclidean, kCosine, kDot };  // squared; 1 - cosine; minu
 enum class Consistency { kDefault, kStrong, kBounded, kEventual };
 enum class PayloadType { kKeyword = 1, kInteger, kFloat, kBool, kDatetime };
 
+// Of one call with its retries; unset: ClientOptions::timeout. An attempt of it has
+// ClientOptions::attempt_timeout at most.
+using Timeout = std::optional<std::chrono::milliseconds>;
+
 // UNAVAILABLE, DEADLINE_EXCEEDED and RESOURCE_EXHAUSTED are tried again for reads, and for writes
 // with a request id (every upsert and delete has one); other writes only after RESOURCE_EXHAUSTED.
 // The pause doubles, is randomised, and is never shorter than the server asked for. A server that
@@ -38,7 +42,7 @@ struct ClientOptions {
   // thread.
   std::string credential;
   std::function<std::string()> credential_source;
-  std::chrono::milliseconds timeout{30'000};          // of a whole call with its retries
+  std::chrono::milliseconds timeout{30'000};  // of a call with its retries that says no other
   std::chrono::milliseconds attempt_timeout{10'000};  // of one attempt of it
   RetryPolicy retry;
   bool use_tls = false;
@@ -106,6 +110,7 @@ struct Point {
 struct WriteOptions {
   std::string request_id;    // to repeat this very write later; made up when empty
   bool insert_only = false;  // AlreadyExistsError where a point exists
+  Timeout timeout = {};      // of each request
 };
 
 // Points as columns, as views that outlive the call: n ids, n x d vectors row-major, and n payloads
@@ -127,7 +132,8 @@ struct BatchOptions {
   size_t concurrency = 4;              // requests under way at once
   bool insert_only = false;
   std::function<void(const BatchProgress&)>
-      progress;  // after each request, by one thread at a time
+      progress;          // after each request, by one thread at a time
+  Timeout timeout = {};  // of each request
 };
 // Points [start, start + count) were not written (or, after a lost answer, perhaps).
 struct BatchFailure {
@@ -146,6 +152,7 @@ struct UpsertReport {
 struct ReadOptions {
   Consistency consistency = Consistency::kDefault;
   std::chrono::milliseconds max_staleness{0};  // for kBounded
+  Timeout timeout = {};
 };
 
 struct SearchOptions {
@@ -170,6 +177,7 @@ struct SearchOptions {
   uint32_t rerank_candidates = 0;
   std::chrono::milliseconds rerank_budget{0};
   std::optional<bool> rerank_explore;
+  Timeout timeout = {};
 };
 // What ordered an answer that was to be reranked.
 struct RerankInfo {
@@ -206,6 +214,7 @@ struct ScrollOptions {
   bool include_payload = true;
   Consistency consistency = Consistency::kDefault;
   std::chrono::milliseconds max_staleness{0};  // for kBounded
+  Timeout timeout = {};
 };
 struct Page {
   std::vector<Point> points;  // maybe fewer than the limit, even none, before the end

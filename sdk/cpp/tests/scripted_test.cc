@@ -1,0 +1,178 @@
+// The client against a server that does what a script says.
+
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "vectron/client.h"
+#include "vectron/vectron.grpc.pb.h"
+
+namespace vectron {
+namespace {
+
+using std::chrono::milliseconds;
+
+// What one call of SearchStream gets.
+struct Stream {
+  std::vector<v1::SearchResponse> answers;
+  grpc::Status end;
+};
+
+class Script final : public v1::VectronService::Service {
+ public:
+  using Clock = std::chrono::system_clock;
+
+  // Filled before the first call; one entry a call.
+  std::vector<Stream> streams;
+  std::atomic<size_t> calls = 0;
+
+  // How long each call may take, in their order, since the last time.
+  std::vector<Clock::duration> TakeTimes() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(times_, {});
+  }
+
+  grpc::Status Upsert(grpc::ServerContext* context, const v1::UpsertRequest* request,
+                      v1::UpsertResponse* response) override {
+    response->set_upserted(request->points_size());
+    return Note(context);
+  }
+  grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* /*request*/,
+                   v1::GetResponse* /*response*/) override {
+    return Note(context);
+  }
+  grpc::Status Delete(grpc::ServerContext* context, const v1::DeleteRequest* /*request*/,
+                      v1::DeleteResponse* /*response*/) override {
+    return Note(context);
+  }
+  grpc::Status ScrollPoints(grpc::ServerContext* context, const v1::ScrollRequest* /*request*/,
+                            v1::ScrollResponse* /*response*/) override {
+    return Note(context);
+  }
+  grpc::Status Search(grpc::ServerContext* context, const v1::SearchRequest* /*request*/,
+                      v1::SearchResponse* /*response*/) override {
+    return Note(context);
+  }
+  grpc::Status SearchStream(grpc::ServerContext* context, const v1::SearchRequest* /*request*/,
+                            grpc::ServerWriter<v1::SearchResponse>* writer) override {
+    Note(context);
+    const size_t call = calls++;
+    if (call >= streams.size()) return {grpc::StatusCode::INTERNAL, "the script is over"};
+    for (const v1::SearchResponse& answer : streams[call].answers) writer->Write(answer);
+    return streams[call].end;
+  }
+
+ private:
+  grpc::Status Note(const grpc::ServerContext* context) {
+    const std::lock_guard lock(mutex_);
+    times_.push_back(context->deadline() - Clock::now());
+    return {};
+  }
+
+  std::mutex mutex_;
+  std::vector<Clock::duration> times_;
+};
+
+class ScriptTest : public testing::Test {
+ protected:
+  ScriptTest() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(&script_);
+    server_ = builder.BuildAndStart();
+  }
+  ~ScriptTest() override { server_->Shutdown(); }
+
+  Client Connect(ClientOptions options = {}) const {
+    options.retry = {5, milliseconds(1), milliseconds(2)};
+    return Client("127.0.0.1:" + std::to_string(port_), std::move(options));
+  }
+  static v1::SearchResponse Answer(const std::vector<std::string>& ids, bool last = false) {
+    v1::SearchResponse answer;
+    for (const std::string& id : ids) answer.add_results()->set_id(id);
+    answer.set_last(last);
+    return answer;
+  }
+
+  Script script_;
+
+ private:
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST_F(ScriptTest, AsksAStreamThatBreaksAgain) {
+  script_.streams = {{{Answer({"b"})}, {grpc::StatusCode::UNAVAILABLE, "restarting"}},
+                     {{Answer({"b"}), Answer({"a", "b"}, true)}, grpc::Status()}};
+  using Seen = std::vector<std::pair<std::vector<std::string>, bool>>;
+  Seen seen;
+  Client client = Connect();
+  client.SearchStream("c", std::vector{1.0F}, {}, [&seen](const SearchResults& better) {
+    std::vector<std::string> ids;
+    for (const SearchResult& result : better.results) ids.push_back(result.id);
+    seen.emplace_back(std::move(ids), better.last);
+    return true;
+  });
+  EXPECT_EQ(seen, (Seen{{{"b"}, false}, {{"b"}, false}, {{"a", "b"}, true}}));
+  EXPECT_EQ(script_.calls, 2U);
+}
+
+template <typename Options>
+Options Within(Timeout time) {
+  Options options;
+  options.timeout = time;
+  return options;
+}
+
+TEST_F(ScriptTest, GivesACallItsOwnTimeElseTheClients) {
+  script_.streams = {{{Answer({}, true)}, {}}, {{Answer({}, true)}, {}}};
+  ClientOptions long_attempts;
+  long_attempts.timeout = std::chrono::hours(1);
+  long_attempts.attempt_timeout = std::chrono::hours(100);
+  Client client = Connect(long_attempts);
+  const std::vector<float> vector = {1};
+  const std::vector<std::string> ids = {"a"};
+  const std::vector<Point> points = {{"a", vector, {}}};
+  const auto listen = [](const SearchResults&) { return true; };
+  const std::vector<std::pair<const char*, std::function<void(Timeout)>>> calls = {
+      {"Upsert", [&](Timeout time) { client.Upsert("c", points, Within<WriteOptions>(time)); }},
+      {"UpsertBatch",
+       [&](Timeout time) {
+         client.UpsertBatch("c", {ids, vector, {}}, Within<BatchOptions>(time));
+       }},
+      {"UpsertAsync",
+       [&](Timeout time) { client.UpsertAsync("c", points, Within<WriteOptions>(time)).get(); }},
+      {"Get", [&](Timeout time) { client.Get("c", "a", Within<ReadOptions>(time)); }},
+      {"GetAsync",
+       [&](Timeout time) { client.GetAsync("c", "a", Within<ReadOptions>(time)).get(); }},
+      {"Delete", [&](Timeout time) { client.Delete("c", "a", "", time); }},
+      {"Scroll", [&](Timeout time) { client.Scroll("c", Within<ScrollOptions>(time)); }},
+      {"Search", [&](Timeout time) { client.Search("c", vector, Within<SearchOptions>(time)); }},
+      {"SearchAsync",
+       [&](Timeout time) { client.SearchAsync("c", vector, Within<SearchOptions>(time)).get(); }},
+      {"SearchStream",
+       [&](Timeout time) {
+         client.SearchStream("c", vector, Within<SearchOptions>(time), listen);
+       }},
+  };
+  for (const auto& [name, call] : calls) {
+    SCOPED_TRACE(name);
+    call(std::chrono::hours(50));
+    call({});
+    const std::vector<Script::Clock::duration> times = script_.TakeTimes();
+    ASSERT_EQ(times.size(), 2U);
+    EXPECT_GT(times[0], std::chrono::hours(10));
+    EXPECT_LT(times[1], std::chrono::hours(10));
+  }
+}
+
+}  // namespace
+}  // namespace vectron
