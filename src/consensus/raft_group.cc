@@ -202,7 +202,9 @@ absl::Status RaftGroup::Tick() { return ToStatus(rg_tick(impl_->group)); }
 
 absl::Status RaftGroup::Step(std::string_view message) {
   const RgSlice slice = ToSlice(message);
-  return ToStatus(rg_step(impl_->group, slice.ptr, slice.len));
+  const int code = rg_step(impl_->group, slice.ptr, slice.len);
+  if (code == RG_DROPPED) return FailedPrecondition("peers do not ask for this, or not just now");
+  return ToStatus(code);
 }
 
 absl::Status RaftGroup::Campaign() { return ToStatus(rg_campaign(impl_->group)); }

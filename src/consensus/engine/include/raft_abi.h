@@ -8,7 +8,8 @@
  *  - rg_apply_conf_change makes a leader that is no longer a voter step down (else: panic on its
  * missing progress);
  *  - commit is raised to applied at rg_create; messages for another replica id are refused;
- * proposals only on a leader. */
+ * proposals only on a leader, by rg_propose_*: those in messages of peers are dropped (the engine
+ * would panic on an empty one, and never tell of the others' fate). */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -30,9 +30,14 @@ pub unsafe extern "C" fn rg_tick(g: *mut Group) -> c_int {
 #[no_mangle]
 pub unsafe extern "C" fn rg_step(g: *mut Group, p: *const u8, n: usize) -> c_int {
     with(g, true, |g| match codec::decode(bytes(p, n)) {
-        Some(m) if g.snap_pending != 0 && m.get_msg_type() == MessageType::MsgTimeoutNow => DROPPED,
-        Some(m) if m.to == g.rn.raft.id => rc(g.rn.step(m)),
-        Some(_) => EINVAL,
+        Some(m) if m.to != g.rn.raft.id => EINVAL,
+        Some(m) => match m.get_msg_type() {
+            MessageType::MsgTimeoutNow if g.snap_pending != 0 => DROPPED,
+            // A follower's way to propose, which has no way back; without entries a leader panics on it.
+            MessageType::MsgPropose => DROPPED,
+            MessageType::MsgReadIndex if m.entries.is_empty() => EINVAL, // likewise: it looks at the first one
+            _ => rc(g.rn.step(m)),
+        },
         None => DECODE,
     })
 }
