@@ -50,6 +50,7 @@ class Stage {
   void Trace(uint64_t value) { report_.trace_hash = Mix64(report_.trace_hash ^ value); }
 
   // --- the network: a site is a node's place in it, from 1 ---
+  // Looks at appends on the way: append_check.h.
   void Send(uint64_t from, uint64_t to, consensus::PeerMessage message);
   // Calls `there` if what is said gets to `to`, and that node lives then.
   void Say(uint64_t from, uint64_t to, std::function<void()> there);
