@@ -91,7 +91,7 @@ int InitialState(void* user, RgHardState* hard_state, RgConfState* conf) {
   return RG_ST_OK;
 }
 
-int Entries(void* user, uint64_t low, uint64_t high, uint64_t max_bytes, int, RgSink* sink) {
+int Entries(void* user, uint64_t low, uint64_t high, uint64_t max_bytes, RgSink* sink) {
   const auto entries = ReaderOf(user).log.ReadEntries(low, high, max_bytes);
   if (!entries.ok()) return ToStoreCode(entries.status());
   for (const LogEntry& entry : *entries) {
@@ -153,7 +153,7 @@ void CopyMessages(const RgMessage* messages, size_t count, std::vector<OutMessag
 struct Scratch::Impl {
   RgScratch* raw = rg_scratch_new();
 };
-Scratch::Scratch() : impl_(std::make_unique<Impl>()) {}
+Scratch::Scratch() : impl_(std::make_unique<Impl>()) { CHECK(impl_->raw != nullptr); }
 Scratch::~Scratch() { rg_scratch_free(impl_->raw); }
 
 struct RaftGroup::Impl {
