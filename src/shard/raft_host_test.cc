@@ -203,6 +203,27 @@ TEST_F(HostsInHand, GoQuietWhileTheirIndexesAreBehind) {
   EXPECT_EQ(answered_, 1);
 }
 
+class HostsOfFewReads : public HostsInHand {
+ protected:
+  HostsOfFewReads() { options_.max_waiting_reads = 3; }
+};
+
+TEST_F(HostsOfFewReads, RefuseMoreThanMayWait) {
+  for (int i = 0; i < 3; ++i) Read();  // a round, and two that wait for the next one
+  absl::Status refused;
+  nodes_.at(1).replicator->ReadBarrier(
+      [&refused](const absl::StatusOr<uint64_t>& index) { refused = index.status(); });
+  while (nodes_.at(1).host->Turn()) continue;
+  EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+  EXPECT_NE(refused.message().find("retry after"), refused.message().npos);
+  EXPECT_EQ(answered_, 0);
+  Deliver();
+  EXPECT_EQ(answered_, 3);
+  Read();
+  Deliver();
+  EXPECT_EQ(answered_, 4);
+}
+
 class HostsSoonQuiet : public HostsInHand {
  protected:
   HostsSoonQuiet() { options_.quiet_after_ticks = 25; }
