@@ -7,8 +7,13 @@
 // shards (`machine`).
 //
 // Fleet (`fleet`): three nodes run the real placement: its state machine, service and scheduler, in
-// a group of their own. Workers hold replicas of several shards, tell placement how things are and
-// do what they are told; memberships change because the scheduler wants it.
+// a group of their own. Five workers hold replicas of several shards, tell placement how things are
+// and do what they are told; memberships change because the scheduler wants it. These workers are
+// no real agents: sim_worker.h is a twin of services/worker/agent.h, written for this clock and
+// network, of which only the steps of memberships (services/worker/membership.h), the state machine
+// of shards and all that is below it are the real ones. What the agent does wrong in taking
+// assignments, or in beginning and destroying replicas, is not found here but by its own tests and
+// those with real processes (tests/cluster).
 //
 // Faults: messages dropped, doubled, delayed and reordered; one-way and two-way cuts; crashes that
 // lose what was not synced; disks that stall, or are full; a state machine that applies late and
