@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,8 +15,11 @@
 namespace vectron::sim {
 namespace {
 
-// Runs seeds until a violation is found; returns the number of the run that found it, or 0.
+// Runs seeds until a violation is found; returns the number of the run that found it, or 0. Of
+// three nodes, which are soonest in disagreement.
 uint64_t FirstViolation(SimulationOptions options, uint64_t runs) {
+  options.nodes = 3;
+  options.fault_ms = 30'000;
   for (uint64_t run = 1; run <= runs; ++run, ++options.seed) {
     if (!RunSimulation(options).violation.empty()) return run;
   }
@@ -88,6 +92,26 @@ TEST(AppendCheck, IsMadeOfWhateverTheNetworkCarries) {
   message.bytes = AppendAfter({2, 5}, {{2, 7}});
   world.Send(1, 2, message);
   EXPECT_NE(world.report().violation, "");
+}
+
+TEST(Simulation, DrawsItsSizeAndHowLongItHasFaults) {
+  constexpr int kSeeds = 600;
+  std::map<uint32_t, int> runs;  // by nodes
+  int64_t sum_ms = 0;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const SimulationOptions drawn = Drawn({.seed = seed});
+    EXPECT_GE(drawn.fault_ms, 15'000);
+    EXPECT_LE(drawn.fault_ms, 60'000);
+    sum_ms += drawn.fault_ms;
+    ++runs[drawn.nodes];
+  }
+  EXPECT_NEAR(static_cast<double>(sum_ms) / kSeeds, 30'000, 2'000);
+  EXPECT_NEAR(runs[3], kSeeds * 2 / 3, 60);
+  for (const uint32_t nodes : {4U, 5U, 6U, 7U}) EXPECT_GT(runs[nodes], 0) << nodes;
+  EXPECT_EQ(runs.size(), 5U);
+  const SimulationOptions given = Drawn({.seed = 1, .nodes = 9, .fault_ms = 5});
+  EXPECT_EQ(given.nodes, 9U);
+  EXPECT_EQ(given.fault_ms, 5);
 }
 
 TEST(Simulation, TheSameSeedGivesTheSameTrace) { ExpectTheSameTrace({.membership = true}); }

@@ -29,6 +29,15 @@ void Stage::RunUntil(int64_t end_ms) {
   if (report_.violation.empty()) clock_.AdvanceMillis(end_ms - now());
 }
 
+bool Stage::RunUntilTrue(int64_t within_ms, const std::function<bool()>& done) {
+  const int64_t end = now() + within_ms;
+  while (report_.violation.empty() && now() < end) {
+    if (done()) return true;
+    RunUntil(now() + 50);
+  }
+  return false;
+}
+
 void Stage::Say(uint64_t from, uint64_t to, std::function<void()> there) {
   if (to == 0 || to > nodes_.size()) return;
   if (faulty_ && OneIn(30)) return;

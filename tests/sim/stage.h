@@ -70,6 +70,8 @@ class Stage {
  protected:
   Node& AddNode(uint64_t id, uint64_t first_site);
   void RunUntil(int64_t end_ms);
+  // Runs until `done`, which looks and changes nothing; false: not within that time.
+  bool RunUntilTrue(int64_t within_ms, const std::function<bool()>& done);
   void Cut(uint64_t from, uint64_t to, bool both);
   // One of the faults that need no knowledge of groups. False: it was not one of them, or not
   // possible now.
