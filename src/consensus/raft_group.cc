@@ -91,7 +91,7 @@ int InitialState(void* user, RgHardState* hard_state, RgConfState* conf) {
   return RG_ST_OK;
 }
 
-int Entries(void* user, uint64_t low, uint64_t high, uint64_t max_bytes, int, RgSink* sink) {
+int Entries(void* user, uint64_t low, uint64_t high, uint64_t max_bytes, RgSink* sink) {
   const auto entries = ReaderOf(user).log.ReadEntries(low, high, max_bytes);
   if (!entries.ok()) return ToStoreCode(entries.status());
   for (const LogEntry& entry : *entries) {
@@ -153,7 +153,7 @@ void CopyMessages(const RgMessage* messages, size_t count, std::vector<OutMessag
 struct Scratch::Impl {
   RgScratch* raw = rg_scratch_new();
 };
-Scratch::Scratch() : impl_(std::make_unique<Impl>()) {}
+Scratch::Scratch() : impl_(std::make_unique<Impl>()) { CHECK(impl_->raw != nullptr); }
 Scratch::~Scratch() { rg_scratch_free(impl_->raw); }
 
 struct RaftGroup::Impl {
@@ -202,7 +202,9 @@ absl::Status RaftGroup::Tick() { return ToStatus(rg_tick(impl_->group)); }
 
 absl::Status RaftGroup::Step(std::string_view message) {
   const RgSlice slice = ToSlice(message);
-  return ToStatus(rg_step(impl_->group, slice.ptr, slice.len));
+  const int code = rg_step(impl_->group, slice.ptr, slice.len);
+  if (code == RG_DROPPED) return FailedPrecondition("peers do not ask for this, or not just now");
+  return ToStatus(code);
 }
 
 absl::Status RaftGroup::Campaign() { return ToStatus(rg_campaign(impl_->group)); }

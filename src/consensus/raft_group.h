@@ -173,8 +173,9 @@ class RaftGroup {
   RaftGroup& operator=(const RaftGroup&) = delete;
 
   absl::Status Tick();
-  // A message from an authenticated peer. InvalidArgument: not for this replica, or not decodable
-  // (drop it).
+  // A message from an authenticated peer. InvalidArgument: not for this replica, or not decodable;
+  // FailedPrecondition: a proposal, which peers must make where the leader is, or a call to an
+  // election while a snapshot is taken over. Either way it had no effect: drop it.
   absl::Status Step(std::string_view message);
   absl::Status Campaign();
   // All or nothing, in order. Unavailable: not the leader, or about to be none; ResourceExhausted:

@@ -168,6 +168,41 @@ TEST(RaftGroup, RefusesBytesThatAreNoMessage) {
   EXPECT_EQ(cluster.group(1).Step("\xff\xff\xff").code(), absl::StatusCode::kInvalidArgument);
 }
 
+// Messages of the engine to replica 1 from replica 2: their type, and what follows.
+std::string MessageFrom2(char type, std::string_view rest = "") {
+  return std::string("\x08") + type + "\x10\x01\x18\x02" + std::string(rest);
+}
+
+TEST(RaftGroup, ALeaderDropsProposalsOfPeersWhateverIsInThem) {
+  constexpr char kPropose = 2;
+  Cluster cluster({1, 2, 3});
+  ASSERT_TRUE(cluster.group(1).Campaign().ok());
+  cluster.Settle();
+  ASSERT_EQ(cluster.group(1).status()->role, Role::kLeader);
+  const uint64_t last = cluster.group(1).status()->last_index;
+  const std::string empty = MessageFrom2(kPropose);
+  const std::string full = MessageFrom2(kPropose, "\x3a\x03\x22\x01x");  // one entry, of data "x"
+  for (const std::string& proposal : {empty, full}) {
+    EXPECT_EQ(cluster.group(1).Step(proposal).code(), absl::StatusCode::kFailedPrecondition);
+    cluster.Settle();
+    ASSERT_TRUE(cluster.group(1).status().ok()) << "quarantined";
+    EXPECT_EQ(cluster.group(1).status()->last_index, last);
+  }
+  ASSERT_TRUE(cluster.group(1).Propose(std::vector<std::string_view>{"own"}).ok());
+  cluster.Settle();
+  EXPECT_EQ(cluster.applied(1), std::vector<std::string>{"own"});
+}
+
+TEST(RaftGroup, ALeaderRefusesAQuestionForReadsWithoutAContext) {
+  constexpr char kReadIndex = 15;
+  Cluster cluster({1, 2, 3});
+  ASSERT_TRUE(cluster.group(1).Campaign().ok());
+  cluster.Settle();
+  EXPECT_EQ(cluster.group(1).Step(MessageFrom2(kReadIndex)).code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(cluster.group(1).status().ok()) << "quarantined";
+}
+
 TEST(RaftGroup, ALogBehindItsCommitIsRefusedWithoutEndingTheProcess) {
   MemoryLog log(1, 1, Membership{.voters = {1, 2, 3}});
   log.set_hard_state({.term = 1, .vote = 0, .commit = 9});

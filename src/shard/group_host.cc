@@ -43,6 +43,7 @@ class GroupHostImpl : public GroupHost {
         deps_(deps),
         ticker_(std::make_shared<Ticker>()) {
     if (!deps_.on_fatal) deps_.on_fatal = EndProcess;
+    if (deps_.disk_room) room_thread_ = std::make_unique<ThreadPool>("disk-room", 1);
     RaftHostDeps raft;
     raft.logs = deps.logs;
     raft.transport = deps.transport;
@@ -70,6 +71,7 @@ class GroupHostImpl : public GroupHost {
       const absl::MutexLock lock(&ticker_->mutex);
       ticker_->host = nullptr;
     }
+    room_thread_.reset();  // it tells the host
     // What the raft thread has begun it ends; nothing new is begun.
     {
       const absl::MutexLock lock(&wake_mutex_);
@@ -170,10 +172,21 @@ class GroupHostImpl : public GroupHost {
     if (age_ms >= options_.hung_write_ms) {
       Fatal(Unavailable("a write to the log has taken {} ms: its disk hangs", age_ms));
     }
+    AskForRoom();
+  }
+
+  // In a thread of its own: a disk that hangs may not answer, and must not stop the timer that
+  // judges it.
+  void AskForRoom() {
     const int64_t now = deps_.clock->MonotonicNanos();
-    if (deps_.disk_room == nullptr || now < next_room_nanos_) return;
+    if (room_thread_ == nullptr || now < next_room_nanos_ || asking_for_room_.exchange(true)) {
+      return;
+    }
     next_room_nanos_ = now + kRoomEveryMs * kNanosPerMilli;
-    host_->SetDiskRoom(deps_.disk_room());
+    room_thread_->Schedule([this] {
+      host_->SetDiskRoom(deps_.disk_room());
+      asking_for_room_ = false;
+    });
   }
 
   void Fatal(const absl::Status& status) {
@@ -242,6 +255,8 @@ class GroupHostImpl : public GroupHost {
   int64_t next_room_nanos_ = 0;
   bool slow_reported_ = false;
 
+  std::atomic<bool> asking_for_room_{false};
+  std::unique_ptr<ThreadPool> room_thread_;  // null: nobody is asked
   std::unique_ptr<ThreadPool> thread_ = std::make_unique<ThreadPool>("raft", 1);
 };
 

@@ -52,7 +52,8 @@ struct GroupHostDeps {
   // A log write failed or hangs: the node must end, and learns from its disk when it starts again.
   // Called once, on any thread. The default reports it and ends the process.
   std::function<void(const absl::Status&)> on_fatal;
-  // How much room the log's disk has; asked about once a second. Null: always enough.
+  // How much room the log's disk has; asked about once a second, in a thread for it. Null: always
+  // enough.
   std::function<DiskRoom()> disk_room;
 };
 

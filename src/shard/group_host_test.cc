@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "absl/synchronization/notification.h"
 #include "shard/peer_testing.h"
 #include "storage/layout.h"
 #include "storage/memory_kv.h"
@@ -314,6 +315,21 @@ TEST_F(GroupHosts, RefuseWritesWhileMostDisksAreFullAndGoOnOnceThereIsRoom) {
     EXPECT_TRUE(refuses(leader_has_room) || refuses(leader_has_room) || refuses(leader_has_room));
   }
   for (auto& [id, member] : members_) Stop(id);  // they ask `full` no more
+}
+
+TEST_F(GroupHosts, GoOnWhileNobodyCanTellWhatRoomTheirDisksHave) {
+  absl::Notification answer;
+  for (auto& [id, member] : members_) {
+    member.node->disk_room = [&answer] {
+      answer.WaitForNotification();
+      return DiskRoom::kPlenty;
+    };
+  }
+  StartAll();
+  Write("a");
+  EXPECT_TRUE(AllHave({"a"}));
+  answer.Notify();
+  for (auto& [id, member] : members_) Stop(id);  // they ask no more
 }
 
 // Nothing happens in the group meanwhile that would make it look.

@@ -73,6 +73,9 @@ struct RaftHostOptions {
   size_t max_inbox =
       65'536;  // inputs waiting for a turn; more are refused, peers' messages dropped
   uint64_t max_inbox_bytes = uint64_t{256} << 20;  // of commands and messages among them
+  // Reads of one group that wait for an answer, for seconds if its leader is silent; more are
+  // refused. As many as an inbox holds: what comes in one turn is not refused for being many.
+  size_t max_waiting_reads = 65'536;
   uint32_t quiet_after_ticks = 100;  // of nothing but heartbeats; 0: groups never go quiet
   uint32_t alive_ticks = 10;         // a host tells the others that it lives
   // A node that said nothing for so long wakes the quiet groups it shares.

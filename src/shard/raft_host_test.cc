@@ -63,7 +63,7 @@ class HostsInHand : public testing::Test {
       deps.apply_executor = &inline_;
       deps.wake = [] {};
       deps.on_fatal = [](const absl::Status& status) { CHECK_OK(status); };
-      RaftHostOptions options;
+      RaftHostOptions options = options_;
       options.node = {id};
       options.seed = id;
       node.host = RaftHost::Create(options, deps);
@@ -130,6 +130,7 @@ class HostsInHand : public testing::Test {
     return nodes;
   }
 
+  RaftHostOptions options_;  // of all three, but for what tells them apart
   InlineExecutor inline_;
   NoApplier applier_;
   std::deque<Wire> wires_;
@@ -199,6 +200,44 @@ TEST_F(HostsInHand, GoQuietWhileTheirIndexesAreBehind) {
   for (const auto& [id, node] : nodes_) EXPECT_TRUE(node.host->View(kGroup).quiet) << id;
   Read();
   Deliver();
+  EXPECT_EQ(answered_, 1);
+}
+
+class HostsOfFewReads : public HostsInHand {
+ protected:
+  HostsOfFewReads() { options_.max_waiting_reads = 3; }
+};
+
+TEST_F(HostsOfFewReads, RefuseMoreThanMayWait) {
+  for (int i = 0; i < 3; ++i) Read();  // a round, and two that wait for the next one
+  absl::Status refused;
+  nodes_.at(1).replicator->ReadBarrier(
+      [&refused](const absl::StatusOr<uint64_t>& index) { refused = index.status(); });
+  while (nodes_.at(1).host->Turn()) continue;
+  EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+  EXPECT_NE(refused.message().find("retry after"), refused.message().npos);
+  EXPECT_EQ(answered_, 0);
+  Deliver();
+  EXPECT_EQ(answered_, 3);
+  Read();
+  Deliver();
+  EXPECT_EQ(answered_, 4);
+}
+
+class HostsSoonQuiet : public HostsInHand {
+ protected:
+  HostsSoonQuiet() { options_.quiet_after_ticks = 25; }
+};
+
+// Its second round is given up just when the group has been idle for long enough.
+TEST_F(HostsSoonQuiet, StayAwakeWhileAReadWaitsToBeAskedForAgain) {
+  Read();
+  for (uint32_t tick = 0; tick < kReadRoundTicks + options_.read_retry_ticks + 1; ++tick) {
+    TickAndDeliver(/*deaf=*/{2, 3});
+    ASSERT_FALSE(nodes_.at(1).host->View(kGroup).quiet) << "after tick " << tick;
+  }
+  EXPECT_EQ(answered_, 0);
+  for (uint32_t tick = 0; tick <= options_.read_retry_ticks; ++tick) TickAndDeliver();
   EXPECT_EQ(answered_, 1);
 }
 

@@ -116,6 +116,7 @@ class RaftReplica {
   bool Step(PeerMessage message, Outbox& out);
   void SnapshotFetched(const PeerMessage& message, const absl::Status& status, Outbox& out);
   void QueueProposal(std::string command, ProposeCallback done);
+  // ResourceExhausted: max_waiting_reads wait already.
   void QueueRead(ProposeCallback done);
   void ChangeMembership(ReplicaId replica, consensus::ChangeKind kind,
                         std::function<void(absl::Status)> done);
@@ -218,6 +219,7 @@ class RaftReplica {
   uint64_t QuorumTail() const;
   absl::Status ApplyMemberships(consensus::Scratch& scratch, PendingReady& pending);
   void Address(const consensus::OutMessage& message, Outbox& out);
+  size_t WaitingReads() const;
   void AskForReads();
   void NoteHeartbeats(const std::vector<consensus::OutMessage>& sent);
   void ChooseReadQuorum();

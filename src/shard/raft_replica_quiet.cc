@@ -40,8 +40,9 @@ bool RaftReplica::EveryoneHasEverything(const consensus::Status& status) const {
 
 void RaftReplica::GoQuietIfIdle(Outbox& out) {
   if (options_.quiet_after_ticks == 0 || idle_ticks_ < options_.quiet_after_ticks) return;
+  // A read that got no answer waits in its queue again, with no round under way.
   if (installing_ || lacks_state_ || !problem_.ok() || change_ || !proposals_.empty() ||
-      !reads_.empty())
+      !queued_reads_.empty() || !reads_.empty())
     return;
   const auto status = raft_->status();
   if (!status.ok() || status->role != consensus::Role::kLeader) return;

@@ -8,6 +8,12 @@
 #include "shard/raft_replica.h"
 
 namespace vectron::shard {
+namespace {
+
+// Hint in refusals of reads: a round without an answer is asked for again by then.
+constexpr int64_t kRetryReadAfterMs = 500;
+
+}  // namespace
 
 void RaftReplica::QueueProposal(std::string command, ProposeCallback done) {
   if (hooks_.nodes->own_room() == DiskRoom::kFull) {
@@ -28,7 +34,18 @@ void RaftReplica::QueueProposal(std::string command, ProposeCallback done) {
   queued_.emplace_back(std::move(command), std::move(done));
 }
 
+size_t RaftReplica::WaitingReads() const {
+  size_t count = queued_reads_.size() + late_reads_.size();
+  for (const auto& [context, round] : reads_) count += round.reads.size();
+  return count;
+}
+
 void RaftReplica::QueueRead(ProposeCallback done) {
+  if (WaitingReads() >= options_.max_waiting_reads) {
+    done(ResourceExhausted("group {}: {} reads wait for an answer; retry after {} ms",
+                           start_.group.value, options_.max_waiting_reads, kRetryReadAfterMs));
+    return;
+  }
   Wake();
   queued_reads_.push_back({std::move(done), ticks_});
 }

@@ -126,6 +126,11 @@ std::string Clients::Describe() {
   return text;
 }
 
+bool Clients::LeaderHas(uint64_t index) {
+  Replica* const leader = Leader();
+  return leader != nullptr && !leader->lacks_state() && leader->machine().applied() >= index;
+}
+
 void Clients::CheckCaughtUp() {
   Replica* const leader = Leader();
   if (leader == nullptr) {

@@ -37,6 +37,8 @@ class Clients {
   void Applied(Replica& replica, const shard::Entry& entry);
   void Heard(Replica& replica);
   void Leads(Node& node, uint64_t term);
+  // Whether a leader has everything up to that entry.
+  bool LeaderHas(uint64_t index);
   // Every member that the leader knows has everything that was acknowledged.
   void CheckCaughtUp();
   std::string Describe();

@@ -158,15 +158,6 @@ void FleetWorld::ClientLoop() {
 
 // --- the run ---
 
-bool FleetWorld::RunUntilTrue(int64_t within_ms, const std::function<bool()>& done) {
-  const int64_t end = now() + within_ms;
-  while (report().violation.empty() && now() < end) {
-    if (done()) return true;
-    RunUntil(now() + 50);
-  }
-  return false;
-}
-
 void FleetWorld::SetUp() {
   faulty_ = false;
   for (const uint64_t id : Numbers(1, kPlacementNodes)) {

@@ -20,7 +20,7 @@ namespace vectron::sim {
 
 class FleetWorld : public Stage {
  public:
-  explicit FleetWorld(const SimulationOptions& options);
+  explicit FleetWorld(const SimulationOptions& options);  // Drawn
 
   SimulationReport Run();
 
@@ -32,7 +32,6 @@ class FleetWorld : public Stage {
   Clients& ClientsOf(const Node& node, GroupId group);
   PlacementSite* LeadingPlacement();
   void SetUp();
-  bool RunUntilTrue(int64_t within_ms, const std::function<bool()>& done);
   void Create(const std::string& name, uint32_t shards);
   void Drop(const std::string& name);
   void Drain(uint64_t worker, bool cancel);

@@ -1,5 +1,8 @@
 #include "sim/group_world.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -13,6 +16,8 @@ namespace {
 using shard::ReplicaId;
 
 constexpr GroupId kGroup{7};
+constexpr int64_t kReadableMs = 10'000;  // after everything healed
+
 std::vector<uint64_t> SitesOf(const SimulationOptions& options) {
   std::vector<uint64_t> sites(options.nodes + (options.membership ? 2 : 0));
   std::iota(sites.begin(), sites.end(), 1);
@@ -141,6 +146,13 @@ SimulationReport GroupWorld::Run() {
   RunUntil(options().fault_ms);
   Heal();
   const uint64_t before = report().acked;
+  const uint64_t entry = clients_.judge.acknowledged();
+  const bool readable = RunUntilTrue(std::min(kReadableMs, options().heal_ms),
+                                     [this, entry] { return clients_.LeaderHas(entry); });
+  if (report().violation.empty() && !readable) {
+    Violation(fmt::format("no leader has entry {}, {} ms after everything healed{}", entry,
+                          kReadableMs, clients_.Describe()));
+  }
   RunUntil(options().fault_ms + options().heal_ms);
   if (report().violation.empty() && report().acked == before) {
     Violation("no write was acknowledged after everything healed" + clients_.Describe());

@@ -13,7 +13,7 @@ namespace vectron::sim {
 
 class GroupWorld : public Stage {
  public:
-  explicit GroupWorld(const SimulationOptions& options);
+  explicit GroupWorld(const SimulationOptions& options);  // Drawn
 
   SimulationReport Run();
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "sim/append_check.h"
 #include "sim/node.h"
 
 namespace vectron::sim {
@@ -28,6 +29,15 @@ void Stage::RunUntil(int64_t end_ms) {
   if (report_.violation.empty()) clock_.AdvanceMillis(end_ms - now());
 }
 
+bool Stage::RunUntilTrue(int64_t within_ms, const std::function<bool()>& done) {
+  const int64_t end = now() + within_ms;
+  while (report_.violation.empty() && now() < end) {
+    if (done()) return true;
+    RunUntil(now() + 50);
+  }
+  return false;
+}
+
 void Stage::Say(uint64_t from, uint64_t to, std::function<void()> there) {
   if (to == 0 || to > nodes_.size()) return;
   if (faulty_ && OneIn(30)) return;
@@ -39,6 +49,10 @@ void Stage::Say(uint64_t from, uint64_t to, std::function<void()> there) {
 }
 
 void Stage::Send(uint64_t from, uint64_t to, PeerMessage message) {
+  if (message.type == consensus::kAppendMessage) {
+    const std::string fault = AppendFault(message.bytes);
+    if (!fault.empty()) Violation(fmt::format("site {} sends a false append: {}", from, fault));
+  }
   if (faulty_ && OneIn(40)) Send(from, to, message);
   Say(from, to, [this, from, to, message = std::move(message)]() mutable {
     Trace(Hash64(message.bytes, from * 64 + to) + static_cast<uint64_t>(now()));

@@ -50,6 +50,7 @@ class Stage {
   void Trace(uint64_t value) { report_.trace_hash = Mix64(report_.trace_hash ^ value); }
 
   // --- the network: a site is a node's place in it, from 1 ---
+  // Looks at appends on the way: append_check.h.
   void Send(uint64_t from, uint64_t to, consensus::PeerMessage message);
   // Calls `there` if what is said gets to `to`, and that node lives then.
   void Say(uint64_t from, uint64_t to, std::function<void()> there);
@@ -69,6 +70,8 @@ class Stage {
  protected:
   Node& AddNode(uint64_t id, uint64_t first_site);
   void RunUntil(int64_t end_ms);
+  // Runs until `done`, which looks and changes nothing; false: not within that time.
+  bool RunUntilTrue(int64_t within_ms, const std::function<bool()>& done);
   void Cut(uint64_t from, uint64_t to, bool both);
   // One of the faults that need no knowledge of groups. False: it was not one of them, or not
   // possible now.

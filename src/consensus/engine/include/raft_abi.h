@@ -1,14 +1,16 @@
 /* Narrow C ABI over a Raft engine (raft-rs; docs/adr/0008-consensus-engine.md). One handle = one
  * replica of one group; not thread safe, movable between threads. Every function catches Rust
  * panics: the group is then poisoned and every later call (except rg_destroy and rg_last_panic)
- * returns RG_POISONED. C callbacks must not throw. Guards added here because the engine lacks them:
+ * returns RG_POISONED. A panic in rg_sink_* fails the read that called back. C callbacks must not
+ * throw. Guards added here because the engine lacks them:
  *  - from a Ready with a snapshot until rg_advance_apply_to(its index): ticks do nothing,
  * TimeoutNow is dropped, campaign is BUSY (the engine would look for entries the log no longer has,
  * and panic);
  *  - rg_apply_conf_change makes a leader that is no longer a voter step down (else: panic on its
  * missing progress);
  *  - commit is raised to applied at rg_create; messages for another replica id are refused;
- * proposals only on a leader. */
+ * proposals only on a leader, by rg_propose_*: those in messages of peers are dropped (the engine
+ * would panic on an empty one, and never tell of the others' fate). */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -20,7 +22,7 @@ enum {
   RG_OK = 0,
   RG_POISONED = -1,
   RG_EINVAL = -2,
-  RG_BUSY = -3, /* BUSY: a Ready is out, call rg_advance_* first */
+  RG_BUSY = -3, /* BUSY: a Ready is out, call rg_advance_append_async first */
   RG_DROPPED = -4,
   RG_NOT_LEADER = -5,
   RG_DECODE = -6,
@@ -31,9 +33,8 @@ enum {
   RG_ST_OK = 0,
   RG_ST_COMPACTED = 1,
   RG_ST_UNAVAILABLE = 2,
-  RG_ST_LOG_LATER = 3,
-  RG_ST_SNAP_LATER = 4,
-  RG_ST_FAILED = 5
+  RG_ST_SNAP_LATER = 3,
+  RG_ST_FAILED = 4
 };
 enum { RG_FOLLOWER = 0, RG_CANDIDATE = 1, RG_LEADER = 2, RG_PRE_CANDIDATE = 3 };
 enum { RG_ENTRY_NORMAL = 0, RG_ENTRY_CONF = 1, RG_ENTRY_CONF_V2 = 2 };
@@ -91,7 +92,7 @@ typedef struct {
   void* user;
   int (*initial_state)(void*, RgHardState*,
                        RgConfState*); /* conf = membership as of config.applied */
-  int (*entries)(void*, uint64_t lo, uint64_t hi, uint64_t max_bytes, int may_defer,
+  int (*entries)(void*, uint64_t lo, uint64_t hi, uint64_t max_bytes,
                  RgSink*);                            /* [lo,hi), at least one */
   int (*term)(void*, uint64_t index, uint64_t* term); /* first_index-1 .. last_index */
   int (*first_index)(void*, uint64_t*);
@@ -119,8 +120,7 @@ typedef struct {
   uint8_t promotable;
 } RgStatus;
 
-/* Views stay valid until the next rg_ready / rg_advance_append / rg_apply_conf_change that uses the
- * same scratch. */
+/* Views stay valid until the next rg_ready / rg_apply_conf_change that uses the same scratch. */
 typedef struct {
   uint64_t number;
   const RgEntry* entries;
@@ -143,14 +143,13 @@ typedef struct {
 typedef struct RgGroup RgGroup;
 typedef struct RgScratch RgScratch; /* output buffers; one per raft thread, shared by its groups */
 
-RgScratch* rg_scratch_new(void);
+RgScratch* rg_scratch_new(void); /* NULL: it panicked */
 void rg_scratch_free(RgScratch*);
 RgGroup* rg_create(const RgConfig*, const RgStorage*, int* err);
 void rg_destroy(RgGroup*);
 int rg_tick(RgGroup*); /* 1: something may be ready */
 int rg_step(RgGroup*, const uint8_t*, size_t);
 int rg_campaign(RgGroup*);
-int rg_propose(RgGroup*, const uint8_t*, size_t);
 int rg_propose_batch(RgGroup*, const RgSlice*, size_t n); /* all or nothing; n > 0 */
 int rg_propose_conf_change(RgGroup*, const RgChange*, size_t n, int transition, const uint8_t* ctx,
                            size_t ctx_len);
@@ -160,13 +159,9 @@ int rg_transfer_leader(RgGroup*, uint64_t to);
 int rg_read_index(RgGroup*, const uint8_t* ctx, size_t); /* ctx must never repeat */
 int rg_has_ready(const RgGroup*);
 int rg_ready(RgGroup*, RgScratch*, RgReady*);
-int rg_advance_append(
-    RgGroup*, RgScratch*,
-    RgReady* light); /* synchronous: Ready is durable; yields messages + committed */
 int rg_advance_append_async(RgGroup*); /* Ready is readable through RgStorage, not yet durable */
 int rg_on_persist_ready(RgGroup*, uint64_t number); /* Readies up to number are durable */
 int rg_advance_apply_to(RgGroup*, uint64_t applied);
-int rg_on_entries_fetched(RgGroup*); /* after RG_ST_LOG_LATER */
 int rg_report_unreachable(RgGroup*, uint64_t id);
 int rg_report_snapshot(RgGroup*, uint64_t id, int ok);
 int rg_request_snapshot(RgGroup*);

@@ -14,6 +14,7 @@ pub const NOT_LEADER: c_int = -5;
 pub const DECODE: c_int = -6;
 pub const NO_PEER: c_int = -7;
 pub const ERR: c_int = -8;
+pub const ST_FAILED: c_int = 4;
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -91,7 +92,7 @@ pub struct CProgress {
 pub struct CStorage {
     pub user: *mut c_void,
     pub initial_state: extern "C" fn(*mut c_void, *mut CHardState, *mut CConfState) -> c_int,
-    pub entries: extern "C" fn(*mut c_void, u64, u64, u64, c_int, *mut Sink) -> c_int,
+    pub entries: extern "C" fn(*mut c_void, u64, u64, u64, *mut Sink) -> c_int,
     pub term: extern "C" fn(*mut c_void, u64, *mut u64) -> c_int,
     pub first_index: extern "C" fn(*mut c_void, *mut u64) -> c_int,
     pub last_index: extern "C" fn(*mut c_void, *mut u64) -> c_int,

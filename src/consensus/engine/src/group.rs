@@ -66,9 +66,9 @@ pub unsafe extern "C" fn rg_create(
     st: *const CStorage,
     err: *mut c_int,
 ) -> *mut Group {
-    install_hook();
     let (c, st) = (&*c, *st);
     let made = catch_unwind(AssertUnwindSafe(|| {
+        install_hook();
         let cfg = Config {
             id: c.id,
             election_tick: c.election_tick as usize,
@@ -94,7 +94,6 @@ pub unsafe extern "C" fn rg_create(
         let store = CStore {
             c: st,
             applied: c.applied,
-            deferred: RefCell::default(),
         };
         let log = slog::Logger::root(slog::Discard, slog::o!());
         let range = (
@@ -114,11 +113,11 @@ pub unsafe extern "C" fn rg_create(
                 snap_pending: 0,
             };
             g.roll();
-            g
+            Box::into_raw(Box::new(g))
         })
     }));
     let (p, rc) = match made {
-        Ok(Ok(g)) => (Box::into_raw(Box::new(g)), OK),
+        Ok(Ok(g)) => (g, OK),
         Ok(Err(_)) => (ptr::null_mut(), ERR),
         Err(_) => (ptr::null_mut(), POISONED),
     };
@@ -161,11 +160,13 @@ impl Group {
 }
 #[no_mangle]
 pub unsafe extern "C" fn rg_last_panic(buf: *mut c_char, cap: usize) -> usize {
-    LAST_PANIC.with(|l| {
-        let l = l.borrow();
-        let n = l.len().min(cap);
-        ptr::copy_nonoverlapping(l.as_ptr(), buf as *mut u8, n);
-        n
+    caught(0, || {
+        LAST_PANIC.with(|l| {
+            let l = l.borrow();
+            let n = l.len().min(cap);
+            ptr::copy_nonoverlapping(l.as_ptr(), buf as *mut u8, n);
+            n
+        })
     })
 }
 #[no_mangle]

@@ -30,9 +30,14 @@ pub unsafe extern "C" fn rg_tick(g: *mut Group) -> c_int {
 #[no_mangle]
 pub unsafe extern "C" fn rg_step(g: *mut Group, p: *const u8, n: usize) -> c_int {
     with(g, true, |g| match codec::decode(bytes(p, n)) {
-        Some(m) if g.snap_pending != 0 && m.get_msg_type() == MessageType::MsgTimeoutNow => DROPPED,
-        Some(m) if m.to == g.rn.raft.id => rc(g.rn.step(m)),
-        Some(_) => EINVAL,
+        Some(m) if m.to != g.rn.raft.id => EINVAL,
+        Some(m) => match m.get_msg_type() {
+            MessageType::MsgTimeoutNow if g.snap_pending != 0 => DROPPED,
+            // A follower's way to propose, which has no way back; without entries a leader panics on it.
+            MessageType::MsgPropose => DROPPED,
+            MessageType::MsgReadIndex if m.entries.is_empty() => EINVAL, // likewise: it looks at the first one
+            _ => rc(g.rn.step(m)),
+        },
         None => DECODE,
     })
 }
@@ -46,21 +51,12 @@ pub unsafe extern "C" fn rg_campaign(g: *mut Group) -> c_int {
         }
     })
 }
-#[no_mangle]
-pub unsafe extern "C" fn rg_propose(g: *mut Group, p: *const u8, n: usize) -> c_int {
-    with(g, true, |g| {
-        if g.rn.raft.state != StateRole::Leader {
-            return NOT_LEADER; // 0.7.0 would forward it to the leader, with no way to learn its fate
-        }
-        rc(g.rn.propose(vec![], bytes(p, n).to_vec()))
-    })
-}
 /// All entries in one MsgPropose: one append and one message per follower. Use this, not Config::batch_append.
 #[no_mangle]
 pub unsafe extern "C" fn rg_propose_batch(g: *mut Group, v: *const Slice, n: usize) -> c_int {
     with(g, true, |g| {
         if g.rn.raft.state != StateRole::Leader {
-            return NOT_LEADER;
+            return NOT_LEADER; // 0.7.0 would forward it to the leader, with no way to learn its fate
         }
         if n == 0 {
             return EINVAL; // the engine panics on an empty proposal
@@ -185,16 +181,6 @@ pub unsafe extern "C" fn rg_transfer_leader(g: *mut Group, to: u64) -> c_int {
 pub unsafe extern "C" fn rg_read_index(g: *mut Group, p: *const u8, n: usize) -> c_int {
     with(g, true, |g| {
         g.rn.read_index(bytes(p, n).to_vec());
-        OK
-    })
-}
-#[no_mangle]
-pub unsafe extern "C" fn rg_on_entries_fetched(g: *mut Group) -> c_int {
-    with(g, true, |g| {
-        let v = std::mem::take(&mut *g.rn.raft.r.raft_log.store.deferred.borrow_mut());
-        for c in v {
-            g.rn.on_entries_fetched(c);
-        }
         OK
     })
 }

@@ -1,6 +1,6 @@
 //! Outputs of a group: what to write, send, apply and answer, as views into a scratch that the caller owns.
 use raft::eraftpb::{ConfState, Entry, Message, Snapshot};
-use raft::{LightReady, ReadState};
+use raft::ReadState;
 use std::ffi::c_int;
 use std::ptr;
 
@@ -24,7 +24,7 @@ pub struct Scratch {
 }
 #[no_mangle]
 pub extern "C" fn rg_scratch_new() -> *mut Scratch {
-    Box::into_raw(Box::default())
+    caught(ptr::null_mut(), || Box::into_raw(Box::default()))
 }
 #[no_mangle]
 pub unsafe extern "C" fn rg_scratch_free(s: *mut Scratch) {
@@ -139,32 +139,6 @@ pub unsafe extern "C" fn rg_ready(g: *mut Group, s: *mut Scratch, out: *mut CRea
             },
         );
         g.rd = Some(rd);
-        OK
-    })
-}
-#[no_mangle]
-pub unsafe extern "C" fn rg_advance_append(
-    g: *mut Group,
-    s: *mut Scratch,
-    out: *mut CReady,
-) -> c_int {
-    with(g, false, |g| {
-        let s = &mut *s;
-        let Some(rd) = g.rd.take() else { return EINVAL };
-        let mut l: LightReady = g.rn.advance_append(rd);
-        s.committed(l.take_committed_entries());
-        if !s.messages(&l.take_messages()) {
-            return ERR;
-        }
-        ptr::write_bytes(out, 0, 1);
-        (*out).committed = s.c_committed.as_ptr();
-        (*out).n_committed = s.c_committed.len();
-        (*out).messages = s.c_messages.as_ptr();
-        (*out).n_messages = s.c_messages.len();
-        if let Some(c) = l.commit_index() {
-            (*out).has_hs = 1;
-            (*out).hs.commit = c;
-        }
         OK
     })
 }
