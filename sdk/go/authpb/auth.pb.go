@@ -2507,7 +2507,7 @@ const file_vectron_auth_proto_rawDesc = "" +
 	"\x1bCREDENTIAL_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15CREDENTIAL_KIND_LOGIN\x10\x01\x12\x17\n" +
 	"\x13CREDENTIAL_KIND_SDK\x10\x02\x12\x1b\n" +
-	"\x17CREDENTIAL_KIND_API_KEY\x10\x032\xb8\x13\n" +
+	"\x17CREDENTIAL_KIND_API_KEY\x10\x032\xb6\x13\n" +
 	"\vAuthService\x12\x89\x01\n" +
 	"\fRegisterUser\x12$.vectron.auth.v1.RegisterUserRequest\x1a%.vectron.auth.v1.RegisterUserResponse\",\x8a\xb5\x18(\n" +
 	"\x04POST\x12\x12/v1/users/register\x18\x01 \x01*\bregister\x12n\n" +
@@ -2519,9 +2519,9 @@ const file_vectron_auth_proto_rawDesc = "" +
 	"\x03PUT\x12\x10/v1/user/profile\x18\x01 \x04*\x05write\x12}\n" +
 	"\n" +
 	"DeleteUser\x12\".vectron.auth.v1.DeleteUserRequest\x1a#.vectron.auth.v1.DeleteUserResponse\"&\x8a\xb5\x18\"\n" +
-	"\x04POST\x12\x0f/v1/user/delete\x18\x01 \x04*\x05write\x12\x84\x01\n" +
-	"\fRefreshToken\x12$.vectron.auth.v1.RefreshTokenRequest\x1a%.vectron.auth.v1.RefreshTokenResponse\"'\x8a\xb5\x18#\n" +
-	"\x04POST\x12\x10/v1/auth/refresh\x18\x01 \x04*\x05write\x12q\n" +
+	"\x04POST\x12\x0f/v1/user/delete\x18\x01 \x04*\x05write\x12\x82\x01\n" +
+	"\fRefreshToken\x12$.vectron.auth.v1.RefreshTokenRequest\x1a%.vectron.auth.v1.RefreshTokenResponse\"%\x8a\xb5\x18!\n" +
+	"\x04POST\x12\x10/v1/auth/refresh\x18\x01 \x04*\x03key\x12q\n" +
 	"\x06Logout\x12\x1e.vectron.auth.v1.LogoutRequest\x1a\x1f.vectron.auth.v1.LogoutResponse\"&\x8a\xb5\x18\"\n" +
 	"\x04POST\x12\x0f/v1/auth/logout\x18\x01 \x04*\x05write\x12\x89\x01\n" +
 	"\x0eChangePassword\x12&.vectron.auth.v1.ChangePasswordRequest\x1a'.vectron.auth.v1.ChangePasswordResponse\"&\x8a\xb5\x18\"\n" +
