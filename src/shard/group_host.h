@@ -14,7 +14,8 @@
 // A turn writes with one sync on the raft thread, so a slow disk silences this node by itself:
 // nothing, heartbeats included, is sent while a write is under way, and after an election time-out
 // of silence the others choose new leaders. A write that takes longer than hung_write_ms ends the
-// node (on_fatal), judged by the timer's thread.
+// node (on_fatal), judged by the timer's thread. A node that has nothing to write does so every
+// raft.probe_ticks, and so learns of it too.
 
 #include <cstdint>
 #include <functional>

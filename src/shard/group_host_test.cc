@@ -405,5 +405,30 @@ TEST_F(GroupHosts, AreReplacedWhileTheirDiskHangsAndEndWhenItGoesOn) {
   disks.at(first)->Stick(false);
 }
 
+TEST_F(GroupHosts, EndWhenTheirDiskHangsThoughNothingIsWritten) {
+  StuckKv* disk = nullptr;
+  for (auto& [id, member] : members_) {
+    auto kv = std::make_unique<StuckKv>();
+    if (id == 1) disk = kv.get();
+    member.node->quiet_after_ticks = 20;
+    member.node->probe_ticks = 20;
+    member.node->hung_write_ms = 1'500;
+    member.node->on_fatal = [this](const absl::Status& status) {
+      const absl::MutexLock lock(&mutex_);
+      fatal_ = status;
+    };
+    member.node->StartOver(*LogStore::Over(std::move(kv), "log", 1 << 20));
+    Join(id);
+  }
+  Write("a");
+  ASSERT_TRUE(AllGoQuiet());
+  disk->Stick(true);
+  EXPECT_TRUE(Eventually([&] {
+    const absl::MutexLock lock(&mutex_);
+    return absl::IsUnavailable(fatal_);
+  }));
+  disk->Stick(false);
+}
+
 }  // namespace
 }  // namespace vectron::shard

@@ -148,6 +148,7 @@ class HostNode {
     options.raft.node = {id_};
     options.raft.quiet_after_ticks = quiet_after_ticks;
     options.raft.group_log_bytes = group_log_bytes;
+    options.raft.probe_ticks = probe_ticks;
     options.tick_ms = 5;
     options.hung_write_ms = hung_write_ms;
     GroupHostDeps deps;
@@ -173,6 +174,7 @@ class HostNode {
 
   uint32_t quiet_after_ticks = 100;
   uint64_t group_log_bytes = uint64_t{256} << 20;
+  uint32_t probe_ticks = 500;
   int64_t hung_write_ms = 30'000;
   std::function<void(const absl::Status&)> on_fatal;
   std::function<DiskRoom()> disk_room;

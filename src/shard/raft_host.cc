@@ -125,6 +125,8 @@ class Host : public RaftHost {
   void TickAll(std::set<uint64_t>& touched, Outbox& out);
   void RunInputs(Inbox inbox, std::set<uint64_t>& touched);
   bool Round(const std::set<uint64_t>& touched);
+  bool Write(const std::vector<LogAppend>& appends);  // false: the host has failed
+  void ProbeDisk();
   void Quarantine(RaftReplica& replica, const absl::Status& status);
   void Send(Outbox& out);
   void Fatal(const absl::Status& status);
@@ -148,6 +150,7 @@ class Host : public RaftHost {
   PeerNodes nodes_ ABSL_GUARDED_BY(turn_mutex_);
   RaftHostStats done_ ABSL_GUARDED_BY(turn_mutex_);  // what turns count
   uint64_t host_ticks_ ABSL_GUARDED_BY(turn_mutex_) = 0;
+  uint64_t write_tick_ ABSL_GUARDED_BY(turn_mutex_) = 0;  // of the newest write
   uint64_t incarnations_ ABSL_GUARDED_BY(turn_mutex_) = 0;
   bool stopped_ ABSL_GUARDED_BY(turn_mutex_) = false;
 
@@ -161,7 +164,6 @@ class Host : public RaftHost {
 struct PendingCall {
   std::string command;
   ProposeCallback done;
-
   PendingCall(std::string c, ProposeCallback d) : command(std::move(c)), done(std::move(d)) {}
   PendingCall(const PendingCall&) = delete;
   PendingCall& operator=(const PendingCall&) = delete;
@@ -495,22 +497,37 @@ bool Host::Round(const std::set<uint64_t>& touched) {
         {.group = replica->group(), .entries = &ready.entries, .hard_state = ready.state});
     done_.entries += ready.entries.size();
   }
-  if (!appends.empty()) {
-    if (deps_.before_write) deps_.before_write();
-    const absl::Status written = deps_.logs->Append(appends);
-    if (deps_.after_write) deps_.after_write();
-    ++done_.writes;
-    if (!written.ok()) {
-      Fatal(written);
-      return false;
-    }
-  }
+  if (!appends.empty() && !Write(appends)) return false;
   for (auto& [replica, ready] : pending) {
     const absl::Status status = replica->FinishReady(scratch_, ready, out);
     if (!status.ok()) Quarantine(*replica, status);
   }
   Send(out);
   return true;
+}
+
+bool Host::Write(const std::vector<LogAppend>& appends) {
+  turn_mutex_.AssertHeld();
+  if (deps_.before_write) deps_.before_write();
+  const absl::Status written = deps_.logs->Append(appends);
+  if (deps_.after_write) deps_.after_write();
+  ++done_.writes;
+  write_tick_ = host_ticks_;
+  if (!written.ok()) Fatal(written);
+  return written.ok();
+}
+
+// While its disk hangs this node says nothing, as in any write: others take over what it leads.
+void Host::ProbeDisk() {
+  turn_mutex_.AssertHeld();
+  const bool due = options_.probe_ticks != 0 && host_ticks_ - write_tick_ >= options_.probe_ticks;
+  if (!due || nodes_.own_room() == DiskRoom::kFull) return;  // full: known to be of no use
+  for (const auto& [id, attached] : groups_) {
+    const std::string state = attached.replica->EncodedState();
+    if (state.empty()) continue;
+    Write({{.group = {id}, .entries = nullptr, .hard_state = state}});
+    return;
+  }
 }
 
 void Host::Quarantine(RaftReplica& replica, const absl::Status& status) {
@@ -566,6 +583,7 @@ bool Host::Turn() {
     for (const uint64_t id : touched)
       PostOwn({id}, groups_.at(id).incarnation, [](RaftReplica&, Outbox&) {});
   }
+  if (!stopped_) ProbeDisk();
   return worked || rounds > 0;
 }
 

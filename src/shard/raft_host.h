@@ -13,7 +13,8 @@
 // Idle groups go quiet: a leader whose followers have everything says so and stops ticking, and so
 // do they; hosts tell each other every few ticks that they live, one message per pair of nodes, and
 // silence of a node wakes the groups it shares with others. Anything that happens in a group wakes
-// it. Quiet changes when elections begin, never what they decide.
+// it. Quiet changes when elections begin, never what they decide. Only the log's disk is still
+// written to now and then.
 //
 // Guards (docs/adr/0008-consensus-engine.md): completions carry the replica's incarnation; after a
 // failed write the host stops and reports; messages for another replica id, and proposals forwarded
@@ -80,6 +81,9 @@ struct RaftHostOptions {
   uint32_t alive_ticks = 10;         // a host tells the others that it lives
   // A node that said nothing for so long wakes the quiet groups it shares.
   uint32_t silence_ticks = 25;
+  // After so long without a log write (20 ms ticks: 10 s) a group's state is written as it is, so
+  // that a disk which hangs or fails is found before somebody needs it. 0: never.
+  uint32_t probe_ticks = 500;
 };
 
 // How much room the disk of the log has.

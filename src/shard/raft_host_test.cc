@@ -224,6 +224,27 @@ TEST_F(HostsOfFewReads, RefuseMoreThanMayWait) {
   EXPECT_EQ(answered_, 4);
 }
 
+class HostsThatProbe : public HostsInHand {
+ protected:
+  HostsThatProbe() { options_.probe_ticks = 40; }
+  uint64_t Writes() const { return nodes_.at(2).host->stats().writes; }  // as of a while ago
+};
+
+TEST_F(HostsThatProbe, WriteToTheirDisksThoughNothingHappens) {
+  for (uint32_t tick = 0; tick < 2 * options_.probe_ticks; ++tick) TickAndDeliver();
+  const uint64_t before = Writes();
+  for (uint32_t tick = 0; tick < 10 * options_.probe_ticks; ++tick) TickAndDeliver();
+  EXPECT_EQ(Writes() - before, 10U);
+}
+
+TEST_F(HostsThatProbe, LeaveAFullDiskAlone) {
+  nodes_.at(2).host->SetDiskRoom(DiskRoom::kFull);
+  for (uint32_t tick = 0; tick < 2 * options_.probe_ticks; ++tick) TickAndDeliver();
+  const uint64_t before = Writes();
+  for (uint32_t tick = 0; tick < 10 * options_.probe_ticks; ++tick) TickAndDeliver();
+  EXPECT_EQ(Writes(), before);
+}
+
 class HostsSoonQuiet : public HostsInHand {
  protected:
   HostsSoonQuiet() { options_.quiet_after_ticks = 25; }

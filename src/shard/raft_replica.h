@@ -157,6 +157,10 @@ class RaftReplica {
   void RefreshView(bool with_progress);
   bool quiet() const { return quiet_; }
   bool leads() const { return leads_; }
+  // What the disk says of the group, or may say: between turns. "" when it is quarantined.
+  std::string EncodedState() const {
+    return problem_.ok() ? EncodeRaftState(log_->state()) : std::string();
+  }
   const consensus::Membership& membership() const { return log_->state().current(); }
 
   // --- any thread ---
