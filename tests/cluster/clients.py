@@ -1,4 +1,5 @@
 """Clients of a cluster: those of the tests themselves, and those that keep the history of what they did."""
+import collections
 import http.client
 import json
 import random
@@ -38,15 +39,18 @@ def patiently(call, seconds=WAIT_SECONDS):
 
 
 class Api:
-    """One keep-alive connection to one of the gateways, over TLS when told whose certificates to trust. Not for several threads."""
+    """One keep-alive connection to one of the gateways, over TLS when told whose certificates to trust. Not for several threads.
+    turn: which gateway is first, so that several clients use them all; the next one is asked when a connection is lost."""
 
-    def __init__(self, addresses, timeout=60, ca=None):
+    def __init__(self, addresses, timeout=60, ca=None, turn=0):
         self.addresses = addresses
+        self.answers = collections.Counter()  # address -> how many came from it
         self.tls = ssl.create_default_context(cafile=ca) if ca else None
         self.credential = None  # sent with every call
         self.timeout = timeout
         self.connection = None
-        self.turn = 0
+        self.address = None  # of the connection
+        self.turn = turn
 
     def close(self):
         if self.connection is not None:
@@ -64,14 +68,17 @@ class Api:
         """Status and decoded answer; status 0 when no answer came."""
         try:
             if self.connection is None:
+                self.address = self.addresses[self.turn % len(self.addresses)]
                 self.turn += 1
-                self.connection = self._connect(self.addresses[self.turn % len(self.addresses)])
+                self.connection = self._connect(self.address)
             headers = {"Content-Type": "application/json", **(headers or {})}
             if self.credential:
                 headers["Authorization"] = f"Bearer {self.credential}"
             self.connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = self.connection.getresponse()
-            return answer.status, json.loads(answer.read() or b"{}")
+            decoded = json.loads(answer.read() or b"{}")
+            self.answers[self.address] += 1
+            return answer.status, decoded
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             return 0, {"message": f"{type(error).__name__}: {error}"}
@@ -164,7 +171,7 @@ class RegisterClient:
     """Writes, reads and deletes points, a step at a time, and keeps what came of it. One of a Crew."""
 
     def __init__(self, addresses, collection, keys, numbers, seed):
-        self.api = Api(addresses, timeout=20)
+        self.api = Api(addresses, timeout=20, turn=seed)
         self.collection = collection
         self.keys = keys
         self.numbers = numbers
@@ -176,6 +183,8 @@ class RegisterClient:
         self.unexpected = []
 
     def step(self):
+        if self.rng.random() < 0.01:
+            self.api.close()  # and on to the next gateway
         point = self.keys.take()
         kind = self.rng.choices(["write", "read", "search", "delete"], [45, 35, 15, 5])[0]
         op = Op("read" if kind == "search" else kind, time.monotonic(), None)

@@ -43,6 +43,7 @@ class History:
             errors.update(client.errors)
         print(f"{total} operations on {len(history)} points, {dict(collections.Counter(faults))}, errors {dict(errors)}", flush=True)
         self.assertEqual([answer for client in clients for answer in client.unexpected][:5], [])
+        self.check_gateways(cluster, clients)
         self.check_resumed(clients, healed)
         self.final_reads(api, history)
         for point, operations in sorted(history.items()):
@@ -59,6 +60,12 @@ class History:
         self.assertGreaterEqual(len(groups), SHARDS, "the logs tell of no leaders")
         print(f"{len(led)} leaderships of {len(groups)} shards and placement", flush=True)
         self.assertEqual(rivals(led), [])
+
+    def check_gateways(self, cluster, clients):
+        """All of them served: what one does not know of another's writes shows only so."""
+        answers = sum((client.api.answers for client in clients), collections.Counter())
+        print(f"answers by gateway: {dict(answers)}", flush=True)
+        self.assertEqual(set(answers), set(cluster.http))
 
     def check_resumed(self, clients, healed):
         """Writes of every shard were acknowledged soon after the last fault had gone: the clients use all shards in turn, so that each

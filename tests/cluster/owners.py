@@ -34,7 +34,7 @@ class Owner:
     """Writes and deletes its points, a step at a time."""
 
     def __init__(self, addresses, collection, name, numbers, seed):
-        self.api = Api(addresses, timeout=20)
+        self.api = Api(addresses, timeout=20, turn=seed)
         self.collection = collection
         self.names = [f"{name}-{i}" for i in range(150)]
         self.points = {}
