@@ -13,6 +13,7 @@ from register_check import Op, Violation, check
 SECONDS = float(os.environ.get("VECTRON_CLUSTER_SECONDS", "60"))
 CLIENTS = 8
 SHARDS = 3
+LEAST_PER_SECOND = 40  # operations of all clients: far less than any machine does, and enough to find something
 HEAL_SECONDS = 5  # within which writes resume once everything runs and hears each other
 
 
@@ -41,7 +42,10 @@ class History:
         errors = collections.Counter()
         for client in clients:
             errors.update(client.errors)
-        print(f"{total} operations on {len(history)} points, {dict(collections.Counter(faults))}, errors {dict(errors)}", flush=True)
+        least = int(LEAST_PER_SECOND * SECONDS)
+        print(f"{total} operations (at least {least} are wanted) on {len(history)} points, {dict(collections.Counter(faults))}, "
+              f"errors {dict(errors)}", flush=True)
+        self.assertGreaterEqual(total, least, "operations: too few to say anything")
         self.assertEqual([answer for client in clients for answer in client.unexpected][:5], [])
         self.check_gateways(cluster, clients)
         self.check_resumed(clients, healed)
