@@ -103,8 +103,9 @@ class Api:
         """An upsert that has to succeed; its answer."""
         return patiently(lambda: self.upsert(collection, point, number, **more))
 
-    def upsert(self, collection, point, number, **more):
-        body = {"points": [{"id": point, "vector": vector_of(number), "payload": {"number": number}}],
+    def upsert(self, collection, point, number, payload=None, **more):
+        """payload: what it has beside the number."""
+        body = {"points": [{"id": point, "vector": vector_of(number), "payload": {"number": number, **(payload or {})}}],
                 "returnVersions": True, **more}
         return self.call("POST", f"/v1/collections/{collection}/points", body)
 

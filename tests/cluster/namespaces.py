@@ -1,5 +1,6 @@
 """A network for a cluster on one machine in which every node has a namespace with an address of its own, and any path can be cut in one
-direction. No privilege is needed where the system lets users have namespaces, else root. Standard library and iproute2 only.
+direction. No privilege is needed where the system lets users have namespaces, else root. Standard library, iproute2 and
+nftables only.
 
 All namespaces belong to one process (`run`): with its end, whatever the reason, they and all processes in them are gone.
 """
@@ -15,6 +16,9 @@ INSIDE = "VECTRON_INSIDE_NAMESPACES"
 ALONE = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 HUB = "hub"  # where the tests and the gateways are
 NOWHERE = "02:00:00:00:ff:ff"
+LOSS_PERCENT = 30
+DELAY_MS = 100
+DELAY_SPREAD_MS = 50
 
 
 def run(test):
@@ -43,6 +47,13 @@ def _ip(*arguments):
     subprocess.run(["ip", *arguments], check=True, timeout=30)
 
 
+def _works(*command):
+    try:
+        return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
 class Network:
     """The hub and one namespace per node, each at the end of a cable that leads to the hub's bridge. Who has which hardware address is
     written down everywhere, so that a path is cut without a trace by a wrong entry at its sender."""
@@ -67,6 +78,10 @@ class Network:
             for target in self.names:
                 if source != target:
                     self._tell(source, target, self._hardware(target))
+        self.can_lose = self._can_lose()
+        self.can_delay = _works("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms")
+        if self.can_delay:
+            subprocess.run(["tc", "qdisc", "del", "dev", "lo", "root"], check=True)
 
     def address(self, name):
         return f"10.77.0.{self.names.index(name) + 1}"
@@ -97,8 +112,17 @@ class Network:
         listener.stdout.readline()
         return listener
 
-    def send(self, source, target, text):
-        program = f"import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'{text}', ('{self.address(target)}', 9))"
+    def count(self, target):
+        """A process that prints how many datagrams get to a node before one that says `end`."""
+        program = ("import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 9)); s.settimeout(30); print(flush=True); "
+                   "print(sum(1 for _ in iter(lambda: s.recv(99), b'end')))")
+        counter = subprocess.Popen([*self.inside(target), sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        counter.stdout.readline()
+        return counter
+
+    def send(self, source, target, text, times=1):
+        program = (f"import socket; s = socket.socket(type=socket.SOCK_DGRAM); "
+                   f"[s.sendto(b'{text}', ('{self.address(target)}', 9)) for _ in range({times})]")
         subprocess.run([*self.inside(source), sys.executable, "-c", program], check=True)
 
     @staticmethod
@@ -112,7 +136,29 @@ class Network:
                         "200ms"], check=True)
 
     def free(self, name):
+        """Ends a throttle or a delay."""
         subprocess.run(["tc", "-n", name, "qdisc", "del", "dev", "eth0", "root"], check=True)
+
+    def delay(self, name):
+        """Holds up what the node has to say, each packet for another time, so that some overtake others. Needs can_delay."""
+        subprocess.run(["tc", "-n", name, "qdisc", "add", "dev", "eth0", "root", "netem", "delay", f"{DELAY_MS + DELAY_SPREAD_MS}ms",
+                        f"{DELAY_SPREAD_MS}ms"], check=True)
+
+    @staticmethod
+    def _loss_rules(device):
+        return (f"table netdev loss {{ chain arrival {{ type filter hook ingress device \"{device}\" priority 0; "
+                f"numgen random mod 100 < {LOSS_PERCENT} drop; }}; }}")
+
+    def _can_lose(self):
+        name = self.names[1]
+        return _works(*self.inside(name), "nft", self._loss_rules("eth0")) and _works(*self.inside(name), "nft", "delete table netdev loss")
+
+    def lose(self, name):
+        """Loses 30 % of the packets that get to the node. Needs can_lose."""
+        subprocess.run([*self.inside(name), "nft", self._loss_rules("eth0")], check=True)
+
+    def lose_no_more(self, name):
+        subprocess.run([*self.inside(name), "nft", "delete table netdev loss"], check=True)
 
 
 class NamespacedScript(cluster_script.Cluster):

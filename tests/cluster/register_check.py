@@ -4,8 +4,14 @@ Every write that was acknowledged, and every read of a point, tells the version 
 the writes; a history is linearizable if that order agrees with real time: an operation that began after another one had ended
 is not before it. Writes whose fate is unknown count once somebody read them. A read that found nothing was after some delete, or
 before every write: the earliest delete that agrees with real time is taken, which leaves the most room for what follows.
+
+As a program it checks a history that was saved to a file: `python3 register_check.py FILE`. Exit codes: 0: linearizable; 1: a violation,
+which is printed; 2: the file is no history.
 """
+import argparse
 import dataclasses
+import json
+import sys
 from typing import Optional
 
 
@@ -64,8 +70,9 @@ def name_versions(history):
 
 
 def check(history):
-    """Raises Violation with the operations that contradict each other. The operations are changed (see settle_unknown)."""
-    history = [op for op in history if op.kind != "read" or op.end is not None]
+    """Raises Violation with the operations that contradict each other."""
+    # Copies: what is found out about an operation is written down in it.
+    history = [dataclasses.replace(op) for op in history if op.kind != "read" or op.end is not None]
     wrote = {op.value for op in history if op.kind == "write"}
     for op in history:
         if op.kind == "read" and op.value is not None and op.value not in wrote:
@@ -110,3 +117,54 @@ def explain_absence(read, floor, floor_op, deletes, unsure_deletes):
     if any(delete.begin < read.end for delete in unsure_deletes):
         return None
     raise Violation(f"{read} found nothing after {floor_op} had ended, and nobody deleted it since")
+
+
+def violations(points):
+    """What is wrong with which points: (point, words). points: point -> operations."""
+    found = []
+    for point, operations in sorted(points.items()):
+        try:
+            check(operations)
+        except Violation as violation:
+            found.append((point, str(violation)))
+    return found
+
+
+def save(path, points, about):
+    """about: what tells the run from others, as its seed; goes into the file as it is."""
+    saved = {point: [dataclasses.asdict(op) for op in operations] for point, operations in points.items()}
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"about": about, "points": saved}, file)
+
+
+def load(path):
+    """point -> operations, and what was said about them. Raises OSError or ValueError."""
+    with open(path, encoding="utf-8") as file:
+        saved = json.load(file)
+    try:
+        points = {point: [Op(**op) for op in operations] for point, operations in saved["points"].items()}
+        if any(op.kind not in ("write", "delete", "read") for operations in points.values() for op in operations):
+            raise ValueError(f"{path} has operations of a kind that is not known")
+        return points, saved["about"]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no history: {type(error).__name__}: {error}") from error
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Checks a saved history of points for linearizability.")
+    parser.add_argument("file")
+    path = parser.parse_args().file
+    try:
+        points, about = load(path)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    found = violations(points)
+    for point, words in found:
+        print(f"point {point}: {words}")
+    print(f"{sum(map(len, points.values()))} operations on {len(points)} points, {len(found)} violations; {about}")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,5 @@
-"""30 SIGKILLs of random nodes, several at a time now and then; no acknowledged write, overwrite or delete may be lost.
+"""30 SIGKILLs of random nodes, several at a time now and then; no acknowledged write, overwrite or delete may be lost, and linked lists
+stay whole.
 
 VECTRON_KILLS and VECTRON_SEED change how many and which; a failure prints the seed.
 """
@@ -7,6 +8,7 @@ import random
 import time
 import unittest
 
+from chains import Chains
 from clients import Api
 from cluster_process import ClusterProcess
 from owners import Owners
@@ -22,8 +24,9 @@ class Kills(unittest.TestCase):
         cluster = ClusterProcess(workers=3, placement=3, gateways=1)
         self.addCleanup(cluster.destroy)
         Api(cluster.http).make("ledger", 4, 3)
+        Api(cluster.http).make("lists", 4, 3)
         killed = 0
-        with Owners(cluster, "ledger", seed=seed) as owners:
+        with Owners(cluster, "ledger", seed=seed) as owners, Chains(cluster, "lists") as chains:
             while killed < KILLS:
                 # Any number of nodes at once: what is acknowledged is on disks, not in processes.
                 victims = rng.sample(sorted(set(cluster.nodes) - set(cluster.names("gateway"))), rng.choice([1, 1, 1, 2, 3]))
@@ -35,8 +38,9 @@ class Kills(unittest.TestCase):
                 for name in victims:
                     cluster.start(name)
             owners.await_more(100, what="writes after the last kill")
-        faults = owners.faults()
-        print(f"{killed} kills, {owners.count()} acknowledged writes, {len(faults)} faults")
+            chains.await_more(20, what="nodes of lists after the last kill")
+        faults = owners.faults() + chains.faults()
+        print(f"{killed} kills, {owners.count()} acknowledged writes, {chains.count()} nodes of lists, {len(faults)} faults")
         self.assertEqual(faults[:10], [], f"{len(faults)} faults, seed {seed}\n{cluster.logs()}")
         cluster.stop()
 

@@ -1,5 +1,5 @@
-"""Nodes in networks of their own that are cut from each other in one or both directions, killed, stopped and slowed down, while shards
-move; a history that must be linearizable per point, and no acknowledged write lost.
+"""Nodes in networks of their own that are cut from each other in one or both directions or into a ring, that lose or get late what is
+sent, that are killed, stopped and slowed down, while shards move; a history that must be linearizable per point, and no acknowledged write lost.
 
 VECTRON_CLUSTER_SECONDS (default 60) and VECTRON_SEED change how long and what; a failure prints both.
 """
@@ -12,6 +12,17 @@ from clients import Api
 from history import History
 
 AT_ONCE = 2  # faults; more leave nothing to look at
+KINDS = {"kill": 4, "pause": 3, "one-way": 4, "two-way": 3, "deaf": 2, "mute": 2, "alone": 2, "flaky": 2, "slow": 1, "drain": 1, "ring": 2,
+         "lossy": 3, "late": 2}  # how often each
+SENT = 300  # datagrams, of which 30 % are to be lost: 210 arrive, give or take eight
+
+
+def ring_cuts(ring):
+    """Pairs of nodes that are cut from each other so that each still has a majority with its neighbours, and no two have the same one.
+    Three or fewer nodes have only neighbours."""
+    size = len(ring)
+    reach = (size // 2 + 1) // 2  # neighbours to each side
+    return [(ring[i], ring[j]) for i in range(size) for j in range(i) if min(i - j, size - i + j) > reach]
 
 
 class Nemesis:
@@ -25,6 +36,11 @@ class Nemesis:
         self.made = []
         self.active = []  # (when it ends, the node it is about, how to end it)
         self.draining = None
+        self.kinds = dict(KINDS)
+        for kind, possible, needed in (("lossy", self.network.can_lose, "nftables"), ("late", self.network.can_delay, "tc netem")):
+            if not possible:
+                print(f"NOT MADE: faults of kind {kind!r}, as this machine has no {needed}", flush=True)
+                del self.kinds[kind]
 
     def run(self, end):
         while time.monotonic() < end:
@@ -45,15 +61,15 @@ class Nemesis:
             end()
 
     def make_one(self):
-        kind = self.rng.choices(["kill", "pause", "one-way", "two-way", "deaf", "mute", "alone", "flaky", "slow", "drain"],
-                                [4, 3, 4, 3, 2, 2, 2, 2, 1, 1])[0]
+        kind = self.rng.choices(list(self.kinds), list(self.kinds.values()))[0]
         busy = {name for _, name, _ in self.active}
         name = self.rng.choice([name for name in self.cluster.names("worker") * 2 + self.cluster.names("placement") if name not in busy])
         self.made.append(kind)
         if kind == "drain":
             self.drain(self.rng.choice([None, *self.cluster.names("worker")]))
             return
-        end = {"kill": self.kill, "pause": self.pause, "slow": self.slow}.get(kind, functools.partial(self.cut, kind))(name)
+        makers = {"kill": self.kill, "pause": self.pause, "slow": self.slow, "late": self.late, "lossy": self.lossy, "ring": self.ring}
+        end = makers.get(kind, functools.partial(self.cut, kind))(name)
         self.active.append((time.monotonic() + self.rng.uniform(0.5, 6), name, end))
 
     def kill(self, name):
@@ -67,6 +83,22 @@ class Nemesis:
     def slow(self, name):
         self.network.throttle(name)
         return lambda: self.network.free(name)
+
+    def late(self, name):
+        self.network.delay(name)
+        return lambda: self.network.free(name)
+
+    def lossy(self, name):
+        self.network.lose(name)
+        return lambda: self.network.lose_no_more(name)
+
+    def ring(self, name):
+        """Of all nodes, in an order of which the name is one. The gateways hear all of them."""
+        others = [other for other in self.network.names if other not in (namespaces.HUB, name)]
+        pairs = ring_cuts([name, *self.rng.sample(others, len(others))])
+        paths = pairs + [(target, source) for source, target in pairs]
+        self.each(self.network.cut, paths)
+        return lambda: self.each(self.network.heal, paths)
 
     def cut(self, kind, name):
         """One path of the node, or all, in one direction or both."""
@@ -106,6 +138,10 @@ class Partitions(History, unittest.TestCase):
         cluster = namespaces.NamespacedCluster(workers=4, placement=3, gateways=1, flags=("--dead-after-ms", "5000"))
         self.addCleanup(cluster.destroy)
         self.check_cuts(cluster.network)
+        if cluster.network.can_lose:
+            self.check_losses(cluster.network)
+        if cluster.network.can_delay:
+            self.check_delays(cluster.network)
         self.run_seed(cluster)
         cluster.stop()
 
@@ -124,6 +160,38 @@ class Partitions(History, unittest.TestCase):
             network.heal(here, there)
             network.send(here, there, "healed")
             self.assertEqual(first.stdout.read().strip(), "healed")
+
+    def check_losses(self, network):
+        here, there = network.names[1:3]
+        with network.count(there) as counter:
+            network.lose(there)
+            network.send(here, there, "one of many", SENT)
+            network.lose_no_more(there)
+            network.send(here, there, "end")
+            arrived = int(counter.stdout.read())
+        self.assertLess(abs(arrived - SENT * (100 - namespaces.LOSS_PERCENT) // 100), 60, "datagrams that were not lost")
+
+    def check_delays(self, network):
+        here, there = network.names[1:3]
+        network.delay(here)
+        with network.listen(there) as listener:
+            sent = time.monotonic()
+            network.send(here, there, "late")
+            self.assertEqual(listener.stdout.read().strip(), "late")
+            self.assertGreaterEqual(time.monotonic() - sent, namespaces.DELAY_MS / 1_000)
+        network.free(here)
+
+
+class Ring(unittest.TestCase):
+    def test_each_node_has_a_majority_of_its_own(self):
+        for size in range(4, 10):
+            nodes = [f"n{i}" for i in range(size)]
+            cuts = ring_cuts(nodes)
+            self.assertEqual(len(cuts), len({frozenset(pair) for pair in cuts}))
+            seen = {frozenset(other for other in nodes if (node, other) not in cuts and (other, node) not in cuts) for node in nodes}
+            self.assertEqual(len(seen), size)
+            self.assertTrue(all(len(some) > size // 2 for some in seen), seen)
+        self.assertEqual(ring_cuts(["a", "b", "c"]), [])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,16 @@
 """The checker finds what it should, and nothing else."""
+import contextlib
+import io
+import os
 import random
+import re
+import subprocess
+import sys
+import tempfile
 import unittest
 
-from register_check import Op, Violation, check
+from history import kept
+from register_check import Op, Violation, check, load, save
 
 
 def write(value, version, begin, end):
@@ -97,6 +105,53 @@ class RegisterCheck(unittest.TestCase):
                     found += 1
         self.assertEqual(found, planted, f"seed {seed}")
         self.assertGreater(planted, 100)
+
+
+class SavedHistories(unittest.TestCase):
+    GOOD = {"a": [write(1, 1, 0.1, 0.2), write(2, None, 0.3, None), read(2, 2, 0.4, 0.7)],
+            "b": [delete(3, 1 / 3, 2 / 3), read(None, None, 0.8, 0.9)]}
+    LOST = {**GOOD, "c": [write(7, 1, 0, 1), read(None, None, 2, 3)]}
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "history.json")
+
+    def run_program(self, path):
+        """Its exit code and what it prints."""
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "register_check.py")
+        done = subprocess.run([sys.executable, "-B", program, path], capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def test_what_was_saved_is_read_again(self):
+        save(self.path, self.GOOD, {"seed": 5})
+        self.assertEqual(load(self.path), (self.GOOD, {"seed": 5}))
+
+    def test_the_program_tells_good_from_bad(self):
+        save(self.path, self.GOOD, {"seed": 5})
+        code, said = self.run_program(self.path)
+        self.assertEqual(code, 0, said)
+        self.assertIn("5 operations on 2 points, 0 violations; {'seed': 5}", said)
+        save(self.path, self.LOST, {})
+        code, said = self.run_program(self.path)
+        self.assertEqual(code, 1, said)
+        self.assertRegex(said, "^point c: read .* found nothing after write value 7")
+
+    def test_what_is_no_history_is_not_called_good(self):
+        for text in ("", "{}", "[]", '{"about": {}, "points": {"a": [{"kind": "guess", "begin": 0, "end": 1}]}}'):
+            with open(self.path, "w", encoding="utf-8") as file:
+                file.write(text)
+            self.assertEqual(self.run_program(self.path)[0], 2, text)
+        self.assertEqual(self.run_program(self.path + ".not-there")[0], 2)
+
+    def test_a_failed_test_keeps_its_history(self):
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), self.assertRaisesRegex(AssertionError, "planted"):
+            with kept(lambda: self.LOST, {"seed": 5}):
+                raise AssertionError("planted")
+        path = re.search(r"register_check\.py (\S+)", said.getvalue())[1]
+        self.addCleanup(os.remove, path)
+        self.assertEqual(load(path), (self.LOST, {"seed": 5}))
 
 
 if __name__ == "__main__":
