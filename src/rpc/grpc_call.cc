@@ -35,6 +35,7 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
   }
 
   void Start() {
+    registry_.CountReceived(request_.Length());
     registry_.Begin(method_, context_, [self = shared_from_this()](absl::Status status) {
       if (!status.ok()) return self->Finish(std::move(status));
       self->Run();
@@ -64,7 +65,10 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
   void Finish(absl::Status status) {
     CHECK(!finished_);
     finished_ = true;
-    if (status.ok()) response_ = SerializeMessage(*message_);
+    if (status.ok()) {
+      response_ = SerializeMessage(*message_);
+      registry_.CountSent(response_.Length());
+    }
     registry_.End(context_, status.code());
     reactor_.Finish(ToGrpc(status));
   }
@@ -160,6 +164,7 @@ void StreamReactor::OnCancel() { call_->OnCancel(); }
 
 void StreamCall::Start(StreamReactor& reactor) {
   reactor_ = &reactor;
+  registry_.CountReceived(request_.Length());
   registry_.Begin(method_, context_, [self = shared_from_this()](absl::Status status) {
     if (!status.ok()) return self->Finish(std::move(status));
     self->Run();
@@ -239,6 +244,7 @@ void StreamCall::OnWriteDone(bool ok) {
     const absl::MutexLock lock(&mutex_);
     CHECK(busy_);
     busy_ = false;
+    if (ok) registry_.CountSent(queue_.front().Length());
     queue_.pop_front();
     if (!ok) cancelled_ = true;
     if (cancelled_) queue_.clear();

@@ -37,6 +37,7 @@ class ClientStreamCall final : public grpc::ServerReadReactor<grpc::ByteBuffer> 
       message_ = method_.response_prototype->New(&arena_);
       return stream_->OnEnd(*message_, [this](absl::Status status) { End(status); });
     }
+    registry_.CountReceived(bytes_.Length());
     Message* request = method_.request_prototype->New(&arena_);
     absl::Status parsed = ParseMessage(bytes_, *request);
     if (!parsed.ok()) return End(parsed);
@@ -49,7 +50,10 @@ class ClientStreamCall final : public grpc::ServerReadReactor<grpc::ByteBuffer> 
 
  private:
   void End(const absl::Status& status) {
-    if (status.ok()) response_ = SerializeMessage(*message_);
+    if (status.ok()) {
+      response_ = SerializeMessage(*message_);
+      registry_.CountSent(response_.Length());
+    }
     stream_.reset();
     registry_.End(context_, status.code());
     Finish(ToGrpc(status));

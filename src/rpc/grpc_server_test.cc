@@ -121,6 +121,33 @@ TEST_F(GrpcServerTest, AnswersUnaryCalls) {
   EXPECT_EQ(registry_.in_flight(), 0u);
 }
 
+TEST_F(GrpcServerTest, CountsTheBytesOfMessages) {
+  Serve();
+  Counter& received = metrics_.AddCounter("vectron_grpc_received_bytes_total",
+                                          "Bytes of messages received over gRPC.");
+  Counter& sent =
+      metrics_.AddCounter("vectron_grpc_sent_bytes_total", "Bytes of messages sent over gRPC.");
+  v1::GetRequest get;
+  get.set_collection("c");
+  get.set_id("p");
+  v1::GetResponse got;
+  EXPECT_TRUE(Get("p", got).ok());
+  EXPECT_EQ(received.value(), get.ByteSizeLong());
+  EXPECT_EQ(sent.value(), got.ByteSizeLong());
+
+  const uint64_t received_before = received.value();
+  uint64_t expected = sent.value();
+  grpc::ClientContext context;
+  v1::SearchRequest request;
+  request.set_top_k(3);
+  auto reader = stub_->SearchStream(&context, request);
+  v1::SearchResponse response;
+  while (reader->Read(&response)) expected += response.ByteSizeLong();
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(received.value(), received_before + request.ByteSizeLong());
+  EXPECT_EQ(sent.value(), expected);
+}
+
 TEST_F(GrpcServerTest, ShowsMetadataAndDeadlineToHandlers) {
   Serve();
   grpc::ClientContext context;

@@ -76,7 +76,11 @@ RpcRegistry::RpcRegistry(Metrics& metrics, const Clock& clock, RpcRegistryOption
     : metrics_(metrics),
       clock_(clock),
       options_(options),
-      in_flight_gauge_(metrics.AddGauge("vectron_rpc_in_flight", "Calls begun and not ended.")) {
+      in_flight_gauge_(metrics.AddGauge("vectron_rpc_in_flight", "Calls begun and not ended.")),
+      grpc_received_(metrics.AddCounter("vectron_grpc_received_bytes_total",
+                                        "Bytes of messages received over gRPC.")),
+      grpc_sent_(metrics.AddCounter("vectron_grpc_sent_bytes_total",
+                                    "Bytes of messages sent over gRPC.")) {
   CHECK(options_.max_in_flight > 0 && options_.max_managing > 0);
 }
 

@@ -266,6 +266,10 @@ class RpcRegistry {
   void Begin(const RpcMethod& method, CallContext& context, RpcDone admitted) const;
   void End(CallContext& context, absl::StatusCode code) const;
 
+  // For the gRPC server: the bytes of its messages, as they are before compression.
+  void CountReceived(size_t bytes) const { grpc_received_.Increment(bytes); }
+  void CountSent(size_t bytes) const { grpc_sent_.Increment(bytes); }
+
   // Asks the collection guard, if there is one and the method names a collection: `next` with OK or
   // the refusal. The context, and the request or the parameters, live until then.
   void Guard(CallContext& context, const google::protobuf::Message& request, RpcDone next) const;
@@ -293,6 +297,8 @@ class RpcRegistry {
   mutable std::atomic<size_t> in_flight_{0};
   mutable std::atomic<size_t> managing_{0};
   Gauge& in_flight_gauge_;
+  Counter& grpc_received_;
+  Counter& grpc_sent_;
 };
 
 }  // namespace vectron::rpc

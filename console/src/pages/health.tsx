@@ -45,8 +45,8 @@ function State({ health }: { health: SystemHealth }) {
     );
     if (metrics.network_io) {
       facts.push(
-        { label: 'Received', value: format.bytes(metrics.network_io.bytes_in), note: 'HTTP, since the start' },
-        { label: 'Sent', value: format.bytes(metrics.network_io.bytes_out), note: 'HTTP, since the start' },
+        { label: 'Received', value: format.bytes(metrics.network_io.bytes_in), note: 'HTTP and gRPC, since the start' },
+        { label: 'Sent', value: format.bytes(metrics.network_io.bytes_out), note: 'HTTP and gRPC, since the start' },
       );
     }
   }

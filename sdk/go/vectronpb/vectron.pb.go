@@ -1057,7 +1057,7 @@ func (x *SearchParams) GetTargetRecall() float32 {
 type RerankOptions struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Strategy      string                 `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`                  // "none", "rule", "llm", "learned"; empty: the collection's, else the server's
-	BudgetMs      uint32                 `protobuf:"varint,2,opt,name=budget_ms,json=budgetMs,proto3" json:"budget_ms,omitempty"` // past it the vector order is returned; at most 60000, 0: 75
+	BudgetMs      uint32                 `protobuf:"varint,2,opt,name=budget_ms,json=budgetMs,proto3" json:"budget_ms,omitempty"` // past it the vector order is returned; at most 60000, 0: the server's, 75 unless set
 	Candidates    uint32                 `protobuf:"varint,3,opt,name=candidates,proto3" json:"candidates,omitempty"`             // nearest points looked at; offset + top_k to 1000, 0: max(offset + top_k, 100)
 	Explore       *bool                  `protobuf:"varint,4,opt,name=explore,proto3,oneof" json:"explore,omitempty"`             // false: no neighbours are swapped to learn from clicks
 	unknownFields protoimpl.UnknownFields
@@ -2949,6 +2949,7 @@ type ListFeedbackResponse struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Records         []*FeedbackRecord      `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`                                           // oldest first
 	NextAfterNumber uint64                 `protobuf:"varint,2,opt,name=next_after_number,json=nextAfterNumber,proto3" json:"next_after_number,omitempty"` // where to go on; 0: that was the last page
+	Total           uint64                 `protobuf:"varint,16,opt,name=total,proto3" json:"total,omitempty"`                                             // records of all pages, those before after_number too
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -2993,6 +2994,13 @@ func (x *ListFeedbackResponse) GetRecords() []*FeedbackRecord {
 func (x *ListFeedbackResponse) GetNextAfterNumber() uint64 {
 	if x != nil {
 		return x.NextAfterNumber
+	}
+	return 0
+}
+
+func (x *ListFeedbackResponse) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
 	}
 	return 0
 }
@@ -3369,10 +3377,11 @@ const file_vectron_vectron_proto_rawDesc = "" +
 	"\bquery_id\x18\t \x01(\tR\aqueryId\x1a:\n" +
 	"\fContextEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"x\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8e\x01\n" +
 	"\x14ListFeedbackResponse\x124\n" +
 	"\arecords\x18\x01 \x03(\v2\x1a.vectron.v1.FeedbackRecordR\arecords\x12*\n" +
-	"\x11next_after_number\x18\x02 \x01(\x04R\x0fnextAfterNumber\"3\n" +
+	"\x11next_after_number\x18\x02 \x01(\x04R\x0fnextAfterNumber\x12\x14\n" +
+	"\x05total\x18\x10 \x01(\x04R\x05total\"3\n" +
 	"\x11GetRankingRequest\x12\x1e\n" +
 	"\n" +
 	"collection\x18\x01 \x01(\tR\n" +

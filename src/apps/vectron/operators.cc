@@ -89,14 +89,18 @@ absl::StatusOr<std::unique_ptr<Operators>> Operators::Make(const OperatorOptions
       [raw = operators.get(),
        &received = deps.metrics->AddCounter("vectron_http_received_bytes_total",
                                             "Bytes received over HTTP."),
-       &sent = deps.metrics->AddCounter("vectron_http_sent_bytes_total", "Bytes sent over HTTP.")] {
+       &sent = deps.metrics->AddCounter("vectron_http_sent_bytes_total", "Bytes sent over HTTP."),
+       &grpc_received = deps.metrics->AddCounter("vectron_grpc_received_bytes_total",
+                                                 "Bytes of messages received over gRPC."),
+       &grpc_sent = deps.metrics->AddCounter("vectron_grpc_sent_bytes_total",
+                                             "Bytes of messages sent over gRPC.")] {
         const ClientPorts* const ports = raw->ports_;
         const ClientPorts::Connections open =
             ports == nullptr ? ClientPorts::Connections() : ports->connections();
         return gateway::ServerLoad{.http_connections = open.http,
                                    .grpc_connections = open.grpc,
-                                   .received_bytes = received.value(),
-                                   .sent_bytes = sent.value()};
+                                   .received_bytes = received.value() + grpc_received.value(),
+                                   .sent_bytes = sent.value() + grpc_sent.value()};
       };
   management.sources = std::move(deps.sources);
   management.rate_limits = std::move(deps.rate_limits);

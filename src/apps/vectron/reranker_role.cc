@@ -65,8 +65,8 @@ class RerankerRole : public Role {
     placement_ = std::make_unique<rpc::PlacementCaller>(
         options_.placement, rpc::ClusterChannel(options_.cluster), clock_, timer_);
     registration_ = std::make_unique<reranker::Registration>(
-        options_.advertise.empty() ? grpc_->bound_address() : options_.advertise, *placement_,
-        clock_, timer_);
+        options_.advertise.empty() ? grpc_->bound_address() : options_.advertise,
+        reranker_->Strategies(), *placement_, clock_, timer_);
     metrics_port_.Serve([] { return std::vector<std::string>(); });
     LogInfo("vectron {} reranker serves gRPC on {}", Version(), grpc_->bound_address());
     return absl::OkStatus();

@@ -61,6 +61,11 @@ constexpr const char* kFromVersion1 =
 constexpr const char* kThenFromVersion1 =
     "INSERT INTO subject SELECT DISTINCT tenant, collection, 0 FROM feedback;";
 
+// Which feedback is a subject's: of its tenant, collection and time of making.
+constexpr std::string_view kOfSubject =
+    "tenant = ?1 AND collection = ?2 AND"
+    " (made_unix_ms = ?3 OR (made_unix_ms = 0 AND created_unix_ms >= ?3))";
+
 // Binds values to a statement from its first parameter on. Texts must outlive the next step.
 class Binder {
  public:
@@ -420,11 +425,11 @@ void FeedbackStore::List(FeedbackSubject subject, uint64_t after, uint32_t limit
 absl::StatusOr<v1::ListFeedbackResponse> FeedbackStore::ReadPage(const FeedbackSubject& subject,
                                                                  uint64_t after, uint32_t limit) {
   ASSIGN_OR_RETURN(const Statement row,
-                   Prepare("SELECT number, feedback_id, created_unix_ms, query, query_id,"
-                           " result_ids, context FROM feedback"
-                           " WHERE tenant = ?1 AND collection = ?2 AND number > ?4 AND"
-                           " (made_unix_ms = ?3 OR (made_unix_ms = 0 AND created_unix_ms >= ?3))"
-                           " ORDER BY number LIMIT ?5"));
+                   Prepare(fmt::format("SELECT number, feedback_id, created_unix_ms, query,"
+                                       " query_id, result_ids, context FROM feedback"
+                                       " WHERE {} AND number > ?4 ORDER BY number LIMIT ?5",
+                                       kOfSubject)
+                               .c_str()));
   Binder(row.get())
       .Text(subject.tenant)
       .Text(subject.collection)
@@ -449,7 +454,18 @@ absl::StatusOr<v1::ListFeedbackResponse> FeedbackStore::ReadPage(const FeedbackS
   if (static_cast<uint32_t>(page.records_size()) == limit) {
     page.set_next_after_number(page.records(page.records_size() - 1).number());
   }
+  ASSIGN_OR_RETURN(const uint64_t total, CountOf(subject));
+  page.set_total(total);
   return page;
+}
+
+absl::StatusOr<uint64_t> FeedbackStore::CountOf(const FeedbackSubject& subject) {
+  ASSIGN_OR_RETURN(
+      const Statement row,
+      Prepare(fmt::format("SELECT COUNT(*) FROM feedback WHERE {}", kOfSubject).c_str()));
+  Binder(row.get()).Text(subject.tenant).Text(subject.collection).Number(subject.made_unix_ms);
+  RETURN_IF_ERROR(ErrorOf(sqlite3_step(row.get())));
+  return static_cast<uint64_t>(sqlite3_column_int64(row.get(), 0));
 }
 
 absl::Status FeedbackStore::ReadItems(v1::FeedbackRecord& record) {

@@ -71,7 +71,8 @@ class FeedbackStore {
 
   // OK when it is on disk. ResourceExhausted (file or disk full, too many waiting), DataLoss.
   void Write(FeedbackWrite write, std::function<void(absl::Status)> done);
-  // Feedback on a collection with numbers above `after`, oldest first.
+  // Feedback on a collection with numbers above `after`, oldest first, and how much there is of any
+  // number.
   void List(FeedbackSubject subject, uint64_t after, uint32_t limit,
             std::function<void(absl::StatusOr<v1::ListFeedbackResponse>)> done);
 
@@ -111,6 +112,7 @@ class FeedbackStore {
   absl::Status DropQueuedOf(const FeedbackSubject& subject);
   absl::StatusOr<v1::ListFeedbackResponse> ReadPage(const FeedbackSubject& subject, uint64_t after,
                                                     uint32_t limit);
+  absl::StatusOr<uint64_t> CountOf(const FeedbackSubject& subject);
   absl::Status ReadItems(v1::FeedbackRecord& record);
 
   const FeedbackStoreOptions options_;

@@ -60,7 +60,7 @@ struct RateLimitState {
 struct ServerLoad {
   uint64_t http_connections = 0;
   uint64_t grpc_connections = 0;
-  uint64_t received_bytes = 0;  // since the start, as the next
+  uint64_t received_bytes = 0;  // HTTP and messages of gRPC, since the start; as the next
   uint64_t sent_bytes = 0;
 };
 

@@ -110,6 +110,8 @@ TEST_F(RankingTest, FeedbackIsListedAsItCamePageByPage) {
   const v1::ListFeedbackResponse rest = List(first.next_after_number(), 3);
   EXPECT_EQ(rest.records_size(), 2);
   EXPECT_EQ(rest.next_after_number(), 0u);
+  EXPECT_EQ(first.total(), 5u);
+  EXPECT_EQ(rest.total(), 5u);
 }
 
 TEST_F(RankingTest, AFullStoreRefusesAndGoesOnReading) {

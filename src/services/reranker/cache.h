@@ -48,7 +48,8 @@ class RankCache {
 // Whether an invalidation means this entry.
 bool Concerns(const CacheEntry& entry, std::string_view query, const std::vector<uint64_t>& ids);
 
-// At most `bytes` in 16 shards, each dropping what was used least lately. `clock` outlives it.
+// At most `bytes` in 16 shards, each dropping what was used least lately. An invalidation finds the
+// entries that it means by two indexes per shard, from queries and from ids. `clock` outlives it.
 class MemoryCache : public RankCache {
  public:
   MemoryCache(size_t bytes, const Clock& clock);
@@ -63,17 +64,25 @@ class MemoryCache : public RankCache {
     int64_t expires_nanos = 0;
     size_t bytes = 0;
   };
+  using Place = std::list<Stored>::iterator;
+  // The entries of a query or an id, by their hashes; none is empty.
+  using Index = std::unordered_map<uint64_t, std::vector<Place>>;
   struct KeyHash {
     size_t operator()(const CacheKey& key) const { return key.low; }
   };
   struct Shard {
     absl::Mutex mutex;
     std::list<Stored> by_use ABSL_GUARDED_BY(mutex);  // latest first
-    std::unordered_map<CacheKey, std::list<Stored>::iterator, KeyHash> by_key
-        ABSL_GUARDED_BY(mutex);
+    std::unordered_map<CacheKey, Place, KeyHash> by_key ABSL_GUARDED_BY(mutex);
+    Index by_query ABSL_GUARDED_BY(mutex);
+    Index by_id ABSL_GUARDED_BY(mutex);
     size_t bytes ABSL_GUARDED_BY(mutex) = 0;
   };
-  static void Drop(Shard& shard, std::list<Stored>::iterator stored)
+  static void Unindex(Index& index, uint64_t hash, Place stored);
+  static void Drop(Shard& shard, Place stored) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  // Drops those of the entries that an invalidation means.
+  static size_t DropConcerned(Shard& shard, const std::vector<Place>& entries,
+                              std::string_view query, const std::vector<uint64_t>& ids)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
   Shard& ShardOf(const CacheKey& key) { return shards_[key.high % shards_.size()]; }
 

@@ -24,7 +24,7 @@ CacheEntry Entry(const std::string& value, const std::string& query = "q",
 
 TEST(MemoryCache, DropsWhatWasUsedLeastLately) {
   ManualClock clock;
-  MemoryCache cache(16 * 1'000, clock);                                       // 1,000 bytes a shard
+  MemoryCache cache(16 * 2'000, clock);  // 2,000 bytes a shard: three entries like these
   const auto key = [](uint64_t n) { return CacheKey{.high = 0, .low = n}; };  // all in one shard
   for (uint64_t n = 0; n < 3; ++n) cache.Put(key(n), Entry(std::string(100, 'x')), 1'000);
   EXPECT_TRUE(cache.Get(key(0)).has_value());
@@ -46,6 +46,36 @@ TEST(MemoryCache, InvalidatesTheIntersection) {
   EXPECT_EQ(cache.Invalidate("q", {1}), 1u);
   EXPECT_EQ(cache.Invalidate("", {1}), 1u);
   EXPECT_EQ(cache.Invalidate("q", {}), 1u);
+}
+
+TEST(MemoryCache, AnEntryThatWentIsFoundByNoneOfItsIdsOrItsQuery) {
+  ManualClock clock;
+  MemoryCache cache(16 * 2'000, clock);  // 2,000 bytes a shard: a few entries
+  const auto key = [](uint64_t n) { return CacheKey{.high = 0, .low = n}; };  // all in one shard
+  const auto put = [&](uint64_t n, const std::string& query, std::vector<uint64_t> ids) {
+    cache.Put(key(n), Entry(std::string(100, 'x'), query, std::move(ids)), 1'000);
+  };
+  put(0, "replaced", {10, 11});
+  put(0, "new", {11, 12});
+  EXPECT_EQ(cache.Invalidate("", {10}), 0u);
+  EXPECT_EQ(cache.Invalidate("replaced", {}), 0u);
+  EXPECT_EQ(cache.Invalidate("", {11, 12}), 1u) << "one entry by two of its ids";
+  EXPECT_EQ(cache.Invalidate("new", {}), 0u);
+
+  put(1, "expired", {20});
+  clock.AdvanceMillis(1'001);
+  EXPECT_FALSE(cache.Get(key(1)).has_value());
+  EXPECT_EQ(cache.Invalidate("", {20}), 0u);
+
+  put(2, "pushed out", {30, 30, 31});  // an id twice
+  for (uint64_t n = 3; n < 20; ++n) put(n, "later", {31});
+  EXPECT_EQ(cache.Invalidate("pushed out", {}), 0u);
+  EXPECT_EQ(cache.Invalidate("", {30}), 0u);
+  size_t left = 0;
+  for (uint64_t n = 3; n < 20; ++n) left += cache.Get(key(n)).has_value() ? 1 : 0;
+  EXPECT_GT(left, 1u);
+  EXPECT_EQ(cache.Invalidate("later", {31}), left);
+  EXPECT_EQ(cache.Invalidate("", {}), 0u);
 }
 
 // A Redis of the test's own, on a socket in its folder.

@@ -426,6 +426,7 @@ TEST_F(LlmTest, TheRuleAnswersInItsPlace) {
     answered.WaitForNotification();
     return *std::move(result);
   };
+  EXPECT_THAT((*reranker)->Strategies(), ElementsAre("rule", "learned", "llm"));
   const rpc::RerankReply good = rank("good");
   EXPECT_EQ(good.strategy_used, "llm");
   EXPECT_EQ(good.items[0].index, 2u);
@@ -452,6 +453,7 @@ TEST_F(LlmTest, WithoutALanguageModelTheRuleAnswersAndSaysSo) {
     EXPECT_EQ(reply->strategy_used, "rule");
   });
   EXPECT_EQ(Fallbacks("not_configured"), "1");
+  EXPECT_THAT((*reranker)->Strategies(), ElementsAre("rule", "learned"));
 }
 
 TEST(Breaker, OpensProbesAndCloses) {

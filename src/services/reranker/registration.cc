@@ -18,10 +18,16 @@ constexpr int64_t kPatienceNanos = 3'000'000'000;
 }  // namespace
 
 struct Registration::State {
-  State(std::string at, rpc::PlacementCaller& caller, const Clock& steady, Timer& wakes)
-      : address(std::move(at)), placement(caller), clock(steady), timer(wakes) {}
+  State(std::string at, std::vector<std::string> can, rpc::PlacementCaller& caller,
+        const Clock& steady, Timer& wakes)
+      : address(std::move(at)),
+        capabilities(std::move(can)),
+        placement(caller),
+        clock(steady),
+        timer(wakes) {}
 
   const std::string address;
+  const std::vector<std::string> capabilities;
   rpc::PlacementCaller& placement;
   const Clock& clock;
   Timer& timer;
@@ -35,9 +41,10 @@ struct Registration::State {
   int64_t Deadline() const { return clock.MonotonicNanos() + kPatienceNanos; }
 };
 
-Registration::Registration(std::string address, rpc::PlacementCaller& placement, const Clock& clock,
-                           Timer& timer)
-    : state_(std::make_shared<State>(std::move(address), placement, clock, timer)) {
+Registration::Registration(std::string address, std::vector<std::string> capabilities,
+                           rpc::PlacementCaller& placement, const Clock& clock, Timer& timer)
+    : state_(std::make_shared<State>(std::move(address), std::move(capabilities), placement, clock,
+                                     timer)) {
   Turn(state_);
 }
 
@@ -72,7 +79,7 @@ void Registration::Turn(const std::shared_ptr<State>& state) {
 void Registration::Register(const std::shared_ptr<State>& state) {
   pb::RegisterRerankerRequest request;
   request.set_grpc_address(state->address);
-  for (const char* strategy : {"rule", "learned", "llm"}) request.add_capabilities(strategy);
+  for (const std::string& strategy : state->capabilities) request.add_capabilities(strategy);
   request.set_timestamp(state->clock.UnixMillis() / 1000);
   state->placement.RegisterReranker(
       std::move(request), state->Deadline(), [state](const auto& answer) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/timer.h"
@@ -17,9 +18,10 @@ namespace vectron::reranker {
 
 class Registration {
  public:
-  // `address`: as gateways reach it. What is borrowed outlives it.
-  Registration(std::string address, rpc::PlacementCaller& placement, const Clock& clock,
-               Timer& timer);
+  // `address`: as gateways reach it. `capabilities`: Reranker::Strategies. What is borrowed
+  // outlives it.
+  Registration(std::string address, std::vector<std::string> capabilities,
+               rpc::PlacementCaller& placement, const Clock& clock, Timer& timer);
   // Waits for the call under way.
   ~Registration();
   Registration(const Registration&) = delete;

@@ -401,6 +401,12 @@ absl::StatusOr<size_t> Reranker::InvalidateCache(const v1::InvalidateCacheReques
   return cache_->Invalidate(request.query(), ids);
 }
 
+std::vector<std::string> Reranker::Strategies() const {
+  std::vector<std::string> strategies = {"rule", "learned"};
+  if (llm_ != nullptr) strategies.emplace_back("llm");
+  return strategies;
+}
+
 v1::GetStrategyResponse Reranker::GetStrategy() const {
   v1::GetStrategyResponse response;
   response.set_strategy_name(config_.strategy);

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -59,6 +60,8 @@ class Reranker : public rpc::RerankerApi {
                     std::function<void(absl::StatusOr<v1::ModelStatus>)> done) override;
 
   v1::GetStrategyResponse GetStrategy() const;
+  // Those it can order by: "llm" where a language model is configured.
+  std::vector<std::string> Strategies() const;
   // InvalidArgument without a query and ids.
   absl::StatusOr<size_t> InvalidateCache(const v1::InvalidateCacheRequest& request);
   const RankingConfig& config() const { return config_; }
