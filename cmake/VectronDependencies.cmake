@@ -1,4 +1,4 @@
-# Every library the project links, found once. Reasons and versions: docs/adr.
+# Every library the project links, found once. Reasons and versions: docs/adr/0010-libraries.md.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(absl REQUIRED)

@@ -15,7 +15,7 @@ PACKAGES=(
   # log, metrics, command lines, configuration, memory
   libcli11-dev libfmt-dev libjemalloc-dev libspdlog-dev libtomlplusplus-dev prometheus-cpp-dev
   # tests, benchmarks, checks
-  clang-14 clang-format-14 clang-tidy-14 libbenchmark-dev libclang-rt-14-dev libgmock-dev libgtest-dev libhnswlib-dev
+  clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev libgmock-dev libgtest-dev libhnswlib-dev
 )
 
 # Rust for the consensus engine: what is on PATH if it is new enough, else Debian's web toolchain.

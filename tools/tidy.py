@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The style guide as a test: prints each fault as `file:line: what` and exits with their number (at most 1).
 
-Checked: include arrows between the floors, file and function length, banned calls, files that no build file or document
-names, links in documents, paths of one machine, header basics. Reads only files that git tracks (or would).
+Checked: include arrows between the floors, file and function length, banned calls, headers that nothing includes, sources that no
+build file takes, scripts that nothing names, links in documents, paths of one machine, header basics. Reads only files that git
+tracks (or would).
 """
 import os
 import re
@@ -157,7 +158,7 @@ def check_documents(path, text):
 
 
 def check_dead_headers(paths):
-    """A header that nothing includes, or a script that nothing names, is dead."""
+    """A header that nothing includes is dead."""
     included = set()
     for path in paths:
         if path.endswith(CODE):
@@ -168,15 +169,52 @@ def check_dead_headers(paths):
             fault(path, 1, "nothing includes this header")
 
 
+def check_unbuilt_sources(texts):
+    """A source is built when a CMakeLists.txt beside or above it takes all of its folder or names it, or a script beside it does."""
+    scripts = {}
+    for path in texts:
+        if path.endswith(".sh"):
+            scripts[os.path.dirname(path)] = scripts.get(os.path.dirname(path), "") + texts[path]
+    for path in texts:
+        if not path.endswith(".cc"):
+            continue
+        folder, taken = os.path.dirname(path), False
+        while folder and not taken:
+            build = texts.get(folder + "/CMakeLists.txt", "") + scripts.get(folder, "")
+            stem = re.escape(os.path.basename(path)[:-3].removeprefix("fuzz_"))  # fuzz_${subject}
+            taken = re.search(rf"vectron_library\(|\bGLOB\b|\b(fuzz_)?{stem}\b", build) is not None
+            folder = os.path.dirname(folder)
+        if not taken:
+            fault(path, 1, "no CMakeLists.txt and no script beside it builds this file")
+
+
+# Found by their test runner.
+TESTS = re.compile(r"(^|/)(test_\w+|\w+_test|conftest|__init__)\.py$")
+
+
+def check_dead_scripts(texts):
+    """A script is named, with or without its ending, by another file."""
+    stems = {path: os.path.basename(path).rsplit(".", 1)[0] for path in texts if path.endswith((".py", ".sh")) and not TESTS.search(path)}
+    wanted = set(stems.values())
+    namers = {stem: set() for stem in wanted}
+    for path, text in texts.items():
+        for stem in wanted.intersection(re.findall(r"[\w-]+", text)):
+            namers[stem].add(path)
+    for path, stem in stems.items():
+        if not namers[stem] - {path}:
+            fault(path, 1, "nothing names this script")
+
+
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|farm|root|home)/[\w.]")
 
 
 def main():
     paths = tracked()
+    texts = {}
     for path in paths:
         if path.endswith((".gz", ".png", ".svg", ".f16", ".lock", "package-lock.json", ".pb.go", "go.sum")):
             continue
-        text = read(path)
+        text = texts[path] = read(path)
         lines = text.count("\n")
         source = path.startswith(("src/", "bench/", "tests/", "tools/", "sdk/", "console/src/"))
         if source and path.endswith((".h", ".cc", ".py", ".rs", ".ts", ".tsx", ".go")) and lines > MAX_FILE_LINES:
@@ -189,6 +227,8 @@ def main():
             for found in MACHINE_PATHS.finditer(text):
                 fault(path, text.count("\n", 0, found.start()) + 1, f"path of one machine: {found.group(0)}")
     check_dead_headers(paths)
+    check_unbuilt_sources(texts)
+    check_dead_scripts(texts)
     for line in sorted(faults):
         print(line)
     print(f"tidy: {len(paths)} files, {len(faults)} faults")

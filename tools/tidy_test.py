@@ -47,6 +47,25 @@ class TidyRules(unittest.TestCase):
         self.assertTrue(faults_of("docs/a.md", "[x](no/such/file.md)\n", tidy.check_documents))
         self.assertEqual(faults_of("docs/a.md", "[x](https://example.org)\n", tidy.check_documents), [])
 
+    def test_a_source_that_is_not_built_is_found(self):
+        def unbuilt(texts):
+            tidy.faults.clear()
+            tidy.check_unbuilt_sources(texts)
+            return list(tidy.faults)
+        self.assertEqual(unbuilt({"bench/x/a.cc": "", "bench/x/CMakeLists.txt": "add_executable(b b.cc)"}),
+                         ["bench/x/a.cc:1: no CMakeLists.txt and no script beside it builds this file"])
+        self.assertEqual(unbuilt({"bench/x/a.cc": "", "bench/x/CMakeLists.txt": "add_executable(a a.cc)"}), [])
+        self.assertEqual(unbuilt({"src/x/y/a.cc": "", "src/x/CMakeLists.txt": "vectron_library(x SUBDIRS y)"}), [])
+
+    def test_a_script_that_nothing_names_is_found(self):
+        def dead(texts):
+            tidy.faults.clear()
+            tidy.check_dead_scripts(texts)
+            return list(tidy.faults)
+        self.assertEqual(dead({"tools/a.py": "a.py", "dev": ""}), ["tools/a.py:1: nothing names this script"])
+        self.assertEqual(dead({"tools/a.py": "", "dev": "python3 tools/a.py"}), [])
+        self.assertEqual(dead({"tests/x/test_a.py": "", "tests/x/b_test.py": ""}), [])
+
     def test_the_tree_has_files_to_check(self):
         self.assertGreater(len(tidy.tracked()), 50)
 

@@ -16,6 +16,7 @@
 #include "apps/vectronctl/mcp.h"
 #include "apps/vectronctl/points.h"
 #include "apps/vectronctl/terminal.h"
+#include "base/limits.h"
 #include "base/status.h"
 
 namespace vectron::ctl {
@@ -67,7 +68,7 @@ struct Flags {
 void AddCreationFlags(CLI::App& app, v1::CreateCollectionRequest& request, Flags& flags) {
   app.add_option_function<int32_t>(
          "--dim", [&](int32_t v) { request.set_dimension(v); }, "Components of a vector")
-      ->check(CLI::Range(1, 65'535));
+      ->check(CLI::Range(1U, kMaxDimension));
   app.add_option_function<std::string>(
          "--distance", [&](const std::string& v) { request.set_distance(v); },
          "cosine, euclidean (squared) or dot; default euclidean")
@@ -166,7 +167,7 @@ void AddImportCommand(CLI::App& app, Flags& flags) {
   command->add_flag("--create", options.create, "Make the collection when there is none");
   AddCreationFlags(*command, options.creation, flags);
   command->add_option("--batch", options.batch_points, "Points per request; default 500")
-      ->check(CLI::Range(1, 100'000));
+      ->check(CLI::Range(size_t{1}, kMaxUpsertPoints));
   command->add_option("--in-flight", options.in_flight, "Requests under way at once; default 4")
       ->check(CLI::Range(1, 64));
   command->add_option("--limit", options.limit, "Stop after this many rows");
@@ -194,7 +195,8 @@ void AddSearchCommand(CLI::App& app, Flags& flags) {
   search->add_option("--id", options.id, "Search with the vector of this point");
   search->add_option("--filter", options.filter,
                      "Only points that pass: JSON with must, should, must_not; or @FILE");
-  search->add_option("-k,--top-k", options.k, "Results; default 10")->check(CLI::Range(1, 16'384));
+  search->add_option("-k,--top-k", options.k, "Results; default 10")
+      ->check(CLI::Range(1U, kMaxTopK));
   search->add_option("--offset", options.offset, "Results to leave out at the front");
   search->add_option("--ef", options.ef, "Breadth of the search; default the collection's");
   search->add_option("--max-distance", options.max_distance, "Only results at most this far");
@@ -257,7 +259,8 @@ void AddBenchCommand(CLI::App& app, Flags& flags) {
   bench->add_option("--protocol", options.protocol, "grpc (default) or http")
       ->check(CLI::IsMember({"grpc", "http"}));
   bench->add_option("--http", flags.http, "HTTP address; default 127.0.0.1:8080");
-  bench->add_option("-k,--top-k", options.k, "Results; default 10")->check(CLI::Range(1, 16'384));
+  bench->add_option("-k,--top-k", options.k, "Results; default 10")
+      ->check(CLI::Range(1U, kMaxTopK));
   bench->add_option("--ef", options.ef, "Breadth of the search; default the collection's");
   bench->add_flag("--exact", options.exact, "Compare with every point");
   AddConsistency(*bench, options.consistency);
