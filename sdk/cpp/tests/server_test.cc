@@ -293,6 +293,9 @@ TEST_F(ClientTest, WorksWithoutWaiting) {
   EXPECT_EQ(search.get().results.size(), 10U);
   EXPECT_EQ(point.get().vector, (std::vector<float>{7}));
   EXPECT_THROW(absent.get(), NotFoundError);
+  client_.DeleteAsync(name, "p7").get();
+  EXPECT_THROW(client_.Get(name, "p7"), NotFoundError);
+  EXPECT_THROW(client_.DeleteAsync("absent", "p7").get(), NotFoundError);
 }
 
 TEST_F(ClientTest, NamesAWrongHost) {
