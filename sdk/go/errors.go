@@ -102,6 +102,9 @@ func advice(code codes.Code, host, message string) string {
 	case codes.DeadlineExceeded:
 		return fmt.Sprintf(" [no answer from %s in time and the outcome is unknown: use a context with a later deadline, and repeat a write with the same request id]", host)
 	case codes.ResourceExhausted:
+		if strings.Contains(message, "message larger than") || strings.Contains(message, "after decompression larger than") {
+			return " [send smaller batches or ask for less at once, or use WithMaxMessageBytes]"
+		}
 		return " [slow down: fewer calls at once, or smaller batches]"
 	case codes.Unimplemented:
 		return " [this server does not offer it]"

@@ -101,6 +101,15 @@ std::future<size_t> BeginUpsert(const std::shared_ptr<Connection>& connection,
       [](v1::UpsertResponse&& response) { return static_cast<size_t>(response.upserted()); });
 }
 
+v1::DeleteRequest Deletion(const std::string& collection, const std::string& id,
+                           const std::string& request_id) {
+  v1::DeleteRequest request;
+  request.set_collection(collection);
+  request.set_id(id);
+  request.set_request_id(request_id.empty() ? internal::NewRequestId() : request_id);
+  return request;
+}
+
 // Checks that columns fit together; the dimension.
 size_t DimensionOf(const Columns& columns) {
   const size_t count = columns.ids.size();
@@ -212,11 +221,18 @@ std::future<Point> Client::GetAsync(const std::string& collection, const std::st
 }
 void Client::Delete(const std::string& collection, const std::string& id,
                     const std::string& request_id, Timeout timeout) {
-  v1::DeleteRequest request;
-  request.set_collection(collection);
-  request.set_id(id);
-  request.set_request_id(request_id.empty() ? internal::NewRequestId() : request_id);
-  impl_->Call(Kind::kNamedWrite, request, &v1::VectronService::StubInterface::Delete, timeout);
+  impl_->Call(Kind::kNamedWrite, Deletion(collection, id, request_id),
+              &v1::VectronService::StubInterface::Delete, timeout);
+}
+std::future<void> Client::DeleteAsync(const std::string& collection, const std::string& id,
+                                      const std::string& request_id, Timeout timeout) {
+  return internal::AsyncCall<v1::DeleteRequest, v1::DeleteResponse, void>::Begin(
+      impl_->connection, Kind::kNamedWrite, timeout, Deletion(collection, id, request_id),
+      [](Connection& to, grpc::ClientContext* context, const v1::DeleteRequest* sent,
+         v1::DeleteResponse* response, std::function<void(grpc::Status)> done) {
+        to.vectron_async().async()->Delete(context, sent, response, std::move(done));
+      },
+      [](v1::DeleteResponse&& /*response*/) {});
 }
 Page Client::Scroll(const std::string& collection, const ScrollOptions& options) {
   v1::ScrollRequest request;

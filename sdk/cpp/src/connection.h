@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -164,7 +165,12 @@ class AsyncCall : public std::enable_shared_from_this<AsyncCall<Request, Respons
   void Done(const grpc::Status& status) {
     if (status.ok()) {
       try {
-        promise_.set_value(parse_(std::move(response_)));
+        if constexpr (std::is_void_v<Result>) {
+          parse_(std::move(response_));
+          promise_.set_value();
+        } else {
+          promise_.set_value(parse_(std::move(response_)));
+        }
       } catch (...) {
         promise_.set_exception(std::current_exception());
       }

@@ -69,6 +69,10 @@ std::string Advice(Code code, std::string_view host, const std::string& message)
              " in time and the outcome is unknown: use a longer timeout, and repeat a write with "
              "the same request id]";
     case Code::kResourceExhausted:
+      if (SaysAnyOf(message, {"essage larger than"})) {
+        return " [send smaller batches or ask for less at once, or use a larger "
+               "ClientOptions::max_message_bytes]";
+      }
       return " [slow down: fewer calls at once, or smaller batches]";
     case Code::kUnimplemented:
       return " [this server does not offer it]";

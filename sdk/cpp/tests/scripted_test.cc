@@ -154,6 +154,7 @@ TEST_F(ScriptTest, GivesACallItsOwnTimeElseTheClients) {
       {"GetAsync",
        [&](Timeout time) { client.GetAsync("c", "a", Within<ReadOptions>(time)).get(); }},
       {"Delete", [&](Timeout time) { client.Delete("c", "a", "", time); }},
+      {"DeleteAsync", [&](Timeout time) { client.DeleteAsync("c", "a", "", time).get(); }},
       {"Scroll", [&](Timeout time) { client.Scroll("c", Within<ScrollOptions>(time)); }},
       {"Search", [&](Timeout time) { client.Search("c", vector, Within<SearchOptions>(time)); }},
       {"SearchAsync",

@@ -1,6 +1,5 @@
 // The client against a real server; VECTRON_BINARY names the program.
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 
 #include <ctime>
@@ -294,6 +293,9 @@ TEST_F(ClientTest, WorksWithoutWaiting) {
   EXPECT_EQ(search.get().results.size(), 10U);
   EXPECT_EQ(point.get().vector, (std::vector<float>{7}));
   EXPECT_THROW(absent.get(), NotFoundError);
+  client_.DeleteAsync(name, "p7").get();
+  EXPECT_THROW(client_.Get(name, "p7"), NotFoundError);
+  EXPECT_THROW(client_.DeleteAsync("absent", "p7").get(), NotFoundError);
 }
 
 TEST_F(ClientTest, NamesAWrongHost) {
@@ -305,31 +307,8 @@ TEST_F(ClientTest, NamesAWrongHost) {
   EXPECT_THROW(nobody.GetAsync("c", "p").get(), UnavailableError);
 }
 
-// Listens and never says a word.
-class SilentListener {
- public:
-  SilentListener() : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    EXPECT_EQ(::bind(socket_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::listen(socket_, 8), 0);
-    EXPECT_EQ(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    port_ = ntohs(address.sin_port);
-  }
-  ~SilentListener() { ::close(socket_); }
-  SilentListener(const SilentListener&) = delete;
-  SilentListener& operator=(const SilentListener&) = delete;
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
-
- private:
-  int socket_;
-  int port_ = 0;
-};
-
 TEST_F(ClientTest, EndsWhenTheTimeIsOverOrTheClientIsClosed) {
-  const SilentListener silent;
+  const Listener silent;
   ClientOptions hasty;
   hasty.timeout = milliseconds(300);
   Client quiet(silent.address(), hasty);

@@ -98,7 +98,9 @@ function advice(code: Code, host: string, message: string): string {
     case "DEADLINE_EXCEEDED":
       return ` [no answer from ${host} in time and the outcome is unknown: pass a longer timeoutMs, and repeat a write with the same requestId]`;
     case "RESOURCE_EXHAUSTED":
-      return " [slow down: fewer calls at once, or smaller batches]";
+      return /message.* larger than/i.test(message)
+        ? " [send smaller batches or ask for less at once, or make the client with a larger maxMessageBytes]"
+        : " [slow down: fewer calls at once, or smaller batches]";
     case "UNIMPLEMENTED":
       return " [this server does not offer it]";
     default:

@@ -68,7 +68,7 @@ export class GrpcTransport implements Transport {
     const credentials = options.useTls
       ? grpc.credentials.createSsl(pem(options.tlsRootCertificates), pem(options.tlsClientKey), pem(options.tlsClientCertificate))
       : grpc.credentials.createInsecure();
-    return new grpc.Client(host, credentials, {
+    const client = new grpc.Client(host, credentials, {
       "grpc.max_receive_message_length": size,
       "grpc.max_send_message_length": size,
       "grpc.keepalive_time_ms": options.keepaliveTimeMs ?? 30_000,
@@ -82,6 +82,8 @@ export class GrpcTransport implements Transport {
         ? { "grpc.default_compression_algorithm": grpc.compressionAlgorithms.gzip }
         : {}),
     });
+    if (options.compression) keepCompressing(client);
+    return client;
   }
 
   close(): void {
@@ -306,6 +308,19 @@ export class GrpcTransport implements Transport {
   async createSdkJwt(apiKeyId: string, attempt: Attempt): Promise<string> {
     const answer = await this.unary(AUTH + "CreateSDKJWT", auth.CreateSDKJWTRequest.encode({ apiKeyId }), attempt);
     return auth.CreateSDKJWTResponse.decode(answer).sdkJwt;
+  }
+}
+
+/**
+ * grpc-js looks for "gzip" in what servers accept, does not find it in "identity, deflate, gzip" because of the space, and would
+ * compress the first call alone. So it is kept from remembering; every Vectron takes gzip.
+ */
+function keepCompressing(client: grpc.Client): void {
+  type Inside = { internalChannel?: { filterStackFactory?: { factories?: { sharedFilterConfig?: object }[] } } };
+  const { internalChannel } = client.getChannel() as unknown as Inside;
+  for (const { sharedFilterConfig } of internalChannel?.filterStackFactory?.factories ?? []) {
+    if (!sharedFilterConfig) continue;
+    Object.defineProperty(sharedFilterConfig, "serverSupportedEncodingHeader", { get: () => undefined, set: () => {} });
   }
 }
 

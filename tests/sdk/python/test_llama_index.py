@@ -115,6 +115,13 @@ def test_deletes(store):
     assert store.add([]) == []
 
 
+def test_the_client_is_shown_and_the_server_keeps_the_nodes(client, store, tmp_path):
+    assert store.client is client
+    store.persist(str(tmp_path / "store"))
+    assert list(tmp_path.iterdir()) == []
+    assert ids(VectronVectorStore(client, store.collection)) == ["n1", "n2", "n3", "n4"]
+
+
 async def test_the_asynchronous_operations(store):
     assert await store.async_add([node(7)]) == ["n7"]
     result = await store.aquery(VectorStoreQuery(query_embedding=[7.0, 1.0], similarity_top_k=1))

@@ -100,6 +100,8 @@ class Client {
   // One request: InvalidArgumentError when the points are too large for it.
   std::future<size_t> UpsertAsync(const std::string& collection, std::span<const Point> points,
                                   const WriteOptions& options = {});
+  std::future<void> DeleteAsync(const std::string& collection, const std::string& id,
+                                const std::string& request_id = "", Timeout timeout = {});
 
   // --- Users and keys ---
   // bootstrap_secret: of the first start; makes the first administrator.

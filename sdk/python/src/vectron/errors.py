@@ -140,9 +140,15 @@ def _advice(code: str, host: str, message: str, http: bool) -> str:
         "UNAUTHENTICATED": " [pass api_key=, or token= of a login; expired tokens need a new login]",
         "PERMISSION_DENIED": " [use a credential with more rights]",
         "DEADLINE_EXCEEDED": f" [no answer from {host} in time and the outcome is unknown: {longer}{repeat}]",
-        "RESOURCE_EXHAUSTED": " [slow down: fewer calls at once, or smaller batches]",
+        "RESOURCE_EXHAUSTED": _too_much(message.lower()),
         "UNIMPLEMENTED": " [this server does not offer it]",
     }.get(code, "")
+
+
+def _too_much(message: str) -> str:
+    if "message larger than" in message:
+        return " [send smaller batches or ask for less at once, or make the client with a larger max_message_bytes=]"
+    return " [slow down: fewer calls at once, or smaller batches]"
 
 
 def _unreachable(host: str, message: str, http: bool) -> str:

@@ -1,0 +1,62 @@
+// What goes over the wire: compressed when asked for, and no larger than allowed. VECTRON_BINARY names the server.
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import * as vectron from "@vectron/client";
+
+import { start } from "./start.mjs";
+
+const LONG = [{ id: "a", vector: [1], payload: { text: "x".repeat(100_000) } }];
+
+let folder, server;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "vectron-ts-"));
+  server = await start(join(folder, "data"));
+});
+after(async () => {
+  assert.equal(await server.stop(), 0);
+  await rm(folder, { recursive: true });
+});
+
+/** Passes connections on to an address, counting the bytes that go there. */
+async function relay(t, to) {
+  const [host, port] = to.split(":");
+  const passed = { sent: 0 };
+  const listener = createServer((here) => {
+    const there = connect(Number(port), host);
+    here.on("data", (data) => (passed.sent += data.length));
+    for (const [from, into] of [[here, there], [there, here]]) from.pipe(into).on("error", () => {});
+  });
+  await new Promise((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  t.after(() => listener.close());
+  return { passed, address: `127.0.0.1:${listener.address().port}` };
+}
+
+test("gzip is used and understood", async (t) => {
+  const { passed, address } = await relay(t, server.grpc);
+  const small = new vectron.VectronClient(address, undefined, { compression: "gzip" });
+  t.after(() => small.close());
+  await small.createCollection("gzip", 1);
+  assert.equal(await small.upsert("gzip", LONG), 1);
+  assert.deepEqual((await small.search("gzip", [1]))[0].payload, LONG[0].payload);
+  assert.ok(passed.sent > 0 && passed.sent < 20_000, String(passed.sent));
+});
+
+test("a message that is too large says what to do", async (t) => {
+  const client = new vectron.VectronClient(server.grpc);
+  const tiny = new vectron.VectronClient(server.grpc, undefined, { maxMessageBytes: 10_000, retry: { maxAttempts: 1 } });
+  t.after(() => [client, tiny].forEach((each) => each.close()));
+  const refused = (error) => {
+    assert.ok(error instanceof vectron.ResourceExhaustedError, String(error));
+    assert.match(error.message, /larger than.*smaller batches.*maxMessageBytes/);
+    return true;
+  };
+  await client.createCollection("tiny", 1);
+  await assert.rejects(tiny.upsert("tiny", LONG), refused);
+  await client.upsert("tiny", LONG);
+  await assert.rejects(tiny.get("tiny", "a"), refused);
+});
