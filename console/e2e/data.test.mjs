@@ -182,6 +182,7 @@ const places = [
   ['/workers', 'Workers'],
   ['/placement', 'Placement'],
   ['/api', 'API reference'],
+  ['/no/such/place', 'No such page'],
 ];
 
 // Visits every page on such a screen, and judges what each shows once it has loaded.
