@@ -51,6 +51,10 @@ test('the first account takes the bootstrap secret and is the administrator', as
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
   await assertAccessible(page, 'sign-in');
   await shoot(page, 'sign-in-needed');
+  await page.getByRole('link', { name: 'Create one' }).click();
+  await page.getByRole('heading', { name: 'Create an account' }).waitFor();
+  await assertAccessible(page, 'sign-up');
+  await page.getByRole('link', { name: 'Sign in' }).click();
   await signUp(page, admin, readFileSync(join(server.data, 'bootstrap.secret'), 'utf8').trim());
   await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
   await page.getByRole('link', { name: 'Users' }).click();
@@ -93,6 +97,7 @@ test('a key is made, shown once, works with its rights and is refused once revok
   assert.equal((await request('GET', '/v1/collections', key)).status, 200);
   assert.equal((await request('POST', '/v1/collections', key, { name: 'no', dimension: 4 })).status, 403);
   await shoot(page, 'keys');
+  await assertAccessible(page, 'the keys');
 
   await page.getByRole('button', { name: 'Token' }).click();
   const token = (await page.getByTestId('secret').textContent()).trim();

@@ -43,6 +43,7 @@ test('a collection is made with all options, shown and deleted by typing its nam
   assert.equal(status.distance, 'euclidean');
   assert.deepEqual(status.options.payloadIndexes, [{ field: 'colour', type: 'KEYWORD' }]);
   await shoot(page, 'collection');
+  await assertAccessible(page, 'a collection');
 
   await page.getByRole('button', { name: 'Delete' }).click();
   const confirm = page.getByRole('button', { name: 'Delete for good' });
@@ -168,7 +169,7 @@ test('the map draws a sample, says what a dot is and opens its point', async () 
   await close();
 });
 
-const narrowPlaces = [
+const places = [
   ['/', 'Overview'],
   ['/collections', 'Collections'],
   ['/collections/docs', 'docs'],
@@ -181,19 +182,34 @@ const narrowPlaces = [
   ['/workers', 'Workers'],
   ['/placement', 'Placement'],
   ['/api', 'API reference'],
+  ['/no/such/place', 'No such page'],
 ];
 
-test('every page fits a screen of 360 px, in light and dark', async () => {
-  for (const scheme of ['light', 'dark']) {
-    const { page, close } = await openPage(front.url, { width: 360, height: 740, scheme, allow: /status of (404|501)/ });
-    for (const [place, title] of narrowPlaces) {
-      await visit(page, front, place, title);
-      await page.waitForFunction(() => !document.querySelector('[role=status][aria-label=Loading]'));
-      await assertFits(page, `${place} in ${scheme}`);
-      await shoot(page, `narrow-${scheme}-${place.replace(/\W+/g, '_')}`);
-    }
-    await close();
+// Visits every page on such a screen, and judges what each shows once it has loaded.
+async function assertEveryPage(screen, judge) {
+  const { page, misdeeds, close } = await openPage(front.url, { ...screen, allow: /status of (404|501)/ });
+  for (const [place, title] of places) {
+    await visit(page, front, place, title);
+    await page.waitForFunction(() => !document.querySelector('[role=status][aria-label=Loading]'));
+    const what = `${place} at ${screen.width} px in ${screen.scheme}`;
+    await assertFits(page, what);
+    await judge(page, what, place);
+    assertBehaved(misdeeds, what);
   }
+  await close();
+}
+
+for (const scheme of ['light', 'dark']) {
+  test(`every page fits a screen of 360 px and has no serious finding of axe, in ${scheme}`, async () => {
+    await assertEveryPage({ width: 360, height: 740, scheme }, async (page, what, place) => {
+      await assertAccessible(page, what);
+      await shoot(page, `narrow-${scheme}-${place.replace(/\W+/g, '_')}`);
+    });
+  });
+}
+
+test('every page fits a screen of 2560 px', async () => {
+  await assertEveryPage({ width: 2560, height: 1440, scheme: 'light' }, (page, _, place) => shoot(page, `wide-${place.replace(/\W+/g, '_')}`));
 });
 
 test('the console works by keyboard alone', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { assertAccessible, assertBehaved } from './checks.mjs';
-import { api, closeBrowser, fill, openPage, shoot, startFront, startVectron, test } from './harness.mjs';
+import { api, closeBrowser, fill, openPage, shoot, startFront, startVectron, test, until } from './harness.mjs';
 
 const samples = 24;
 let server;
@@ -34,6 +34,18 @@ async function work() {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
+
+test('the figures stand in full rows', async () => {
+  for (const [width, rows] of [[1440, [8]], [1280, [4, 4]], [700, [4, 4]]]) {
+    const { page, close } = await openPage(front.url, { width });
+    const tiles = page.getByText('Server errors', { exact: true }).locator('xpath=../..').locator('> div');
+    await page.getByText('Storage', { exact: true }).waitFor();
+    await until('the figures', async () => (await page.getByRole('status', { name: 'Loading' }).count()) === 0);
+    const tops = await tiles.evaluateAll((all) => all.map((each) => each.getBoundingClientRect().top));
+    assert.deepEqual([...new Set(tops)].map((top) => tops.filter((each) => each === top).length), rows, `at ${width} px`);
+    await close();
+  }
+});
 
 test('the overview shows the true figures, in light and dark', async () => {
   const { metrics } = await api(server, 'GET', '/v1/system/health');
