@@ -56,7 +56,8 @@ absl::Status PlacementService::CheckLeading() const {
         kRetryMs));
   }
   return rpc::WithNothingDone(rpc::WithLeaderHint(
-      Unavailable("not the leader of placement; that is node {}", leadership.node.value),
+      Unavailable("not the leader of placement; that is node {}{}", leadership.node.value,
+                  leadership.address.empty() ? "" : " at " + leadership.address),
       leadership.node));
 }
 

@@ -399,7 +399,7 @@ TEST_F(PlacementServiceTest, NamesTheLeaderWhereItIsNone) {
   leadership_ = {.is_leader = false, .term = 2, .node = {3}, .address = "three:6001"};
   const auto refused = Call(&PlacementService::ListWorkers);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(MessageOf(refused.status())), HasSubstr("node 3"));
+  EXPECT_THAT(std::string(MessageOf(refused.status())), HasSubstr("node 3 at three:6001"));
   EXPECT_EQ(rpc::LeaderHint(refused.status()), WorkerId{3});
   EXPECT_TRUE(rpc::NothingWasDone(refused.status()));
   EXPECT_EQ(Call(&PlacementService::GetLeader)->leader_address(), "three:6001");
