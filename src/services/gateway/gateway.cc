@@ -34,8 +34,12 @@ absl::Status Gateway::ShardError(const rpc::CollectionRecord& record, ShardOrdin
                                  const absl::Status& error) const {
   if (absl::IsFailedPrecondition(error)) {
     const RecordPtr now = deps_.placement->FindCollection(record.owner, record.schema.name);
-    if (now == nullptr || now->shards[0].group != record.shards[0].group) {
-      return NotFound("collection '{}' was deleted", record.schema.name);
+    if (now == nullptr) return NotFound("collection '{}' was deleted", record.schema.name);
+    if (now->shards[0].group != record.shards[0].group) {
+      // What was asked of the old one may not suit the new one: the caller begins again.
+      return rpc::WithRetryAfter(
+          Unavailable("collection '{}' was made anew meanwhile", record.schema.name),
+          kRetryAfterMillis);
     }
   }
   absl::Status result = Annotate(

@@ -115,8 +115,8 @@ class Gateway {
 
   absl::StatusOr<RecordPtr> Find(const std::string& tenant, const std::string& name) const;
   // What a failure of a shard means to the caller: NotFound when the collection has been deleted
-  // meanwhile, else the shard's error with collection and shard named and, for overload, a hint
-  // when to try again.
+  // meanwhile, Unavailable with a hint to try again when another one has its name by now, else the
+  // shard's error with collection and shard named and, for overload, a hint when to try again.
   absl::Status ShardError(const rpc::CollectionRecord& record, ShardOrdinal ordinal,
                           const absl::Status& error) const;
   absl::Status WriteError(const rpc::CollectionRecord& record,

@@ -217,11 +217,12 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
       return SendTo({.id = next, .worker = worker});
     }
     tried_in_round_ = 0;
-    Pause(status, [](RoutedCall& call) { call.RefreshThenStart(); });
+    Pause(status);
   }
 
   // The leader may live elsewhere by now; what the map says is taken as it comes.
-  void RefreshThenStart() {
+  void RefreshThenStart(const absl::Status& status) {
+    if (!router_.retries_.Take()) return Pause(status);
     router_.deps_.placement->Refresh([self = shared_from_this()] {
       self->TakeNewMap();
       self->Start();
@@ -233,10 +234,12 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
     router_.deps_.placement->Refresh([self = shared_from_this(), status] {
       const rpc::ShardPlacement before = self->shard();
       if (!self->TakeNewMap()) return self->Finish(status);
-      if (!SamePlace(before, self->shard())) return self->Start();
-      // A worker that knows more than placement has told so far.
-      if (self->router_.deps_.patience_ms == 0) return self->Finish(status);
-      self->Pause(status, [](RoutedCall& call) { call.RefreshThenStart(); });
+      const bool alone = self->router_.deps_.patience_ms == 0;
+      if (!SamePlace(before, self->shard()) && (alone || self->router_.retries_.Take())) {
+        return self->Start();
+      }
+      // A worker that knows more than placement has told so far, or too many retries.
+      alone ? self->Finish(status) : self->Pause(status);
     });
   }
 
@@ -251,7 +254,7 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
     return true;
   }
 
-  void Pause(const absl::Status& status, void (*then)(RoutedCall& call)) {
+  void Pause(const absl::Status& status) {
     const int64_t now = router_.deps_.clock->MonotonicNanos();
     if (limit_nanos_ == 0) {
       limit_nanos_ = part_.deadline_nanos != 0 ? part_.deadline_nanos
@@ -266,7 +269,8 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
     if (at >= limit_nanos_) return Finish(status);
     pause_ms_ = std::min(2 * pause_ms_, kRouteMaxPauseMs);
     hints_followed_ = 0;
-    router_.deps_.timer->At(at, [self = shared_from_this(), then] { then(*self); });
+    router_.deps_.timer->At(
+        at, [self = shared_from_this(), status] { self->RefreshThenStart(status); });
   }
 
   // The first try has ended for good; when a second one is under way, that may still answer.

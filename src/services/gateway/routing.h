@@ -12,8 +12,10 @@
 //                       is said to lead; after a round a pause that grows; until the deadline
 //   anything else       is the answer
 // A part sent again carries the same request id, so a write whose first answer was lost applies
-// once. Pauses and tries are bounded: at most kMaxRetriesPerSecond over all requests of a gateway,
-// so that a cluster in trouble is not asked more than one that is well.
+// once. Every sending but a part's first is out of one budget, at most kMaxRetriesPerSecond over
+// all requests of a gateway, so that a cluster in trouble is not asked more than one that is well;
+// what finds the budget spent pauses. (In a single process, without patience, the one sending after
+// a refresh is free.)
 //
 // Reads may be hedged (hedging.h): one that has no answer after a while is sent to another replica
 // too, once, out of the same budget. The first answer counts, the other call is called off. An

@@ -388,6 +388,37 @@ TEST_F(RoutingTest, KeepsRetriesWithinTheirBudget) {
   EXPECT_TRUE(budget.Take());
 }
 
+TEST_F(RoutingTest, ManyPartsTogetherKeepWithinTheBudget) {
+  constexpr int64_t kParts = 2 * kMaxRetriesPerSecond;
+  constexpr int64_t kSeconds = 3;
+  Router router(Deps(60'000));
+  for (const bool stale : {false, true}) {
+    // Nobody leads; or each refresh brings a map that is old again.
+    for (uint64_t id = 1; id <= 3; ++id) {
+      answers_[id] = stale ? FailedPrecondition("epoch is old") : Unavailable("no leader");
+    }
+    uint64_t epoch = 1;
+    if (stale) map_.on_refresh = [this, &epoch] { map_.Set(++epoch, {1, 2, 3}, 1); };
+    asked_.clear();
+    int64_t ended = 0;
+    const int64_t deadline_nanos = clock_.MonotonicNanos() + kSeconds * 1'000'000'000;
+    for (int64_t part = 0; part < kParts; ++part) {
+      router.Send({.record = map_.FindCollection("", "docs"),
+                   .ordinal = ShardOrdinal{0},
+                   .write = true,
+                   .deadline_nanos = deadline_nanos,
+                   .send = [this](PartCall call) { OnSent(std::move(call)); },
+                   .done = [&ended](const absl::Status&, const RecordPtr&) { ++ended; }});
+    }
+    timer_.AdvanceMillis(kSeconds * 1'000);
+    EXPECT_EQ(ended, kParts);
+    EXPECT_THAT(asked_, SizeIs(Ge(static_cast<size_t>(kParts))));
+    // Of each second of the clock that it touches, the first sendings aside.
+    EXPECT_THAT(asked_,
+                SizeIs(Le(static_cast<size_t>(kParts + (kSeconds + 1) * kMaxRetriesPerSecond))));
+  }
+}
+
 TEST(RouteOf, GoesByTheRequestElseTheCollection) {
   CollectionSchema schema;
   EXPECT_EQ(RouteOf(Consistency::kUnspecified, schema), RouteTo::kLeader);

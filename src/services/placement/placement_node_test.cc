@@ -186,7 +186,8 @@ TEST_F(PlacementNodes, FollowersNameTheLeader) {
   const auto refused =
       CallOn<pb::ListWorkersRequest, pb::ListWorkersResponse>(follower, "ListWorkers", {});
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(MessageOf(refused.status())), HasSubstr(fmt::format("node {}", leader)));
+  EXPECT_THAT(std::string(MessageOf(refused.status())),
+              HasSubstr(fmt::format("node {} at {}", leader, address)));
   const auto named = CallOn<pb::GetLeaderRequest, pb::GetLeaderResponse>(follower, "GetLeader", {});
   ASSERT_TRUE(named.ok()) << named.status();
   EXPECT_EQ(named->leader_address(), address);

@@ -56,7 +56,8 @@ absl::Status PlacementService::CheckLeading() const {
         kRetryMs));
   }
   return rpc::WithNothingDone(rpc::WithLeaderHint(
-      Unavailable("not the leader of placement; that is node {}", leadership.node.value),
+      Unavailable("not the leader of placement; that is node {}{}", leadership.node.value,
+                  leadership.address.empty() ? "" : " at " + leadership.address),
       leadership.node));
 }
 
@@ -115,6 +116,7 @@ void PlacementService::Stop() {
     stopped_ = true;
     waiting.swap(waiting_);
     creations_.clear();
+    deletions_.clear();
   }
   const absl::Status stops = Unavailable("this placement node stops");
   for (const auto& call : waiting) {
@@ -133,6 +135,7 @@ void PlacementService::Tick() {
   FoundCluster();
   JudgeLiveness();
   TendCreations();
+  TendDeletions();
   RunScheduler();
 }
 
@@ -158,12 +161,14 @@ void PlacementService::NoticeLeadership() {
   const Leadership leadership = deps_.leadership();
   const uint64_t term = leadership.is_leader ? leadership.term : 0;
   std::map<CollectionKey, Creation> creations;
+  std::vector<Deletion> deletions;
   {
     const absl::MutexLock lock(&mutex_);
     if (term == led_term_) return;
     led_term_ = term;
     tracker_.Restart(term == 0 ? Tracker::kNotBegun : deps_.clock->MonotonicNanos());
     creations.swap(creations_);
+    deletions.swap(deletions_);
     wishes_.clear();
     busy_.clear();
     next_judgement_nanos_ = 0;
@@ -176,6 +181,7 @@ void PlacementService::NoticeLeadership() {
   for (auto& [key, creation] : creations) {
     for (const auto& waiter : creation.waiters) waiter(moved);
   }
+  for (const Deletion& deletion : deletions) deletion.done(moved);
   feed_.End(moved);
 }
 

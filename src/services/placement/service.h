@@ -8,6 +8,10 @@
 // leader hint and the leader's address in the message where there is one. What was refused before
 // anything was done is marked so (rpc::NothingWasDone).
 //
+// DeleteCollection answers when its replicas are gone: nobody reads or writes them from then on,
+// whatever map he has. It does not wait for workers that are not heard of, nor longer than
+// kDestroyWaitMs.
+//
 // Tick drives what the leader does by itself: founds the cluster, declares workers dead, finishes
 // or takes back creations, schedules moves, feeds those who watch the map.
 //
@@ -125,6 +129,13 @@ class PlacementService {
     std::vector<std::function<void(absl::Status)>> waiters = {};  // OK: visible
   };
 
+  // A collection that is dropped and whose replicas may still be served somewhere.
+  struct Deletion {
+    std::vector<GroupId> groups;
+    int64_t until_nanos = 0;  // then it is answered whatever its workers do
+    std::function<void(absl::Status)> done;
+  };
+
   void AddWaiting(const std::shared_ptr<Waiting>& waiting, int64_t timeout_ms);
   // The same callback, ended by its deadline or by Stop if by nothing else, and once only.
   template <typename Response>
@@ -151,6 +162,21 @@ class PlacementService {
       work(tracked);
     });
   }
+  // The same with a callback that may take `patience_ms` longer once `work` has begun.
+  template <typename Response>
+  void LeadLong(int64_t patience_ms, Done<Response> done,
+                std::function<void(Done<Response>)> work) {
+    Done<Response> patient = Tracked(patience_ms + kCallTimeoutMs, std::move(done));
+    auto begun = std::make_shared<std::atomic<bool>>(false);  // shared by the two ends
+    Lead<Response>(
+        [patient, begun](absl::StatusOr<Response> early) {
+          if (!begun->load()) patient(std::move(early));
+        },
+        [patient, begun, work = std::move(work)](const Done<Response>&) {
+          begun->store(true);
+          work(patient);
+        });
+  }
   void ProposeQuietly(CommandBody body);
   // Whether the worker is one of the cluster; why not, for people.
   absl::StatusOr<WorkerId> KnownWorker(const std::string& id) const;
@@ -166,6 +192,9 @@ class PlacementService {
                      Done<placementdriver::v1::CreateCollectionResponse> done);
   void AwaitCreation(const CollectionKey& key,
                      Done<placementdriver::v1::CreateCollectionResponse> done);
+  // Answers once no worker that is heard of holds a replica of these groups.
+  void AwaitDestruction(std::vector<GroupId> groups,
+                        Done<placementdriver::v1::DeleteCollectionResponse> done);
   std::vector<placementdriver::v1::PlannedMove> PlannedMoves();
 
   // Parts of Tick.
@@ -174,9 +203,14 @@ class PlacementService {
   void FoundCluster();
   void JudgeLiveness();
   void TendCreations();
+  void TendDeletions();
   void RunScheduler();
 
   static constexpr int64_t kCallTimeoutMs = 5'000;
+  // How long a deletion waits for workers that are heard of and do not say that their replicas are
+  // gone.
+  static constexpr int64_t kDestroyWaitMs = 5'000;
+  static constexpr size_t kMaxDeletions = 1'000;  // that wait
 
   const PlacementOptions options_;
   const ServiceDeps deps_;
@@ -188,6 +222,7 @@ class PlacementService {
   uint64_t seed_ ABSL_GUARDED_BY(mutex_);
   std::list<std::shared_ptr<Waiting>> waiting_ ABSL_GUARDED_BY(mutex_);  // shared with their ends
   std::map<CollectionKey, Creation> creations_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Deletion> deletions_ ABSL_GUARDED_BY(mutex_);
   std::vector<LeaderWish> wishes_ ABSL_GUARDED_BY(mutex_);
   std::set<WorkerId> busy_ ABSL_GUARDED_BY(mutex_);  // workers with something under way
   int64_t eager_until_nanos_ ABSL_GUARDED_BY(mutex_) = 0;

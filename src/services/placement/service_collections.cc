@@ -1,6 +1,7 @@
 // Collections: made, found, shown, deleted; and the map of where they are.
 
 #include <algorithm>
+#include <set>
 
 #include "base/status.h"
 #include "model/collection.h"
@@ -32,22 +33,10 @@ const CollectionRecord* FindVisible(const ClusterState& state, const std::string
 
 void PlacementService::CreateCollection(const pb::CreateCollectionRequest& request,
                                         Done<pb::CreateCollectionResponse> done) {
-  // Longer than other calls: the shards are made meanwhile.
-  Done<pb::CreateCollectionResponse> patient =
-      Tracked(options_.create_timeout_ms + kCallTimeoutMs, std::move(done));
-  auto kept =
-      std::make_shared<pb::CreateCollectionRequest>(request);  // shared: callbacks are copied
-  const absl::Status leading = CheckLeading();
-  if (!leading.ok()) return patient(leading);
-  auto begun = std::make_shared<std::atomic<bool>>(false);
-  // Only what comes after the barrier may take so long.
-  Lead<pb::CreateCollectionResponse>(
-      [patient, begun](absl::StatusOr<pb::CreateCollectionResponse> early) {
-        if (!begun->load()) patient(std::move(early));
-      },
-      [this, kept, patient, begun](const Done<pb::CreateCollectionResponse>&) {
-        begun->store(true);
-        BeginCreation(*kept, patient);
+  LeadLong<pb::CreateCollectionResponse>(  // the shards are made meanwhile
+      options_.create_timeout_ms, std::move(done),
+      [this, request](Done<pb::CreateCollectionResponse> patient) {
+        BeginCreation(request, std::move(patient));
       });
 }
 
@@ -140,21 +129,70 @@ void PlacementService::AwaitCreation(const CollectionKey& key,
 
 void PlacementService::DeleteCollection(const pb::DeleteCollectionRequest& request,
                                         Done<pb::DeleteCollectionResponse> done) {
-  Lead<pb::DeleteCollectionResponse>(
-      std::move(done), [this, key = CollectionKey{request.owner(), request.name()}](
-                           const Done<pb::DeleteCollectionResponse>& tracked) {
-        const bool visible = deps_.state->With([&key](const ClusterState& state) {
-          return FindVisible(state, key.owner, key.name) != nullptr;
+  LeadLong<pb::DeleteCollectionResponse>(
+      kDestroyWaitMs, std::move(done),
+      [this, key = CollectionKey{request.owner(), request.name()}](
+          const Done<pb::DeleteCollectionResponse>& patient) {
+        std::vector<GroupId> groups = deps_.state->With([&key](const ClusterState& state) {
+          const CollectionRecord* record = FindVisible(state, key.owner, key.name);
+          return record == nullptr ? std::vector<GroupId>() : record->groups;
         });
-        if (!visible) return tracked(NoSuchCollection(key.name));
-        deps_.state->Propose(DropCollection{.key = key},
-                             [tracked](const absl::StatusOr<uint64_t>& dropped) {
-                               if (!dropped.ok()) return tracked(dropped.status());
-                               pb::DeleteCollectionResponse response;
-                               response.set_success(true);
-                               tracked(std::move(response));
-                             });
+        if (groups.empty()) return patient(NoSuchCollection(key.name));
+        {
+          const absl::MutexLock lock(&mutex_);
+          if (deletions_.size() >= kMaxDeletions) {
+            return patient(ResourceExhausted("{} collections are being deleted, the most allowed",
+                                             kMaxDeletions));
+          }
+        }
+        deps_.state->Propose(
+            DropCollection{.key = key},
+            [this, patient, groups = std::move(groups)](const absl::StatusOr<uint64_t>& dropped) {
+              if (!dropped.ok()) return patient(dropped.status());
+              AwaitDestruction(groups, patient);
+            });
       });
+}
+
+void PlacementService::AwaitDestruction(std::vector<GroupId> groups,
+                                        Done<pb::DeleteCollectionResponse> done) {
+  const absl::MutexLock lock(&mutex_);
+  deletions_.push_back({.groups = std::move(groups),
+                        .until_nanos = deps_.clock->MonotonicNanos() + kDestroyWaitMs * 1'000'000,
+                        .done = [done = std::move(done)](absl::Status status) {
+                          if (!status.ok()) return done(std::move(status));
+                          pb::DeleteCollectionResponse response;
+                          response.set_success(true);
+                          done(std::move(response));
+                        }});
+  news_ = true;
+}
+
+// Deletions end whose replicas are gone from all workers that could still serve them.
+void PlacementService::TendDeletions() {
+  const int64_t now = deps_.clock->MonotonicNanos();
+  std::vector<Deletion> ended;
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (deletions_.empty()) return;
+    std::set<GroupId> held;
+    deps_.state->With([&](const ClusterState& state) {
+      mutex_.AssertHeld();
+      for (const auto& [doomed, worker] : state.doomed()) {
+        if (tracker_.IsHealthy(worker, now) || tracker_.MayStillBeHeard(worker, now)) {
+          held.insert(doomed.group);
+        }
+      }
+    });
+    std::erase_if(deletions_, [&](Deletion& deletion) {
+      const bool waits = now < deletion.until_nanos &&
+                         std::any_of(deletion.groups.begin(), deletion.groups.end(),
+                                     [&held](GroupId group) { return held.contains(group); });
+      if (!waits) ended.push_back(std::move(deletion));
+      return !waits;
+    });
+  }
+  for (const Deletion& deletion : ended) deletion.done(absl::OkStatus());
 }
 
 void PlacementService::ListCollections(const pb::ListCollectionsRequest& request,

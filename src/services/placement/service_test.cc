@@ -63,6 +63,17 @@ class PlacementServiceTest : public ::testing::Test {
     for (int i = 0; i < 100 && !answer.answered(); ++i) fleet_->Run(500);
     return answer.get().status();
   }
+  void BeginDelete(const std::string& name, Answer<pb::DeleteCollectionResponse>& answer) {
+    pb::DeleteCollectionRequest request;
+    request.set_name(name);
+    service_->DeleteCollection(request, answer.Callback());
+  }
+  absl::Status Delete(const std::string& name) {
+    Answer<pb::DeleteCollectionResponse> answer;
+    BeginDelete(name, answer);
+    for (int i = 0; i < 100 && !answer.answered(); ++i) fleet_->Run(500);
+    return answer.get().status();
+  }
   template <typename Request, typename Response>
   absl::StatusOr<Response> Call(void (PlacementService::*call)(const Request&,
                                                                PlacementService::Done<Response>),
@@ -138,15 +149,70 @@ TEST_F(PlacementServiceTest, MakesACollectionOnItsWorkersAndShowsIt) {
 TEST_F(PlacementServiceTest, DeletesACollectionAndItsReplicas) {
   for (const char* uid : {"a", "b", "c"}) fleet_->Join(uid);
   ASSERT_TRUE(Create("docs", 2, 3).ok());
-  pb::DeleteCollectionRequest request;
-  request.set_name("docs");
-  EXPECT_TRUE(Call(&PlacementService::DeleteCollection, request).ok());
-  EXPECT_EQ(Doomed(), 6u);
-  fleet_->Run(3'000);
+  EXPECT_TRUE(Delete("docs").ok());
   EXPECT_EQ(Doomed(), 0u);
   EXPECT_FALSE(fleet_->Holds(WorkerId{1}));
-  EXPECT_EQ(Call(&PlacementService::DeleteCollection, request).status().code(),
-            absl::StatusCode::kNotFound);
+  EXPECT_EQ(Delete("docs").code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(PlacementServiceTest, ADeletionEndsWhenTheLastWorkerServesItNoMore) {
+  const WorkerId a = fleet_->Join("a");
+  const WorkerId b = fleet_->Join("b");
+  ASSERT_TRUE(Create("docs", 2, 2).ok());
+  Answer<pb::DeleteCollectionResponse> answer;
+  BeginDelete("docs", answer);
+  EXPECT_EQ(Doomed(), 4u);
+  for (const WorkerId worker : {a, b}) {
+    for (int beat = 0; beat < 2; ++beat) {  // it is told, it confirms
+      service_->Tick();
+      EXPECT_FALSE(answer.answered());
+      ASSERT_TRUE(fleet_->Beat(worker).ok());
+    }
+  }
+  EXPECT_EQ(Doomed(), 0u);
+  service_->Tick();
+  ASSERT_TRUE(answer.answered());
+  EXPECT_TRUE(answer.get().ok()) << answer.get().status();
+}
+
+TEST_F(PlacementServiceTest, ADeletionWaitsForNoWorkerThatIsNotHeardOf) {
+  fleet_->Join("a");
+  const WorkerId b = fleet_->Join("b");
+  ASSERT_TRUE(Create("docs", 1, 2).ok());
+  fleet_->SetUp(b, false);
+  fleet_->Run(16'000);
+  Answer<pb::DeleteCollectionResponse> answer;
+  BeginDelete("docs", answer);
+  fleet_->Run(1'500);
+  EXPECT_TRUE(answer.answered());
+  EXPECT_TRUE(answer.get().ok()) << answer.get().status();
+  EXPECT_EQ(Doomed(), 1u);
+}
+
+TEST_F(PlacementServiceTest, ADeletionWaitsForASlowWorkerForABoundedTime) {
+  fleet_->Join("a");
+  const WorkerId b = fleet_->Join("b");
+  ASSERT_TRUE(Create("docs", 1, 2).ok());
+  fleet_->SetUp(b, false);
+  Answer<pb::DeleteCollectionResponse> answer;
+  BeginDelete("docs", answer);
+  fleet_->Run(4'000);
+  EXPECT_FALSE(answer.answered());
+  fleet_->Run(1'500);
+  EXPECT_TRUE(answer.answered());
+  EXPECT_TRUE(answer.get().ok()) << answer.get().status();
+}
+
+TEST_F(PlacementServiceTest, ADeletionEndsWithTheLeadership) {
+  fleet_->Join("a");
+  ASSERT_TRUE(Create("docs", 1, 1).ok());
+  Answer<pb::DeleteCollectionResponse> answer;
+  BeginDelete("docs", answer);
+  leadership_ = {};
+  service_->Tick();
+  ASSERT_TRUE(answer.answered());
+  EXPECT_EQ(answer.get().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(rpc::NothingWasDone(answer.get().status()));
 }
 
 TEST_F(PlacementServiceTest, RefusesACollectionThatNoWorkersCanHold) {
@@ -333,7 +399,7 @@ TEST_F(PlacementServiceTest, NamesTheLeaderWhereItIsNone) {
   leadership_ = {.is_leader = false, .term = 2, .node = {3}, .address = "three:6001"};
   const auto refused = Call(&PlacementService::ListWorkers);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(MessageOf(refused.status())), HasSubstr("node 3"));
+  EXPECT_THAT(std::string(MessageOf(refused.status())), HasSubstr("node 3 at three:6001"));
   EXPECT_EQ(rpc::LeaderHint(refused.status()), WorkerId{3});
   EXPECT_TRUE(rpc::NothingWasDone(refused.status()));
   EXPECT_EQ(Call(&PlacementService::GetLeader)->leader_address(), "three:6001");
@@ -452,9 +518,7 @@ TEST_F(PlacementServiceTest, FeedsThoseWhoWatchTheMap) {
 
   const size_t before = stream->maps.size();
   stream->full = true;  // it reads slowly
-  pb::DeleteCollectionRequest request;
-  request.set_name("docs");
-  ASSERT_TRUE(Call(&PlacementService::DeleteCollection, request).ok());
+  ASSERT_TRUE(Delete("docs").ok());
   fleet_->Run(2'000);
   EXPECT_EQ(stream->maps.size(), before);
   stream->full = false;
