@@ -116,10 +116,18 @@ void PlacementClient::CatchUp(std::function<void(const absl::Status&)> done) {
 }
 
 void PlacementClient::Ask(Waiting waiting) {
+  bool room = false;
   {
     const absl::MutexLock lock(&mutex_);
-    waiting_.push_back(std::move(waiting));
-    if (std::exchange(asking_, true)) return;  // who came while one is under way wants the next
+    room = waiting_.size() < kMaxWaiting;
+    if (room) {
+      waiting_.push_back(std::move(waiting));
+      if (std::exchange(asking_, true)) return;  // who came while one is under way wants the next
+    }
+  }
+  if (!room) {
+    return waiting.done(
+        ResourceExhausted("{} requests wait for placement, the most allowed", kMaxWaiting));
   }
   AskNext();
 }

@@ -37,6 +37,10 @@ struct PlacementClientDeps {
 // Thread-safe.
 class PlacementClient : public PlacementApi {
  public:
+  // Callers of Refresh and CatchUp that wait for one map; those past them are not made to wait:
+  // ResourceExhausted of CatchUp, and of Refresh the map as it is.
+  static constexpr size_t kMaxWaiting = 16'384;
+
   PlacementClient(const std::vector<std::string>& addresses, const ChannelOptions& options,
                   const PlacementClientDeps& deps);
   ~PlacementClient() override;

@@ -180,9 +180,18 @@ bool MapFeed::Send(Watcher& watcher) {
 }
 
 void MapFeed::Watch(Stream stream, bool versions_only) {
-  const absl::MutexLock lock(&mutex_);
-  Watcher watcher{.stream = std::move(stream), .versions_only = versions_only};
-  if (Send(watcher)) watchers_.push_back(std::move(watcher));
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (watchers_.size() >= kMaxWatchers) {
+      std::erase_if(watchers_, [](const Watcher& watcher) { return watcher.stream.cancelled(); });
+    }
+    if (watchers_.size() < kMaxWatchers) {
+      Watcher watcher{.stream = std::move(stream), .versions_only = versions_only};
+      if (Send(watcher)) watchers_.push_back(std::move(watcher));
+      return;
+    }
+  }
+  stream.Finish(ResourceExhausted("{} watch the map, the most allowed", kMaxWatchers));
 }
 
 void MapFeed::Push() {

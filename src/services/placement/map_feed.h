@@ -30,12 +30,14 @@ class MapFeed {
  public:
   using Stream = rpc::ServerStream<placementdriver::v1::ClusterMap>;
 
+  static constexpr size_t kMaxWatchers = 8'192;  // past them RESOURCE_EXHAUSTED
+
   // Brings the map up to what is known now.
   void Update(const ClusterState& state, const ClusterLoad& load,
               const std::string& leader_address);
   // Everything; of `known_version`, when that is still the last, the version alone.
   placementdriver::v1::ClusterMap Full(uint64_t known_version = 0) const;
-  // Adds a watcher and sends it the map (or its version alone).
+  // Adds a watcher and sends it the map (or its version alone); ends it when there are too many.
   void Watch(Stream stream, bool versions_only);
   // Sends what is new to each watcher; forgets those that have gone.
   void Push();

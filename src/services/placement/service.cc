@@ -42,6 +42,16 @@ void PlacementService::AddWaiting(const std::shared_ptr<Waiting>& waiting, int64
   waiting_.push_back(waiting);
 }
 
+absl::Status PlacementService::CheckRoom() {
+  const absl::MutexLock lock(&mutex_);
+  if (waiting_.size() < kMaxWaitingCalls) return absl::OkStatus();
+  std::erase_if(waiting_, [](const auto& call) { return call->finished.load(); });
+  if (waiting_.size() < kMaxWaitingCalls) return absl::OkStatus();
+  return rpc::WithNothingDone(rpc::WithRetryAfter(
+      ResourceExhausted("{} calls wait for placement, the most allowed", kMaxWaitingCalls),
+      kRetryMs));
+}
+
 absl::Status PlacementService::CheckLeading() const {
   {
     const absl::MutexLock lock(&mutex_);

@@ -67,6 +67,10 @@ class PlacementService {
   template <typename Response>
   using Done = std::function<void(absl::StatusOr<Response>)>;
 
+  // Calls under way, and of one creation those that wait for it; past them RESOURCE_EXHAUSTED.
+  static constexpr size_t kMaxWaitingCalls = 8'192;
+  static constexpr size_t kMaxWaitersOfCreation = 256;
+
   PlacementService(const PlacementOptions& options, const ServiceDeps& deps);
   ~PlacementService();
 
@@ -147,12 +151,15 @@ class PlacementService {
       if (!waiting->finished.exchange(true)) done(std::move(response));
     };
   }
+  // OK, or why no call can be added to those that wait.
+  absl::Status CheckRoom();
   // OK, or why this node cannot answer.
   absl::Status CheckLeading() const;
   absl::Status CheckCluster(const std::string& cluster_id) const;
   // Calls `work` once the state is as new as this call, with a callback that ends in time.
   template <typename Response>
   void Lead(Done<Response> done, std::function<void(Done<Response>)> work) {
+    if (absl::Status room = CheckRoom(); !room.ok()) return done(std::move(room));
     Done<Response> tracked = Tracked(kCallTimeoutMs, std::move(done));
     const absl::Status leading = CheckLeading();
     if (!leading.ok()) return tracked(leading);
@@ -166,6 +173,7 @@ class PlacementService {
   template <typename Response>
   void LeadLong(int64_t patience_ms, Done<Response> done,
                 std::function<void(Done<Response>)> work) {
+    if (absl::Status room = CheckRoom(); !room.ok()) return done(std::move(room));
     Done<Response> patient = Tracked(patience_ms + kCallTimeoutMs, std::move(done));
     auto begun = std::make_shared<std::atomic<bool>>(false);  // shared by the two ends
     Lead<Response>(

@@ -115,16 +115,26 @@ void PlacementService::BeginCreation(const pb::CreateCollectionRequest& request,
 
 void PlacementService::AwaitCreation(const CollectionKey& key,
                                      Done<pb::CreateCollectionResponse> done) {
-  const absl::MutexLock lock(&mutex_);
-  const auto [creation, first] =
-      creations_.try_emplace(key, Creation{.seen_nanos = deps_.clock->MonotonicNanos()});
-  creation->second.waiters.push_back([done = std::move(done)](absl::Status status) {
-    if (!status.ok()) return done(std::move(status));
-    pb::CreateCollectionResponse response;
-    response.set_success(true);
-    done(std::move(response));
-  });
-  news_ = true;
+  {
+    const absl::MutexLock lock(&mutex_);
+    const auto [creation, first] =
+        creations_.try_emplace(key, Creation{.seen_nanos = deps_.clock->MonotonicNanos()});
+    news_ = true;
+    auto& waiters = creation->second.waiters;
+    if (waiters.size() < kMaxWaitersOfCreation) {
+      waiters.push_back([done = std::move(done)](absl::Status status) {
+        if (!status.ok()) return done(std::move(status));
+        pb::CreateCollectionResponse response;
+        response.set_success(true);
+        done(std::move(response));
+      });
+      return;
+    }
+  }
+  done(
+      rpc::WithRetryAfter(ResourceExhausted("{} callers wait for collection '{}', the most allowed",
+                                            kMaxWaitersOfCreation, key.name),
+                          kHearingRetryMs));
 }
 
 void PlacementService::DeleteCollection(const pb::DeleteCollectionRequest& request,

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
+
 #include "base/temp_dir.h"
 #include "rpc/error_table.h"
 #include "services/placement/fleet_testing.h"
@@ -212,7 +214,6 @@ TEST_F(PlacementServiceTest, ADeletionEndsWithTheLeadership) {
   service_->Tick();
   ASSERT_TRUE(answer.answered());
   EXPECT_EQ(answer.get().status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_FALSE(rpc::NothingWasDone(answer.get().status()));
 }
 
 TEST_F(PlacementServiceTest, RefusesACollectionThatNoWorkersCanHold) {
@@ -423,6 +424,23 @@ TEST_F(PlacementServiceTest, IsUnavailableInTimeWithoutAQuorum) {
   EXPECT_EQ(create.get().status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(MessageOf(create.get().status())), HasSubstr("too few"));
   EXPECT_FALSE(rpc::NothingWasDone(create.get().status())) << "nobody can tell";
+}
+
+TEST_F(PlacementServiceTest, RefusesCallsPastItsBounds) {
+  fleet_->Join("a");
+  std::deque<Answer<pb::CreateCollectionResponse>> creates(1 +
+                                                           PlacementService::kMaxWaitersOfCreation);
+  for (auto& answer : creates) BeginCreate("docs", 1, 1, answer);
+  EXPECT_EQ(creates.back().get().status().code(), absl::StatusCode::kResourceExhausted);
+  fleet_->Run(2'000);
+  EXPECT_TRUE(creates.front().get().ok()) << creates.front().get().status();
+  replicator_->quorum = false;
+  std::deque<Answer<pb::ListWorkersResponse>> lists(1 + PlacementService::kMaxWaitingCalls);
+  for (auto& answer : lists) service_->ListWorkers({}, answer.Callback());
+  EXPECT_EQ(lists.back().get().status().code(), absl::StatusCode::kResourceExhausted);
+  clock_.AdvanceMillis(5'100);
+  service_->Tick();
+  EXPECT_EQ(lists.front().get().status().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(PlacementServiceTest, ANewLeaderListensBeforeItCallsAnyoneDead) {
