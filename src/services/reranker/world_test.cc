@@ -134,7 +134,8 @@ TEST(LearnedWorlds, AreBackAtTheRuleSoonAfterTastesFlip) {
   }
 }
 
-// Few seeds where the world differs in how clicks arise; VECTRON_WORLD_SEEDS=24 looks at all.
+// Few seeds where the world differs in how clicks arise; VECTRON_WORLD_SEEDS=24, as the test
+// reranker_worlds has it, looks at all.
 uint64_t SomeSeeds() {
   const char* const wanted = std::getenv("VECTRON_WORLD_SEEDS");
   return wanted == nullptr ? 6 : std::stoull(wanted);
@@ -153,16 +154,16 @@ std::vector<Outcome> WatchSome(const char* name, const Options& options, size_t 
   return outcomes;
 }
 
-TEST(LearnedWorlds, WithstandOneUserWhoClicksAlone) {
+TEST(LearnedWorldsOfOtherClicks, WithstandOneUserWhoClicksAlone) {
   EXPECT_GE(MeanGain(WatchSome("spam", {.spam = 0.3}, 2'000)), 0.08);
 }
 
-TEST(LearnedWorlds, LearnFromGradesAndPastJunk) {
+TEST(LearnedWorldsOfOtherClicks, LearnFromGradesAndPastJunk) {
   EXPECT_GE(MeanGain(WatchSome("grades", {.graded = 0.3}, 2'000)), 0.08);
   EXPECT_GE(MeanGain(WatchSome("junk", {.junk = 0.5}, 2'500)), 0.03);
 }
 
-TEST(LearnedWorlds, NeverFallBelowTheRuleHoweverClicksArise) {
+TEST(LearnedWorldsOfOtherClicks, NeverFallBelowTheRuleHoweverClicksArise) {
   WatchSome("shallow", {.shallow = true}, 2'000);
   WatchSome("trust", {.trust = 1}, 2'000);
   WatchSome("noise", {.noise = 0.4}, 2'000);
