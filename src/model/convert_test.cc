@@ -250,7 +250,10 @@ TEST(ConvertJson, UpsertErrorsNameThePointAndTheField) {
        "points[0] (id 'a'): payload: malformed JSON at byte 49"},
       {R"({"return_versions":"true"})", "return_versions: wanted true or false (at byte 19)"},
       {R"({"requestId":1})", "request_id: wanted a string"},
-      {R"({"points":[]}x)", "malformed JSON"},
+      {R"({"points":[]}x)", "malformed JSON at byte 13: text after the end"},
+      {R"({"points":[]} x)", "malformed JSON at byte 14: text after the end"},
+      {R"({"points":[{"id":"a","vector":[1,2,"payload":{}}]})",
+       "malformed JSON at byte 44: a comma or the end of the array"},
       {R"({"points":[]} {})", "malformed JSON at byte 14"},
       {"[]", "malformed JSON at byte 0: an object is wanted"},
       {"", "malformed JSON at byte 0: there is no value"},
@@ -284,6 +287,8 @@ TEST(ConvertJson, SearchErrorsNameTheField) {
       {R"({"filter":[]})", "filter: wanted an object"},
       {R"({"filter":{"must":[],"must":[]}})", "filter: the key 'must' is given twice"},
       {R"({"filter":{"must":[nul]}})", "filter: malformed JSON at byte 19"},
+      {R"({"vector":[1,2,"topK":5})",
+       "malformed JSON at byte 21: a comma or the end of the array should be here"},
   };
   for (const auto& [json, message] : cases) {
     EXPECT_THAT(ErrorOf(Search(json)), HasSubstr(message)) << json;

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/random.h"
+#include "model/json_check.h"
 #include "model/json_writer.h"
 #include "model/text.h"
 
@@ -17,6 +18,8 @@ static_assert(kJsonPadding >= simdjson::SIMDJSON_PADDING);
 
 // Scratch memory above this is not kept for the next text.
 constexpr size_t kMaxKeptBytes = size_t{4} << 20;
+// Levels that the search for a wrong byte goes into: more than any text has that is taken.
+constexpr size_t kMaxCheckedDepth = 2 * size_t{kMaxJsonDepth};
 // Up to this many members, doubled keys are looked for by comparing all pairs.
 constexpr size_t kSmallObject = 16;
 
@@ -195,7 +198,7 @@ absl::Status JsonReader::Open(PaddedJson json) {
     case simdjson::UNESCAPED_CHARS:
       return MalformedAtByte(FirstBareControl(text_), error);
     default:
-      return MalformedAtByte(text_.size(), error);
+      return MalformedSomewhere(error);
   }
 }
 
@@ -208,7 +211,6 @@ absl::StatusOr<JsonObject> JsonReader::RootObject() {
   }
   JsonObject object;
   const auto error = document_.get_object().get(object);
-  if (error == simdjson::INCOMPLETE_ARRAY_OR_OBJECT) return MalformedAtByte(text_.size(), error);
   if (error) return Malformed(error);
   return object;
 }
@@ -406,7 +408,17 @@ std::string_view JsonReader::Token(JsonValue value) {
   return token.substr(0, end == std::string_view::npos ? 0 : end + 1);
 }
 
+absl::Status JsonReader::MalformedSomewhere(simdjson::error_code code) {
+  absl::Status found = absl::OkStatus();
+  if (code != simdjson::EMPTY) found = CheckJson(text_, kMaxCheckedDepth);
+  return found.ok() ? MalformedAtByte(text_.size(), code) : found;
+}
+
 absl::Status JsonReader::Malformed(simdjson::error_code code) {
+  // The iterator notices these some way behind the byte that is wrong.
+  if (code == simdjson::TAPE_ERROR || code == simdjson::INCOMPLETE_ARRAY_OR_OBJECT) {
+    return MalformedSomewhere(code);
+  }
   const char* where = nullptr;
   const bool known = document_.current_location().get(where) == simdjson::SUCCESS;
   return MalformedAtByte(known ? PositionOf(where) : text_.size(), code);

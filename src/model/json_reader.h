@@ -107,6 +107,8 @@ class JsonReader {
   std::string_view Token(JsonValue value);
   size_t PositionOf(const char* where) const { return static_cast<size_t>(where - text_.data()); }
   absl::Status MalformedAtByte(size_t position, simdjson::error_code code);
+  // Looks through the whole text for the byte.
+  absl::Status MalformedSomewhere(simdjson::error_code code);
   absl::Status Copy(JsonValue value, uint32_t depth, std::string* out);
   absl::Status CopyArray(JsonArray array, uint32_t depth, std::string* out);
   absl::Status TooDeep(JsonValue value);

@@ -11,8 +11,8 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/temp_dir.h"
+#include "model/json_check.h"
 #include "rpc/call_context_testing.h"
-#include "rpc/json_text.h"
 #include "rpc/policy.h"
 
 namespace vectron::rpc {

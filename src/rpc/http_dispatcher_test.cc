@@ -8,9 +8,9 @@
 #include "absl/synchronization/notification.h"
 #include "base/executor_testing.h"
 #include "base/status.h"
+#include "model/json_check.h"
 #include "rpc/error_table.h"
 #include "rpc/http_client_testing.h"
-#include "rpc/json_text.h"
 #include "rpc/openapi.h"
 #include "vectron/vectron.pb.h"
 
@@ -152,7 +152,7 @@ TEST_F(HttpDispatcherTest, AnswersErrorsByTheTable) {
       {"GET /v1/collections/c/points/%zz", "", 400, R"("code":3)"},
       {"GET /v1/collections/c/points/%ff", "", 400, R"("code":3,"message":"id: no valid UTF-8")"},
       {"GET /v1/collections/c/points/a?consistency=SOMETIMES", "", 400, "wanted one of"},
-      {"POST /v1/collections", "{\"name\":", 400, "JSON, byte 8"},
+      {"POST /v1/collections", "{\"name\":", 400, "malformed JSON at byte 8"},
       {"POST /v1/collections", "{\"dimension\":\"x\"}", 400, "dimension: got"},
       {"POST /v1/collections/c/points/search", "bad", 400, R"("code":3)"},
       {"GET /nowhere", "", 404, R"("code":5)"},

@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/status.h"
-#include "rpc/json_text.h"
+#include "model/json_check.h"
 #include "rpc/json_transcoder.h"
 #include "rpc/route_table.h"
 
@@ -431,7 +431,7 @@ absl::Status MessageFromJson(PaddedJson json, Message& message) {
   element root;
   // The text is well-formed by now; what is left is a number or an escape that stands for nothing.
   if (const auto error = parser.parse(json.data, json.size, false).get(root)) {
-    return InvalidArgument("JSON: {}", simdjson::error_message(error));
+    return InvalidArgument("malformed JSON: {}", simdjson::error_message(error));
   }
   return FillMessage(message, root, "");
 }

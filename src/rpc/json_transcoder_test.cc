@@ -11,6 +11,7 @@
 #include <random>
 
 #include "base/status.h"
+#include "model/json_check.h"
 #include "rpc/json_text.h"
 #include "vectron/auth.pb.h"
 #include "vectron/placement.pb.h"
@@ -75,12 +76,13 @@ TEST(CheckJson, SaysThatJsonHasNoNaNAndNamesTheField) {
   };
   for (const std::string literal : {"NaN", "Infinity", "-Infinity"}) {
     EXPECT_EQ(message(R"({"a":[1,)" + literal + "]}"),
-              "JSON, byte 8: JSON has no " + literal + R"( (in field "a"))");
+              "malformed JSON at byte 8: JSON has no " + literal + R"( (in field "a"))");
     EXPECT_EQ(message(R"({"a":[{"b":1},)" + literal + "]}"),
-              "JSON, byte 14: JSON has no " + literal + R"( (in field "a"))");
+              "malformed JSON at byte 14: JSON has no " + literal + R"( (in field "a"))");
     EXPECT_EQ(message(R"({"a":{"b":)" + literal + "}}"),
-              "JSON, byte 10: JSON has no " + literal + R"( (in field "b"))");
-    EXPECT_EQ(message("[{\"a\":1}," + literal + "]"), "JSON, byte 9: JSON has no " + literal);
+              "malformed JSON at byte 10: JSON has no " + literal + R"( (in field "b"))");
+    EXPECT_EQ(message("[{\"a\":1}," + literal + "]"),
+              "malformed JSON at byte 9: JSON has no " + literal);
   }
 }
 
