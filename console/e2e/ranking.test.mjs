@@ -33,8 +33,18 @@ test('feedback on a reranked result is stored, learned from and listed', async (
   assert.equal(records.length, 1);
   assert.equal(records[0].feedbackItems[0].clicked, true);
 
+  // Any number of them, and what a server says of it that does not tell.
+  let total;
+  await page.route(/\/v1\/feedback\?/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...(await response.json()), total } });
+  });
   await page.goto(`${front.url}#/ranking?collection=docs`);
   await page.getByRole('cell', { name: 'document on video' }).waitFor();
+  assert.equal(await page.getByText(/\d records?$/).count(), 0);
+  total = '1234';
+  await page.reload();
+  await page.getByText('1,234 records').waitFor();
   await page.getByRole('heading', { name: 'Evidence' }).waitFor();
   await shoot(page, 'ranking');
   await assertAccessible(page, 'reranking');

@@ -283,12 +283,15 @@ function FeedbackList({ collection }: { collection: string }) {
     meta: { live: true },
   });
   const next = page.data?.nextAfterNumber ?? '0';
+  // Servers of before do not tell it.
+  const total = page.data && 'total' in page.data ? Number(page.data.total) : undefined;
   return (
     <Panel
       title="Feedback"
       flush
       side={
         <div className={css.actions}>
+          {total !== undefined && <span className="dim small num">{format.countOf(total, 'record')}</span>}
           <Button size="compact-sm" variant="default" disabled={trail.length === 1} onClick={() => setTrail(trail.slice(0, -1))}>
             Older
           </Button>
