@@ -1,6 +1,7 @@
 """What operators of a cluster see: workers with their shards, a worker that dies and comes back."""
 import os
 import threading
+import time
 import unittest
 
 from clients import Api, patiently, settled
@@ -71,6 +72,7 @@ class Operators(unittest.TestCase):
 
         victim = min(workers)
         name = self.cluster.worker_name(victim)
+        killed = time.monotonic()
         self.cluster.kill(name)
         alert = until("the alert", lambda: self.active("worker_down", f"worker-{victim}"))[0]
         self.assertEqual(alert["level"], "critical")
@@ -80,6 +82,7 @@ class Operators(unittest.TestCase):
         self.assertFalse(self.workers()[victim]["healthy"])
 
         self.cluster.start(name)
+        until("the time since its start", lambda: 0 < self.workers()[victim]["stats"]["uptime"] < time.monotonic() - killed)
         until("no alerts", lambda: self.get("/v1/alerts?status=active")["count"] == 0)
         until("a collection in good order", lambda: self.docs_in("ready"))
         resolved = [a for a in self.get("/v1/alerts?status=resolved")["alerts"] if a["id"] == alert["id"]]

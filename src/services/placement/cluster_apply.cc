@@ -77,6 +77,7 @@ Outcome StateChange::operator()(const RegisterWorker& c) {
         c.known.value));
   }
   if (known != nullptr) {
+    known->registered_unix_ms = c.now_unix_ms;
     if (known->profile == c.profile) return {.status = absl::OkStatus(), .id = known->id.value};
     known->profile = c.profile;
     for (auto& [group, shard] : state_.shards_) {  // the others have to learn its address

@@ -198,11 +198,13 @@ TEST(ClusterState, GivesAWorkerItsIdBack) {
   const WorkerId id = m.AddWorker("a");
   // The answer to its first registration was lost.
   EXPECT_EQ(m.Apply(RegisterWorker{.known = {}, .profile = {.node_uid = "a"}}).id, id.value);
-  // It moved to another address.
-  EXPECT_EQ(
-      m.Apply(RegisterWorker{.known = id, .profile = {.node_uid = "a", .grpc_address = "new:1"}})
-          .id,
-      id.value);
+  // It was started again, at another address and then at the same.
+  for (const int64_t now : {50, 70}) {
+    const Outcome again = m.Apply(RegisterWorker{
+        .known = id, .profile = {.node_uid = "a", .grpc_address = "new:1"}, .now_unix_ms = now});
+    EXPECT_EQ(again.id, id.value);
+    EXPECT_EQ(m.state.FindWorker(id)->registered_unix_ms, now);
+  }
   EXPECT_EQ(m.state.FindWorker(id)->profile.grpc_address, "new:1");
   EXPECT_EQ(m.state.workers().size(), 1u);
 }
