@@ -253,7 +253,7 @@ TEST(ConvertJson, UpsertErrorsNameThePointAndTheField) {
       {R"({"points":[]}x)", "malformed JSON at byte 13: text after the end"},
       {R"({"points":[]} x)", "malformed JSON at byte 14: text after the end"},
       {R"({"points":[{"id":"a","vector":[1,2,"payload":{}}]})",
-       "malformed JSON at byte 44: a comma or the end of the array"},
+       "points[0] (id 'a'): vector[2] is no number, wanted a finite number (at byte 35)"},
       {R"({"points":[]} {})", "malformed JSON at byte 14"},
       {"[]", "malformed JSON at byte 0: an object is wanted"},
       {"", "malformed JSON at byte 0: there is no value"},

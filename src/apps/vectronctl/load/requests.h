@@ -25,7 +25,8 @@ struct SearchSpec {
 inline constexpr const char* kSearchMethod = "/vectron.v1.VectronService/Search";
 inline constexpr const char* kUpsertMethod = "/vectron.v1.VectronService/Upsert";
 
-// The bytes of one search as Wire::Ask wants them. InvalidArgument: the filter or the consistency is none.
+// The bytes of one search as Wire::Ask wants them. InvalidArgument: the filter or the consistency
+// is none.
 absl::StatusOr<std::string> SearchRequestBytes(WireKind kind, const std::string& address,
                                                const SearchSpec& spec,
                                                std::span<const float> vector);
