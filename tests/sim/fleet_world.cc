@@ -194,30 +194,41 @@ void FleetWorld::SetUp() {
   begin_ms_ = now();
 }
 
-// As placement wants it: every shard on as many workers as it should be, all of them voters,
-// nothing that waits to be destroyed, and every worker holds just what it was told.
-bool FleetWorld::IsSettled() {
+// What is not as placement wants it: every shard on as many workers as it should be, all of them
+// voters, nothing that waits to be destroyed, and every worker holds just what it was told. Empty:
+// settled.
+std::string FleetWorld::Unsettled() {
   PlacementSite* const site = LeadingPlacement();
-  if (site == nullptr) return false;
-  const bool settled = site->state().With([this](const placement::ClusterState& state) {
-    if (!state.doomed().empty()) return false;
+  if (site == nullptr) return "placement has no leader";
+  std::string what = site->state().With([](const placement::ClusterState& state) {
+    if (!state.doomed().empty()) {
+      return fmt::format("{} replicas wait to be destroyed", state.doomed().size());
+    }
     for (const auto& [key, collection] : state.collections()) {
-      if (!collection.visible) return false;
+      if (!collection.visible) return fmt::format("collection '{}' is not made yet", key.name);
     }
     for (const auto& [group, shard] : state.shards()) {
-      if (shard.replicas.size() != kCopies) return false;
+      if (shard.replicas.size() != kCopies) {
+        return fmt::format("group {} has {} replicas", group.value, shard.replicas.size());
+      }
       for (const placement::ReplicaRecord& replica : shard.replicas) {
-        if (replica.leaving || replica.role != placement::ReplicaRole::kVoter) return false;
-        if (replica.worker.value == draining_) return false;
+        // The state says which worker is drained: the operator may have missed an answer.
+        const bool drained = state.FindWorker(replica.worker)->draining;
+        const bool voter = replica.role == placement::ReplicaRole::kVoter;
+        if (!replica.leaving && voter && !drained) continue;
+        return fmt::format("group {}: the replica on worker {} is {}", group.value,
+                           replica.worker.value,
+                           replica.leaving ? "leaving"
+                           : drained       ? "to be moved away"
+                                           : "no voter yet");
       }
     }
-    return true;
+    return std::string();
   });
-  if (!settled) return false;
-  for (const auto& worker : workers_) {
-    if (!worker->HoldsWhatItShould()) return false;
+  for (size_t i = 0; what.empty() && i < workers_.size(); ++i) {
+    if (!workers_[i]->HoldsWhatItShould()) what = fmt::format("worker {} is not done", i + 1);
   }
-  return true;
+  return what;
 }
 
 void FleetWorld::CheckSettled() {
@@ -228,7 +239,7 @@ void FleetWorld::CheckSettled() {
     PlacementSite* const site = LeadingPlacement();
     const uint64_t seen =
         site == nullptr ? 0 : site->state().With([](const auto& state) { return state.version(); });
-    if (!IsSettled() || seen != version) {
+    if (!Unsettled().empty() || seen != version) {
       version = seen;
       since_ms = now();
     }
@@ -236,7 +247,10 @@ void FleetWorld::CheckSettled() {
   });
   if (!report().violation.empty()) return;
   if (!rests) {
-    return Violation("the cluster does not come to rest" + placement_.Describe());
+    const std::string what = Unsettled();
+    return Violation(fmt::format("the cluster does not come to rest: {}{}",
+                                 what.empty() ? "its state goes on changing" : what,
+                                 placement_.Describe()));
   }
   const std::set<GroupId> groups =
       LeadingPlacement()->state().With([](const placement::ClusterState& state) {

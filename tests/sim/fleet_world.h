@@ -39,7 +39,7 @@ class FleetWorld : public Stage {
   void FaultLoop();
   void OperatorActs();
   void CrashForLong();
-  bool IsSettled();
+  std::string Unsettled();
   void CheckSettled();
 
   Clients placement_;
