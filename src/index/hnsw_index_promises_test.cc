@@ -377,6 +377,28 @@ TEST_F(HnswIndexPromises, SequencesMayWrapAround) {
   EXPECT_TRUE(index->CheckGraph().ok()) << index->CheckGraph();
 }
 
+// Codes are made for all rows that somebody may still look for, those that are dead too.
+TEST_F(HnswIndexPromises, AnOldSnapshotSeesOldRowsThroughTheStartOfTheGraph) {
+  const auto index = Make();
+  Random random(15);
+  std::vector<std::vector<float>> olds;
+  for (int i = 0; i < 90; ++i) {
+    olds.push_back(RandomVector(random));
+    Put(*index, "p" + std::to_string(i), olds.back(), 1);
+  }
+  index->Commit(1);
+  const Snapshot old = index->TakeSnapshot();
+  for (int i = 0; i < 400; ++i) Put(*index, "p" + std::to_string(i), RandomVector(random), 2);
+  index->Commit(2);
+  BuildAll(*index);
+  for (const std::vector<float>& vector : olds) {
+    const SearchResult found = MustSearch(*index, old, vector, {.k = 1});
+    ASSERT_EQ(found.hits.size(), 1U);
+    EXPECT_EQ(found.hits[0].distance, 0);
+    EXPECT_EQ(found.hits[0].version, 1U);
+  }
+}
+
 TEST_F(HnswIndexPromises, ANewScaleFollowsVectorsThatLeaveTheOldOne) {
   const auto index = Make();
   Fill(*index, 600, 13);

@@ -19,6 +19,12 @@ bool IsInUse(const RecordTail& tail) {
   return state == RowState::kTail || state == RowState::kLinked;
 }
 
+// Whether a reader may compare the row's code: readers of old snapshots look at dead rows that have
+// left the graph, too. No slot is handed back while codes are made.
+bool NeedsCode(const RecordTail& tail) {
+  return tail.state.load(std::memory_order_acquire) != RowState::kFree;
+}
+
 }  // namespace
 
 // Values of a sample of the rows seen at the cut: the same rows on every replica, whatever their
@@ -79,7 +85,7 @@ void HnswIndex::CopyTail(const RowTable& from, RowTable& to, uint32_t slot) cons
   target.link_count.store(links, std::memory_order_relaxed);
 }
 
-// The rows in use get their codes in place: nobody reads codes yet.
+// The rows get their codes in place: nobody reads codes yet.
 bool HnswIndex::StartGraph(const Work& work, Executor& executor) {
   RowTable& rows = table();
   std::vector<uint32_t> changes;
@@ -95,13 +101,13 @@ bool HnswIndex::StartGraph(const Work& work, Executor& executor) {
     std::vector<float> scratch(options_.dimension);
     const auto first = static_cast<uint32_t>(task * kRecodeRows);
     for (uint32_t slot = first; slot < std::min(first + kRecodeRows, slots); ++slot) {
-      if (IsInUse(rows.Tail(slot))) EncodeRow(*coder, rows, slot, scratch);
+      if (NeedsCode(rows.Tail(slot))) EncodeRow(*coder, rows, slot, scratch);
     }
   });
   std::vector<float> scratch(options_.dimension);
   const std::lock_guard<AppendLock> lock(append_lock_);
   for (const uint32_t slot : changes) {
-    if (IsInUse(rows.Tail(slot))) EncodeRow(*coder, rows, slot, scratch);
+    if (NeedsCode(rows.Tail(slot))) EncodeRow(*coder, rows, slot, scratch);
   }
   recoded_changes_ = nullptr;
   rows.PublishCoder(std::move(coder));
@@ -122,12 +128,12 @@ bool HnswIndex::Recode(uint32_t cut_sequence, Executor& executor) {
   auto coder = std::make_unique<const Coder>(options_.dimension, options_.metric,
                                              TrainScale(options_.metric, values));
   const auto recode = [&](uint32_t slot, std::span<float> scratch) {
-    if (old.Tail(slot).state.load(std::memory_order_acquire) == RowState::kFree) {
+    if (!NeedsCode(old.Tail(slot))) {
       fresh->Tail(slot).state.store(RowState::kFree, std::memory_order_relaxed);
       return;
     }
     CopyTail(old, *fresh, slot);
-    if (IsInUse(old.Tail(slot))) EncodeRow(*coder, *fresh, slot, scratch);
+    EncodeRow(*coder, *fresh, slot, scratch);
   };
   const uint32_t slots = slot_count_.load(std::memory_order_acquire);
   ParallelFor(executor, (slots + kRecodeRows - 1) / kRecodeRows, [&](size_t task) {
