@@ -21,7 +21,7 @@ What every process shows, in the text format of Prometheus; made by `tools/metri
 role has: a gateway no shards, a worker no HTTP routes of the API. Histograms have `_bucket`, `_sum` and `_count`. What the console draws is described in
 [management](management.md).
 
-`--metrics HOST:PORT` gives any role a port of its own for `/metrics`, `/healthz` (it lives) and `/readyz` (it can serve, or 503 and why not): plain HTTP,
+`--metrics HOST:PORT` gives any role a port of its own for `/metrics`, `/healthz` (it lives) and `/readyz` (it can serve, or 503 and why not): plain HTTP, or TLS with `--metrics-tls-cert`,
 no credentials, so an address that only those who watch reach. On a loopback address the `Host` of a request has to be one, too
 ([security.md](security.md)), so that no page in a browser reads it. It is there from the start on, and requests to it are not counted. The port of clients of `dev`,
 `gateway` and `auth` has the three, too, `/metrics` for administrators. [deploy/monitoring](../deploy/monitoring) has what Prometheus needs (`prometheus.yml`), rules for

@@ -150,7 +150,7 @@ struct AuthCommand::Flags {
   std::string placement;
   std::string secret_file;
   AccessFlags access;
-  std::string metrics;
+  MetricsFlags metrics;
   size_t threads = 0;
 };
 
@@ -189,7 +189,7 @@ AuthCommand::AuthCommand(CLI::App& app) : flags_(std::make_unique<Flags>()) {
   AddAccessFlags(command, flags.access);
   AddTlsFlags(command, flags.access.tls);
   AddClusterTlsFlags(command, flags.access.cluster);
-  AddMetricsFlag(command, flags.metrics);
+  AddMetricsFlags(command, flags.metrics);
 }
 AuthCommand::~AuthCommand() = default;
 
@@ -212,7 +212,7 @@ absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> AuthComma
   ASSIGN_OR_RETURN(options.web, ToWebRules(flags_->access, /*checks_credentials=*/true));
   RETURN_IF_ERROR(CheckTls(options.tls));
   options.threads = flags_->threads;
-  ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(flags_->metrics));
+  ASSIGN_OR_RETURN(options.metrics, ToMetricsOptions(flags_->metrics));
   if (!flags_->etcd.empty()) {
     ASSIGN_OR_RETURN(options.access.etcd, SplitAddresses(flags_->etcd));
     // Refused now rather than by the start, which makes it again.

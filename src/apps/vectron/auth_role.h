@@ -4,12 +4,12 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "apps/vectron/access.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/role.h"
 #include "rpc/tls.h"
 #include "rpc/web_guard.h"
@@ -26,7 +26,7 @@ struct AuthRoleOptions {
   AccessOptions access;                // its data_dir is made when missing
   std::vector<std::string> placement;  // none: users with collections cannot be deleted
   rpc::TlsFiles tls;
-  std::optional<HostPort> metrics;  // none: no such port
+  MetricsOptions metrics;
   rpc::WebRules web;
   size_t threads = 0;
 };

@@ -43,7 +43,7 @@ struct ClusterCommands::Flags {
   WorkerRoleOptions labels;
   int64_t heartbeat_ms = 5'000;
   int64_t dead_after_ms = 300'000;
-  std::string metrics;
+  MetricsFlags metrics;
   size_t threads = 0;
 
   void AddCluster(CLI::App& command) {
@@ -77,7 +77,7 @@ struct ClusterCommands::Flags {
     worker->add_option("--region", labels.region, "... and regions");
     worker->add_flag("--search-only", labels.search_only,
                      "Takes replicas for reads alone; never votes");
-    AddMetricsFlag(*worker, metrics);
+    AddMetricsFlags(*worker, metrics);
   }
   void AddPlacement(CLI::App& app) {
     placement = app.add_subcommand(
@@ -102,7 +102,7 @@ struct ClusterCommands::Flags {
                      "Replicas of a worker that is silent for this long are replaced")
         ->check(CLI::Range(1'000, 86'400'000))
         ->capture_default_str();
-    AddMetricsFlag(*placement, metrics);
+    AddMetricsFlags(*placement, metrics);
   }
   void AddGateway(CLI::App& app) {
     gateway = app.add_subcommand("gateway", "Answers clients over HTTP and gRPC; any number.");
@@ -142,7 +142,7 @@ struct ClusterCommands::Flags {
     AddTlsFlags(*gateway, access.tls);
     AddClusterTlsFlags(*gateway, access.cluster);
     AddOperatorFlags(*gateway, operators);
-    AddMetricsFlag(*gateway, metrics);
+    AddMetricsFlags(*gateway, metrics);
   }
 
   absl::StatusOr<Starter> CheckWorker(uint64_t max_open_files) const {
@@ -150,7 +150,7 @@ struct ClusterCommands::Flags {
     options.data_dir = data;
     options.threads = threads;
     options.max_open_files = max_open_files;
-    ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(metrics));
+    ASSIGN_OR_RETURN(options.metrics, ToMetricsOptions(metrics));
     ASSIGN_OR_RETURN(options.grpc, ParseHostPort(grpc.empty() ? "127.0.0.1:9090" : grpc));
     ASSIGN_OR_RETURN(options.raft, ParseHostPort(raft.empty() ? "127.0.0.1:9191" : raft));
     ASSIGN_OR_RETURN(options.placement, SplitAddresses(placement_nodes));
@@ -164,7 +164,7 @@ struct ClusterCommands::Flags {
     options.threads = threads;
     options.heartbeat_ms = heartbeat_ms;
     options.dead_after_ms = dead_after_ms;
-    ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(metrics));
+    ASSIGN_OR_RETURN(options.metrics, ToMetricsOptions(metrics));
     ASSIGN_OR_RETURN(options.peers, ParsePeers(peers));
     RETURN_IF_ERROR(CheckPeers(options.peers, node));
     ASSIGN_OR_RETURN(options.grpc, ParseOptional(grpc));
@@ -175,7 +175,7 @@ struct ClusterCommands::Flags {
   absl::StatusOr<Starter> CheckGateway() const {
     GatewayRoleOptions options;
     options.threads = threads;
-    ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(metrics));
+    ASSIGN_OR_RETURN(options.metrics, ToMetricsOptions(metrics));
     ASSIGN_OR_RETURN(options.http, ParseHostPort(http));
     ASSIGN_OR_RETURN(options.grpc, ParseHostPort(grpc.empty() ? "127.0.0.1:8081" : grpc));
     ASSIGN_OR_RETURN(options.placement, SplitAddresses(placement_nodes));

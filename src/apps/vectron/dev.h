@@ -13,6 +13,7 @@
 #include "apps/vectron/access.h"
 #include "apps/vectron/host_port.h"
 #include "apps/vectron/local_ranking.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operators.h"
 #include "apps/vectron/reload.h"
 #include "rpc/tls.h"
@@ -30,8 +31,8 @@ struct DevOptions {
   AccessOptions access;         // with auth; its data_dir is set by the server
   rpc::TlsFiles tls;            // of both ports; none: plain
   rpc::WebRules web;
-  std::optional<HostPort> metrics;  // none: no such port
-  size_t threads = 0;               // for requests and for building each; 0: one per processor
+  MetricsOptions metrics;
+  size_t threads = 0;  // for requests and for building each; 0: one per processor
   uint64_t max_open_files = ~uint64_t{0};  // that this process may have
 };
 

@@ -117,7 +117,7 @@ struct DevFlags {
   AccessFlags access;
   OperatorOptions operators;
   LocalRankingOptions ranking;
-  std::string metrics;
+  MetricsFlags metrics;
   size_t threads = 0;
 };
 
@@ -152,7 +152,7 @@ void AddDev(CLI::App& app, DevFlags& flags) {
                  "refused; 0: no limit but the disk")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  AddMetricsFlag(dev, flags.metrics);
+  AddMetricsFlags(dev, flags.metrics);
 }
 
 absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
@@ -163,7 +163,7 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   options.ranking = flags.ranking;
   ASSIGN_OR_RETURN(options.http, ParseHostPort(flags.http));
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags.grpc));
-  ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(flags.metrics));
+  ASSIGN_OR_RETURN(options.metrics, ToMetricsOptions(flags.metrics));
   options.tls = flags.access.tls;
   RETURN_IF_ERROR(CheckTls(options.tls));
   RETURN_IF_ERROR(CheckOperatorOptions(options.operators, *NewPosixFileSystem()));

@@ -15,18 +15,34 @@ constexpr size_t kMaxConnections = 64;
 
 }  // namespace
 
-void AddMetricsFlag(CLI::App& command, std::string& address) {
-  command.add_option("--metrics", address,
-                     "HOST:PORT of /metrics, /healthz and /readyz over plain HTTP without "
-                     "credentials, for an address that only those who watch reach; without it "
-                     "there is none");
+void AddMetricsFlags(CLI::App& command, MetricsFlags& flags) {
+  CLI::Option* const address =
+      command.add_option("--metrics", flags.address,
+                         "HOST:PORT of /metrics, /healthz and /readyz over HTTP without "
+                         "credentials, for an address that only those who watch reach; without it "
+                         "there is none");
+  CLI::Option* const certificate =
+      command.add_option("--metrics-tls-cert", flags.tls.certificate,
+                         "Certificate (PEM, with its chain) for TLS on the port of --metrics; read "
+                         "again when it changes");
+  CLI::Option* const key = command.add_option("--metrics-tls-key", flags.tls.key,
+                                              "Private key (PEM) of that certificate");
+  certificate->needs(key)->needs(address);
+  key->needs(certificate);
+  command
+      .add_option("--metrics-tls-client-ca", flags.tls.ca,
+                  "Who watches must show a certificate signed by one of these (PEM)")
+      ->needs(certificate);
 }
 
-absl::StatusOr<std::optional<HostPort>> ToMetricsAddress(const std::string& address) {
-  if (address.empty()) return std::optional<HostPort>();
-  const absl::StatusOr<HostPort> parsed = ParseHostPort(address);
+absl::StatusOr<MetricsOptions> ToMetricsOptions(const MetricsFlags& flags) {
+  MetricsOptions options{.address = std::nullopt, .tls = flags.tls};
+  if (flags.tls.enabled()) RETURN_IF_ERROR(rpc::TlsContext::Load(flags.tls).status());
+  if (flags.address.empty()) return options;
+  const absl::StatusOr<HostPort> parsed = ParseHostPort(flags.address);
   if (!parsed.ok()) return Annotate(parsed.status(), "--metrics");
-  return std::optional<HostPort>(*parsed);
+  options.address = *parsed;
+  return options;
 }
 
 void AddFigure(std::vector<MetricSample>& samples, std::string_view name, std::string_view help,
@@ -43,17 +59,19 @@ MetricsPort::MetricsPort(const Metrics& metrics, const Clock& clock)
 
 MetricsPort::~MetricsPort() = default;
 
-absl::Status MetricsPort::Start(const std::optional<HostPort>& address) {
-  if (!address.has_value()) return absl::OkStatus();
+absl::Status MetricsPort::Start(const MetricsOptions& wanted) {
+  if (!wanted.address.has_value()) return absl::OkStatus();
+  const HostPort& address = *wanted.address;
   RETURN_IF_ERROR(
       AddHealthRoutes([this] { return Ask(); }, metrics_, options::SCOPE_PUBLIC, dispatcher_));
   // At a loopback address only what is on this machine is meant to reach it, no page that a browser
   // here shows.
   ASSIGN_OR_RETURN(const rpc::WebGuard guard,
-                   rpc::WebGuard::Make({.checks_credentials = !IsLoopback(address->host)}));
+                   rpc::WebGuard::Make({.checks_credentials = !IsLoopback(address.host)}));
   rpc::HttpServerOptions options;
-  options.address = address->host;
-  options.port = address->port;
+  options.address = address.host;
+  options.port = address.port;
+  options.tls = wanted.tls;
   options.io_threads = 1;
   options.max_connections = kMaxConnections;
   options.body_limit = [](const rpc::HttpRequest&) { return size_t{0}; };

@@ -1,8 +1,9 @@
 #pragma once
 
-// The port for those who watch a process: /metrics, /healthz and /readyz over plain HTTP, without
-// credentials. It is meant for an address that nobody else reaches; at a loopback one it answers to
-// names of this machine only (rpc/web_guard.h). Every role has one when it is told where.
+// The port for those who watch a process: /metrics, /healthz and /readyz over HTTP, or HTTPS when
+// it has a certificate, without credentials. It is meant for an address that nobody else reaches;
+// at a loopback one it answers to names of this machine only (rpc/web_guard.h). Every role has one
+// when it is told where.
 
 #include <functional>
 #include <memory>
@@ -21,6 +22,7 @@
 #include "rpc/http_dispatcher.h"
 #include "rpc/http_server.h"
 #include "rpc/rpc_registry.h"
+#include "rpc/tls.h"
 
 namespace CLI {
 class App;
@@ -28,10 +30,19 @@ class App;
 
 namespace vectron {
 
-// Adds --metrics.
-void AddMetricsFlag(CLI::App& command, std::string& address);
-// "": none. InvalidArgument.
-absl::StatusOr<std::optional<HostPort>> ToMetricsAddress(const std::string& address);
+struct MetricsOptions {
+  std::optional<HostPort> address = std::nullopt;  // none: no such port
+  rpc::TlsFiles tls = {};                          // none: plain
+};
+// As they are given.
+struct MetricsFlags {
+  std::string address;  // "": none
+  rpc::TlsFiles tls;
+};
+// Adds --metrics, --metrics-tls-cert, --metrics-tls-key, --metrics-tls-client-ca.
+void AddMetricsFlags(CLI::App& command, MetricsFlags& flags);
+// InvalidArgument.
+absl::StatusOr<MetricsOptions> ToMetricsOptions(const MetricsFlags& flags);
 
 // Adds a figure without labels to what a Metrics::Source collects; a counter if its name says so.
 void AddFigure(std::vector<MetricSample>& samples, std::string_view name, std::string_view help,
@@ -50,7 +61,7 @@ class MetricsPort {
   MetricsPort& operator=(const MetricsPort&) = delete;
 
   // Without an address it does nothing, and no port is there. Unavailable: the address is taken.
-  absl::Status Start(const std::optional<HostPort>& address);
+  absl::Status Start(const MetricsOptions& options);
   // From now on the process is as ready as `problems` says, which is asked in an I/O thread.
   void Serve(Problems problems);
   // From now on it is not ready; `problems` is not running and never runs again.

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "base/status.h"
+#include "base/temp_dir.h"
 #include "rpc/http_client_testing.h"
+#include "rpc/tls_testing.h"
 
 namespace vectron {
 namespace {
@@ -14,7 +16,9 @@ using testing::Not;
 
 class MetricsPortTest : public testing::Test {
  protected:
-  absl::Status Start() { return port_.Start(HostPort{.host = "127.0.0.1", .port = 0}); }
+  absl::Status Start() {
+    return port_.Start({.address = HostPort{.host = "127.0.0.1", .port = 0}});
+  }
   rpc::RawResponse Get(const std::string& path, const std::string& host = "localhost") {
     const absl::StatusOr<HostPort> address = ParseHostPort(port_.address());
     EXPECT_TRUE(address.ok()) << address.status();
@@ -63,13 +67,13 @@ TEST_F(MetricsPortTest, AtALoopbackAddressAnswersToNamesOfThisMachineOnly) {
 }
 
 TEST_F(MetricsPortTest, AtAnotherAddressAnswersToAnyName) {
-  ASSERT_TRUE(port_.Start(HostPort{.host = "0.0.0.0", .port = 0}).ok());
+  ASSERT_TRUE(port_.Start({.address = HostPort{.host = "0.0.0.0", .port = 0}}).ok());
   EXPECT_EQ(Get("/metrics", "vectron.example").status, 200);
 }
 
 TEST_F(MetricsPortTest, IsNotThereUnlessAnAddressIsNamed) {
   EXPECT_EQ(port_.ReadyField(), "");
-  ASSERT_TRUE(port_.Start(std::nullopt).ok());
+  ASSERT_TRUE(port_.Start({}).ok());
   EXPECT_EQ(port_.address(), "");
   EXPECT_EQ(port_.ReadyField(), "");
 }
@@ -79,12 +83,32 @@ TEST_F(MetricsPortTest, SaysInTheReadyLineWhereItIs) {
   EXPECT_EQ(port_.ReadyField(), fmt::format(R"(,"metrics":"{}")", port_.address()));
 }
 
-TEST(MetricsAddress, IsNumericOrNone) {
-  EXPECT_FALSE(ToMetricsAddress("")->has_value());
-  EXPECT_EQ((*ToMetricsAddress("127.0.0.1:9640"))->port, 9'640);
-  const absl::Status wrong = ToMetricsAddress("9640").status();
+TEST_F(MetricsPortTest, SpeaksTlsWhenItHasACertificate) {
+  const TempDir dir;
+  const rpc::TestCertificate ca("ca");
+  rpc::TestCertificate("server", &ca).Write(dir / "cert.pem", dir / "key.pem");
+  ASSERT_TRUE(port_
+                  .Start({.address = HostPort{.host = "127.0.0.1", .port = 0},
+                          .tls = {.certificate = dir / "cert.pem", .key = dir / "key.pem"}})
+                  .ok());
+  rpc::TlsClient client(ParseHostPort(port_.address())->port, ca);
+  ASSERT_TRUE(client.connected());
+  EXPECT_THAT(client.Ask("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+              HasSubstr("HTTP/1.1 200"));
+  EXPECT_NE(Get("/healthz").status, 200) << "nobody is answered in the clear";
+}
+
+TEST(MetricsFlags, NameANumericAddressAndFilesThatCanBeRead) {
+  EXPECT_FALSE(ToMetricsOptions({})->address.has_value());
+  EXPECT_EQ(ToMetricsOptions({.address = "127.0.0.1:9640", .tls = {}})->address->port, 9'640);
+  const absl::Status wrong = ToMetricsOptions({.address = "9640", .tls = {}}).status();
   EXPECT_TRUE(absl::IsInvalidArgument(wrong));
   EXPECT_THAT(MessageOf(wrong), HasSubstr("--metrics"));
+  const absl::Status missing =
+      ToMetricsOptions({.address = "127.0.0.1:9640",
+                        .tls = {.certificate = "/no/such.pem", .key = "/no/such.key"}})
+          .status();
+  EXPECT_THAT(MessageOf(missing), HasSubstr("/no/such"));
 }
 
 }  // namespace

@@ -125,7 +125,7 @@ struct RerankerCommand::Flags {
   std::string grpc = "127.0.0.1:50051";
   std::string placement;
   ClusterFlags cluster;
-  std::string metrics;
+  MetricsFlags metrics;
 };
 
 RerankerCommand::RerankerCommand(CLI::App& app) : flags_(std::make_unique<Flags>()) {
@@ -148,7 +148,7 @@ RerankerCommand::RerankerCommand(CLI::App& app) : flags_(std::make_unique<Flags>
       ->required();
   AddClusterSecretFlag(command, flags.cluster);
   AddClusterTlsFlags(command, flags.cluster);
-  AddMetricsFlag(command, flags.metrics);
+  AddMetricsFlags(command, flags.metrics);
 }
 RerankerCommand::~RerankerCommand() = default;
 
@@ -160,7 +160,7 @@ absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> RerankerC
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags_->grpc));
   ASSIGN_OR_RETURN(options.placement, SplitAddresses(flags_->placement));
   ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(flags_->cluster));
-  ASSIGN_OR_RETURN(options.metrics, ToMetricsAddress(flags_->metrics));
+  ASSIGN_OR_RETURN(options.metrics, ToMetricsOptions(flags_->metrics));
   return std::function<absl::StatusOr<std::unique_ptr<Role>>()>(
       [options] { return StartReranker(options); });
 }

@@ -4,11 +4,11 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/role.h"
 
 namespace CLI {
@@ -24,7 +24,7 @@ struct RerankerRoleOptions {
   std::string config_path;             // TOML; "": the defaults
   std::vector<std::string> placement;  // that it makes itself known to
   rpc::ClusterCredentials cluster;
-  std::optional<HostPort> metrics;  // none: no such port
+  MetricsOptions metrics;
 };
 // Returns when it serves. Errors: InvalidArgument (configuration), FailedPrecondition (folder in
 // use), Unavailable (address taken).

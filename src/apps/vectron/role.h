@@ -3,7 +3,6 @@
 // A running role of a cluster: what `vectron worker`, `placement` and `gateway` have in common.
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "apps/vectron/access.h"
 #include "apps/vectron/dev.h"
+#include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operators.h"
 #include "apps/vectron/reload.h"
 #include "rpc/cluster_secret.h"
@@ -53,7 +53,7 @@ struct WorkerRoleOptions {
   std::string zone;
   std::string region;
   bool search_only = false;
-  std::optional<HostPort> metrics;  // none: no such port
+  MetricsOptions metrics;
   size_t threads = 0;
   uint64_t max_open_files = ~uint64_t{0};
 };
@@ -81,7 +81,7 @@ struct PlacementRoleOptions {
   rpc::ClusterCredentials cluster;
   int64_t heartbeat_ms = 5'000;
   int64_t dead_after_ms = 300'000;
-  std::optional<HostPort> metrics;
+  MetricsOptions metrics;
   size_t threads = 0;
 };
 absl::StatusOr<std::unique_ptr<Role>> StartPlacement(const PlacementRoleOptions& options);
@@ -100,7 +100,7 @@ struct GatewayRoleOptions {
   gateway::HedgeOptions hedge;
   int64_t feedback_retention_days = 90;  // 0: for ever
   uint64_t feedback_max_bytes = kDefaultFeedbackBytes;
-  std::optional<HostPort> metrics;
+  MetricsOptions metrics;
   size_t threads = 0;
 };
 // Returns when it has the map of the cluster. Its ports are there before: until then /readyz says
