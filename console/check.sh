@@ -33,6 +33,6 @@ for step in "${steps[@]}"; do
     build) npm run --silent build ;;
     lint) npm run --silent generate && npm run --silent lint ;;
     unit) npm run --silent generate && npm run --silent test ;;
-    e2e) [ -f dist/index.html ] || npm run --silent build; npm run --silent e2e ;;
+    e2e) npm run --silent build && npm run --silent e2e ;;
   esac
 done

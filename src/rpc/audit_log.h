@@ -51,9 +51,8 @@ struct AuditLogOptions {
 enum class AuditKind : uint8_t {
   kNone,
   // Of an administrator or the cluster: whatever changes accounts, keys, rights or collections, or
-  // is done with an administrator's or,
-  // on an operator's behalf, with the cluster's right; what an administrator reads of accounts and
-  // whatever is done for another tenant included.
+  // is done with an administrator's or, on an operator's behalf, with the cluster's right; what an
+  // administrator reads of accounts and whatever is done for another tenant included.
   kAction,
   // The same of those who are no administrators, each with what is its own.
   kUserAction,

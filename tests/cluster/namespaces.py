@@ -106,19 +106,18 @@ class Network:
 
     def listen(self, target):
         """A process that prints the first datagram which gets to a node."""
-        program = ("import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 9)); s.settimeout(30); print(flush=True); "
-                   "print(s.recv(99).decode())")
-        listener = subprocess.Popen([*self.inside(target), sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-        listener.stdout.readline()
-        return listener
+        return self._receiver(target, "s.recv(99).decode()")
 
     def count(self, target):
         """A process that prints how many datagrams get to a node before one that says `end`."""
+        return self._receiver(target, "sum(1 for _ in iter(lambda: s.recv(99), b'end'))")
+
+    def _receiver(self, target, what):
         program = ("import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 9)); s.settimeout(30); print(flush=True); "
-                   "print(sum(1 for _ in iter(lambda: s.recv(99), b'end')))")
-        counter = subprocess.Popen([*self.inside(target), sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-        counter.stdout.readline()
-        return counter
+                   f"print({what})")
+        receiver = subprocess.Popen([*self.inside(target), sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        receiver.stdout.readline()
+        return receiver
 
     def send(self, source, target, text, times=1):
         program = (f"import socket; s = socket.socket(type=socket.SOCK_DGRAM); "

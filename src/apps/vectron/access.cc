@@ -137,19 +137,21 @@ void Access::RemoveCollections(const std::string& owner,
   if (!placement_ready_) return done(Unavailable("the server is starting"));
   if (!deps_.placement->HasMap())
     return done(Unavailable("the map of the cluster is not known yet"));
-  deps_.placement->CatchUp([this, owner, done](const absl::Status& caught_up) {
-    if (!caught_up.ok()) return done(caught_up);
-    const auto records = deps_.placement->ListCollections(owner);
-    if (records.empty()) return done(absl::OkStatus());
-    // Shared by the callbacks of the deletions.
-    const auto countdown = std::make_shared<Countdown>(records.size(), done);
-    for (const auto& record : records) {
-      deps_.placement->DeleteCollection(
-          owner, record->schema.name, [countdown](const absl::Status& status) {
-            countdown->End(absl::IsNotFound(status) ? absl::OkStatus() : status);
-          });
-    }
-  });
+  // Placement may answer when this has gone.
+  deps_.placement->CatchUp(
+      [&placement = *deps_.placement, owner, done](const absl::Status& caught_up) {
+        if (!caught_up.ok()) return done(caught_up);
+        const auto records = placement.ListCollections(owner);
+        if (records.empty()) return done(absl::OkStatus());
+        // Shared by the callbacks of the deletions.
+        const auto countdown = std::make_shared<Countdown>(records.size(), done);
+        for (const auto& record : records) {
+          placement.DeleteCollection(
+              owner, record->schema.name, [countdown](const absl::Status& status) {
+                countdown->End(absl::IsNotFound(status) ? absl::OkStatus() : status);
+              });
+        }
+      });
 }
 
 absl::Status Access::Install(rpc::RpcRegistry& registry) {

@@ -63,16 +63,17 @@ void Gateway::DeleteCollection(const rpc::CallContext& context, const std::strin
 
 void Gateway::ListCollections(const rpc::CallContext& context,
                               std::function<void(std::vector<std::string> names)> done) {
-  deps_.placement->CatchUp([this, &context, done = std::move(done)](const absl::Status&) {
-    const rpc::Identity* const who = context.identity.get();
-    const bool everyones = rpc::ActsAsAdmin(who) && context.tenant == who->user_id;
-    std::set<std::string> names;
-    for (const RecordPtr& record : everyones ? deps_.placement->AllCollections()
-                                             : deps_.placement->ListCollections(context.tenant)) {
-      if (rpc::MayUseCollection(who, record->schema.name)) names.insert(record->schema.name);
-    }
-    done({names.begin(), names.end()});
-  });
+  deps_.placement->CatchUp(
+      [&placement = *deps_.placement, &context, done = std::move(done)](const absl::Status&) {
+        const rpc::Identity* const who = context.identity.get();
+        const bool everyones = rpc::ActsAsAdmin(who) && context.tenant == who->user_id;
+        std::set<std::string> names;
+        for (const RecordPtr& record :
+             everyones ? placement.AllCollections() : placement.ListCollections(context.tenant)) {
+          if (rpc::MayUseCollection(who, record->schema.name)) names.insert(record->schema.name);
+        }
+        done({names.begin(), names.end()});
+      });
 }
 
 void Gateway::GetCollectionStatus(const rpc::CallContext& context, const std::string& name,
