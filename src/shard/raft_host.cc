@@ -228,19 +228,27 @@ void Host::PostOwn(GroupId group, uint64_t incarnation, Input input) {
 
 RaftReplica::Hooks Host::HooksFor(GroupId group, uint64_t incarnation) {
   turn_mutex_.AssertHeld();
+  const auto post = [this, group, incarnation](Input input) {
+    PostOwn(group, incarnation, std::move(input));
+  };
   RaftReplica::Hooks hooks;
   hooks.nodes = &nodes_;
-  hooks.applied = [this, group, incarnation](uint64_t index) {
-    PostOwn(group, incarnation, [index](RaftReplica& replica, Outbox&) { replica.Applied(index); });
+  hooks.applied = [post](uint64_t index) {
+    post([index](RaftReplica& replica, Outbox&) { replica.Applied(index); });
   };
-  hooks.fetched = [this, group, incarnation](PeerMessage message, absl::Status status) {
-    PostOwn(group, incarnation,
-            [message = std::move(message), status](RaftReplica& replica, Outbox& out) {
-              replica.SnapshotFetched(message, status, out);
-            });
+  hooks.fetched = [post](PeerMessage message, absl::Status status) {
+    post([message = std::move(message), status](RaftReplica& replica, Outbox& out) {
+      replica.SnapshotFetched(message, status, out);
+    });
   };
-  hooks.installed = [this, group, incarnation](absl::Status status) {
-    PostOwn(group, incarnation, [this, status](RaftReplica& replica, Outbox& out) {
+  if (deps_.later && options_.read_pace_nanos > 0) {
+    hooks.pace_reads = [this, post] {
+      deps_.later(options_.read_pace_nanos,
+                  [post] { post([](RaftReplica& replica, Outbox&) { replica.OpenReads(); }); });
+    };
+  }
+  hooks.installed = [this, post](absl::Status status) {
+    post([this, status](RaftReplica& replica, Outbox& out) {
       turn_mutex_.AssertHeld();
       const absl::Status finished = replica.FinishInstall(status, scratch_, out);
       if (!finished.ok()) Quarantine(replica, finished);
