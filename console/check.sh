@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # check.sh [build|lint|unit|e2e]...: builds and tests the console; without words all of them, in this order. Takes Node from
-# tools/setup-node.sh and the packages from the lock file. e2e runs $VECTRON_BIN (default: build/release/bin/vectron) and leaves
-# screenshots in $VECTRON_CONSOLE_OUTPUT (default: console/e2e/output).
+# tools/setup-node.sh and the packages from the lock file. e2e runs $VECTRON_BIN (default: build/release/bin/vectron) and the
+# vectronctl beside it, and leaves screenshots in $VECTRON_CONSOLE_OUTPUT (default: console/e2e/output).
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -11,9 +11,10 @@ import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 
 const here = dirname(fileURLToPath(import.meta.url));
+export const root = join(here, '..', '..');
 export const dist = process.env.VECTRON_CONSOLE_DIST ?? join(here, '..', 'dist');
 export const output = process.env.VECTRON_CONSOLE_OUTPUT ?? join(here, 'output');
-const program = process.env.VECTRON_BIN ?? join(here, '..', '..', 'build', 'release', 'bin', 'vectron');
+export const program = process.env.VECTRON_BIN ?? join(root, 'build', 'release', 'bin', 'vectron');
 const readyMs = 60_000;
 const waitMs = 60_000; // for what a page has to show: generous, for machines that do other things too
 
@@ -51,7 +52,7 @@ export async function startVectron(flags = ['--auth', 'off'], data = mkdtempSync
 // Returns {url, stop()}; stop() waits for the end of all and removes the data.
 export async function startCluster(flags = []) {
   const data = mkdtempSync(join(tmpdir(), 'vectron-console-'));
-  const tool = join(here, '..', '..', 'tools', 'cluster.py');
+  const tool = join(root, 'tools', 'cluster.py');
   const script = (...words) => promisify(execFile)('python3', ['-B', tool, ...words, '--data', data, '--json', '--binary', program]);
   const remove = () => rmSync(data, { recursive: true, force: true });
   try {
