@@ -51,6 +51,8 @@ struct ClientOptions {
   std::string tls_client_key;
   std::string tls_server_name;  // expected in the certificate, if not the host
   int max_message_bytes = 80 << 20;
+  // While calls are under way, a connection on which nothing has come for this long is pinged, and
+  // given up when no answer comes in time. The server sends away who pings oftener than every 10 s.
   std::chrono::milliseconds keepalive_time{30'000};
   std::chrono::milliseconds keepalive_timeout{10'000};
   bool gzip = false;

@@ -68,6 +68,8 @@ class ClientOptions:
     tls_client_key: bytes | None = None
     tls_server_name: str | None = None  # expected in the certificate, if not the host
     max_message_bytes: int = MAX_MESSAGE_BYTES
+    # While calls are under way, a connection on which nothing has come for this long is pinged, and given up when no answer
+    # comes in time. The server sends away who pings oftener than every 10 s.
     keepalive_time_seconds: float = 30.0
     keepalive_timeout_seconds: float = 10.0
     compression: str | None = None  # "gzip" or None
@@ -81,6 +83,8 @@ class ClientOptions:
             ("grpc.max_send_message_length", self.max_message_bytes),
             ("grpc.keepalive_time_ms", int(self.keepalive_time_seconds * 1000)),
             ("grpc.keepalive_timeout_ms", int(self.keepalive_timeout_seconds * 1000)),
+            # Newer gRPC ends a silent connection by this one, which is a minute unless said.
+            ("grpc.http2.ping_timeout_ms", int(self.keepalive_timeout_seconds * 1000)),
             ("grpc.keepalive_permit_without_calls", 0),
             # A server that restarts is soon back; and each client of a pool has a connection of its own.
             ("grpc.initial_reconnect_backoff_ms", 100),
