@@ -142,6 +142,11 @@ class Parity(unittest.TestCase):
                 seconds = float(re.sub("['_]", "", often[1])) / units
                 self.assertGreater(seconds, int(least[1].replace("'", "")) / 1_000)
 
+    def test_every_client_knows_the_words_of_an_answer_that_is_too_large(self):
+        words = re.search(r'kTooLarge = ".*(the most of one answer)"', read("../src/model/search.cc"))[1]
+        for path in ("python/src/vectron/errors.py", "typescript/src/errors.ts", "go/errors.go", "cpp/src/errors.cc"):
+            self.assertIn(f'"{words}"', read(path), path)
+
     def test_the_names_of_the_older_clients(self):
         for language in SOURCES:
             missing = {plain(name) for name in OLDER} - surface(language)

@@ -31,6 +31,7 @@ using Timeout = std::optional<std::chrono::milliseconds>;
 // The pause doubles, is randomised, and is never shorter than the server asked for. A server that
 // asks to slow down and says for how long is heeded until the call's time is over, whatever
 // max_attempts (unless that is 1, which means never): it works, and a loader is to go at its pace.
+// A message or an answer over a limit of size is not tried again: it would be as large.
 struct RetryPolicy {
   int max_attempts = 5;
   std::chrono::milliseconds initial_backoff{100};

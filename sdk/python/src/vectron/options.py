@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from vectron.errors import VectronError
+from vectron.errors import VectronError, too_large
 
 # What the server accepts in one message (a 64 MiB upsert and its framing).
 MAX_MESSAGE_BYTES = 80 << 20
@@ -24,7 +24,8 @@ class RetryPolicy:
     UNAVAILABLE, DEADLINE_EXCEEDED and RESOURCE_EXHAUSTED are tried again for reads, and for writes with a request id; other
     writes only after RESOURCE_EXHAUSTED. The pause doubles, is randomised, and is never shorter than the server asked for.
     A server that asks to slow down and says for how long is heeded until the time of the call is over, whatever max_attempts
-    (unless that is 1, which means never): it works, and a loader is to go at its pace.
+    (unless that is 1, which means never): it works, and a loader is to go at its pace. A message or an answer over a limit of
+    size is not tried again: it would be as large.
     """
 
     max_attempts: int = 5
@@ -39,7 +40,7 @@ class RetryPolicy:
         """
         worth = error.code in _SAFE_TO_REPEAT if kind != OTHER_WRITE else error.code == "RESOURCE_EXHAUSTED"
         paced = error.code == "RESOURCE_EXHAUSTED" and error.retry_after_seconds is not None and self.max_attempts > 1
-        if not worth or (attempt >= self.max_attempts and not paced):
+        if not worth or too_large(error) or (attempt >= self.max_attempts and not paced):
             return None
         ceiling = min(self.max_backoff_seconds, self.initial_backoff_seconds * 2.0 ** min(attempt - 1, 30))
         pause = ceiling * (0.5 + 0.5 * self.jitter())
