@@ -44,6 +44,7 @@ func startCluster(t *testing.T) *cluster {
 
 // New points are written one by one, insert-only: a write that applied twice would be refused. Searches go on.
 func TestAKilledWorkerLosesNothingAndWritesApplyOnce(t *testing.T) {
+	t.Parallel()
 	const count = 150
 	cluster := startCluster(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)

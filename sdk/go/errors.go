@@ -90,6 +90,15 @@ func unreachable(host, message string) string {
 	return fmt.Sprintf(" [cannot reach %s, or it is busy: is the server running, and is this %s?]", host, address)
 }
 
+var largeMessage = regexp.MustCompile("(?i)message (after decompression )?larger than") // gRPC's words, of either side
+
+const largeAnswer = "the most of one answer" // the gateway's, of the hits of a search
+
+// tooLarge reports whether it is about the size of one message or answer, so that a repeat fails the same way.
+func (e *Error) tooLarge() bool {
+	return e.Code == codes.ResourceExhausted && (largeMessage.MatchString(e.Message) || strings.Contains(e.Message, largeAnswer))
+}
+
 // advice is what to do about it, where the code alone tells.
 func advice(code codes.Code, host, message string) string {
 	switch code {
@@ -102,7 +111,10 @@ func advice(code codes.Code, host, message string) string {
 	case codes.DeadlineExceeded:
 		return fmt.Sprintf(" [no answer from %s in time and the outcome is unknown: use a context with a later deadline, and repeat a write with the same request id]", host)
 	case codes.ResourceExhausted:
-		if strings.Contains(message, "message larger than") || strings.Contains(message, "after decompression larger than") {
+		if strings.Contains(message, largeAnswer) {
+			return "" // it says what to ask for instead
+		}
+		if largeMessage.MatchString(message) {
 			return " [send smaller batches or ask for less at once, or use WithMaxMessageBytes]"
 		}
 		return " [slow down: fewer calls at once, or smaller batches]"

@@ -4,10 +4,7 @@ package vectron_test
 
 import (
 	"context"
-	"io"
-	"net"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	vectron "github.com/vectron-db/vectron/sdk/go"
@@ -15,44 +12,10 @@ import (
 
 var long = []vectron.Point{{ID: "a", Vector: []float32{1}, Payload: map[string]any{"text": strings.Repeat("x", 100_000)}}}
 
-type counter struct {
-	io.Writer
-	count *atomic.Int64
-}
-
-func (c counter) Write(data []byte) (int, error) {
-	c.count.Add(int64(len(data)))
-	return c.Writer.Write(data)
-}
-
-// relay passes one connection on to an address, counting the bytes that go there.
-func relay(t *testing.T, to string) (address string, sent *atomic.Int64) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	sent = &atomic.Int64{}
-	go func() {
-		here, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		defer here.Close()
-		there, err := net.Dial("tcp", to)
-		if err != nil {
-			return
-		}
-		defer there.Close()
-		go io.Copy(here, there)
-		io.Copy(counter{there, sent}, here)
-	}()
-	t.Cleanup(func() { listener.Close() })
-	return listener.Addr().String(), sent
-}
-
 func TestGzipIsUsedAndUnderstood(t *testing.T) {
 	name := collection(t, 1)
-	address, sent := relay(t, server.GRPC)
-	small, err := vectron.New(address, vectron.WithGzip())
+	between := newRelay(t, server.GRPC)
+	small, err := vectron.New(between.address, vectron.WithGzip())
 	must(t, err)
 	defer small.Close()
 	_, err = small.Upsert(context.Background(), name, long)
@@ -62,7 +25,7 @@ func TestGzipIsUsedAndUnderstood(t *testing.T) {
 	if found.Results[0].Payload["text"] != long[0].Payload["text"] {
 		t.Errorf("%+v", found)
 	}
-	if count := sent.Load(); count == 0 || count > 20_000 {
+	if count := between.sent.Load(); count == 0 || count > 20_000 {
 		t.Errorf("sent %d bytes", count)
 	}
 }

@@ -74,7 +74,8 @@ func WithRetry(policy RetryPolicy) Option { return func(o *options) { o.retry = 
 // WithMaxMessageBytes bounds messages in both directions; 80 MiB, as the server, unless said.
 func WithMaxMessageBytes(size int) Option { return func(o *options) { o.maxMessage = size } }
 
-// WithKeepalive replaces pings every 30 s while calls are under way.
+// WithKeepalive replaces pings every 30 s while calls are under way, answered within 10 s or the connection is given up. The server sends
+// away who pings oftener than every 10 s, and grpc-go does not.
 func WithKeepalive(parameters keepalive.ClientParameters) Option {
 	return func(o *options) { o.keepalive = parameters }
 }

@@ -13,7 +13,8 @@ import (
 // UNAVAILABLE, DEADLINE_EXCEEDED and RESOURCE_EXHAUSTED are tried again for reads, and for writes with a request id (every upsert
 // and delete has one); other writes only after RESOURCE_EXHAUSTED. The pause doubles, is randomised, and is never shorter than the
 // server asked for. A server that asks to slow down and says for how long is heeded until the call's context ends, whatever
-// MaxAttempts (unless that is 1, which means never): it works, and a loader is to go at its pace.
+// MaxAttempts (unless that is 1, which means never): it works, and a loader is to go at its pace. A message or an answer over a limit of
+// size is not tried again: it would be as large.
 type RetryPolicy struct {
 	MaxAttempts    int
 	InitialBackoff time.Duration
@@ -41,7 +42,7 @@ func (p RetryPolicy) pause(err *Error, kind callKind, attempt int, remaining tim
 		worth = worth || err.Code == codes.Unavailable || err.Code == codes.DeadlineExceeded
 	}
 	paced := err.Code == codes.ResourceExhausted && err.RetryAfter > 0 && p.MaxAttempts > 1
-	if !worth || (attempt >= p.MaxAttempts && !paced) {
+	if !worth || err.tooLarge() || (attempt >= p.MaxAttempts && !paced) {
 		return 0, false
 	}
 	ceiling := p.MaxBackoff

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -57,6 +58,19 @@ func answer(last bool, ids ...string) *pb.SearchResponse {
 		response.Results = append(response.Results, &pb.SearchResult{Id: id})
 	}
 	return response
+}
+
+func TestAnAnswerThatIsTooLargeIsAskedForOnce(t *testing.T) {
+	address, calls := scripted(t, streamed{[]*pb.SearchResponse{answer(true, strings.Repeat("a", 10_000))}, nil})
+	client, err := vectron.New(address, vectron.WithMaxMessageBytes(5_000))
+	must(t, err)
+	defer client.Close()
+	for _, err := range client.SearchStream(context.Background(), "c", []float32{1}, 2) {
+		refused(t, err, vectron.ErrResourceExhausted, "larger than", "WithMaxMessageBytes")
+	}
+	if calls.Load() != 1 {
+		t.Errorf("%d calls", calls.Load())
+	}
 }
 
 func TestAStreamThatBreaksIsAskedAgain(t *testing.T) {

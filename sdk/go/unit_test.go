@@ -76,6 +76,23 @@ func TestTheServersWishIsHonouredWithinTheCallsTime(t *testing.T) {
 	}
 }
 
+func TestWhatIsTooLargeIsNotRepeated(t *testing.T) {
+	for _, message := range []string{
+		"trying to send message larger than max (5 vs. 4)",
+		"grpc: received message after decompression larger than max 4",
+		"grpc: message after decompression larger than max (5 vs. 4)",
+		"Received message larger than max (5 vs. 4)",
+		"collection 'c': the hits hold more than 9 bytes of payloads and vectors, the most of one answer; ask for fewer",
+	} {
+		err := newError(codes.ResourceExhausted, message, "h", time.Second)
+		for _, kind := range []callKind{read, namedWrite, otherWrite} {
+			if _, ok := DefaultRetryPolicy.pause(err, kind, 1, time.Hour, 0.5); ok || strings.Contains(err.Message, "slow down") {
+				t.Errorf("kind %v: %v", kind, err)
+			}
+		}
+	}
+}
+
 func TestErrorsAreFoundByKind(t *testing.T) {
 	for code, kind := range kinds {
 		err := fmt.Errorf("wrapped: %w", newError(code, "why", "host:1", 0))

@@ -48,6 +48,13 @@ MAKERS = {
 ELSEWHERE = {"Filter", "Point", "UpsertRequest.points", "SearchRequest.vector", "GetRankingRequest", "ControlRankingRequest",
              "UpdateUserProfileRequest"}
 UNSET = {"SearchParams.target_recall"}  # reserved: the server refuses it
+# Where a client says how often it pings a quiet connection unless told otherwise, and how many of its units a second has.
+KEEPALIVE = (
+    ("python/src/vectron/options.py", r"keepalive_time_seconds: float = ([\d.]+)", 1),
+    ("typescript/src/grpc_transport.ts", r"keepaliveTimeMs \?\? ([\d_]+)", 1_000),
+    ("go/client.go", r"ClientParameters{Time: (\d+) \* time.Second", 1),
+    ("cpp/include/vectron/types.h", r"keepalive_time{([\d']+)}", 1_000),
+)
 OLDER = ("create_collection", "list_collections", "get_collection_status", "upsert", "upsert_batch", "search", "get", "delete")
 OLDER_ERRORS = ("AuthenticationError", "NotFoundError", "InvalidArgumentError", "AlreadyExistsError", "InternalServerError")
 
@@ -125,6 +132,20 @@ class Parity(unittest.TestCase):
                 names = NAMES.get(rpc, (rpc.partition(".")[2],))
                 with self.subTest(language=language, rpc=rpc):
                     self.assertTrue(offered & {plain(name) for name in names}, f"sdk {language} offers none of {names}")
+
+    def test_no_client_pings_oftener_than_the_server_bears(self):
+        least = re.search(r"min_ping_interval_ms = ([\d']+);", read("../src/rpc/grpc_server.h"))
+        for path, pattern, units in KEEPALIVE:
+            often = re.search(pattern, read(path))
+            with self.subTest(path=path):
+                self.assertTrue(often)
+                seconds = float(re.sub("['_]", "", often[1])) / units
+                self.assertGreater(seconds, int(least[1].replace("'", "")) / 1_000)
+
+    def test_every_client_knows_the_words_of_an_answer_that_is_too_large(self):
+        words = re.search(r'kTooLarge = ".*(the most of one answer)"', read("../src/model/search.cc"))[1]
+        for path in ("python/src/vectron/errors.py", "typescript/src/errors.ts", "go/errors.go", "cpp/src/errors.cc"):
+            self.assertIn(f'"{words}"', read(path), path)
 
     def test_the_names_of_the_older_clients(self):
         for language in SOURCES:

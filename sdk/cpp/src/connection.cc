@@ -37,6 +37,9 @@ std::shared_ptr<grpc::Channel> Connection::Open(const std::string& host) const {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(options_.keepalive_time.count()));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
                    static_cast<int>(options_.keepalive_timeout.count()));
+  // Newer gRPC ends a silent connection by this one, which is a minute unless said.
+  arguments.SetInt("grpc.http2.ping_timeout_ms",
+                   static_cast<int>(options_.keepalive_timeout.count()));
   // A server that restarts is soon back; and each client has a connection of its own.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);

@@ -12,6 +12,8 @@ namespace vectron::internal {
 namespace {
 
 constexpr char kRetryInfoUrl[] = "type.googleapis.com/google.rpc.RetryInfo";
+constexpr char kLargeMessage[] = "essage larger than";     // gRPC's words, of either side
+constexpr char kLargeAnswer[] = "the most of one answer";  // the gateway's, of the hits of a search
 
 // Calls on_bytes(number, bytes) for each length-delimited field, skipping others; stops at the
 // first malformed one.
@@ -69,7 +71,8 @@ std::string Advice(Code code, std::string_view host, const std::string& message)
              " in time and the outcome is unknown: use a longer timeout, and repeat a write with "
              "the same request id]";
     case Code::kResourceExhausted:
-      if (SaysAnyOf(message, {"essage larger than"})) {
+      if (SaysAnyOf(message, {kLargeAnswer})) return "";  // it says what to ask for instead
+      if (SaysAnyOf(message, {kLargeMessage})) {
         return " [send smaller batches or ask for less at once, or use a larger "
                "ClientOptions::max_message_bytes]";
       }
@@ -97,6 +100,11 @@ std::optional<std::chrono::milliseconds> RetryAfterOf(const std::string& details
     });
   });
   return found;
+}
+
+bool TooLarge(const Failure& failure) {
+  return failure.code == Code::kResourceExhausted &&
+         SaysAnyOf(failure.message, {kLargeMessage, kLargeAnswer});
 }
 
 Failure FailureOf(const grpc::Status& status) {

@@ -23,6 +23,9 @@ struct Failure {
   std::optional<std::chrono::milliseconds> retry_after;
 };
 
+// Whether it is about the size of one message or answer, so that a repeat fails the same way.
+bool TooLarge(const Failure& failure);
+
 // status is not OK.
 Failure FailureOf(const grpc::Status& status);
 // The hint within a serialised google.rpc.Status; nullopt when there is none, whatever the bytes.

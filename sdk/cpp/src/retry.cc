@@ -16,7 +16,8 @@ std::optional<std::chrono::milliseconds> PauseBefore(const RetryPolicy& policy,
   }
   const bool paced =
       failure.code == Code::kResourceExhausted && failure.retry_after && policy.max_attempts > 1;
-  if (!worth || (attempts >= policy.max_attempts && !paced)) return std::nullopt;
+  if (!worth || TooLarge(failure) || (attempts >= policy.max_attempts && !paced))
+    return std::nullopt;
   const double doubled =
       static_cast<double>(policy.initial_backoff.count()) * std::exp2(std::min(attempts - 1, 30));
   const double ceiling = std::min(static_cast<double>(policy.max_backoff.count()), doubled);

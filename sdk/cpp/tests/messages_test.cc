@@ -1,10 +1,11 @@
-// What goes over the wire: compressed when asked for, and no larger than allowed. VECTRON_BINARY
-// names the server.
+// What goes over the wire: compressed when asked for, no larger than allowed, and over another
+// connection when one has died without a word. VECTRON_BINARY names the server.
 
 #include <poll.h>
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "process_testing.h"
@@ -12,7 +13,7 @@
 namespace vectron {
 namespace {
 
-// Passes one connection on to an address of 127.0.0.1, counting the bytes that go there.
+// Passes connections on to an address of 127.0.0.1, counting them and the bytes that go there.
 class Relay {
  public:
   explicit Relay(const std::string& to)
@@ -26,35 +27,52 @@ class Relay {
 
   std::string address() const { return listener_.address(); }
   size_t sent() const { return sent_; }
+  size_t connections() const { return connections_; }
+  // Swallows what is said from now on over the connections there are, either way, and closes none.
+  void FallSilent() { deaf_ = connections_.load(); }
 
  private:
+  // Until the listener is shut down.
   void Run() {
+    // The listener, then the client's and the server's end of each connection; -1 where it is over.
+    std::vector<pollfd> ends = {{listener_.socket(), POLLIN, 0}};
+    while (::poll(ends.data(), ends.size(), -1) > 0) {
+      if (ends[0].revents != 0 && !Accept(&ends)) break;
+      for (size_t at = 1; at < ends.size(); ++at) {
+        pollfd& from = ends[at];
+        pollfd& to = ends[at % 2 == 1 ? at + 1 : at - 1];
+        if (from.revents == 0 || PassSome((at - 1) / 2, from.fd, to.fd, at % 2 == 1)) continue;
+        for (pollfd* end : {&from, &to}) {
+          ::close(end->fd);
+          *end = {-1, 0, 0};
+        }
+      }
+    }
+    for (size_t at = 1; at < ends.size(); ++at) {
+      if (ends[at].fd >= 0) ::close(ends[at].fd);
+    }
+  }
+  bool Accept(std::vector<pollfd>* ends) {
     const int here = ::accept(listener_.socket(), nullptr, nullptr);
+    if (here < 0) return false;
     const int there = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<uint16_t>(port_));
-    if (here >= 0 && ::connect(there, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0)
-      Pass(here, there);
-    ::close(there);
-    if (here >= 0) ::close(here);
+    EXPECT_EQ(::connect(there, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    ends->push_back({here, POLLIN, 0});
+    ends->push_back({there, POLLIN, 0});
+    ++connections_;
+    return true;
   }
-  // Until one of them ends, or the listener is shut down.
-  void Pass(int here, int there) {
-    std::array<pollfd, 3> ends = {
-        {{here, POLLIN, 0}, {there, POLLIN, 0}, {listener_.socket(), 0, 0}}};
-    while (::poll(ends.data(), ends.size(), -1) > 0 && ends[2].revents == 0) {
-      if (ends[0].revents != 0 && !PassSome(here, there, &sent_)) return;
-      if (ends[1].revents != 0 && !PassSome(there, here, nullptr)) return;
-    }
-  }
-  static bool PassSome(int from, int to, std::atomic<size_t>* count) {
+  bool PassSome(size_t connection, int from, int to, bool counted) {
     std::array<char, 1 << 16> buffer{};
     const ssize_t got = ::recv(from, buffer.data(), buffer.size(), 0);
     if (got <= 0) return false;
+    if (connection < deaf_) return true;
     const auto size = static_cast<size_t>(got);
-    if (count != nullptr) *count += size;
+    if (counted) sent_ += size;
     for (size_t at = 0; at < size;) {
       const ssize_t put = ::send(to, buffer.data() + at, size - at, MSG_NOSIGNAL);
       if (put <= 0) return false;
@@ -66,7 +84,9 @@ class Relay {
   int port_;
   Listener listener_;
   std::atomic<size_t> sent_ = 0;
-  std::thread thread_;  // of Run; after what it uses
+  std::atomic<size_t> connections_ = 0;
+  std::atomic<size_t> deaf_ = 0;  // of the first so many connections nothing arrives any more
+  std::thread thread_;            // of Run; after what it uses
 };
 
 class MessagesTest : public testing::Test {
@@ -100,6 +120,36 @@ TEST_F(MessagesTest, SayWhatToDoWhenTheyAreTooLarge) {
   ExpectSays(Caught<ResourceExhaustedError>([&] { tiny.Upsert("c", long_); }), words);
   client_.Upsert("c", long_);
   ExpectSays(Caught<ResourceExhaustedError>([&] { tiny.Get("c", "a"); }), words);
+}
+
+TEST_F(MessagesTest, GoOverANewConnectionWhenTheOldOneIsSilent) {
+  client_.Upsert("c", long_);
+  Relay relay(server_.address());
+  ClientOptions options;
+  // An attempt may take all of the call's time: what ends it earlier is the ping without an answer.
+  options.timeout = options.attempt_timeout = std::chrono::minutes(1);
+  options.keepalive_time = std::chrono::milliseconds(100);
+  options.keepalive_timeout = std::chrono::milliseconds(500);
+  Client pinging(relay.address(), options);
+  const std::vector<std::function<size_t()>> asks = {
+      [&] { return pinging.Search("c", vector_).results.size(); },
+      [&] { return pinging.SearchAsync("c", vector_).get().results.size(); },
+      [&] {
+        size_t found = 0;
+        pinging.SearchStream("c", vector_, {}, [&found](const SearchResults& better) {
+          found = better.results.size();
+          return true;
+        });
+        return found;
+      },
+  };
+  for (const std::function<size_t()>& ask : asks) {
+    EXPECT_EQ(ask(), 1U);
+    const size_t before = relay.connections();
+    relay.FallSilent();
+    EXPECT_EQ(ask(), 1U);
+    EXPECT_GT(relay.connections(), before);
+  }
 }
 
 }  // namespace

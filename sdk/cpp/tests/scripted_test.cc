@@ -125,6 +125,22 @@ TEST_F(ScriptTest, AsksAStreamThatBreaksAgain) {
   EXPECT_EQ(script_.calls, 2U);
 }
 
+TEST_F(ScriptTest, AsksOnceForAnAnswerThatIsTooLarge) {
+  script_.streams = {{{Answer({std::string(10'000, 'a')}, true)}, {}}};
+  ClientOptions options;
+  options.max_message_bytes = 5'000;
+  Client client = Connect(options);
+  try {
+    client.SearchStream("c", std::vector{1.0F}, {}, [](const SearchResults&) { return true; });
+    ADD_FAILURE() << "no error";
+  } catch (const ResourceExhaustedError& error) {
+    const std::string message = error.what();
+    EXPECT_NE(message.find("larger than"), std::string::npos) << message;
+    EXPECT_NE(message.find("max_message_bytes"), std::string::npos) << message;
+  }
+  EXPECT_EQ(script_.calls, 1U);
+}
+
 template <typename Options>
 Options Within(Timeout time) {
   Options options;

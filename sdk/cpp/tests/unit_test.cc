@@ -44,6 +44,26 @@ TEST(Retry, RepeatsReadsAndNamedWritesOnly) {
   }
 }
 
+TEST(Retry, RepeatsNothingThatIsTooLarge) {
+  for (const char* message :
+       {"Sent message larger than max (5 vs. 4)",
+        "SERVER: Received message larger than max (5 vs. 4)",
+        "Decompressed message larger than max",
+        "collection 'c': the hits hold more than 9 bytes of payloads and vectors, the most of one "
+        "answer; ask for fewer"}) {
+    SCOPED_TRACE(message);
+    const Failure failure{Code::kResourceExhausted, message, milliseconds(1'000)};
+    for (const Kind kind : {Kind::kRead, Kind::kNamedWrite, Kind::kOtherWrite}) {
+      EXPECT_FALSE(internal::PauseBefore(kPolicy, failure, kind, 1, kHour, 0.5));
+    }
+    try {
+      internal::Throw(failure, "h");
+    } catch (const ResourceExhaustedError& error) {
+      EXPECT_EQ(std::string(error.what()).find("slow down"), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST(Retry, DoublesPausesUpToABoundAndEnds) {
   EXPECT_EQ(Pause(Code::kUnavailable, Kind::kRead, 1), milliseconds(75));
   EXPECT_EQ(Pause(Code::kUnavailable, Kind::kRead, 2), milliseconds(150));

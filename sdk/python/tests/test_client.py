@@ -120,6 +120,17 @@ def test_attempts_are_bounded(script):
     assert len(script.seen) == 3
 
 
+def test_an_answer_that_is_too_large_is_asked_for_once(script):
+    script.answers["Search"] = [answer("a" * 10_000)]
+    script.answers["Upsert"] = [Abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Received message larger than max (9 vs. 8)")]
+    with VectronClient(script.address, retry=FAST, max_message_bytes=5_000) as client:
+        with pytest.raises(vectron.ResourceExhaustedError, match="larger than.*max_message_bytes"):
+            client.search("c", [1.0])
+        with pytest.raises(vectron.ResourceExhaustedError, match="larger than.*smaller batches"):
+            client.upsert("c", [Point("a", [1.0])])
+    assert [method for method, _, _ in script.seen] == ["Search", "Upsert"]
+
+
 def test_the_hint_when_to_come_back_reaches_the_error(script):
     script.answers["Search"] = [Abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy", retry_after_ms=250)]
     with VectronClient(script.address, retry=vectron.NO_RETRY) as client:

@@ -30,6 +30,21 @@ def test_other_errors_are_not_repeated(code):
     assert pause(code, READ) is None
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "CLIENT: Sent message larger than max (5 vs. 4)",
+        "SERVER: Received message larger than max (5 vs. 4)",
+        "Decompressed message larger than max",
+        "collection 'c': the hits hold more than 9 bytes of payloads and vectors, the most of one answer; ask for fewer",
+    ],
+)
+def test_what_is_too_large_is_not_repeated(message):
+    error = make_error("RESOURCE_EXHAUSTED", message, "h", retry_after_seconds=1.0)
+    assert all(POLICY.pause_seconds(error, kind, 1, 100.0) is None for kind in (READ, NAMED_WRITE, OTHER_WRITE))
+    assert "slow down" not in str(error)
+
+
 def test_pauses_double_up_to_a_bound_and_end():
     pauses = [pause("UNAVAILABLE", READ, attempt) for attempt in (1, 2, 3, 4)]
     assert pauses == [pytest.approx(0.075), pytest.approx(0.15), pytest.approx(0.3), None]

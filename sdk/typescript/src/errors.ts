@@ -86,6 +86,19 @@ function unreachable(host: string, message: string): string {
   return ` [cannot reach ${host}, or it is busy: is the server running, and is this its address (gRPC 8081, HTTP 8080)?]`;
 }
 
+/** The words of gRPC, of either side. */
+const LARGE_MESSAGE = /message.* larger than/i;
+/** Those of HTTP. */
+const LARGE_BODY = /is larger than|at most \d+ are taken here/;
+/** The gateway's, of the hits of a search. */
+const LARGE_ANSWER = "the most of one answer";
+
+/** Whether it is about the size of one message or answer, so that a repeat fails the same way. */
+export function tooLarge(error: VectronError): boolean {
+  const { code, message } = error;
+  return code === "RESOURCE_EXHAUSTED" && (LARGE_MESSAGE.test(message) || LARGE_BODY.test(message) || message.includes(LARGE_ANSWER));
+}
+
 /** What to do about it, where the code alone tells. */
 function advice(code: Code, host: string, message: string): string {
   switch (code) {
@@ -98,7 +111,9 @@ function advice(code: Code, host: string, message: string): string {
     case "DEADLINE_EXCEEDED":
       return ` [no answer from ${host} in time and the outcome is unknown: pass a longer timeoutMs, and repeat a write with the same requestId]`;
     case "RESOURCE_EXHAUSTED":
-      return /message.* larger than/i.test(message)
+      if (message.includes(LARGE_ANSWER)) return ""; // it says what to ask for instead
+      if (LARGE_BODY.test(message)) return " [send smaller batches]";
+      return LARGE_MESSAGE.test(message)
         ? " [send smaller batches or ask for less at once, or make the client with a larger maxMessageBytes]"
         : " [slow down: fewer calls at once, or smaller batches]";
     case "UNIMPLEMENTED":

@@ -28,8 +28,11 @@ export interface GrpcOptions {
   tlsClientKey?: Uint8Array;
   /** Expected in the certificate, if not the host. */
   tlsServerName?: string;
+  /** Of one message, either way; 80 MiB, as the server. */
   maxMessageBytes?: number;
+  /** While calls are under way, a connection is pinged this often; 30,000. The server sends away who pings oftener than every 10 s. */
   keepaliveTimeMs?: number;
+  /** A ping without an answer for this long ends the connection; 10,000. */
   keepaliveTimeoutMs?: number;
   compression?: "gzip";
   /** HOST:PORT of gRPC for users and keys, if not the client's host. */

@@ -62,7 +62,7 @@ export async function httpCall(
 
 /** Of answers that are not a Vectron's: a proxy's, most likely. */
 const CODES_OF_STATUS: Partial<Record<number, Code>> = {
-  429: "RESOURCE_EXHAUSTED", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
+  413: "RESOURCE_EXHAUSTED", 429: "RESOURCE_EXHAUSTED", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
 };
 
 /** Browsers do not tell where to. */
@@ -85,6 +85,7 @@ function httpError(response: Response, text: string, url: string): VectronError 
   }
   const code = CODES[body.code ?? -1] ?? CODES_OF_STATUS[response.status] ?? "UNKNOWN";
   const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
-  const message = body.message ?? `HTTP ${response.status} without a Vectron error`;
+  const reason = response.status === 413 ? "the request is larger than what is taken on the way" : "without a Vectron error";
+  const message = body.message ?? `HTTP ${response.status}: ${reason}`;
   return makeError(code, message, url, Number.isFinite(seconds) ? seconds * 1_000 : undefined);
 }

@@ -1,6 +1,6 @@
 /** When a failed call is tried again, and after which pause. */
 
-import type { VectronError } from "./errors.js";
+import { tooLarge, type VectronError } from "./errors.js";
 
 /**
  * A read changes nothing. A named write carries a request id, so that a repeat applies once. Any other write may have happened
@@ -24,7 +24,8 @@ const SAFE_TO_REPEAT = new Set(["UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EX
 /**
  * The pause before the next attempt in milliseconds, or undefined: give up. attempt: attempts made so far, at least 1. The pause
  * doubles, is randomised, and is never shorter than the server asked for. A server that asks to slow down and says for how long is
- * heeded until the time of the call is over, whatever maxAttempts (unless that is 1): it works, and a loader is to go at its pace.
+ * heeded until the time of the call is over, whatever maxAttempts (unless that is 1): it works, and a loader is to go at its pace. A
+ * message or an answer over a limit of size is not tried again: it would be as large.
  */
 export function pauseMs(
   policy: RetryPolicy,
@@ -35,7 +36,7 @@ export function pauseMs(
 ): number | undefined {
   const worth = kind === "other write" ? error.code === "RESOURCE_EXHAUSTED" : SAFE_TO_REPEAT.has(error.code);
   const paced = error.code === "RESOURCE_EXHAUSTED" && error.retryAfterMs !== undefined && policy.maxAttempts > 1;
-  if (!worth || (attempt >= policy.maxAttempts && !paced)) return undefined;
+  if (!worth || tooLarge(error) || (attempt >= policy.maxAttempts && !paced)) return undefined;
   const ceiling = Math.min(policy.maxBackoffMs, policy.initialBackoffMs * 2 ** (attempt - 1));
   let pause = ceiling * (0.5 + 0.5 * policy.jitter());
   if (error.retryAfterMs !== undefined) {

@@ -59,6 +59,18 @@ test("the server's wish and the time of the call are heard", async (t) => {
   });
 });
 
+test("a request that is too large is sent once", async (t) => {
+  const limit = { code: 8, message: "the body has 9 bytes, at most 8 are taken here" };
+  for (const body of [limit, "<html>Too Large</html>"]) {
+    const strict = await scripted(t, [413, {}, body]);
+    await assert.rejects(web(strict).search("c", [1]), (error) => {
+      assert.ok(error instanceof vectron.ResourceExhaustedError && error.message.endsWith("[send smaller batches]"), String(error));
+      return true;
+    });
+    assert.equal(strict.seen.length, 1);
+  }
+});
+
 test("the tenant is named, of a client and of a call", async (t) => {
   const gateway = await scripted(t, [200, {}, { collections: [], workers: [] }]);
   await web(gateway, { tenant: "user-1" }).listCollections();

@@ -1,13 +1,13 @@
 // What goes over the wire: compressed when asked for, and no larger than allowed. VECTRON_BINARY names the server.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import * as vectron from "@vectron/client";
 
+import { relay } from "./relay.mjs";
 import { start } from "./start.mjs";
 
 const LONG = [{ id: "a", vector: [1], payload: { text: "x".repeat(100_000) } }];
@@ -21,20 +21,6 @@ after(async () => {
   assert.equal(await server.stop(), 0);
   await rm(folder, { recursive: true });
 });
-
-/** Passes connections on to an address, counting the bytes that go there. */
-async function relay(t, to) {
-  const [host, port] = to.split(":");
-  const passed = { sent: 0 };
-  const listener = createServer((here) => {
-    const there = connect(Number(port), host);
-    here.on("data", (data) => (passed.sent += data.length));
-    for (const [from, into] of [[here, there], [there, here]]) from.pipe(into).on("error", () => {});
-  });
-  await new Promise((resolve) => listener.listen(0, "127.0.0.1", resolve));
-  t.after(() => listener.close());
-  return { passed, address: `127.0.0.1:${listener.address().port}` };
-}
 
 test("gzip is used and understood", async (t) => {
   const { passed, address } = await relay(t, server.grpc);

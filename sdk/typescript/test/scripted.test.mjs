@@ -44,3 +44,15 @@ test("a stream that breaks is asked again", async (t) => {
   assert.deepEqual(answers, [[["b"], false], [["b"], false], [["a", "b"], true]]);
   assert.equal(seen.calls, 2);
 });
+
+test("an answer that is too large is asked for once", async (t) => {
+  const { seen, address } = await scripted(t, [answer(["a".repeat(10_000)])]);
+  const client = new vectron.VectronClient(address, undefined, { retry, maxMessageBytes: 5_000 });
+  t.after(() => client.close());
+  await assert.rejects(client.searchStream("c", [1]).next(), (error) => {
+    assert.ok(error instanceof vectron.ResourceExhaustedError, String(error));
+    assert.match(error.message, /larger than.*maxMessageBytes/);
+    return true;
+  });
+  assert.equal(seen.calls, 1);
+});

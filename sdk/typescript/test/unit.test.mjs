@@ -64,6 +64,19 @@ test("each code has its class and says what to do", () => {
   assert.match(makeError("DEADLINE_EXCEEDED", "", "host:1").message, /requestId/);
 });
 
+test("what is too large is not repeated", () => {
+  for (const message of [
+    "Attempted to send message with a size larger than 4",
+    "Received message larger than max (5 vs 4)",
+    "Received message that decompresses to a size larger than 4",
+    "collection 'c': the hits hold more than 9 bytes of payloads and vectors, the most of one answer; ask for fewer",
+  ]) {
+    const error = makeError("RESOURCE_EXHAUSTED", message, "h", 1_000);
+    for (const kind of ["read", "named write", "other write"]) assert.equal(pauseMs(POLICY, error, kind, 1, 1e6), undefined);
+    assert.ok(!error.message.includes("slow down"), error.message);
+  }
+});
+
 test("the hint when to come back is read, and no bytes break the reader", () => {
   const bytes = (number, value) => new BinaryWriter().uint32((number << 3) | 2).bytes(value).finish();
   const text = (value) => new TextEncoder().encode(value);

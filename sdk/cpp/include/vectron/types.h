@@ -31,6 +31,7 @@ using Timeout = std::optional<std::chrono::milliseconds>;
 // The pause doubles, is randomised, and is never shorter than the server asked for. A server that
 // asks to slow down and says for how long is heeded until the call's time is over, whatever
 // max_attempts (unless that is 1, which means never): it works, and a loader is to go at its pace.
+// A message or an answer over a limit of size is not tried again: it would be as large.
 struct RetryPolicy {
   int max_attempts = 5;
   std::chrono::milliseconds initial_backoff{100};
@@ -51,6 +52,8 @@ struct ClientOptions {
   std::string tls_client_key;
   std::string tls_server_name;  // expected in the certificate, if not the host
   int max_message_bytes = 80 << 20;
+  // While calls are under way, a connection on which nothing has come for this long is pinged, and
+  // given up when no answer comes in time. The server sends away who pings oftener than every 10 s.
   std::chrono::milliseconds keepalive_time{30'000};
   std::chrono::milliseconds keepalive_timeout{10'000};
   bool gzip = false;

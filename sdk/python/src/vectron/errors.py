@@ -6,6 +6,7 @@ None). A call that fails has already been retried where that was safe; see `vect
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from google.protobuf import duration_pb2
@@ -130,6 +131,9 @@ _BY_CODE: dict[str, type[VectronError]] = {
 _BY_CODE["OUT_OF_RANGE"] = InvalidArgumentError
 _BY_CODE["UNKNOWN"] = InternalServerError
 
+_LARGE_MESSAGE = re.compile("message larger than", re.IGNORECASE)  # gRPC's words, of either side
+_LARGE_ANSWER = "the most of one answer"  # the gateway's, of the hits of a search
+
 
 def _advice(code: str, host: str, message: str, http: bool) -> str:
     """What to do about it, where the code alone tells; empty where the server's message does."""
@@ -140,13 +144,20 @@ def _advice(code: str, host: str, message: str, http: bool) -> str:
         "UNAUTHENTICATED": " [pass api_key=, or token= of a login; expired tokens need a new login]",
         "PERMISSION_DENIED": " [use a credential with more rights]",
         "DEADLINE_EXCEEDED": f" [no answer from {host} in time and the outcome is unknown: {longer}{repeat}]",
-        "RESOURCE_EXHAUSTED": _too_much(message.lower()),
+        "RESOURCE_EXHAUSTED": _too_much(message),
         "UNIMPLEMENTED": " [this server does not offer it]",
     }.get(code, "")
 
 
+def too_large(error: VectronError) -> bool:
+    """Whether it is about the size of one message or answer, so that a repeat fails the same way."""
+    return error.code == "RESOURCE_EXHAUSTED" and bool(_LARGE_MESSAGE.search(error.message) or _LARGE_ANSWER in error.message)
+
+
 def _too_much(message: str) -> str:
-    if "message larger than" in message:
+    if _LARGE_ANSWER in message:
+        return ""  # it says what to ask for instead
+    if _LARGE_MESSAGE.search(message):
         return " [send smaller batches or ask for less at once, or make the client with a larger max_message_bytes=]"
     return " [slow down: fewer calls at once, or smaller batches]"
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from vectron.errors import VectronError
+from vectron.errors import VectronError, too_large
 
 # What the server accepts in one message (a 64 MiB upsert and its framing).
 MAX_MESSAGE_BYTES = 80 << 20
@@ -24,7 +24,8 @@ class RetryPolicy:
     UNAVAILABLE, DEADLINE_EXCEEDED and RESOURCE_EXHAUSTED are tried again for reads, and for writes with a request id; other
     writes only after RESOURCE_EXHAUSTED. The pause doubles, is randomised, and is never shorter than the server asked for.
     A server that asks to slow down and says for how long is heeded until the time of the call is over, whatever max_attempts
-    (unless that is 1, which means never): it works, and a loader is to go at its pace.
+    (unless that is 1, which means never): it works, and a loader is to go at its pace. A message or an answer over a limit of
+    size is not tried again: it would be as large.
     """
 
     max_attempts: int = 5
@@ -39,7 +40,7 @@ class RetryPolicy:
         """
         worth = error.code in _SAFE_TO_REPEAT if kind != OTHER_WRITE else error.code == "RESOURCE_EXHAUSTED"
         paced = error.code == "RESOURCE_EXHAUSTED" and error.retry_after_seconds is not None and self.max_attempts > 1
-        if not worth or (attempt >= self.max_attempts and not paced):
+        if not worth or too_large(error) or (attempt >= self.max_attempts and not paced):
             return None
         ceiling = min(self.max_backoff_seconds, self.initial_backoff_seconds * 2.0 ** min(attempt - 1, 30))
         pause = ceiling * (0.5 + 0.5 * self.jitter())
@@ -68,6 +69,8 @@ class ClientOptions:
     tls_client_key: bytes | None = None
     tls_server_name: str | None = None  # expected in the certificate, if not the host
     max_message_bytes: int = MAX_MESSAGE_BYTES
+    # While calls are under way, a connection on which nothing has come for this long is pinged, and given up when no answer
+    # comes in time. The server sends away who pings oftener than every 10 s.
     keepalive_time_seconds: float = 30.0
     keepalive_timeout_seconds: float = 10.0
     compression: str | None = None  # "gzip" or None
@@ -81,6 +84,8 @@ class ClientOptions:
             ("grpc.max_send_message_length", self.max_message_bytes),
             ("grpc.keepalive_time_ms", int(self.keepalive_time_seconds * 1000)),
             ("grpc.keepalive_timeout_ms", int(self.keepalive_timeout_seconds * 1000)),
+            # Newer gRPC ends a silent connection by this one, which is a minute unless said.
+            ("grpc.http2.ping_timeout_ms", int(self.keepalive_timeout_seconds * 1000)),
             ("grpc.keepalive_permit_without_calls", 0),
             # A server that restarts is soon back; and each client of a pool has a connection of its own.
             ("grpc.initial_reconnect_backoff_ms", 100),
