@@ -81,6 +81,13 @@ class PlacementService {
   void Stop();
   // The state changed: Tick has something to do.
   void OnStateChanged();
+  // Groups whose replicas hold different points at one entry (Tracker::TakeDifferences): those
+  // found while this node led, and those that differ now, as the leader knows.
+  struct Differences {
+    uint64_t found = 0;
+    size_t standing = 0;
+  };
+  Differences differences() const;
 
   void GetLeader(const placementdriver::v1::GetLeaderRequest& request,
                  Done<placementdriver::v1::GetLeaderResponse> done);
@@ -228,6 +235,7 @@ class PlacementService {
   Tracker tracker_ ABSL_GUARDED_BY(mutex_);
   uint64_t led_term_ ABSL_GUARDED_BY(mutex_) = 0;  // of the leadership that is under way; 0: none
   uint64_t seed_ ABSL_GUARDED_BY(mutex_);
+  uint64_t differences_found_ ABSL_GUARDED_BY(mutex_) = 0;
   std::list<std::shared_ptr<Waiting>> waiting_ ABSL_GUARDED_BY(mutex_);  // shared with their ends
   std::map<CollectionKey, Creation> creations_ ABSL_GUARDED_BY(mutex_);
   std::vector<Deletion> deletions_ ABSL_GUARDED_BY(mutex_);
