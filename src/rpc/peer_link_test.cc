@@ -1,16 +1,14 @@
 #include "rpc/peer_link.h"
 
-#include <arpa/inet.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 
 #include "absl/time/time.h"
+#include "rpc/refusing_address_testing.h"
 #include "vectron/peer.grpc.pb.h"
 
 namespace vectron::rpc {
@@ -142,18 +140,11 @@ TEST_F(PeerLinkTest, BreaksOffACallWhoseFramesNobodyTakesAndMakesAnother) {
 }
 
 TEST_F(PeerLinkTest, TellsOfANodeThatTakesConnectionsAndSaysNothing) {
-  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(::listen(listener, 16), 0);
-  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  address_ = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  RefusingAddress listener;
+  listener.Listen();
+  address_ = listener.text();
   SendMuch();
   EXPECT_TRUE(receiver_.unreachable.Reaches(1));
-  ::close(listener);
 }
 
 }  // namespace
