@@ -10,7 +10,9 @@
 //
 // DeleteCollection answers when its replicas are gone: nobody reads or writes them from then on,
 // whatever map he has. It does not wait for workers that are not heard of, nor longer than
-// kDestroyWaitMs.
+// kDestroyWaitMs. Nor does a retry of it say any sooner that there is no such collection: not while
+// the first one waits, and in a leadership that has just begun not while replicas of any dropped
+// collection are held.
 //
 // Tick drives what the leader does by itself: founds the cluster, declares workers dead, finishes
 // or takes back creations, schedules moves, feeds those who watch the map.
@@ -142,8 +144,10 @@ class PlacementService {
 
   // A collection that is dropped and whose replicas may still be served somewhere.
   struct Deletion {
+    CollectionKey key;
     std::vector<GroupId> groups;
     int64_t until_nanos = 0;  // then it is answered whatever its workers do
+    absl::Status answer;      // OK, or of a retry that there is no such collection
     std::function<void(absl::Status)> done;
   };
 
@@ -207,9 +211,11 @@ class PlacementService {
                      Done<placementdriver::v1::CreateCollectionResponse> done);
   void AwaitCreation(const CollectionKey& key,
                      Done<placementdriver::v1::CreateCollectionResponse> done);
-  // Answers once no worker that is heard of holds a replica of these groups.
-  void AwaitDestruction(std::vector<GroupId> groups,
+  // Answers once no worker that is heard of holds a replica of these groups; at once without any.
+  void AwaitDestruction(const CollectionKey& key, std::vector<GroupId> groups, absl::Status answer,
                         Done<placementdriver::v1::DeleteCollectionResponse> done);
+  // What may be left of a collection of this name that was dropped just before.
+  std::vector<GroupId> JustDropped(const CollectionKey& key);
   std::vector<placementdriver::v1::PlannedMove> PlannedMoves();
 
   // Parts of Tick.
@@ -225,6 +231,8 @@ class PlacementService {
   // How long a deletion waits for workers that are heard of and do not say that their replicas are
   // gone.
   static constexpr int64_t kDestroyWaitMs = 5'000;
+  // Of a leadership: who asks it to delete may have asked the one before.
+  static constexpr int64_t kYoungMs = 2 * kDestroyWaitMs;
   static constexpr size_t kMaxDeletions = 1'000;  // that wait
 
   const PlacementOptions options_;

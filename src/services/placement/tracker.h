@@ -30,6 +30,7 @@ class Tracker {
   // Leadership began, or kNotBegun: it ended. What was heard before is forgotten.
   static constexpr int64_t kNotBegun = std::numeric_limits<int64_t>::max() / 2;
   void Restart(int64_t began_nanos);
+  int64_t began_nanos() const { return began_nanos_; }
 
   // Keeps what a worker says. Returns what was wrong with its reports of replicas, which are
   // dropped; for people.
