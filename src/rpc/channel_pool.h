@@ -67,11 +67,14 @@ class ChannelPool {
 
   // What a call ended with, for whoever asked for it. What the server said stays as it is. What
   // gRPC says of a connection that failed names addresses and is no business of users: the log has
-  // it, and the status only says which part of the cluster does not answer. service: of the call,
+  // it, and the status only says which part of the cluster does not answer, and, where it is
+  // certain, that the call never left (NothingWasDone). service: of the call,
   // "vectron.worker.v1.WorkerService".
-  absl::Status ResultOf(const grpc::Status& status, std::string_view service);
+  absl::Status ResultOf(const grpc::Status& status, const grpc::ClientContext& context,
+                        std::string_view service);
 
  private:
+  bool NeverSent(const grpc::ClientContext& context) const;
   bool Quiet() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return calls_.empty() && ending_ == 0; }
 
   const std::string address_;

@@ -275,6 +275,11 @@ absl::Status WithNothingDone(absl::Status status) {
   return status;
 }
 
+absl::Status WithoutNothingDone(absl::Status status) {
+  status.ErasePayload(kNothingDonePayload);
+  return status;
+}
+
 bool NothingWasDone(const absl::Status& status) {
   return !status.ok() && status.GetPayload(kNothingDonePayload).has_value();
 }

@@ -43,6 +43,8 @@ std::optional<WorkerId> LeaderHint(const absl::Status& status);
 // google.rpc.ErrorInfo; not shown over HTTP. `status` is not OK.
 absl::Status WithNothingDone(absl::Status status);
 bool NothingWasDone(const absl::Status& status);
+// The same without that: of a request that was tried before, or that has other parts.
+absl::Status WithoutNothingDone(absl::Status status);
 
 // Both ways between the two status types, codes being equal by number and the hints kept.
 grpc::Status ToGrpc(const absl::Status& status);

@@ -57,6 +57,8 @@ TEST(ErrorTable, CarriesThatNothingWasDoneThroughGrpc) {
   EXPECT_EQ(MessageOf(back), "x");
   EXPECT_FALSE(NothingWasDone(FromGrpc(ToGrpc(Unavailable("x")))));
   EXPECT_FALSE(NothingWasDone(absl::OkStatus()));
+  EXPECT_FALSE(NothingWasDone(WithoutNothingDone(status)));
+  EXPECT_EQ(RetryAfterMillis(WithoutNothingDone(status)), 20);
 }
 
 TEST(ErrorTable, TellsWhatAServerSaidFromWhatGrpcSays) {

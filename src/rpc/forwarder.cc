@@ -50,7 +50,7 @@ class ForwardedCall {
  private:
   void End(const grpc::Status& status) {
     std::unique_ptr<ForwardedCall> self(this);
-    absl::Status result = channels_.ResultOf(status, grpc_path_);
+    absl::Status result = channels_.ResultOf(status, context_, grpc_path_);
     if (result.ok()) result = ParseMessage(response_bytes_, response_);
     response_.DiscardUnknownFields();
     const RpcDone done = std::move(done_);

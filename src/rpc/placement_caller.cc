@@ -109,7 +109,10 @@ class PlacementCaller::Call : public std::enable_shared_from_this<Call<Request, 
       closed ? self->End(status) : self->Try();
     });
   }
-  void End(const absl::Status& status) { done_({.response = status, .sent_before = sent_before_}); }
+  void End(const absl::Status& status) {
+    done_({.response = sent_before_ ? WithoutNothingDone(status) : status,
+           .sent_before = sent_before_});
+  }
 
   PlacementCaller& caller_;
   const Request request_;

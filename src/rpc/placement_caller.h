@@ -5,7 +5,7 @@
 // A call that finds no leader is tried at the next node, after a round with a pause, until its
 // deadline. So a call may be carried out twice when its first answer was lost: `sent_before` of the
 // answer tells, and the caller knows what that means. A node that refuses as one that does not lead
-// has done nothing, and says so (rpc::NothingWasDone).
+// has done nothing, and says so (rpc::NothingWasDone); nor has one that was not reached at all.
 
 #include <atomic>
 #include <cstdint>

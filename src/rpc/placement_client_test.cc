@@ -10,6 +10,7 @@
 #include "model/collection.h"
 #include "rpc/error_table.h"
 #include "rpc/grpc_server.h"
+#include "rpc/refusing_address_testing.h"
 #include "rpc/rpc_registry.h"
 #include "vectron/placement.pb.h"
 
@@ -72,7 +73,10 @@ class FakeNode {
 // A client whose first node is `first`, and whose other one leads.
 class ClientOfTwo {
  public:
-  explicit ClientOfTwo(absl::Status first) : first_(std::move(first)) {}
+  explicit ClientOfTwo(absl::Status first)
+      : first_(std::make_unique<FakeNode>(std::move(first))), first_address_(first_->address()) {}
+  // Nobody is at the first one's address.
+  explicit ClientOfTwo(std::string first_address) : first_address_(std::move(first_address)) {}
 
   absl::Status Create(CollectionSchema schema) {
     return Await([&](std::function<void(absl::Status)> done) {
@@ -84,7 +88,7 @@ class ClientOfTwo {
       client_.DeleteCollection("", name, std::move(done));
     });
   }
-  int first_asked() const { return first_.asked(); }
+  int first_asked() const { return first_->asked(); }
 
  private:
   static absl::Status Await(const std::function<void(std::function<void(absl::Status)>)>& call) {
@@ -98,12 +102,13 @@ class ClientOfTwo {
     return result;
   }
 
-  FakeNode first_;
+  const std::unique_ptr<FakeNode> first_;
+  const std::string first_address_;
   FakeNode leader_{absl::OkStatus()};
   SystemClock clock_;
   ThreadTimer timer_{clock_};
   WorkerDirectory workers_{ChannelOptions{}, clock_};
-  PlacementClient client_{{first_.address(), leader_.address()},
+  PlacementClient client_{{first_address_, leader_.address()},
                           ChannelOptions{},
                           {.clock = &clock_, .timer = &timer_, .workers = &workers_}};
 };
@@ -122,6 +127,16 @@ TEST(PlacementClient, SaysThatThereIsNoCollectionThoughAFollowerWasAskedFirst) {
   ClientOfTwo client(Follower());
   EXPECT_TRUE(absl::IsNotFound(client.Delete("none")));
   EXPECT_GE(client.first_asked(), 1);
+}
+
+TEST(PlacementClient, TellsTheTruthThoughANodeThatIsDownWasTriedFirst) {
+  const RefusingAddress down;
+  {
+    ClientOfTwo client(down.text());
+    EXPECT_TRUE(absl::IsAlreadyExists(client.Create(Docs())));
+  }
+  ClientOfTwo client(down.text());
+  EXPECT_TRUE(absl::IsNotFound(client.Delete("none")));
 }
 
 TEST(PlacementClient, TakesAsDoneWhatALostTryMayHaveDone) {

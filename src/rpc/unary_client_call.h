@@ -54,8 +54,9 @@ class UnaryClientCall {
       cancellation_->SetHook(nullptr);
       called_off = cancellation_->cancelled();
     }
-    done_(called_off && !status.ok() ? absl::CancelledError("called off")
-                                     : channels_.ResultOf(status, Service::service_full_name()),
+    done_(called_off && !status.ok()
+              ? absl::CancelledError("called off")
+              : channels_.ResultOf(status, context_, Service::service_full_name()),
           response_);
     done_ = nullptr;
     ChannelPool& channels = channels_;

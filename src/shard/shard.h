@@ -79,6 +79,8 @@ struct ShardStats {
   uint64_t disk_bytes = 0;
   uint64_t memory_bytes = 0;
   uint64_t searches = 0;
+  uint64_t searches_ended = 0;  // of those, with an answer or an error
+  uint64_t search_nanos = 0;    // that these took, waiting included
   uint64_t writes = 0;
   bool quarantined = false;  // an entry could not be applied; reads and writes are refused
   std::string problem;       // why, for people

@@ -129,8 +129,9 @@ class ShardImpl : public Shard, private Applier {
   void NoteFresh(int64_t as_of_nanos);
   void WithBarrier(const Freshness& wanted, Resume then);
   void GoOn(Resume read, absl::Status status);
-  void SearchHereOrThere(const SearchQuery& query, const ReadTerms& terms,
+  void SearchHereOrThere(const SearchQuery& query, const ReadTerms& terms, int64_t begun_nanos,
                          const std::function<void(absl::StatusOr<SearchAnswer>)>& done);
+  void NoteSearchEnded(int64_t begun_nanos);
   enum class Pace { kQuick, kAny };
   // Nullopt: it is not quick.
   absl::StatusOr<std::optional<SearchAnswer>> SearchNow(const SearchQuery& query,
@@ -204,6 +205,8 @@ class ShardImpl : public Shard, private Applier {
   std::atomic<uint64_t> log_bytes_since_cut_{0};
   std::atomic<int64_t> last_apply_nanos_{0};
   mutable std::atomic<uint64_t> searches_{0};
+  std::atomic<uint64_t> searches_ended_{0};
+  std::atomic<uint64_t> search_nanos_{0};
   std::atomic<uint64_t> writes_{0};
 
   // What admission knows of the index: its stats cost more than a write, so they are read now and

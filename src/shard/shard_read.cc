@@ -215,17 +215,21 @@ absl::StatusOr<std::optional<SearchAnswer>> ShardImpl::SearchNow(const SearchQue
 
 // A closing shard hands nothing over: it may be waited for where that would run.
 void ShardImpl::SearchHereOrThere(const SearchQuery& query, const ReadTerms& terms,
+                                  int64_t begun_nanos,
                                   const std::function<void(absl::StatusOr<SearchAnswer>)>& done) {
   const bool may_move = terms.for_long != nullptr && !closing_;
   auto answer = SearchNow(query, terms, may_move ? Pace::kQuick : Pace::kAny);
+  const bool ended = !answer.ok() || answer->has_value();
+  if (ended) NoteSearchEnded(begun_nanos);
   if (!answer.ok()) return done(answer.status());
-  if (answer->has_value()) return done(**std::move(answer));
+  if (ended) return done(**std::move(answer));
   {
     const absl::MutexLock lock(&mutex_);
     ++searches_elsewhere_;
   }
-  terms.for_long->Schedule([this, query, terms, done] {
+  terms.for_long->Schedule([this, query, terms, begun_nanos, done] {
     auto later = SearchNow(query, terms, Pace::kAny);
+    NoteSearchEnded(begun_nanos);
     if (later.ok()) {
       done(**std::move(later));
     } else {
@@ -234,6 +238,12 @@ void ShardImpl::SearchHereOrThere(const SearchQuery& query, const ReadTerms& ter
     const absl::MutexLock lock(&mutex_);
     --searches_elsewhere_;
   });
+}
+
+void ShardImpl::NoteSearchEnded(int64_t begun_nanos) {
+  const int64_t nanos = deps_.clock->MonotonicNanos() - begun_nanos;
+  search_nanos_.fetch_add(static_cast<uint64_t>(nanos), std::memory_order_relaxed);
+  searches_ended_.fetch_add(1, std::memory_order_relaxed);
 }
 
 void ShardImpl::PrepareLater(const SearchQuery& query) {
@@ -259,15 +269,18 @@ void ShardImpl::Search(const SearchQuery& query, const ReadTerms& terms,
     return;
   }
   searches_.fetch_add(1, std::memory_order_relaxed);
+  const int64_t begun_nanos = deps_.clock->MonotonicNanos();
   const Freshness wanted{query.consistency, query.max_staleness_ms};
   if (!NeedsBarrier(wanted)) {
-    SearchHereOrThere(query, terms, done);  // without a copy of the query
+    SearchHereOrThere(query, terms, begun_nanos, done);  // without a copy of the query
     return;
   }
-  WithBarrier(wanted, [this, query, terms, done = std::move(done)](const absl::Status& ready) {
-    if (!ready.ok()) return done(ready);
-    SearchHereOrThere(query, terms, done);
-  });
+  WithBarrier(wanted,
+              [this, query, terms, begun_nanos, done = std::move(done)](const absl::Status& ready) {
+                if (ready.ok()) return SearchHereOrThere(query, terms, begun_nanos, done);
+                NoteSearchEnded(begun_nanos);
+                done(ready);
+              });
 }
 
 void ShardImpl::Get(const std::string& id, const GetOptions& options,
@@ -371,6 +384,8 @@ ShardStats ShardImpl::stats() const {
   stats.disk_bytes = kv_->disk_bytes() + index.disk_bytes;
   stats.memory_bytes = kv_->memory_bytes() + index.memory_bytes + indexes->filters.memory_bytes();
   stats.searches = searches_;
+  stats.searches_ended = searches_ended_;
+  stats.search_nanos = search_nanos_;
   stats.writes = writes_;
   stats.quarantined = quarantined_;
   const absl::MutexLock lock(&mutex_);

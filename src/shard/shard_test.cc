@@ -234,6 +234,25 @@ TEST(Shard, CopiesWithoutAVoteKeepKnowingHowFreshTheyAre) {
             "EVENTUAL, or BOUNDED with a larger max_staleness_ms");
 }
 
+TEST(Shard, MeasuresSearchesWithTheirWaiting) {
+  TestShard test(TestSchema(2));
+  ASSERT_TRUE(test.Open().ok());
+  ASSERT_TRUE(test.Upsert({OnePoint("a", {1, 0}), ""}).ok());
+  EXPECT_EQ(test.shard().stats().searches_ended, 0u);
+  for (const auto& [millis, refusal] :
+       {std::pair{40, absl::OkStatus()}, std::pair{20, absl::UnavailableError("cut off")}}) {
+    test.log().refuse_reads = refusal;
+    test.log().answer_reads = [&test, passed = millis](const std::function<void()>& answer) {
+      test.clock().AdvanceMillis(passed);
+      answer();
+    };
+    EXPECT_EQ(test.Search(Nearest({1, 0})).status(), refusal);
+  }
+  const ShardStats stats = test.shard().stats();
+  EXPECT_EQ(stats.searches_ended, 2u);
+  EXPECT_EQ(stats.search_nanos, 60'000'000u);
+}
+
 // What replicas are held against each other by: the points and their versions, however they came to
 // be, kept over crashes and made anew where the store has none.
 TEST(Shard, DigestSaysWhichPointsThereAre) {

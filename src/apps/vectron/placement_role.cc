@@ -37,6 +37,12 @@ void AddFigures(const placement::PlacementNode::View& view, std::vector<MetricSa
             static_cast<double>(view.workers));
   AddFigure(samples, "vectron_placement_collections", "Collections that placement knows.",
             static_cast<double>(view.collections));
+  AddFigure(samples, "vectron_placement_state_differences_total",
+            "Shards whose replicas were found to hold different points at one log entry.",
+            static_cast<double>(view.differences_found));
+  AddFigure(samples, "vectron_placement_differing_shards",
+            "Shards whose replicas hold different points at one log entry, as the leader knows.",
+            static_cast<double>(view.differing_groups));
 }
 
 // Members are made from first to last and go in the opposite order.

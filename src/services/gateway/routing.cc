@@ -191,7 +191,8 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
         router_.hedging_.Note(*part_.read, router_.deps_.clock->MonotonicNanos() - began_nanos_);
       }
     }
-    part_.done(status, record);
+    // What a try did not do says nothing of those before it and of other parts.
+    part_.done(status.ok() ? status : rpc::WithoutNothingDone(status), record);
   }
 
   // Who may answer: of reads that need no leader also copies that do not vote.

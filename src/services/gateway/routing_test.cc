@@ -261,6 +261,16 @@ TEST_F(RoutingTest, PassesOnWhatNoOtherReplicaWouldSayBetter) {
   }
 }
 
+TEST_F(RoutingTest, ClaimsNotThatNothingWasDoneForWhatItTriedSeveralTimes) {
+  Router router(Deps(1'000));
+  answers_[1] = Unavailable("lost");
+  answers_[2] = answers_[3] = rpc::WithNothingDone(Unavailable("cannot be reached"));
+  Send(router, RouteTo::kLeader, clock_.MonotonicNanos() + 1);
+  ASSERT_TRUE(done_);
+  EXPECT_EQ(status_.message(), "cannot be reached");
+  EXPECT_FALSE(rpc::NothingWasDone(status_));
+}
+
 TEST_F(RoutingTest, SpreadsReadsThatNeedNotBeFresh) {
   Router router(Deps(10'000));
   std::map<uint64_t, int> counts;

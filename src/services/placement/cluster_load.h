@@ -41,7 +41,10 @@ struct ShardLoad {
 struct ClusterLoad {
   std::map<WorkerId, WorkerLoad> workers = {};
   std::map<GroupId, ShardLoad> shards = {};
-  std::set<ReplicaId> failed = {};  // quarantined or damaged, as their workers say
+  // Quarantined or damaged, as their workers say, or of those that differ.
+  std::set<ReplicaId> failed = {};
+  // Held other points than most of their shard's voters when they stood at one entry with them.
+  std::set<ReplicaId> differing = {};
   // For how long a replica that is not in sync has applied nothing new; by a monotonic clock.
   std::map<ReplicaId, int64_t> stuck_ms = {};
 

@@ -69,6 +69,11 @@ class ClusterSimulation {
   // Its replicas live and get no further, until Unstick.
   void Stick(WorkerId worker) { stuck_since_ms_.try_emplace(worker, passed_ms_); }
   void Unstick(WorkerId worker) { stuck_since_ms_.erase(worker); }
+  // It was found to hold other points than most.
+  void Differ(ReplicaId replica) {
+    load_.differing.insert(replica);
+    load_.failed.insert(replica);
+  }
   // Removed for good, as far as placement allows it.
   absl::Status Remove(WorkerId worker) {
     absl::Status status = Apply(RemoveWorker{worker}).status;
@@ -362,6 +367,7 @@ class ClusterSimulation {
       EXPECT_TRUE(load.in_sync.contains(replica.id)) << "seed " << seed_;
       ++staying;
     }
+    if (load_.differing.contains(leave.replica)) ++staying;  // its successor may come after it
     EXPECT_GE(staying, state_.FindCollection(shard.collection)->replication_factor);
   }
   // Acknowledged writes are on most of the voters; at least one of those exists, complete or down.

@@ -151,6 +151,7 @@ class Fleet {
   }
 
   std::string cluster_id;
+  ReplicaId wrong = {};  // says that it holds other points than all others
 
  private:
   struct Group {
@@ -199,6 +200,8 @@ class Fleet {
     report.set_shard_epoch(1);
     report.set_points(10);
     report.set_disk_bytes(1'000);
+    report.set_applied_index(7);
+    report.set_state_digest(replica == wrong ? 2 : 1);
     const ReplicaId leader = LeaderOf(group);
     report.set_leader_replica_id(leader.value);
     report.set_term(1);

@@ -23,7 +23,9 @@ uint64_t Fingerprint(const CollectionRecord& collection, const ClusterLoad& load
     const ShardLoad* shard = load.Find(group);
     if (shard == nullptr) continue;
     print = Mixed(print, shard->leader.value);
-    for (const ReplicaId replica : shard->in_sync) print = Mixed(print, replica.value);
+    for (const ReplicaId replica : shard->in_sync) {
+      if (!load.differing.contains(replica)) print = Mixed(print, replica.value);
+    }
     print = Mixed(print, group.value);
   }
   return print;
@@ -49,7 +51,8 @@ pb::MapCollection ToWire(const CollectionRecord& collection, const ClusterState&
     shard.set_leader_replica_id(measured->leader.value);
     shard.set_ready(measured->leader.value != 0);
     for (const ReplicaId replica : measured->in_sync) {
-      if (record.Find(replica) != nullptr) shard.add_in_sync(replica.value);
+      const bool reads = record.Find(replica) != nullptr && !load.differing.contains(replica);
+      if (reads) shard.add_in_sync(replica.value);
     }
   }
   return wire;

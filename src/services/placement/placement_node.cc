@@ -110,13 +110,16 @@ class Node : public PlacementNode {
 
   View view() const override {
     const Leadership leadership = Leads();
-    return state_->With([&leadership](const ClusterState& state) {
+    const PlacementService::Differences differences = service_->differences();
+    return state_->With([&leadership, &differences](const ClusterState& state) {
       return View{.is_leader = leadership.is_leader,
                   .leader_address = leadership.address,
                   .cluster_id = state.cluster_id(),
                   .applied_index = state.applied_index(),
                   .workers = state.workers().size(),
-                  .collections = state.collections().size()};
+                  .collections = state.collections().size(),
+                  .differences_found = differences.found,
+                  .differing_groups = differences.standing};
     });
   }
 

@@ -94,6 +94,8 @@ class PlacementNode {
     uint64_t applied_index = 0;
     size_t workers = 0;
     size_t collections = 0;
+    uint64_t differences_found = 0;  // groups whose replicas were found to differ, while it led
+    size_t differing_groups = 0;     // those that do now; of the leader
   };
   virtual View view() const = 0;
 };

@@ -90,8 +90,22 @@ class Run {
       if (!HasRoom()) return;
       const ShardRecord& shard = *item->first;
       const std::optional<WorkerId> to = weights_.Best(shard, WorkersWithout(*item, need.replaces));
-      if (to.has_value()) Add(shard, *to, need.replaces, need.reason);
+      if (to.has_value()) {
+        Add(shard, *to, need.replaces, need.reason);
+        continue;
+      }
+      const auto leaves = item->second.MakeRoom(need.replaces, weights_);
+      if (!leaves.has_value() || made_room_ || !AllWhole()) continue;
+      made_room_ = true;
+      commands_.emplace_back(*leaves);
+      touched_.insert(group);
     }
+  }
+
+  // One shard of the cluster at a time has a voter less to make room.
+  bool AllWhole() const {
+    return std::all_of(shards_.begin(), shards_.end(),
+                       [](const Item& item) { return item.second.Whole(); });
   }
 
   static std::vector<WorkerId> WorkersWithout(const Item& item, ReplicaId replica) {
@@ -259,6 +273,7 @@ class Run {
   Weights weights_;
   std::vector<Item> shards_;
   std::set<GroupId> touched_;
+  bool made_room_ = false;
   std::vector<CommandBody> commands_;
 };
 
@@ -328,7 +343,8 @@ std::vector<LeaderWish> WishLeaders(const ScheduleInput& input) {
       if (best == nullptr || leaders[voter->worker] < leaders[best->worker]) best = voter;
     }
     if (best == nullptr) continue;
-    const bool must = leader->leaving || ShouldNotLead(input, leader->worker);
+    const bool must = leader->leaving || ShouldNotLead(input, leader->worker) ||
+                      input.load.differing.contains(leader->id);
     const bool uneven = leaders[leader->worker] >= leaders[best->worker] + 2 && steps.Movable();
     if (!must && (!uneven || for_balance++ >= kMaxWishes)) continue;
     --leaders[leader->worker];

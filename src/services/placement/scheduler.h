@@ -13,6 +13,10 @@
 //
 // What never happens: an in-sync voter leaves while another voter is not in sync, or while fewer
 // than the wanted number would stay; anything happens to a group whose leader is not heard of.
+// The one exception: a voter whose points differ from those of most voters (ClusterLoad::differing)
+// makes room for its own successor where no other worker is there to hold one, as long as all
+// others, two at least, are good; one shard of the cluster at a time. Nothing is copied from it: it
+// hands its leadership over first.
 //
 // Order of need: steps under way, repair (the fewest good replicas first), drain, spread over
 // failure domains, hot workers, balance, copies for search-only workers. A hot worker's shard moves

@@ -259,6 +259,57 @@ TEST(Scheduler, LeavesTheLastGoodCopyAlone) {
   EXPECT_EQ(Voters(cluster, "docs"), std::set<WorkerId>{holder});
 }
 
+// A cluster of one shard with three voters, one of which, or the leader, differs from the others.
+ReplicaId MakeOneDiffer(ClusterSimulation& cluster, int workers, bool leader) {
+  for (int i = 0; i < workers; ++i) cluster.AddWorker();
+  EXPECT_TRUE(cluster.Create("docs", 1, 3).ok());
+  EXPECT_TRUE(cluster.Settle(200));
+  const ShardRecord& shard = cluster.state().shards().begin()->second;
+  const ReplicaId leads = cluster.load().Find(shard.group)->leader;
+  for (const ReplicaRecord& replica : shard.replicas) {
+    if ((replica.id == leads) != leader) continue;
+    cluster.Differ(replica.id);
+    return replica.id;
+  }
+  return {};
+}
+
+TEST(Scheduler, ReplacesAVoterWhosePointsDiffer) {
+  for (const int workers : {4, 3}) {  // with three its place is that of its successor
+    SCOPED_TRACE(workers);
+    ClusterSimulation cluster(13);
+    const ReplicaId wrong = MakeOneDiffer(cluster, workers, /*leader=*/false);
+    EXPECT_TRUE(cluster.Settle(500));
+    const ShardRecord& shard = cluster.state().shards().begin()->second;
+    EXPECT_EQ(shard.Find(wrong), nullptr);
+    EXPECT_EQ(shard.replicas.size(), 3u);
+    EXPECT_EQ(HealthOf(shard, cluster.Input()).good, 3u);
+    EXPECT_EQ(cluster.moves(), 1u);
+  }
+}
+
+TEST(Scheduler, LeavesOneThatDiffersWhereTheOthersAreNotAllGood) {
+  ClusterSimulation cluster(14);
+  const ReplicaId wrong = MakeOneDiffer(cluster, 3, /*leader=*/false);
+  const ShardRecord& shard = cluster.state().shards().begin()->second;
+  const ReplicaId leader = cluster.load().Find(shard.group)->leader;
+  for (const ReplicaRecord& replica : shard.replicas) {
+    if (replica.id != wrong && replica.id != leader) cluster.Crash(replica.worker);
+  }
+  EXPECT_TRUE(cluster.Settle(200));
+  EXPECT_NE(shard.Find(wrong), nullptr);
+  EXPECT_EQ(shard.replicas.size(), 3u);
+}
+
+TEST(Scheduler, TakesNoCopyFromALeaderWhosePointsDiffer) {
+  ClusterSimulation cluster(15);
+  const ReplicaId wrong = MakeOneDiffer(cluster, 4, /*leader=*/true);
+  EXPECT_TRUE(Schedule(cluster.Input()).empty());
+  const std::vector<LeaderWish> wishes = WishLeaders(cluster.Input());
+  ASSERT_EQ(wishes.size(), 1u);
+  EXPECT_EQ(wishes[0].from, wrong);
+}
+
 TEST(Scheduler, DrainsAndTakesBackADrain) {
   ClusterSimulation cluster(4);
   std::vector<WorkerId> workers;

@@ -119,6 +119,11 @@ void PlacementService::OnStateChanged() {
   news_ = true;
 }
 
+PlacementService::Differences PlacementService::differences() const {
+  const absl::MutexLock lock(&mutex_);
+  return {.found = differences_found_, .standing = tracker_.differing_groups()};
+}
+
 void PlacementService::Stop() {
   std::list<std::shared_ptr<Waiting>> waiting;
   {

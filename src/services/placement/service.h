@@ -10,7 +10,9 @@
 //
 // DeleteCollection answers when its replicas are gone: nobody reads or writes them from then on,
 // whatever map he has. It does not wait for workers that are not heard of, nor longer than
-// kDestroyWaitMs.
+// kDestroyWaitMs. Nor does a retry of it say any sooner that there is no such collection: not while
+// the first one waits, and in a leadership that has just begun not while replicas of any dropped
+// collection are held.
 //
 // Tick drives what the leader does by itself: founds the cluster, declares workers dead, finishes
 // or takes back creations, schedules moves, feeds those who watch the map.
@@ -81,6 +83,13 @@ class PlacementService {
   void Stop();
   // The state changed: Tick has something to do.
   void OnStateChanged();
+  // Groups whose replicas hold different points at one entry (Tracker::TakeDifferences): those
+  // found while this node led, and those that differ now, as the leader knows.
+  struct Differences {
+    uint64_t found = 0;
+    size_t standing = 0;
+  };
+  Differences differences() const;
 
   void GetLeader(const placementdriver::v1::GetLeaderRequest& request,
                  Done<placementdriver::v1::GetLeaderResponse> done);
@@ -135,8 +144,10 @@ class PlacementService {
 
   // A collection that is dropped and whose replicas may still be served somewhere.
   struct Deletion {
+    CollectionKey key;
     std::vector<GroupId> groups;
     int64_t until_nanos = 0;  // then it is answered whatever its workers do
+    absl::Status answer;      // OK, or of a retry that there is no such collection
     std::function<void(absl::Status)> done;
   };
 
@@ -200,9 +211,11 @@ class PlacementService {
                      Done<placementdriver::v1::CreateCollectionResponse> done);
   void AwaitCreation(const CollectionKey& key,
                      Done<placementdriver::v1::CreateCollectionResponse> done);
-  // Answers once no worker that is heard of holds a replica of these groups.
-  void AwaitDestruction(std::vector<GroupId> groups,
+  // Answers once no worker that is heard of holds a replica of these groups; at once without any.
+  void AwaitDestruction(const CollectionKey& key, std::vector<GroupId> groups, absl::Status answer,
                         Done<placementdriver::v1::DeleteCollectionResponse> done);
+  // What may be left of a collection of this name that was dropped just before.
+  std::vector<GroupId> JustDropped(const CollectionKey& key);
   std::vector<placementdriver::v1::PlannedMove> PlannedMoves();
 
   // Parts of Tick.
@@ -218,6 +231,8 @@ class PlacementService {
   // How long a deletion waits for workers that are heard of and do not say that their replicas are
   // gone.
   static constexpr int64_t kDestroyWaitMs = 5'000;
+  // Of a leadership: who asks it to delete may have asked the one before.
+  static constexpr int64_t kYoungMs = 2 * kDestroyWaitMs;
   static constexpr size_t kMaxDeletions = 1'000;  // that wait
 
   const PlacementOptions options_;
@@ -228,6 +243,7 @@ class PlacementService {
   Tracker tracker_ ABSL_GUARDED_BY(mutex_);
   uint64_t led_term_ ABSL_GUARDED_BY(mutex_) = 0;  // of the leadership that is under way; 0: none
   uint64_t seed_ ABSL_GUARDED_BY(mutex_);
+  uint64_t differences_found_ ABSL_GUARDED_BY(mutex_) = 0;
   std::list<std::shared_ptr<Waiting>> waiting_ ABSL_GUARDED_BY(mutex_);  // shared with their ends
   std::map<CollectionKey, Creation> creations_ ABSL_GUARDED_BY(mutex_);
   std::vector<Deletion> deletions_ ABSL_GUARDED_BY(mutex_);

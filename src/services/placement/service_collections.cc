@@ -147,7 +147,9 @@ void PlacementService::DeleteCollection(const pb::DeleteCollectionRequest& reque
           const CollectionRecord* record = FindVisible(state, key.owner, key.name);
           return record == nullptr ? std::vector<GroupId>() : record->groups;
         });
-        if (groups.empty()) return patient(NoSuchCollection(key.name));
+        if (groups.empty()) {
+          return AwaitDestruction(key, JustDropped(key), NoSuchCollection(key.name), patient);
+        }
         {
           const absl::MutexLock lock(&mutex_);
           if (deletions_.size() >= kMaxDeletions) {
@@ -155,27 +157,54 @@ void PlacementService::DeleteCollection(const pb::DeleteCollectionRequest& reque
                                              kMaxDeletions));
           }
         }
-        deps_.state->Propose(
-            DropCollection{.key = key},
-            [this, patient, groups = std::move(groups)](const absl::StatusOr<uint64_t>& dropped) {
-              if (!dropped.ok()) return patient(dropped.status());
-              AwaitDestruction(groups, patient);
-            });
+        deps_.state->Propose(DropCollection{.key = key},
+                             [this, key, patient,
+                              groups = std::move(groups)](const absl::StatusOr<uint64_t>& dropped) {
+                               if (!dropped.ok()) return patient(dropped.status());
+                               AwaitDestruction(key, groups, absl::OkStatus(), patient);
+                             });
       });
 }
 
-void PlacementService::AwaitDestruction(std::vector<GroupId> groups,
-                                        Done<pb::DeleteCollectionResponse> done) {
+std::vector<GroupId> PlacementService::JustDropped(const CollectionKey& key) {
   const absl::MutexLock lock(&mutex_);
-  deletions_.push_back({.groups = std::move(groups),
-                        .until_nanos = deps_.clock->MonotonicNanos() + kDestroyWaitMs * 1'000'000,
-                        .done = [done = std::move(done)](absl::Status status) {
-                          if (!status.ok()) return done(std::move(status));
-                          pb::DeleteCollectionResponse response;
-                          response.set_success(true);
-                          done(std::move(response));
-                        }});
-  news_ = true;
+  for (const Deletion& deletion : deletions_) {
+    if (deletion.key == key) return deletion.groups;
+  }
+  const int64_t led_nanos = deps_.clock->MonotonicNanos() - tracker_.began_nanos();
+  if (led_nanos > kYoungMs * 1'000'000) return {};
+  std::set<GroupId> groups;
+  deps_.state->With([&groups](const ClusterState& state) {
+    for (const auto& [doomed, worker] : state.doomed()) {
+      if (state.FindShard(doomed.group) == nullptr) groups.insert(doomed.group);
+    }
+  });
+  return {groups.begin(), groups.end()};
+}
+
+void PlacementService::AwaitDestruction(const CollectionKey& key, std::vector<GroupId> groups,
+                                        absl::Status answer,
+                                        Done<pb::DeleteCollectionResponse> done) {
+  std::function<void(absl::Status)> finish = [done = std::move(done)](absl::Status status) {
+    if (!status.ok()) return done(std::move(status));
+    pb::DeleteCollectionResponse response;
+    response.set_success(true);
+    done(std::move(response));
+  };
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (!groups.empty() && deletions_.size() < kMaxDeletions) {
+      deletions_.push_back(
+          {.key = key,
+           .groups = std::move(groups),
+           .until_nanos = deps_.clock->MonotonicNanos() + kDestroyWaitMs * 1'000'000,
+           .answer = std::move(answer),
+           .done = std::move(finish)});
+      news_ = true;
+      return;
+    }
+  }
+  finish(std::move(answer));
 }
 
 // Deletions end whose replicas are gone from all workers that could still serve them.
@@ -202,7 +231,7 @@ void PlacementService::TendDeletions() {
       return !waits;
     });
   }
-  for (const Deletion& deletion : ended) deletion.done(absl::OkStatus());
+  for (const Deletion& deletion : ended) deletion.done(deletion.answer);
 }
 
 void PlacementService::ListCollections(const pb::ListCollectionsRequest& request,

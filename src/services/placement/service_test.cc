@@ -3,11 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <deque>
-
-#include "base/temp_dir.h"
 #include "rpc/error_table.h"
-#include "services/placement/fleet_testing.h"
+#include "services/placement/service_testing.h"
 
 namespace vectron::placement {
 namespace {
@@ -15,107 +12,6 @@ namespace {
 namespace pb = placementdriver::v1;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-class PlacementServiceTest : public ::testing::Test {
- protected:
-  PlacementServiceTest() { Start(); }
-  ~PlacementServiceTest() override { Shutdown(); }
-
-  void Start() {
-    auto state = ReplicatedState::Open(*files_, dir_ / "state", ++runs_);
-    ASSERT_TRUE(state.ok()) << state.status();
-    state_ = *std::move(state);
-    for (const shard::Entry& entry : log_) state_->Apply({entry});
-    replicator_ = std::make_unique<MemoryReplicator>(state_->applied_index());
-    replicator_->applier = state_.get();
-    state_->Bind(*replicator_, [this] {
-      if (service_ != nullptr) service_->OnStateChanged();
-    });
-    PlacementOptions options;
-    options.dead_after_ms = 60'000;
-    service_ = std::make_unique<PlacementService>(
-        options, ServiceDeps{.state = state_.get(),
-                             .clock = &clock_,
-                             .leadership = [this] { return leadership_; },
-                             .cluster_id = "test-cluster",
-                             .seed = 1});
-    fleet_ = std::make_unique<Fleet>(*service_, clock_);
-    service_->Tick();
-  }
-  void Shutdown() {
-    log_.insert(log_.end(), replicator_->log.begin(), replicator_->log.end());
-    state_->Unbind();
-    service_->Stop();
-    service_.reset();
-  }
-
-  // Starts a creation; its answer comes as time passes.
-  void BeginCreate(const std::string& name, uint32_t shards, uint32_t replicas,
-                   Answer<pb::CreateCollectionResponse>& answer) {
-    pb::CreateCollectionRequest request;
-    request.mutable_schema()->set_name(name);
-    request.mutable_schema()->set_dimension(4);
-    request.mutable_schema()->set_shard_count(shards);
-    request.mutable_schema()->set_replication_factor(replicas);
-    service_->CreateCollection(request, answer.Callback());
-  }
-  absl::Status Create(const std::string& name, uint32_t shards, uint32_t replicas) {
-    Answer<pb::CreateCollectionResponse> answer;
-    BeginCreate(name, shards, replicas, answer);
-    for (int i = 0; i < 100 && !answer.answered(); ++i) fleet_->Run(500);
-    return answer.get().status();
-  }
-  void BeginDelete(const std::string& name, Answer<pb::DeleteCollectionResponse>& answer) {
-    pb::DeleteCollectionRequest request;
-    request.set_name(name);
-    service_->DeleteCollection(request, answer.Callback());
-  }
-  absl::Status Delete(const std::string& name) {
-    Answer<pb::DeleteCollectionResponse> answer;
-    BeginDelete(name, answer);
-    for (int i = 0; i < 100 && !answer.answered(); ++i) fleet_->Run(500);
-    return answer.get().status();
-  }
-  template <typename Request, typename Response>
-  absl::StatusOr<Response> Call(void (PlacementService::*call)(const Request&,
-                                                               PlacementService::Done<Response>),
-                                const Request& request = {}) {
-    Answer<Response> answer;
-    (service_.get()->*call)(request, answer.Callback());
-    EXPECT_TRUE(answer.answered());
-    return answer.get();
-  }
-  std::string Bytes() {
-    return state_->With([](const ClusterState& state) { return state.Encode(); });
-  }
-  size_t Doomed() {
-    return state_->With([](const ClusterState& state) { return state.doomed().size(); });
-  }
-  std::vector<uint64_t> WorkersOf(const std::string& name) {
-    pb::GetCollectionStatusRequest request;
-    request.set_name(name);
-    const auto status = Call(&PlacementService::GetCollectionStatus, request);
-    EXPECT_TRUE(status.ok()) << status.status();
-    return {status->shards(0).replicas().begin(), status->shards(0).replicas().end()};
-  }
-  template <typename Request>
-  static Request Of(WorkerId worker) {
-    Request request;
-    request.set_worker_id(std::to_string(worker.value));
-    return request;
-  }
-
-  TempDir dir_;
-  std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
-  ManualClock clock_;
-  uint64_t runs_ = 0;
-  Leadership leadership_{.is_leader = true, .term = 1, .node = {1}, .address = "one:6001"};
-  std::vector<shard::Entry> log_;
-  std::unique_ptr<ReplicatedState> state_;
-  std::unique_ptr<MemoryReplicator> replicator_;
-  std::unique_ptr<PlacementService> service_;
-  std::unique_ptr<Fleet> fleet_;
-};
 
 TEST_F(PlacementServiceTest, MakesACollectionOnItsWorkersAndShowsIt) {
   for (const char* uid : {"a", "b", "c"}) fleet_->Join(uid);
@@ -146,74 +42,6 @@ TEST_F(PlacementServiceTest, MakesACollectionOnItsWorkersAndShowsIt) {
   EXPECT_EQ(Call(&PlacementService::ListWorkersForCollection, where)->grpc_addresses_size(), 3);
   which.set_collection("nothing");
   EXPECT_EQ(Call(&PlacementService::GetWorker, which).status().code(), absl::StatusCode::kNotFound);
-}
-
-TEST_F(PlacementServiceTest, DeletesACollectionAndItsReplicas) {
-  for (const char* uid : {"a", "b", "c"}) fleet_->Join(uid);
-  ASSERT_TRUE(Create("docs", 2, 3).ok());
-  EXPECT_TRUE(Delete("docs").ok());
-  EXPECT_EQ(Doomed(), 0u);
-  EXPECT_FALSE(fleet_->Holds(WorkerId{1}));
-  EXPECT_EQ(Delete("docs").code(), absl::StatusCode::kNotFound);
-}
-
-TEST_F(PlacementServiceTest, ADeletionEndsWhenTheLastWorkerServesItNoMore) {
-  const WorkerId a = fleet_->Join("a");
-  const WorkerId b = fleet_->Join("b");
-  ASSERT_TRUE(Create("docs", 2, 2).ok());
-  Answer<pb::DeleteCollectionResponse> answer;
-  BeginDelete("docs", answer);
-  EXPECT_EQ(Doomed(), 4u);
-  for (const WorkerId worker : {a, b}) {
-    for (int beat = 0; beat < 2; ++beat) {  // it is told, it confirms
-      service_->Tick();
-      EXPECT_FALSE(answer.answered());
-      ASSERT_TRUE(fleet_->Beat(worker).ok());
-    }
-  }
-  EXPECT_EQ(Doomed(), 0u);
-  service_->Tick();
-  ASSERT_TRUE(answer.answered());
-  EXPECT_TRUE(answer.get().ok()) << answer.get().status();
-}
-
-TEST_F(PlacementServiceTest, ADeletionWaitsForNoWorkerThatIsNotHeardOf) {
-  fleet_->Join("a");
-  const WorkerId b = fleet_->Join("b");
-  ASSERT_TRUE(Create("docs", 1, 2).ok());
-  fleet_->SetUp(b, false);
-  fleet_->Run(16'000);
-  Answer<pb::DeleteCollectionResponse> answer;
-  BeginDelete("docs", answer);
-  fleet_->Run(1'500);
-  EXPECT_TRUE(answer.answered());
-  EXPECT_TRUE(answer.get().ok()) << answer.get().status();
-  EXPECT_EQ(Doomed(), 1u);
-}
-
-TEST_F(PlacementServiceTest, ADeletionWaitsForASlowWorkerForABoundedTime) {
-  fleet_->Join("a");
-  const WorkerId b = fleet_->Join("b");
-  ASSERT_TRUE(Create("docs", 1, 2).ok());
-  fleet_->SetUp(b, false);
-  Answer<pb::DeleteCollectionResponse> answer;
-  BeginDelete("docs", answer);
-  fleet_->Run(4'000);
-  EXPECT_FALSE(answer.answered());
-  fleet_->Run(1'500);
-  EXPECT_TRUE(answer.answered());
-  EXPECT_TRUE(answer.get().ok()) << answer.get().status();
-}
-
-TEST_F(PlacementServiceTest, ADeletionEndsWithTheLeadership) {
-  fleet_->Join("a");
-  ASSERT_TRUE(Create("docs", 1, 1).ok());
-  Answer<pb::DeleteCollectionResponse> answer;
-  BeginDelete("docs", answer);
-  leadership_ = {};
-  service_->Tick();
-  ASSERT_TRUE(answer.answered());
-  EXPECT_EQ(answer.get().status().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(PlacementServiceTest, RefusesACollectionThatNoWorkersCanHold) {

@@ -135,7 +135,10 @@ void PlacementService::Heartbeat(const pb::HeartbeatRequest& request,
             const std::vector<std::string> faults =
                 tracker_.Take(*worker, *heartbeat, state, deps_.clock->MonotonicNanos(),
                               deps_.clock->UnixMillis());
-            for (const std::string& found : tracker_.TakeDifferences()) LogError("{}", found);
+            for (const std::string& found : tracker_.TakeDifferences()) {
+              LogError("{}", found);
+              ++differences_found_;
+            }
             AnswerHeartbeat(*heartbeat, *record, state, faults, *response);
             news_ = true;
           });

@@ -177,6 +177,8 @@ bool ShardSteps::Idle() const {
 std::optional<ShardSteps::Need> ShardSteps::Lacks() const {
   if (!Idle()) return std::nullopt;
   const size_t good = health().good;
+  // The leader gives the copies; one whose points are wrong hands over first.
+  if (good > 0 && input_.load.differing.contains(load_->leader)) return std::nullopt;
   if (voters_.size() < wanted_) return Need{.reason = MoveReason::kRepair, .good = good};
   if (voters_.size() > wanted_) return std::nullopt;
   for (const ReplicaRecord* voter : voters_) {
@@ -190,6 +192,22 @@ std::optional<ShardSteps::Need> ShardSteps::Lacks() const {
     }
   }
   return std::nullopt;
+}
+
+bool ShardSteps::Whole() const {
+  return leaving_.empty() && learners_.empty() && voters_.size() >= wanted_;
+}
+
+std::optional<StepReplica> ShardSteps::MakeRoom(ReplicaId replaced, const Weights& weights) const {
+  if (!input_.load.differing.contains(replaced)) return std::nullopt;
+  const ReplicaRecord* const voter = shard_.Find(replaced);
+  const size_t others = voters_.size() - 1;
+  if (!Idle() || voter == nullptr || others < 2 || health().good != others) return std::nullopt;
+  for (const WorkerId worker : weights.Voting()) {  // one that has no room now may have it soon
+    if (shard_.On(worker) == nullptr) return std::nullopt;
+  }
+  return weights.CanVote(voter->worker) ? std::optional(Step(*voter, ReplicaStep::kLeave))
+                                        : std::nullopt;
 }
 
 bool ShardSteps::Movable() const {

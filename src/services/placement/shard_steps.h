@@ -28,6 +28,10 @@ class ShardSteps {
     size_t good = 0;  // voters in sync
   };
   std::optional<Need> Lacks() const;
+  // No voter is missing, or on its way in or out.
+  bool Whole() const;
+  // Takes a differing voter out whose successor has no place but its own (scheduler.h).
+  std::optional<StepReplica> MakeRoom(ReplicaId replaced, const Weights& weights) const;
   // Idle, and its voters are as many as wanted and all in sync: it may be moved for its
   // surroundings.
   bool Movable() const;

@@ -44,6 +44,7 @@ void Tracker::Restart(int64_t began_nanos) {
   progress_.clear();
   held_.clear();
   differing_.clear();
+  outvoted_.clear();
 }
 
 std::vector<std::string> Tracker::Take(WorkerId worker, pb::HeartbeatRequest heartbeat,
@@ -60,7 +61,7 @@ std::vector<std::string> Tracker::Take(WorkerId worker, pb::HeartbeatRequest hea
       });
   reports->erase(dropped, reports->end());
   NoteProgress(heartbeat, now_nanos);
-  NoteStates(heartbeat);
+  NoteStates(heartbeat, state);
   NoteCpu(state.FindWorker(worker), heartbeat, now_nanos);
   Heard& heard = workers_[worker];
   heard.cpu_percent.Add(heartbeat.cpu_usage_percent(), now_nanos);
@@ -89,7 +90,7 @@ void Tracker::NoteProgress(const pb::HeartbeatRequest& heartbeat, int64_t now_na
 }
 
 // Replicas are compared when they stand at the same entry, as they do whenever nothing is written.
-void Tracker::NoteStates(const pb::HeartbeatRequest& heartbeat) {
+void Tracker::NoteStates(const pb::HeartbeatRequest& heartbeat, const ClusterState& state) {
   for (const pb::ReplicaReport& report : heartbeat.replicas()) {
     if (report.state_digest() == 0) continue;
     const GroupId group{report.group_id()};
@@ -110,7 +111,40 @@ void Tracker::NoteStates(const pb::HeartbeatRequest& heartbeat) {
           now.index));
     }
     if (all_agree) differing_.erase(group);
+    if (const ShardRecord* shard = state.FindShard(group)) JudgeStates(*shard, now.index);
   }
+}
+
+// Which of those that stand at an entry are wrong: two at least, and most of the shard's voters,
+// hold the same; who holds something else is outvoted until he agrees at some later entry. Without
+// such a majority nothing is known.
+void Tracker::JudgeStates(const ShardRecord& shard, uint64_t index) {
+  const std::map<ReplicaId, Held>& replicas = held_[shard.group];
+  std::map<uint64_t, size_t> votes;  // by digest
+  size_t voters = 0;
+  for (const ReplicaRecord& replica : shard.replicas) {
+    if (replica.role != ReplicaRole::kVoter) continue;
+    ++voters;
+    const auto held = replicas.find(replica.id);
+    if (held != replicas.end() && held->second.index == index) ++votes[held->second.digest];
+  }
+  for (const auto& [digest, count] : votes) {
+    if (count < 2 || count <= voters / 2) continue;
+    for (const auto& [replica, held] : replicas) {
+      if (held.index != index) continue;
+      held.digest == digest ? static_cast<void>(outvoted_.erase(replica))
+                            : static_cast<void>(outvoted_.insert(replica));
+    }
+  }
+}
+
+bool Tracker::AnyDiffers(const std::map<ReplicaId, Held>& replicas) const {
+  std::map<uint64_t, uint64_t> digests;  // by entry
+  return std::any_of(replicas.begin(), replicas.end(), [&](const auto& replica) {
+    const auto& [id, held] = replica;
+    return outvoted_.contains(id) ||
+           digests.try_emplace(held.index, held.digest).first->second != held.digest;
+  });
 }
 
 // What its replicas take of a worker's processors: as they say or, when none does, the worker's use
@@ -150,7 +184,11 @@ void Tracker::Forget(const ClusterState& state) {
   }
   const auto is_unknown = [&known](const auto& replica) { return !known.contains(replica.first); };
   std::erase_if(progress_, is_unknown);
-  for (auto& [group, replicas] : held_) std::erase_if(replicas, is_unknown);
+  std::erase_if(outvoted_, [&known](ReplicaId replica) { return !known.contains(replica); });
+  for (auto& [group, replicas] : held_) {
+    // The one that differed may be gone; if not, it is found again.
+    if (std::erase_if(replicas, is_unknown) > 0 && !AnyDiffers(replicas)) differing_.erase(group);
+  }
   std::erase_if(held_, [](const auto& group) { return group.second.empty(); });
   std::erase_if(differing_, [this](GroupId group) { return !held_.contains(group); });
 }
@@ -240,6 +278,8 @@ ClusterLoad Tracker::Load(const ClusterState& state, int64_t now_nanos) const {
   for (const auto& [replica, progress] : progress_) {
     load.stuck_ms[replica] = MillisSince(progress.since_nanos, now_nanos);
   }
+  load.differing = outvoted_;
+  load.failed.insert(outvoted_.begin(), outvoted_.end());
   return load;
 }
 

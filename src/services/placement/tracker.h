@@ -30,6 +30,7 @@ class Tracker {
   // Leadership began, or kNotBegun: it ended. What was heard before is forgotten.
   static constexpr int64_t kNotBegun = std::numeric_limits<int64_t>::max() / 2;
   void Restart(int64_t began_nanos);
+  int64_t began_nanos() const { return began_nanos_; }
 
   // Keeps what a worker says. Returns what was wrong with its reports of replicas, which are
   // dropped; for people.
@@ -38,6 +39,8 @@ class Tracker {
   // Replicas of a group that said they stand at the same entry and hold other points: told once,
   // and again when they agreed in between. For people. Of the reports taken since the last call.
   std::vector<std::string> TakeDifferences() { return std::exchange(differences_, {}); }
+  // Groups whose replicas were found to differ, and neither agreed since nor were replaced.
+  size_t differing_groups() const { return differing_.size(); }
   void TakeReranker(RerankerId reranker, int64_t now_nanos, int64_t now_unix_ms);
   // Forgets those that are no longer in the state.
   void Forget(const ClusterState& state);
@@ -77,7 +80,11 @@ class Tracker {
     Smoothed cpu_cores;
   };
   void NoteProgress(const placementdriver::v1::HeartbeatRequest& heartbeat, int64_t now_nanos);
-  void NoteStates(const placementdriver::v1::HeartbeatRequest& heartbeat);
+  void NoteStates(const placementdriver::v1::HeartbeatRequest& heartbeat,
+                  const ClusterState& state);
+  void JudgeStates(const ShardRecord& shard, uint64_t index);
+  // Whether one of them is outvoted, or two differ at one entry.
+  bool AnyDiffers(const std::map<ReplicaId, Held>& replicas) const;
   void NoteCpu(const WorkerRecord* worker, const placementdriver::v1::HeartbeatRequest& heartbeat,
                int64_t now_nanos);
   void AddReport(const placementdriver::v1::ReplicaReport& report, const ShardRecord& shard,
@@ -90,6 +97,7 @@ class Tracker {
   std::map<ReplicaId, Progress> progress_;
   std::map<GroupId, std::map<ReplicaId, Held>> held_;
   std::set<GroupId> differing_;
+  std::set<ReplicaId> outvoted_;  // differ from most voters of their shards
   std::vector<std::string> differences_;
 };
 

@@ -93,6 +93,59 @@ TEST_F(TrackerTest, FindsReplicasThatHoldDifferentPointsAtOneEntry) {
   EXPECT_THAT(report(b_, 6, 61), found) << "again";
 }
 
+TEST_F(TrackerTest, OutvotesTheReplicaThatDiffersFromMostVoters) {
+  const WorkerId c{
+      Apply(RegisterWorker{.known = {}, .profile = {.node_uid = "c", .cpu_cores = 8}}).id};
+  Apply(ChangeWorker{c, WorkerChange::kJoined});
+  Apply(BeginCreate{
+      .key = {"", "three"}, .schema_bytes = "s", .replication_factor = 3, .shards = {{a_, b_, c}}});
+  const auto report = [&](WorkerId worker, uint64_t index, uint64_t digest) {
+    pb::HeartbeatRequest heartbeat;
+    pb::ReplicaReport& told = Add(heartbeat, 3, worker);
+    told.set_applied_index(index);
+    told.set_state_digest(digest);
+    tracker_.Take(worker, heartbeat, state_, kSecond, 0);
+  };
+  const ReplicaId on_c = Shard(3).On(c)->id;
+  report(b_, 5, 50);
+  report(c, 5, 51);
+  EXPECT_THAT(Load(kSecond).differing, testing::IsEmpty()) << "one against one";
+  EXPECT_EQ(tracker_.differing_groups(), 1u);
+  report(a_, 5, 50);
+  EXPECT_THAT(Load(kSecond).differing, testing::ElementsAre(on_c));
+  EXPECT_THAT(Load(kSecond).failed, testing::ElementsAre(on_c));
+  report(c, 6, 61);
+  EXPECT_THAT(Load(kSecond).differing, testing::ElementsAre(on_c)) << "nobody says otherwise";
+  report(a_, 6, 60);
+  report(b_, 6, 61);
+  EXPECT_THAT(Load(kSecond).differing, testing::ElementsAre(Shard(3).On(a_)->id))
+      << "at the newer entry it is of the majority";
+  for (const WorkerId worker : {a_, b_, c}) report(worker, 7, 70);
+  EXPECT_THAT(Load(kSecond).differing, testing::IsEmpty());
+  EXPECT_EQ(tracker_.differing_groups(), 0u);
+}
+
+TEST_F(TrackerTest, ForgetsADifferenceWithTheReplicaThatDiffered) {
+  for (const auto& [worker, digest] : {std::pair{a_, 50}, std::pair{b_, 51}}) {
+    pb::HeartbeatRequest heartbeat;
+    pb::ReplicaReport& told = Add(heartbeat, 1, worker);
+    told.set_applied_index(5);
+    told.set_state_digest(static_cast<uint64_t>(digest));
+    tracker_.Take(worker, heartbeat, state_, kSecond, 0);
+  }
+  EXPECT_EQ(tracker_.differing_groups(), 1u);
+  const ReplicaId on_b = Shard(1).On(b_)->id;
+  for (const ReplicaStep step : {ReplicaStep::kLeave, ReplicaStep::kGone}) {
+    tracker_.Forget(state_);
+    EXPECT_EQ(tracker_.differing_groups(), 1u);
+    const Outcome done = Apply(StepReplica{
+        .group = GroupId{1}, .shard_version = Shard(1).version, .replica = on_b, .step = step});
+    ASSERT_TRUE(done.status.ok()) << done.status;
+  }
+  tracker_.Forget(state_);
+  EXPECT_EQ(tracker_.differing_groups(), 0u);
+}
+
 TEST_F(TrackerTest, SharesAWorkersProcessorsByRequests) {
   pb::HeartbeatRequest heartbeat;
   heartbeat.set_cpu_usage_percent(50);

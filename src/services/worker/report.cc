@@ -11,6 +11,7 @@ namespace {
 namespace pb = placementdriver::v1;
 
 constexpr double kNanosPerSecond = 1e9;
+constexpr double kNanosPerMilli = 1e6;
 
 pb::ReplicaHealth HealthOf(const ShardReport& shard) {
   const bool group_well = !shard.group.has_value() || !shard.group->quarantined;
@@ -36,6 +37,14 @@ float PerSecond(uint64_t now, uint64_t before, int64_t nanos) {
   if (nanos <= 0 || now < before) return 0;
   return static_cast<float>(static_cast<double>(now - before) * kNanosPerSecond /
                             static_cast<double>(nanos));
+}
+
+// Of the searches that ended since; 0: none did, or the counters began anew.
+float MeanMillis(const shard::ShardStats& now, uint64_t ended_before, uint64_t nanos_before) {
+  if (now.searches_ended <= ended_before || now.search_nanos < nanos_before) return 0;
+  return static_cast<float>(static_cast<double>(now.search_nanos - nanos_before) /
+                            static_cast<double>(now.searches_ended - ended_before) /
+                            kNanosPerMilli);
 }
 
 float Percent(uint64_t part, uint64_t whole) {
@@ -93,8 +102,13 @@ void Reporter::FillReplica(const ShardReport& shard, int64_t now_nanos,
     const int64_t nanos = now_nanos - before.at_nanos;
     report.set_searches_per_second(PerSecond(shard.stats.searches, before.searches, nanos));
     report.set_writes_per_second(PerSecond(shard.stats.writes, before.writes, nanos));
+    report.set_avg_latency_ms(MeanMillis(shard.stats, before.searches_ended, before.search_nanos));
   }
-  before = {shard.stats.searches, shard.stats.writes, now_nanos};
+  before = {.searches = shard.stats.searches,
+            .searches_ended = shard.stats.searches_ended,
+            .search_nanos = shard.stats.search_nanos,
+            .writes = shard.stats.writes,
+            .at_nanos = now_nanos};
   if (shard.group.has_value()) {
     report.set_term(shard.group->term);
     report.set_leader_replica_id(shard.group->leader.value);
@@ -113,6 +127,7 @@ void Reporter::FillReplica(const ShardReport& shard, int64_t now_nanos,
   metrics.set_shard_id(group);
   metrics.set_vector_count(static_cast<int64_t>(shard.stats.points));
   metrics.set_queries_per_second(report.searches_per_second());
+  metrics.set_avg_latency_ms(report.avg_latency_ms());
 }
 
 }  // namespace vectron::worker

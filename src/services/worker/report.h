@@ -22,7 +22,7 @@ struct MachineLoad {
   uint64_t disk_total_bytes = 0;
 };
 
-// Turns counters into rates from one report to the next. Thread-compatible.
+// Turns counters into rates and means from one report to the next. Thread-compatible.
 class Reporter {
  public:
   // Fills what is measured: the machine's load, totals, and a report for every replica.
@@ -32,6 +32,8 @@ class Reporter {
  private:
   struct Before {
     uint64_t searches = 0;
+    uint64_t searches_ended = 0;
+    uint64_t search_nanos = 0;
     uint64_t writes = 0;
     int64_t at_nanos = 0;
   };
