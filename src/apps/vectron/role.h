@@ -75,7 +75,8 @@ absl::Status CheckPeers(const std::vector<PlacementPeerAddress>& peers, uint64_t
 struct PlacementRoleOptions {
   std::string data_dir;
   uint64_t node = 0;
-  std::vector<PlacementPeerAddress> peers;  // all founders, this node included
+  std::vector<PlacementPeerAddress> peers;  // all there shall be, this node included
+  bool join = false;                        // a group that is there; see placement_node.h
   HostPort grpc;                            // to bind; host "": as in `peers`
   HostPort raft;
   rpc::ClusterCredentials cluster;
