@@ -222,6 +222,7 @@ absl::Status ReplicatedState::InstallFiles(const std::string& dir, uint64_t inde
     const absl::MutexLock lock(&mutex_);
     state_ = std::move(state);
     saved_index_ = index;
+    problem_ = absl::OkStatus();  // what could not be applied is part of the copy
     reached = TakeReached();
     changed = changed_;
   }

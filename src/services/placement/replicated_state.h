@@ -8,7 +8,8 @@
 // cut behind it.
 //
 // A committed entry that cannot be applied (damaged, or of a newer program) ends this node's part:
-// everything after it is refused as Internal, here, while others may go on.
+// everything after it is refused as Internal, here, while others may go on; a copy of their state
+// makes up for it.
 
 #include <cstdint>
 #include <functional>
