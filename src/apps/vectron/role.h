@@ -69,7 +69,7 @@ struct PlacementPeerAddress {
 // "1=127.0.0.1:6001/127.0.0.1:7001,2=...": node=grpc/raft. InvalidArgument.
 absl::StatusOr<std::vector<PlacementPeerAddress>> ParsePeers(const std::string& text);
 
-// InvalidArgument unless `peers` names each node once, and `node` among them.
+// InvalidArgument unless `peers` names 1, 3 or 5 nodes, each once, and `node` among them.
 absl::Status CheckPeers(const std::vector<PlacementPeerAddress>& peers, uint64_t node);
 
 struct PlacementRoleOptions {
