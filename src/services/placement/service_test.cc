@@ -5,9 +5,8 @@
 
 #include <deque>
 
-#include "base/temp_dir.h"
 #include "rpc/error_table.h"
-#include "services/placement/fleet_testing.h"
+#include "services/placement/service_testing.h"
 
 namespace vectron::placement {
 namespace {
@@ -15,107 +14,6 @@ namespace {
 namespace pb = placementdriver::v1;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-class PlacementServiceTest : public ::testing::Test {
- protected:
-  PlacementServiceTest() { Start(); }
-  ~PlacementServiceTest() override { Shutdown(); }
-
-  void Start() {
-    auto state = ReplicatedState::Open(*files_, dir_ / "state", ++runs_);
-    ASSERT_TRUE(state.ok()) << state.status();
-    state_ = *std::move(state);
-    for (const shard::Entry& entry : log_) state_->Apply({entry});
-    replicator_ = std::make_unique<MemoryReplicator>(state_->applied_index());
-    replicator_->applier = state_.get();
-    state_->Bind(*replicator_, [this] {
-      if (service_ != nullptr) service_->OnStateChanged();
-    });
-    PlacementOptions options;
-    options.dead_after_ms = 60'000;
-    service_ = std::make_unique<PlacementService>(
-        options, ServiceDeps{.state = state_.get(),
-                             .clock = &clock_,
-                             .leadership = [this] { return leadership_; },
-                             .cluster_id = "test-cluster",
-                             .seed = 1});
-    fleet_ = std::make_unique<Fleet>(*service_, clock_);
-    service_->Tick();
-  }
-  void Shutdown() {
-    log_.insert(log_.end(), replicator_->log.begin(), replicator_->log.end());
-    state_->Unbind();
-    service_->Stop();
-    service_.reset();
-  }
-
-  // Starts a creation; its answer comes as time passes.
-  void BeginCreate(const std::string& name, uint32_t shards, uint32_t replicas,
-                   Answer<pb::CreateCollectionResponse>& answer) {
-    pb::CreateCollectionRequest request;
-    request.mutable_schema()->set_name(name);
-    request.mutable_schema()->set_dimension(4);
-    request.mutable_schema()->set_shard_count(shards);
-    request.mutable_schema()->set_replication_factor(replicas);
-    service_->CreateCollection(request, answer.Callback());
-  }
-  absl::Status Create(const std::string& name, uint32_t shards, uint32_t replicas) {
-    Answer<pb::CreateCollectionResponse> answer;
-    BeginCreate(name, shards, replicas, answer);
-    for (int i = 0; i < 100 && !answer.answered(); ++i) fleet_->Run(500);
-    return answer.get().status();
-  }
-  void BeginDelete(const std::string& name, Answer<pb::DeleteCollectionResponse>& answer) {
-    pb::DeleteCollectionRequest request;
-    request.set_name(name);
-    service_->DeleteCollection(request, answer.Callback());
-  }
-  absl::Status Delete(const std::string& name) {
-    Answer<pb::DeleteCollectionResponse> answer;
-    BeginDelete(name, answer);
-    for (int i = 0; i < 100 && !answer.answered(); ++i) fleet_->Run(500);
-    return answer.get().status();
-  }
-  template <typename Request, typename Response>
-  absl::StatusOr<Response> Call(void (PlacementService::*call)(const Request&,
-                                                               PlacementService::Done<Response>),
-                                const Request& request = {}) {
-    Answer<Response> answer;
-    (service_.get()->*call)(request, answer.Callback());
-    EXPECT_TRUE(answer.answered());
-    return answer.get();
-  }
-  std::string Bytes() {
-    return state_->With([](const ClusterState& state) { return state.Encode(); });
-  }
-  size_t Doomed() {
-    return state_->With([](const ClusterState& state) { return state.doomed().size(); });
-  }
-  std::vector<uint64_t> WorkersOf(const std::string& name) {
-    pb::GetCollectionStatusRequest request;
-    request.set_name(name);
-    const auto status = Call(&PlacementService::GetCollectionStatus, request);
-    EXPECT_TRUE(status.ok()) << status.status();
-    return {status->shards(0).replicas().begin(), status->shards(0).replicas().end()};
-  }
-  template <typename Request>
-  static Request Of(WorkerId worker) {
-    Request request;
-    request.set_worker_id(std::to_string(worker.value));
-    return request;
-  }
-
-  TempDir dir_;
-  std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
-  ManualClock clock_;
-  uint64_t runs_ = 0;
-  Leadership leadership_{.is_leader = true, .term = 1, .node = {1}, .address = "one:6001"};
-  std::vector<shard::Entry> log_;
-  std::unique_ptr<ReplicatedState> state_;
-  std::unique_ptr<MemoryReplicator> replicator_;
-  std::unique_ptr<PlacementService> service_;
-  std::unique_ptr<Fleet> fleet_;
-};
 
 TEST_F(PlacementServiceTest, MakesACollectionOnItsWorkersAndShowsIt) {
   for (const char* uid : {"a", "b", "c"}) fleet_->Join(uid);
@@ -374,26 +272,6 @@ TEST_F(PlacementServiceTest, TakesADrainBack) {
   EXPECT_TRUE(workers->workers(0).healthy());
   clock_.AdvanceMillis(16'000);
   EXPECT_FALSE(Call(&PlacementService::ListWorkers)->workers(0).healthy());
-}
-
-TEST_F(PlacementServiceTest, SaysWhatItWouldMoveWithoutMovingIt) {
-  fleet_->Join("a");
-  ASSERT_TRUE(Create("docs", 6, 1).ok());
-  const WorkerId b = fleet_->Join("b");
-  pb::RebalanceRequest request;
-  request.set_dry_run(true);
-  const std::string before = Bytes();
-  const auto plan = Call(&PlacementService::Rebalance, request);
-  ASSERT_TRUE(plan.ok());
-  EXPECT_FALSE(plan->started());
-  EXPECT_EQ(plan->moves_size(), 3);
-  EXPECT_EQ(plan->moves(0).to_worker_id(), b.value);
-  EXPECT_EQ(Bytes(), before);
-  request.set_dry_run(false);
-  EXPECT_TRUE(Call(&PlacementService::Rebalance, request)->started());
-  fleet_->Run(60'000);
-  EXPECT_EQ(state_->With([b](const ClusterState& s) { return s.ReplicasOn(b); }), 3u);
-  EXPECT_FALSE(Call(&PlacementService::Rebalance, request)->started());
 }
 
 TEST_F(PlacementServiceTest, NamesTheLeaderWhereItIsNone) {
