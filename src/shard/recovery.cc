@@ -18,6 +18,14 @@ absl::StatusOr<RaftState> ReadState(const LogStore& logs, GroupId group) {
   return DecodeRaftState(stored);
 }
 
+absl::Status CheckHasVote(const RaftState& state, GroupId group) {
+  const std::vector<uint64_t>& voters = state.current().voters;
+  if (std::find(voters.begin(), voters.end(), state.replica.value) == voters.end()) {
+    return FailedPrecondition("group {}: replica {} has no vote", group.value, state.replica.value);
+  }
+  return absl::OkStatus();
+}
+
 // Changes of membership in the log would be applied again, on top of the new one: they become
 // entries that do nothing. The log's end from the first of them on; empty when there is none.
 absl::StatusOr<std::vector<Entry>> WithoutChanges(const LogStore& logs, GroupId group) {
@@ -58,11 +66,18 @@ absl::Status CheckRecoverable(const LogStore& logs, FileSystem& files, GroupId g
     return FailedPrecondition("group {}: the data of replica {} is not whole", group.value,
                               state.replica.value);
   }
-  const std::vector<uint64_t>& voters = state.current().voters;
-  if (std::find(voters.begin(), voters.end(), state.replica.value) == voters.end()) {
-    return FailedPrecondition("group {}: replica {} has no vote", group.value, state.replica.value);
+  return CheckHasVote(state, group);
+}
+
+absl::Status CheckVotes(const LogStore& logs, GroupId group) {
+  ASSIGN_OR_RETURN(const RaftState state, ReadState(logs, group));
+  if (state.installing.has_value()) {
+    return FailedPrecondition(
+        "group {}: the whole state of replica {} was being replaced, by a copy or by a recovery; "
+        "its next start settles that",
+        group.value, state.replica.value);
   }
-  return absl::OkStatus();
+  return CheckHasVote(state, group);
 }
 
 absl::Status RecoverAlone(LogStore& logs, FileSystem& files, GroupId group,
@@ -79,6 +94,18 @@ absl::Status RecoverAlone(LogStore& logs, FileSystem& files, GroupId group,
   return logs.Append({{.group = group,
                        .entries = rewritten.empty() ? nullptr : &rewritten,
                        .hard_state = encoded}});
+}
+
+absl::Status AnnounceAloneAt(LogStore& logs, GroupId group, uint64_t index) {
+  RETURN_IF_ERROR(CheckVotes(logs, group));
+  ASSIGN_OR_RETURN(RaftState state, ReadState(logs, group));
+  state.hard_state.term += kRecoveredTermStep;
+  state.hard_state.vote = 0;
+  state.installing =
+      RaftState::Installing{.at = {.index = index, .membership = {.voters = {state.replica.value}}},
+                            .term = state.hard_state.term};
+  const std::string encoded = EncodeRaftState(state);
+  return logs.Append({{.group = group, .entries = nullptr, .hard_state = encoded}});
 }
 
 }  // namespace vectron::shard

@@ -39,8 +39,19 @@ absl::StatusOr<StoredGroup> ReadStoredGroup(const LogStore& logs, GroupId group)
 absl::Status CheckRecoverable(const LogStore& logs, FileSystem& files, GroupId group,
                               const std::string& dir);
 
+// FailedPrecondition: the group's replica here has no vote, or its whole state was being replaced.
+absl::Status CheckVotes(const LogStore& logs, GroupId group);
+
 // Makes the replica its group's only voter, durably. Errors: as CheckRecoverable's, and those of
 // the log.
 absl::Status RecoverAlone(LogStore& logs, FileSystem& files, GroupId group, const std::string& dir);
+
+// The same for a group whose state its owner can put at a position of its choice (placement's): the
+// replica begins anew at `index`, as if it took over a copy of its own state there. Beyond anything
+// that others have in their logs, so that they can go on by copies alone. It holds once the
+// applier's stored_index is `index`, which is for the caller to bring about next; until then a
+// start finds everything as it was, but for the term. Errors: as CheckVotes's, and those of the
+// log.
+absl::Status AnnounceAloneAt(LogStore& logs, GroupId group, uint64_t index);
 
 }  // namespace vectron::shard

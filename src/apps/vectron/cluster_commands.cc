@@ -40,6 +40,7 @@ struct ClusterCommands::Flags {
   AccessFlags access;
   OperatorOptions operators;
   uint64_t node = 0;
+  bool join = false;
   WorkerRoleOptions labels;
   int64_t heartbeat_ms = 5'000;
   int64_t dead_after_ms = 300'000;
@@ -90,6 +91,9 @@ struct ClusterCommands::Flags {
                      "All placement nodes as NUMBER=GRPC/RAFT, separated by commas, the same on "
                      "each: 1=10.0.0.1:6001/10.0.0.1:7001,2=...")
         ->required();
+    placement->add_flag("--join", join,
+                        "Without data, wait to be taken in by the nodes in --peers that serve "
+                        "already, in place of founding a cluster with them");
     placement->add_option("--grpc", grpc, "HOST:PORT to bind, when it is not the one in --peers");
     placement->add_option("--raft", raft, "The same for the second address");
     AddCluster(*placement);
@@ -161,6 +165,7 @@ struct ClusterCommands::Flags {
     PlacementRoleOptions options;
     options.data_dir = data;
     options.node = node;
+    options.join = join;
     options.threads = threads;
     options.heartbeat_ms = heartbeat_ms;
     options.dead_after_ms = dead_after_ms;

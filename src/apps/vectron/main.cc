@@ -382,7 +382,7 @@ Program::Program() : cluster(WithDev(app, dev_flags)), auth(app), reranker(app) 
   app.failure_message(WrongCommandLine);
   app.footer(
       "Options also come from a TOML file and the environment: `vectron config --help`.\n"
-      "When the majority of a shard is lost for good: `vectron recover --help`.");
+      "When the majority of a shard or of placement is lost for good: `vectron recover --help`.");
   app.set_version_flag("--version", fmt::format("vectron {}", Version()));
   app.require_subcommand(0, 1);
   for (CLI::App* role : app.get_subcommands({})) AddLogLevelFlag(*role);

@@ -33,6 +33,8 @@ void AddFigures(const placement::PlacementNode::View& view, std::vector<MetricSa
   AddFigure(samples, "vectron_placement_applied_index",
             "Changes of the map that this placement node has applied.",
             static_cast<double>(view.applied_index));
+  AddFigure(samples, "vectron_placement_voters",
+            "Placement nodes with a vote, as this one knows it.", static_cast<double>(view.voters));
   AddFigure(samples, "vectron_placement_workers", "Workers that placement knows, dead ones too.",
             static_cast<double>(view.workers));
   AddFigure(samples, "vectron_placement_collections", "Collections that placement knows.",
@@ -146,6 +148,7 @@ class PlacementRole : public Role {
     placement::PlacementNodeOptions options;
     options.data_dir = folder_->path();
     options.node = WorkerId{options_.node};
+    options.join = options_.join;
     for (const PlacementPeerAddress& peer : options_.peers) {
       options.peers.push_back({.node = WorkerId{peer.node}, .grpc_address = peer.grpc});
     }

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdio>
 #include <map>
+#include <memory>
 
 #include "absl/synchronization/notification.h"
 #include "apps/vectron/access_flags.h"
@@ -17,6 +18,8 @@
 #include "base/timer.h"
 #include "rpc/cluster_secret.h"
 #include "rpc/placement_caller.h"
+#include "services/placement/placement_node.h"
+#include "services/placement/recovery.h"
 #include "services/worker/agent.h"
 #include "services/worker/node_state.h"
 #include "shard/recovery.h"
@@ -38,8 +41,6 @@ struct StoppedWorker {
 
 absl::StatusOr<std::unique_ptr<StoppedWorker>> OpenStopped(const std::string& dir,
                                                            FileSystem& files) {
-  ASSIGN_OR_RETURN(const bool is_worker, files.Exists(dir + "/shards"));
-  if (!is_worker) return FailedPrecondition("{} is no worker's data folder", dir);
   auto worker = std::make_unique<StoppedWorker>();
   ASSIGN_OR_RETURN(worker->folder, DataFolder::Open(dir, files));
   ASSIGN_OR_RETURN(const worker::NodeState state,
@@ -108,10 +109,12 @@ absl::StatusOr<std::set<uint64_t>> AskPlacement(rpc::PlacementCaller& placement,
   return living;
 }
 
-}  // namespace
-
-absl::StatusOr<std::string> Recover(const RecoverOptions& options, FileSystem& files,
-                                    const LivingWorkers& living) {
+absl::StatusOr<std::string> RecoverWorker(const RecoverOptions& options, FileSystem& files,
+                                          const LivingWorkers& living) {
+  if (living == nullptr) {
+    return InvalidArgument("a worker's folder needs --placement, to know who is lost");
+  }
+  if (options.apply && options.group == 0) return InvalidArgument("--yes needs --group");
   ASSIGN_OR_RETURN(const std::unique_ptr<StoppedWorker> worker,
                    OpenStopped(options.data_dir, files));
   ASSIGN_OR_RETURN(const std::set<uint64_t> alive, living());
@@ -136,22 +139,69 @@ absl::StatusOr<std::string> Recover(const RecoverOptions& options, FileSystem& f
   return report + "it goes on alone when this worker starts\n";
 }
 
+constexpr char kPlacementLoss[] =
+    "What only the other placement nodes had acknowledged is lost: the newest collections, "
+    "workers, "
+    "drains and moves of replicas, in the worst case. Points are not touched. None of the others "
+    "may "
+    "run again on its old data folder.\n";
+
+absl::StatusOr<std::string> RecoverPlacement(const RecoverOptions& options, FileSystem& files) {
+  if (options.group != 0) {
+    return InvalidArgument("{} is a placement node's data folder, which has no --group",
+                           options.data_dir);
+  }
+  ASSIGN_OR_RETURN(const auto folder, DataFolder::Open(options.data_dir, files));
+  storage::RocksResources resources;
+  ASSIGN_OR_RETURN(const auto logs, shard::LogStore::Open(folder->path() + "/log", resources,
+                                                          /*tail_cache_bytes=*/0));
+  ASSIGN_OR_RETURN(const placement::StoredPlacement stored,
+                   placement::ReadStoredPlacement(files, *logs, folder->path()));
+  std::string voters;
+  for (const uint64_t voter : stored.group.membership.voters) {
+    voters += fmt::format("{}{}", voters.empty() ? "" : ", ", shard::ReplicaId{voter}.node().value);
+  }
+  const std::string report = fmt::format(
+      "placement node {} of cluster '{}': {} workers, {} collections; voters on placement nodes "
+      "{}; the log ends at {}, {} is known to be committed, term {}\n{}",
+      stored.group.replica.node().value, stored.state.cluster_id(), stored.state.workers().size(),
+      stored.state.collections().size(), voters, stored.group.last_index,
+      stored.group.committed_index, stored.group.term, kPlacementLoss);
+  if (!options.apply) return report + "it can go on alone from here: say so with --yes\n";
+  RETURN_IF_ERROR(placement::RecoverAlone(files, *logs, folder->path()));
+  return report + "it goes on alone when this node starts; then start the others with --join\n";
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> Recover(const RecoverOptions& options, FileSystem& files,
+                                    const LivingWorkers& living) {
+  ASSIGN_OR_RETURN(const bool is_worker, files.Exists(options.data_dir + "/shards"));
+  if (is_worker) return RecoverWorker(options, files, living);
+  ASSIGN_OR_RETURN(const bool is_placement,
+                   files.Exists(options.data_dir + placement::kPlacementSnapshotFolder));
+  if (is_placement) return RecoverPlacement(options, files);
+  return FailedPrecondition("{} is the data folder of neither a worker nor a placement node",
+                            options.data_dir);
+}
+
 int RunRecover(const std::vector<std::string>& args) {
   CLI::App app{
-      "The last resort for shards whose majority is lost for good: tells what a stopped worker has "
-      "of them, and lets one replica go on alone. Acknowledged writes that it lacks are lost."};
+      "The last resort for shards, or for placement, whose majority is lost for good: tells what a "
+      "stopped worker or placement node has, and lets one replica go on alone. What others "
+      "acknowledged and it lacks is lost."};
   app.name("vectron recover");
   RecoverOptions options;
   std::string placement_nodes;
   ClusterFlags cluster;
-  app.add_option("--data", options.data_dir, "Data folder of the stopped worker")->required();
-  app.add_option("--placement", placement_nodes,
-                 "HOST:PORT of every placement node, separated by commas")
+  app.add_option("--data", options.data_dir, "Data folder of the stopped worker or placement node")
       ->required();
+  app.add_option("--placement", placement_nodes,
+                 "HOST:PORT of every placement node, separated by commas; for a worker's folder");
   AddClusterSecretFlag(app, cluster);
   AddClusterTlsFlags(app, cluster);
-  app.add_option("--group", options.group, "The group; without it all are told of");
-  app.add_flag("--yes", options.apply, "Do it")->needs("--group");
+  app.add_option("--group", options.group, "The group, of a worker's; without it all are told of");
+  app.add_flag("--yes", options.apply, "Do it");
   app.failure_message(WrongCommandLine);
   const auto fail = [](int exit_code, const absl::Status& status) {
     std::fprintf(stderr, "vectron recover: %s\n", std::string(MessageOf(status)).c_str());
@@ -163,15 +213,21 @@ int RunRecover(const std::vector<std::string>& args) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  const auto addresses = SplitAddresses(placement_nodes);
-  if (!addresses.ok()) return fail(2, addresses.status());
-  const auto credentials = ToClusterCredentials(cluster);
-  if (!credentials.ok()) return fail(2, credentials.status());
   SystemClock clock;
   ThreadTimer timer(clock);
-  rpc::PlacementCaller placement(*addresses, rpc::ClusterChannel(*credentials), clock, timer);
+  std::unique_ptr<rpc::PlacementCaller> placement;
+  LivingWorkers living;
+  if (!placement_nodes.empty()) {
+    const auto addresses = SplitAddresses(placement_nodes);
+    if (!addresses.ok()) return fail(2, addresses.status());
+    const auto credentials = ToClusterCredentials(cluster);
+    if (!credentials.ok()) return fail(2, credentials.status());
+    placement = std::make_unique<rpc::PlacementCaller>(
+        *addresses, rpc::ClusterChannel(*credentials), clock, timer);
+    living = [&] { return AskPlacement(*placement, clock); };
+  }
   const auto files = NewPosixFileSystem();
-  const auto report = Recover(options, *files, [&] { return AskPlacement(placement, clock); });
+  const auto report = Recover(options, *files, living);
   if (!report.ok()) return fail(1, report.status());
   std::fputs(report->c_str(), stdout);
   return 0;

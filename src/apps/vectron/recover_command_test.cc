@@ -7,6 +7,9 @@
 #include "base/check.h"
 #include "base/status.h"
 #include "base/temp_dir.h"
+#include "services/placement/command.h"
+#include "services/placement/placement_node.h"
+#include "services/placement/replicated_state.h"
 #include "services/worker/node_state.h"
 #include "shard/raft_log_view.h"
 #include "shard/recovery.h"
@@ -104,6 +107,76 @@ TEST_F(RecoverTest, RefusesOtherFoldersGroupsAndARunningWorker) {
   const auto in_use = DataFolder::Open(dir_.path(), *files_);
   ASSERT_TRUE(in_use.ok());
   EXPECT_TRUE(absl::IsFailedPrecondition(Run(5, true, {}).status()));
+}
+
+TEST_F(RecoverTest, WantsToKnowWhoIsLostAndWhichGroup) {
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      Recover({.data_dir = dir_.path(), .group = 5}, *files_, nullptr).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(Run(0, true, {}).status()));
+}
+
+// What placement node 2 of three leaves behind.
+class RecoverPlacementTest : public testing::Test {
+ protected:
+  RecoverPlacementTest() {
+    CHECK_OK(DataFolder::Open(dir_.path(), *files_).status());
+    CHECK_OK(files_->MakeDirs(dir_.path() + placement::kPlacementSnapshotFolder));
+    shard::RaftState raft;
+    raft.replica = shard::ReplicaId{ReplicaOn(2)};
+    raft.hard_state = {.term = 3, .vote = 0, .commit = 1};
+    raft.memberships = {{0, {.voters = {ReplicaOn(1), ReplicaOn(2), ReplicaOn(3)}}}};
+    const auto command = [](placement::CommandBody body) {
+      return shard::WithKind(consensus::EntryKind::kNormal,
+                             placement::EncodeCommand({.proposal = 0, .body = std::move(body)}));
+    };
+    const std::vector<shard::Entry> entries = {
+        {3, 1, shard::WithKind(consensus::EntryKind::kNormal, "")},
+        {3, 2, command(placement::FoundCluster{.cluster_id = "a-cluster"})},
+        {3, 3, command(placement::RegisterWorker{.profile = {.node_uid = "a"}})}};
+    const std::string encoded = shard::EncodeRaftState(raft);
+    auto logs = shard::LogStore::Open(dir_ / "log", resources_, 0);
+    CHECK_OK(logs.status());
+    CHECK_OK((*logs)->Append(
+        {{.group = placement::kPlacementGroup, .entries = &entries, .hard_state = encoded}}));
+  }
+  absl::StatusOr<std::string> Run(bool apply, uint64_t group = 0) {
+    return Recover({.data_dir = dir_.path(), .group = group, .apply = apply}, *files_, nullptr);
+  }
+
+  TempDir dir_;
+  std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
+  storage::RocksResources resources_;
+};
+
+TEST_F(RecoverPlacementTest, TellsWhatIsLeftAndWhatIsLost) {
+  for (int i = 0; i < 2; ++i) {  // the first one changed nothing
+    const auto told = Run(false);
+    ASSERT_TRUE(told.ok()) << told.status();
+    EXPECT_THAT(*told, HasSubstr("placement node 2 of cluster 'a-cluster': 1 workers"));
+    EXPECT_THAT(*told, HasSubstr("voters on placement nodes 1, 2, 3; the log ends at 3"));
+    EXPECT_THAT(*told, HasSubstr("is lost"));
+    EXPECT_THAT(*told, HasSubstr("--yes"));
+  }
+}
+
+TEST_F(RecoverPlacementTest, GoesOnAloneWhenToldSo) {
+  const auto done = Run(true);
+  ASSERT_TRUE(done.ok()) << done.status();
+  EXPECT_THAT(*done, HasSubstr("goes on alone"));
+  const auto state =
+      placement::ReadStateFile(*files_, dir_.path() + placement::kPlacementStateFile);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(state->cluster_id(), "a-cluster");
+  EXPECT_EQ(state->workers().size(), 1u);
+  EXPECT_GT(state->applied_index(), 1'000'000u);
+  EXPECT_TRUE(absl::IsFailedPrecondition(Run(true).status()));
+}
+
+TEST_F(RecoverPlacementTest, RefusesAGroupAndARunningNode) {
+  EXPECT_TRUE(absl::IsInvalidArgument(Run(true, 1).status()));
+  const auto in_use = DataFolder::Open(dir_.path(), *files_);
+  ASSERT_TRUE(in_use.ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(Run(true).status()));
 }
 
 }  // namespace

@@ -101,6 +101,9 @@ absl::Status CheckPeers(const std::vector<PlacementPeerAddress>& peers, uint64_t
     }
   }
   if (!nodes.contains(node)) return InvalidArgument("--peers does not name node {}", node);
+  if (nodes.size() != 1 && nodes.size() != 3 && nodes.size() != 5) {
+    return InvalidArgument("--peers names {} nodes; placement runs on 1, 3 or 5", nodes.size());
+  }
   return absl::OkStatus();
 }
 

@@ -69,13 +69,14 @@ struct PlacementPeerAddress {
 // "1=127.0.0.1:6001/127.0.0.1:7001,2=...": node=grpc/raft. InvalidArgument.
 absl::StatusOr<std::vector<PlacementPeerAddress>> ParsePeers(const std::string& text);
 
-// InvalidArgument unless `peers` names each node once, and `node` among them.
+// InvalidArgument unless `peers` names 1, 3 or 5 nodes, each once, and `node` among them.
 absl::Status CheckPeers(const std::vector<PlacementPeerAddress>& peers, uint64_t node);
 
 struct PlacementRoleOptions {
   std::string data_dir;
   uint64_t node = 0;
-  std::vector<PlacementPeerAddress> peers;  // all founders, this node included
+  std::vector<PlacementPeerAddress> peers;  // all there shall be, this node included
+  bool join = false;                        // a group that is there; see placement_node.h
   HostPort grpc;                            // to bind; host "": as in `peers`
   HostPort raft;
   rpc::ClusterCredentials cluster;

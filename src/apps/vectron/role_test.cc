@@ -25,11 +25,14 @@ TEST(Role, ReadsPlacementNodes) {
 }
 
 TEST(Role, PlacementNodesAreNamedOnceAndThisOneAmongThem) {
-  const std::vector<PlacementPeerAddress> peers = {{1, "a:1", "a:2"}, {2, "b:1", "b:2"}};
+  const std::vector<PlacementPeerAddress> peers = {
+      {1, "a:1", "a:2"}, {2, "b:1", "b:2"}, {4, "c:1", "c:2"}};
   EXPECT_TRUE(CheckPeers(peers, 2).ok());
   EXPECT_THAT(std::string(CheckPeers(peers, 3).message()), HasSubstr("does not name node 3"));
   EXPECT_THAT(std::string(CheckPeers({peers[0], peers[0]}, 1).message()),
               HasSubstr("names node 1 twice"));
+  EXPECT_TRUE(CheckPeers({peers[1]}, 2).ok());
+  EXPECT_THAT(std::string(CheckPeers({peers[0], peers[1]}, 2).message()), HasSubstr("1, 3 or 5"));
 }
 
 TEST(Role, SplitsAddresses) {

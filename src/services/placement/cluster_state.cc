@@ -14,6 +14,16 @@ namespace {
 
 constexpr std::string_view kMagic("VECTPLAC", 8);
 
+// How far the other nodes can have been ahead of one that goes on alone.
+constexpr uint64_t kLostWorkers = 1'000;  // of 24 bits
+constexpr uint64_t kLostRerankers = 1'000;
+constexpr uint64_t kLostGroups = 1'000'000;
+constexpr uint64_t kLostEpochs = 1'000'000;
+// A replica's serial has 40 bits; those from here on count the recoveries.
+constexpr int kSerialBits = 32;
+
+uint64_t SerialOf(ReplicaId id) { return id.value - ReplicaId::Make(id.node(), 0).value; }
+
 absl::Status Damaged(std::string_view what) {
   return DataLoss("placement state is damaged: {}", what);
 }
@@ -70,8 +80,23 @@ const ShardRecord* ClusterState::FindShard(GroupId group) const {
 }
 
 bool ClusterState::WasGivenOut(ReplicaId id) const {
-  const uint64_t serial = id.value - ReplicaId::Make(id.node(), 0).value;
-  return serial != 0 && serial < next_serial_ && id.node().value < next_worker_;
+  const uint64_t serial = SerialOf(id);
+  const bool since_recovery = serial >> kSerialBits == next_serial_ >> kSerialBits;
+  return serial != 0 && since_recovery && serial < next_serial_ && id.node().value < next_worker_;
+}
+
+void ClusterState::GoOnAlone(uint64_t index) {
+  applied_index_ = version_ = index;
+  next_worker_ += kLostWorkers;
+  next_group_ += kLostGroups;
+  next_serial_ = ((next_serial_ >> kSerialBits) + 1) << kSerialBits;
+  next_reranker_ += kLostRerankers;
+  for (auto& [id, worker] : workers_) worker.assignments_version = index;
+  for (auto& [key, collection] : collections_) collection.version = index;
+  for (auto& [group, shard] : shards_) {
+    shard.version = index;
+    shard.epoch += kLostEpochs;
+  }
 }
 
 size_t ClusterState::ReplicasOn(WorkerId worker) const {
@@ -109,7 +134,8 @@ void ClusterState::CheckInvariants() const {
     CHECK(!shard.replicas.empty());
     std::set<WorkerId> workers;
     for (const ReplicaRecord& replica : shard.replicas) {
-      CHECK(WasGivenOut(replica.id));
+      CHECK_LT(SerialOf(replica.id), next_serial_);
+      CHECK_LT(replica.worker.value, next_worker_);
       CHECK(replica.id.node() == replica.worker);
       CHECK(FindWorker(replica.worker) != nullptr);
       CHECK(workers.insert(replica.worker).second);

@@ -149,6 +149,10 @@ class ClusterState {
   Outcome Apply(uint64_t index, const Command& command);
   // An entry without a command.
   void Skip(uint64_t index) { applied_index_ = index; }
+  // Makes this state of one node the whole group's, at `index`, when the others are lost for good.
+  // They may have gone further: every id, epoch and version that is given out from now on lies
+  // beyond what they can have used, and workers and gateways take what they are told as new.
+  void GoOnAlone(uint64_t index);
 
   uint64_t applied_index() const { return applied_index_; }
 
@@ -168,6 +172,7 @@ class ClusterState {
   bool WasRemoved(WorkerId id) const {
     return id.value < next_worker_ && FindWorker(id) == nullptr;
   }
+  // Of replicas numbered before the last recovery nobody knows: false.
   bool WasGivenOut(ReplicaId id) const;
   // Replicas of shards that a worker holds or is about to hold, those that are leaving included.
   size_t ReplicasOn(WorkerId worker) const;

@@ -219,6 +219,47 @@ TEST(ClusterState, RefusesAWorkerThatWasRemoved) {
   EXPECT_NE(m.AddWorker("b"), id);
 }
 
+// Two nodes of placement that had gone further than the third are lost for good.
+TEST(ClusterState, GoesOnAloneBeyondAllThatOthersCanHaveGivenOut) {
+  Machine m;
+  const WorkerId a = m.AddWorker("a");
+  const WorkerId b = m.AddWorker("b");
+  ASSERT_TRUE(m.Create("docs", {{a, b}}).ok());
+  ClusterState alone = m.state;
+  const ReplicaId known = m.Only().replicas[0].id;
+  const WorkerId lost_worker = m.AddWorker("c");
+  ASSERT_TRUE(m.Add(lost_worker).ok());
+  const ReplicaId lost_replica = m.Only().replicas[2].id;
+  ASSERT_TRUE(m.Step(lost_replica, ReplicaStep::kPromote).ok());
+  const ShardRecord lost = m.Only();
+  ASSERT_TRUE(m.Create("lost", {{a}}).ok());
+
+  const uint64_t index = m.index + 1'000;
+  alone.GoOnAlone(index);
+  alone.CheckInvariants();
+  EXPECT_EQ(alone.applied_index(), index);
+  EXPECT_EQ(alone.version(), index);
+  EXPECT_EQ(alone.FindWorker(a)->assignments_version, index) << "workers take what they are told";
+  EXPECT_GT(alone.shards().begin()->second.epoch, lost.epoch) << "and gateways";
+  EXPECT_EQ(alone.shards().begin()->second.version, index);
+  EXPECT_EQ(alone.FindCollection({"", "docs"})->version, index);
+  EXPECT_EQ(alone.collections().size(), 1u);
+  // A replica of which nothing is known may be the last good copy: it is not for destruction.
+  EXPECT_FALSE(alone.WasGivenOut(lost_replica));
+  EXPECT_FALSE(alone.WasGivenOut(known));
+  EXPECT_TRUE(alone.WasRemoved(lost_worker)) << "it has to begin anew";
+
+  Machine after{.state = alone, .index = index};
+  EXPECT_GT(after.AddWorker("d"), lost_worker);
+  ASSERT_TRUE(after.Create("new", {{a}}).ok());
+  const ShardRecord& made = after.state.shards().rbegin()->second;
+  EXPECT_GT(made.group, m.state.shards().rbegin()->first);
+  EXPECT_GT(made.replicas[0].id, m.state.shards().rbegin()->second.replicas[0].id);
+  EXPECT_EQ(made.replicas[0].id.node(), a);
+  EXPECT_TRUE(after.state.WasGivenOut(made.replicas[0].id));
+  after.state.CheckInvariants();
+}
+
 TEST(ClusterState, RefusesACopiedFolder) {
   Machine m;
   const WorkerId id = m.AddWorker("a");

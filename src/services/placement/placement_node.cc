@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "services/placement/group_growth.h"
 #include "services/placement/replicated_state.h"
 #include "services/placement/service.h"
 #include "shard/file_snapshots.h"
@@ -15,8 +16,6 @@
 namespace vectron::placement {
 namespace {
 
-constexpr char kStateFile[] = "/placement-state";
-constexpr char kSnapshotFolder[] = "/placement-snapshots";
 constexpr int64_t kTickMs = 50;
 // Each placement node holds one replica, its first and only.
 constexpr uint64_t kReplicaSerial = 1;
@@ -35,6 +34,10 @@ absl::Status CheckOptions(const PlacementNodeOptions& options) {
   }
   if (!nodes.contains(options.node)) {
     return InvalidArgument("node {} is not among the placement nodes", options.node.value);
+  }
+  if (options.join && count == 1) {
+    return InvalidArgument("placement node {} is to join others, but none is named",
+                           options.node.value);
   }
   return absl::OkStatus();
 }
@@ -65,8 +68,9 @@ class Node : public PlacementNode {
 
   absl::Status Open() {
     RETURN_IF_ERROR(deps_.files->MakeDirs(options_.data_dir));
-    ASSIGN_OR_RETURN(
-        state_, ReplicatedState::Open(*deps_.files, options_.data_dir + kStateFile, options_.seed));
+    ASSIGN_OR_RETURN(state_,
+                     ReplicatedState::Open(*deps_.files, options_.data_dir + kPlacementStateFile,
+                                           options_.seed));
     const std::string known =
         state_->With([](const ClusterState& state) { return state.cluster_id(); });
     if (!options_.cluster_id.empty() && !known.empty() && known != options_.cluster_id) {
@@ -111,11 +115,13 @@ class Node : public PlacementNode {
   View view() const override {
     const Leadership leadership = Leads();
     const PlacementService::Differences differences = service_->differences();
-    return state_->With([&leadership, &differences](const ClusterState& state) {
+    const size_t voters = deps_.host->View(kPlacementGroup).membership.voters.size();
+    return state_->With([&leadership, &differences, voters](const ClusterState& state) {
       return View{.is_leader = leadership.is_leader,
                   .leader_address = leadership.address,
                   .cluster_id = state.cluster_id(),
                   .applied_index = state.applied_index(),
+                  .voters = voters,
                   .workers = state.workers().size(),
                   .collections = state.collections().size(),
                   .differences_found = differences.found,
@@ -127,6 +133,7 @@ class Node : public PlacementNode {
   struct Life {
     absl::Mutex mutex;
     bool stopped ABSL_GUARDED_BY(mutex) = false;
+    bool changing ABSL_GUARDED_BY(mutex) = false;  // the group's membership
     Timer::Id timer ABSL_GUARDED_BY(mutex) = 0;
   };
 
@@ -134,7 +141,11 @@ class Node : public PlacementNode {
     shard::RaftGroupStart start;
     start.group = kPlacementGroup;
     start.replica = ReplicaOf(options_.node);
+    // What one that joins believes until it has the group's own word must not let it found another.
+    // Its own name is left out, so it never campaigns; and as the group first takes in all that it
+    // lacks without a vote, entries from the beginning of a log lead from here to what is true.
     for (const PlacementPeer& peer : options_.peers) {
+      if (options_.join && peer.node == options_.node) continue;
       start.members.voters.push_back(ReplicaOf(peer.node).value);
     }
     std::sort(start.members.voters.begin(), start.members.voters.end());
@@ -142,13 +153,14 @@ class Node : public PlacementNode {
     start.applier = machine_.get();
     if (deps_.snapshot_transport != nullptr) {
       ASSIGN_OR_RETURN(
-          snapshots_, shard::MakeFileSnapshots(kPlacementGroup, options_.data_dir + kSnapshotFolder,
-                                               {.files = deps_.files,
-                                                .background_executor = deps_.executor,
-                                                .transport = deps_.snapshot_transport,
-                                                .registry = deps_.snapshot_registry,
-                                                .life = deps_.host->life()},
-                                               *machine_));
+          snapshots_,
+          shard::MakeFileSnapshots(kPlacementGroup, options_.data_dir + kPlacementSnapshotFolder,
+                                   {.files = deps_.files,
+                                    .background_executor = deps_.executor,
+                                    .transport = deps_.snapshot_transport,
+                                    .registry = deps_.snapshot_registry,
+                                    .life = deps_.host->life()},
+                                   *machine_));
       start.snapshots = snapshots_.get();
     }
     ASSIGN_OR_RETURN(shard::Replicator * replicator, deps_.host->Attach(start));
@@ -169,6 +181,25 @@ class Node : public PlacementNode {
     return leadership;
   }
 
+  // Takes in those of the peers that are no members yet.
+  void Grow() {
+    std::vector<ReplicaId> wanted;
+    for (const PlacementPeer& peer : options_.peers) wanted.push_back(ReplicaOf(peer.node));
+    const auto change = NextMemberChange(deps_.host->View(kPlacementGroup), wanted);
+    if (!change.has_value()) return;
+    {
+      const absl::MutexLock lock(&life_->mutex);
+      if (std::exchange(life_->changing, true)) return;
+    }
+    LogInfo("placement node {} {}", change->replica.node().value,
+            change->kind == consensus::ChangeKind::kAddVoter ? "gets a vote" : "is taken in");
+    deps_.host->ChangeMembership(kPlacementGroup, change->replica, change->kind,
+                                 [life = life_](const absl::Status&) {  // else it is tried again
+                                   const absl::MutexLock lock(&life->mutex);
+                                   life->changing = false;
+                                 });
+  }
+
   void NextTick() {
     const absl::MutexLock lock(&life_->mutex);
     if (life_->stopped) return;
@@ -178,6 +209,7 @@ class Node : public PlacementNode {
       if (life->stopped) return;
       ticks_.Schedule([this] {
         service_->Tick();
+        Grow();
         NextTick();
       });
     });

@@ -10,8 +10,9 @@
 //
 // Any node answers GetLeader; the others of the RPCs are for the leader and end elsewhere as
 // Unavailable with a leader hint (rpc::LeaderHint gives the placement node's id) and its address in
-// the message. One, three or five nodes; the founders are fixed by the flags of the first start,
-// equal on all of them.
+// the message. One, three or five nodes. Those of the first start found the group. Later the leader
+// takes in the nodes of its `peers` that are no members yet: without a vote at first, and with one
+// when all of them have caught up. None is ever put out.
 //
 // Below data_dir: placement-state is the state machine at a log position, replaced as a whole
 // (docs/formats/placement-state.md); placement-snapshots what travels to and from other nodes.
@@ -42,6 +43,9 @@ namespace vectron::placement {
 
 // The consensus group of placement, in a log of its own: no shard is numbered so.
 inline constexpr GroupId kPlacementGroup{1};
+// Below the data folder.
+inline constexpr char kPlacementStateFile[] = "/placement-state";
+inline constexpr char kPlacementSnapshotFolder[] = "/placement-snapshots";
 
 struct PlacementPeer {
   WorkerId node;  // the number of a placement node, 1-5 say; apart from the workers' numbers
@@ -51,7 +55,9 @@ struct PlacementPeer {
 struct PlacementNodeOptions {
   std::string data_dir;  // made when missing
   WorkerId node;
-  std::vector<PlacementPeer> peers;  // all founders, this node included; 1, 3 or 5
+  std::vector<PlacementPeer> peers;  // all there shall be, this node included; 1, 3 or 5
+  // A node without data waits to be taken in by a group that is there; otherwise it is a founder.
+  bool join = false;
   // What the cluster is to be called if it has no id yet; empty: a random one. A state with another
   // id refuses to start.
   std::string cluster_id;
@@ -92,6 +98,7 @@ class PlacementNode {
     std::string leader_address;  // "" while there is none
     std::string cluster_id;      // "" until the cluster is founded
     uint64_t applied_index = 0;
+    size_t voters = 0;  // of placement's group
     size_t workers = 0;
     size_t collections = 0;
     uint64_t differences_found = 0;  // groups whose replicas were found to differ, while it led

@@ -3,10 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "base/crash_testing.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "rpc/rpc_registry.h"
+#include "services/placement/recovery.h"
 #include "shard/peer_testing.h"
 #include "vectron/placement.pb.h"
 
@@ -38,14 +42,15 @@ class PlacementNodes : public ::testing::Test {
       members_[id].host =
           std::make_unique<shard::HostNode>(network_, id, dir + "/" + std::to_string(id));
       members_[id].host->group_log_bytes = 1 << 14;  // nobody is waited for with more log than that
-      Start(id);
+      if (id <= peers_) Start(id);
     }
   }
   PlacementNodeOptions Options(uint64_t id) {
     PlacementNodeOptions options;
     options.data_dir = dir_ + "/" + std::to_string(id) + "/data";
     options.node = WorkerId{id};
-    for (uint64_t peer = 1; peer <= 3; ++peer) {
+    options.join = joining_.contains(id);
+    for (uint64_t peer = 1; peer <= peers_; ++peer) {
       options.peers.push_back(
           {.node = WorkerId{peer}, .grpc_address = fmt::format("node-{}:6001", peer)});
     }
@@ -126,6 +131,21 @@ class PlacementNodes : public ::testing::Test {
     return Call<pb::ListWorkersResponse>("ListWorkers", pb::ListWorkersRequest()).workers_size();
   }
 
+  // Of a node that is stopped, as `vectron recover` does it.
+  absl::Status GoOnAlone(uint64_t id) {
+    Member& member = members_.at(id);
+    auto logs = shard::LogStore::Open(member.host->dir() + "/log", member.host->resources, 0);
+    if (!logs.ok()) return logs.status();
+    return RecoverAlone(*member.host->files, **logs, Options(id).data_dir);
+  }
+  // All three know that all three vote.
+  bool AwaitThreeVoters() {
+    return Eventually([&] {
+      return std::all_of(members_.begin(), members_.end(),
+                         [](const auto& member) { return member.second.node->view().voters == 3; });
+    });
+  }
+
   // One node is away while two save their states and cut their logs; it comes back.
   void LeaveOneBehind() {
     const uint64_t away = AwaitLeader() % 3 + 1;
@@ -158,6 +178,8 @@ class PlacementNodes : public ::testing::Test {
   SystemClock clock_;
   uint64_t starts_ = 0;
   uint64_t cut_ = 0;
+  uint64_t peers_ = 3;
+  std::set<uint64_t> joining_;
   std::map<uint64_t, Member> members_;
 };
 
@@ -248,6 +270,70 @@ TEST_F(PlacementNodes, ForgetNothingWhenTheyEndAtAnyStep) {
   }
 }
 
+// Node 3 is lost with its disk; node 2, which was called lost, comes back with its own.
+TEST_F(PlacementNodes, OneOfThreeGoesOnAloneAndTakesOthersIn) {
+  const std::string first = Register("a");
+  ASSERT_TRUE(Eventually([&] { return members_.at(1).node->view().workers == 1; }));
+  const PlacementNode::View before = members_.at(1).node->view();
+  for (const uint64_t id : {1, 2, 3}) Kill(id);
+  ASSERT_TRUE(members_.at(3).host->files->RemoveTree(members_.at(3).host->dir()).ok());
+  const absl::Status recovered = GoOnAlone(1);
+  ASSERT_TRUE(recovered.ok()) << recovered;
+  EXPECT_EQ(GoOnAlone(1).code(), absl::StatusCode::kFailedPrecondition) << "it is done";
+
+  Start(1);
+  ASSERT_EQ(AwaitLeader(), 1u);
+  const PlacementNode::View alone = members_.at(1).node->view();
+  EXPECT_EQ(alone.cluster_id, before.cluster_id);
+  EXPECT_EQ(alone.voters, 1u);
+  EXPECT_GE(alone.applied_index, before.applied_index + 1'000'000);
+  EXPECT_EQ(Register("a"), first);
+  EXPECT_NE(Register("b"), first);
+
+  Start(2);
+  joining_ = {3};
+  Start(3);
+  ASSERT_TRUE(AwaitThreeVoters());
+  Kill(1);
+  EXPECT_EQ(Workers(), 2);
+  EXPECT_EQ(members_.at(AwaitLeader()).node->view().cluster_id, before.cluster_id);
+}
+
+TEST_F(PlacementNodes, GoOnTogetherAfterARecoveryThatACrashCutShort) {
+  Register("a");
+  ASSERT_TRUE(Eventually([&] { return members_.at(1).node->view().workers == 1; }));
+  for (const uint64_t id : {1, 2, 3}) Kill(id);
+  {
+    shard::HostNode& host = *members_.at(1).host;
+    const auto logs = shard::LogStore::Open(host.dir() + "/log", host.resources, 0);
+    ASSERT_TRUE(logs.ok()) << logs.status();
+    ASSERT_TRUE(shard::AnnounceAloneAt(**logs, kPlacementGroup, 2'000'000).ok());
+  }
+  for (const uint64_t id : {1, 2, 3}) Start(id);
+  Register("b");
+  EXPECT_EQ(Workers(), 2);
+  EXPECT_TRUE(AwaitThreeVoters());
+  Kill(1);
+  EXPECT_EQ(GoOnAlone(1).code(), absl::StatusCode::kOk) << "another try";
+}
+
+TEST_F(PlacementNodes, GrowFromOneToThree) {
+  const TempDir dir;
+  peers_ = 1;
+  StartIn(dir.path());
+  const std::string first = Register("a");
+  Kill(1);
+  EXPECT_EQ(GoOnAlone(1).code(), absl::StatusCode::kFailedPrecondition) << "it is alone";
+  peers_ = 3;
+  joining_ = {2, 3};
+  for (const uint64_t id : {1, 2, 3}) Start(id);
+  ASSERT_TRUE(AwaitThreeVoters());
+  Kill(1);
+  EXPECT_EQ(Register("a"), first);
+  EXPECT_EQ(Workers(), 1);
+  for (auto& [id, member] : members_) Kill(id);  // before the folder goes
+}
+
 TEST_F(PlacementNodes, RefuseAnotherClustersFolderAndWrongOptions) {
   Register("a");
   ASSERT_TRUE(Eventually([&] { return members_.at(1).node->view().workers == 1; }));
@@ -261,6 +347,9 @@ TEST_F(PlacementNodes, RefuseAnotherClustersFolderAndWrongOptions) {
   options = Options(1);
   options.node = WorkerId{9};
   EXPECT_EQ(TryStart(1, options).code(), absl::StatusCode::kInvalidArgument);
+  peers_ = 1;
+  joining_ = {1};
+  EXPECT_EQ(TryStart(1, Options(1)).code(), absl::StatusCode::kInvalidArgument) << "whom?";
 }
 
 }  // namespace

@@ -16,17 +16,19 @@ absl::Status Unbound() { return Unavailable("this placement node is not running"
 
 }  // namespace
 
+absl::StatusOr<ClusterState> ReadStateFile(FileSystem& files, const std::string& path) {
+  ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
+  if (!exists) return ClusterState();
+  ASSIGN_OR_RETURN(const std::string bytes, files.ReadAll(path));
+  absl::StatusOr<ClusterState> state = ClusterState::Decode(bytes);
+  if (!state.ok()) return Annotate(state.status(), path);
+  return state;
+}
+
 absl::StatusOr<std::unique_ptr<ReplicatedState>> ReplicatedState::Open(FileSystem& files,
                                                                        const std::string& path,
                                                                        uint64_t seed) {
-  ASSIGN_OR_RETURN(const bool exists, files.Exists(path));
-  ClusterState state;
-  if (exists) {
-    ASSIGN_OR_RETURN(const std::string bytes, files.ReadAll(path));
-    absl::StatusOr<ClusterState> decoded = ClusterState::Decode(bytes);
-    if (!decoded.ok()) return Annotate(decoded.status(), path);
-    state = *std::move(decoded);
-  }
+  ASSIGN_OR_RETURN(ClusterState state, ReadStateFile(files, path));
   return std::unique_ptr<ReplicatedState>(new ReplicatedState(files, path, seed, std::move(state)));
 }
 
@@ -220,6 +222,7 @@ absl::Status ReplicatedState::InstallFiles(const std::string& dir, uint64_t inde
     const absl::MutexLock lock(&mutex_);
     state_ = std::move(state);
     saved_index_ = index;
+    problem_ = absl::OkStatus();  // what could not be applied is part of the copy
     reached = TakeReached();
     changed = changed_;
   }

@@ -8,7 +8,8 @@
 // cut behind it.
 //
 // A committed entry that cannot be applied (damaged, or of a newer program) ends this node's part:
-// everything after it is refused as Internal, here, while others may go on.
+// everything after it is refused as Internal, here, while others may go on; a copy of their state
+// makes up for it.
 
 #include <cstdint>
 #include <functional>
@@ -29,12 +30,15 @@
 
 namespace vectron::placement {
 
+// The state in that file, an empty one when there is none. Errors: DataLoss naming the file,
+// FailedPrecondition (of a newer program).
+absl::StatusOr<ClusterState> ReadStateFile(FileSystem& files, const std::string& path);
+
 // Thread-safe.
 class ReplicatedState : public shard::Applier {
  public:
-  // Reads the file, or begins an empty state when there is none. `files` outlives it. `seed` makes
-  // the names of proposals, so it differs from run to run. Errors: DataLoss naming the file,
-  // FailedPrecondition (of a newer program).
+  // Reads the file. `files` outlives it. `seed` makes the names of proposals, so it differs from
+  // run to run. Errors: ReadStateFile's.
   static absl::StatusOr<std::unique_ptr<ReplicatedState>> Open(FileSystem& files,
                                                                const std::string& path,
                                                                uint64_t seed);

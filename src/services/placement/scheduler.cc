@@ -19,6 +19,8 @@ constexpr double kHotMargin = 10;
 constexpr double kRounding = 1e-9;
 constexpr size_t kMaxWishes = 8;     // of leaders, per run
 constexpr size_t kMaxPlanned = 256;  // moves of a dry run
+// Shards that a dry run looks at, over all its rounds: some seconds of work.
+constexpr size_t kMaxLookedAt = 2'000'000;
 
 using WorkerPair = std::pair<WorkerId, WorkerId>;
 
@@ -138,29 +140,38 @@ class Run {
     return weights_.Penalty(WorkersWithout(item, ReplicaId{}));
   }
 
+  // Only workers of a place that mends something are looked at: there are few places.
   void Spread() {
+    const std::vector<std::vector<WorkerId>> places = weights_.VotingByPlace();
     for (const Item& item : shards_) {
       if (!Movable(item)) continue;
-      const ShardRecord& shard = *item.first;
-      std::tuple<uint64_t, double> best_key{PenaltyNow(item), 0};
-      const ReplicaRecord* best_from = nullptr;
-      WorkerId best_to;
+      const uint64_t now = PenaltyNow(item);
+      std::optional<SpreadMove> best;
       for (const ReplicaRecord* from : item.second.voters()) {
-        for (const WorkerId to : weights_.Voting()) {
-          if (!weights_.CanTake(shard, to) || WouldBeHot(shard, to, 0)) continue;
-          const std::tuple key{PenaltyMoved(item, *from, to),
-                               weights_.LoadOf(to) - weights_.LoadOf(from->worker)};
-          if (std::get<0>(key) >= PenaltyNow(item)) continue;
-          if (best_from != nullptr && key >= best_key) continue;
-          best_key = key;
-          best_from = from;
-          best_to = to;
+        for (const std::vector<WorkerId>& place : places) {
+          const uint64_t penalty = PenaltyMoved(item, *from, place.front());
+          if (penalty >= now) continue;
+          for (const WorkerId to : place) Offer(*item.first, {penalty, 0, from, to}, best);
         }
       }
-      if (best_from == nullptr) continue;
-      Add(shard, best_to, best_from->id, MoveReason::kSpread);
+      if (!best.has_value()) continue;
+      Add(*item.first, best->to, best->from->id, MoveReason::kSpread);
       return;
     }
+  }
+
+  struct SpreadMove {
+    uint64_t penalty = 0;  // of the spread afterwards
+    double load = 0;       // of the target above the source's
+    const ReplicaRecord* from = nullptr;
+    WorkerId to;
+  };
+  // Keeps the better one.
+  void Offer(const ShardRecord& shard, SpreadMove move, std::optional<SpreadMove>& best) const {
+    if (!weights_.CanTake(shard, move.to) || WouldBeHot(shard, move.to, 0)) return;
+    move.load = weights_.LoadOf(move.to) - weights_.LoadOf(move.from->worker);
+    const auto key = [](const SpreadMove& m) { return std::tie(m.penalty, m.load); };
+    if (!best.has_value() || key(move) < key(*best)) best = move;
   }
 
   // The hottest shard of the hottest worker goes to the coolest worker that can take it.
@@ -384,7 +395,9 @@ std::vector<AddReplica> PlanMoves(const ScheduleInput& input) {
   ClusterLoad load = input.load;
   std::vector<AddReplica> moves;
   uint64_t index = state.version();
-  while (moves.size() < kMaxPlanned) {
+  size_t looked_at = 0;
+  while (moves.size() < kMaxPlanned && looked_at < kMaxLookedAt) {
+    looked_at += state.shards().size() + 1;
     const ScheduleInput now{.state = state,
                             .load = load,
                             .options = input.options,

@@ -65,7 +65,8 @@ struct LeaderWish {
 };
 std::vector<LeaderWish> WishLeaders(const ScheduleInput& input);
 
-// What Schedule would move if each move were done at once, in order; for a dry run.
+// What Schedule would move if each move were done at once, in order; for a dry run. Of very many
+// shards only the first moves.
 std::vector<AddReplica> PlanMoves(const ScheduleInput& input);
 
 // Whether `millis` have passed since `then_unix_ms`, which a leader's clock said. A time to come

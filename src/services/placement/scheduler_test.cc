@@ -226,6 +226,25 @@ TEST(Scheduler, RefusesMoreReplicasThanWorkersThatCanTakeThem) {
             absl::StatusCode::kFailedPrecondition);
 }
 
+TEST(Scheduler, PlacesNothingNewOnAFullDiskWhileThereIsAnother) {
+  ClusterSimulation cluster(15);
+  const WorkerId full = cluster.AddWorker();
+  for (int i = 0; i < 2; ++i) cluster.AddWorker();
+  ClusterLoad load = cluster.load();
+  load.workers[full].disk_total_bytes = uint64_t{100} << 30;
+  load.workers[full].disk_free_bytes = uint64_t{100} << 20;
+  const ScheduleInput input{
+      .state = cluster.state(), .load = load, .options = cluster.options(), .seed = 1};
+  const auto shards = PlaceNewShards(input, 6, 2);
+  ASSERT_TRUE(shards.ok()) << shards.status();
+  for (const std::vector<WorkerId>& workers : *shards) {
+    EXPECT_THAT(workers, testing::Not(testing::Contains(full)));
+  }
+  const auto everywhere = PlaceNewShards(input, 1, 3);
+  ASSERT_TRUE(everywhere.ok()) << "reads and deletes go on there";
+  EXPECT_THAT(everywhere->front(), testing::Contains(full));
+}
+
 TEST(Scheduler, RepairsWhatADeadWorkerHeldAndOnlyOnceItIsDead) {
   ClusterSimulation cluster(2);
   std::vector<WorkerId> workers;

@@ -132,6 +132,7 @@ void PlacementService::Stop() {
     waiting.swap(waiting_);
     creations_.clear();
     deletions_.clear();
+    plans_.clear();
   }
   const absl::Status stops = Unavailable("this placement node stops");
   for (const auto& call : waiting) {
@@ -151,6 +152,7 @@ void PlacementService::Tick() {
   JudgeLiveness();
   TendCreations();
   TendDeletions();
+  TendPlans();
   RunScheduler();
 }
 
@@ -177,6 +179,7 @@ void PlacementService::NoticeLeadership() {
   const uint64_t term = leadership.is_leader ? leadership.term : 0;
   std::map<CollectionKey, Creation> creations;
   std::vector<Deletion> deletions;
+  std::vector<Plan> plans;
   {
     const absl::MutexLock lock(&mutex_);
     if (term == led_term_) return;
@@ -184,6 +187,7 @@ void PlacementService::NoticeLeadership() {
     tracker_.Restart(term == 0 ? Tracker::kNotBegun : deps_.clock->MonotonicNanos());
     creations.swap(creations_);
     deletions.swap(deletions_);
+    plans.swap(plans_);
     wishes_.clear();
     busy_.clear();
     next_judgement_nanos_ = 0;
@@ -197,6 +201,7 @@ void PlacementService::NoticeLeadership() {
     for (const auto& waiter : creation.waiters) waiter(moved);
   }
   for (const Deletion& deletion : deletions) deletion.done(moved);
+  for (const Plan& plan : plans) plan.done(moved);
   feed_.End(moved);
 }
 

@@ -151,6 +151,12 @@ class PlacementService {
     std::function<void(absl::Status)> done;
   };
 
+  // A wish to rebalance. Planning may take long, and calls come on the raft thread: Tick does it.
+  struct Plan {
+    bool dry_run = false;
+    Done<placementdriver::v1::RebalanceResponse> done;
+  };
+
   void AddWaiting(const std::shared_ptr<Waiting>& waiting, int64_t timeout_ms);
   // The same callback, ended by its deadline or by Stop if by nothing else, and once only.
   template <typename Response>
@@ -225,6 +231,7 @@ class PlacementService {
   void JudgeLiveness();
   void TendCreations();
   void TendDeletions();
+  void TendPlans();
   void RunScheduler();
 
   static constexpr int64_t kCallTimeoutMs = 5'000;
@@ -234,6 +241,7 @@ class PlacementService {
   // Of a leadership: who asks it to delete may have asked the one before.
   static constexpr int64_t kYoungMs = 2 * kDestroyWaitMs;
   static constexpr size_t kMaxDeletions = 1'000;  // that wait
+  static constexpr size_t kMaxPlans = 16;         // that wait
 
   const PlacementOptions options_;
   const ServiceDeps deps_;
@@ -247,6 +255,7 @@ class PlacementService {
   std::list<std::shared_ptr<Waiting>> waiting_ ABSL_GUARDED_BY(mutex_);  // shared with their ends
   std::map<CollectionKey, Creation> creations_ ABSL_GUARDED_BY(mutex_);
   std::vector<Deletion> deletions_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Plan> plans_ ABSL_GUARDED_BY(mutex_);
   std::vector<LeaderWish> wishes_ ABSL_GUARDED_BY(mutex_);
   std::set<WorkerId> busy_ ABSL_GUARDED_BY(mutex_);  // workers with something under way
   int64_t eager_until_nanos_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
+
 #include "rpc/error_table.h"
 #include "services/placement/service_testing.h"
 
@@ -202,26 +204,6 @@ TEST_F(PlacementServiceTest, TakesADrainBack) {
   EXPECT_TRUE(workers->workers(0).healthy());
   clock_.AdvanceMillis(16'000);
   EXPECT_FALSE(Call(&PlacementService::ListWorkers)->workers(0).healthy());
-}
-
-TEST_F(PlacementServiceTest, SaysWhatItWouldMoveWithoutMovingIt) {
-  fleet_->Join("a");
-  ASSERT_TRUE(Create("docs", 6, 1).ok());
-  const WorkerId b = fleet_->Join("b");
-  pb::RebalanceRequest request;
-  request.set_dry_run(true);
-  const std::string before = Bytes();
-  const auto plan = Call(&PlacementService::Rebalance, request);
-  ASSERT_TRUE(plan.ok());
-  EXPECT_FALSE(plan->started());
-  EXPECT_EQ(plan->moves_size(), 3);
-  EXPECT_EQ(plan->moves(0).to_worker_id(), b.value);
-  EXPECT_EQ(Bytes(), before);
-  request.set_dry_run(false);
-  EXPECT_TRUE(Call(&PlacementService::Rebalance, request)->started());
-  fleet_->Run(60'000);
-  EXPECT_EQ(state_->With([b](const ClusterState& s) { return s.ReplicasOn(b); }), 3u);
-  EXPECT_FALSE(Call(&PlacementService::Rebalance, request)->started());
 }
 
 TEST_F(PlacementServiceTest, NamesTheLeaderWhereItIsNone) {

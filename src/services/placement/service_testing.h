@@ -1,6 +1,7 @@
 #pragma once
 
-// The service over a log in memory, with a fleet of workers, for its tests.
+// The service of one placement node over a log in memory, with a fleet of workers and a clock that
+// the test turns; for tests of this folder.
 
 #include <gtest/gtest.h>
 

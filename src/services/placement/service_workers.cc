@@ -276,29 +276,37 @@ void PlacementService::RemoveWorker(const pb::RemoveWorkerRequest& request,
       });
 }
 
+// Of copies: what plans must not hold up those who lead and report.
 std::vector<pb::PlannedMove> PlacementService::PlannedMoves() {
+  ClusterState state;
+  ClusterLoad load;
+  uint64_t seed = 0;
+  {
+    const absl::MutexLock lock(&mutex_);
+    deps_.state->With([&](const ClusterState& current) {
+      mutex_.AssertHeld();
+      state = current;
+      load = LoadNow(current);
+    });
+    seed = seed_;
+  }
+  ScheduleInput input = Input(state, load);
+  input.seed = seed;
+  input.eager = true;
   std::vector<pb::PlannedMove> moves;
-  const absl::MutexLock lock(&mutex_);
-  deps_.state->With([&](const ClusterState& state) {
-    mutex_.AssertHeld();
-    const ClusterLoad load = LoadNow(state);
-    ScheduleInput input = Input(state, load);
-    input.seed = seed_;
-    input.eager = true;
-    for (const AddReplica& move : PlanMoves(input)) {
-      const ShardRecord& shard = *state.FindShard(move.group);
-      const ShardLoad* measured = load.Find(move.group);
-      pb::PlannedMove& wire = moves.emplace_back();
-      wire.set_group_id(move.group.value);
-      wire.set_owner(shard.collection.owner);
-      wire.set_collection(shard.collection.name);
-      wire.set_ordinal(shard.ordinal.value);
-      wire.set_from_worker_id(move.replaces.node().value);
-      wire.set_to_worker_id(move.worker.value);
-      wire.set_reason(std::string(MoveReasonName(move.reason)));
-      wire.set_size_bytes(measured == nullptr ? 0 : measured->disk_bytes);
-    }
-  });
+  for (const AddReplica& move : PlanMoves(input)) {
+    const ShardRecord& shard = *state.FindShard(move.group);
+    const ShardLoad* measured = load.Find(move.group);
+    pb::PlannedMove& wire = moves.emplace_back();
+    wire.set_group_id(move.group.value);
+    wire.set_owner(shard.collection.owner);
+    wire.set_collection(shard.collection.name);
+    wire.set_ordinal(shard.ordinal.value);
+    wire.set_from_worker_id(move.replaces.node().value);
+    wire.set_to_worker_id(move.worker.value);
+    wire.set_reason(std::string(MoveReasonName(move.reason)));
+    wire.set_size_bytes(measured == nullptr ? 0 : measured->disk_bytes);
+  }
   return moves;
 }
 
@@ -306,17 +314,39 @@ void PlacementService::Rebalance(const pb::RebalanceRequest& request,
                                  Done<pb::RebalanceResponse> done) {
   Lead<pb::RebalanceResponse>(std::move(done), [this, dry_run = request.dry_run()](
                                                    const Done<pb::RebalanceResponse>& tracked) {
-    pb::RebalanceResponse response;
-    std::vector<pb::PlannedMove> moves = PlannedMoves();
-    response.set_started(!moves.empty() && !dry_run);
-    response.mutable_moves()->Add(moves.begin(), moves.end());
-    if (response.started()) {
+    {
       const absl::MutexLock lock(&mutex_);
-      eager_until_nanos_ = deps_.clock->MonotonicNanos() + kEagerMs * 1'000'000;
-      news_ = true;
+      if (plans_.size() < kMaxPlans) {
+        plans_.push_back({.dry_run = dry_run, .done = tracked});
+        return;
+      }
     }
-    tracked(std::move(response));
+    tracked(ResourceExhausted("{} calls wait for a plan, the most allowed", kMaxPlans));
   });
+}
+
+// One plan answers all who wait for one.
+void PlacementService::TendPlans() {
+  std::vector<Plan> plans;
+  {
+    const absl::MutexLock lock(&mutex_);
+    plans.swap(plans_);
+  }
+  if (plans.empty()) return;
+  const std::vector<pb::PlannedMove> moves = PlannedMoves();
+  const bool begin = !moves.empty() && !std::all_of(plans.begin(), plans.end(),
+                                                    [](const Plan& plan) { return plan.dry_run; });
+  if (begin) {
+    const absl::MutexLock lock(&mutex_);
+    eager_until_nanos_ = deps_.clock->MonotonicNanos() + kEagerMs * 1'000'000;
+    news_ = true;
+  }
+  for (const Plan& plan : plans) {
+    pb::RebalanceResponse response;
+    response.set_started(!moves.empty() && !plan.dry_run);
+    response.mutable_moves()->Add(moves.begin(), moves.end());
+    plan.done(std::move(response));
+  }
 }
 
 void PlacementService::RegisterReranker(const pb::RegisterRerankerRequest& request,

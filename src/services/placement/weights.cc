@@ -41,7 +41,10 @@ Weights::Weights(const ClusterState& state, const ClusterLoad& load,
     const auto measured = load.workers.find(id);
     if (measured == load.workers.end()) continue;
     worker.cpu_percent = measured->second.cpu_percent;
-    if (measured->second.disk_total_bytes > 0) worker.free_bytes = measured->second.disk_free_bytes;
+    const uint64_t disk_bytes = measured->second.disk_total_bytes;
+    if (disk_bytes == 0) continue;
+    worker.free_bytes = measured->second.disk_free_bytes;
+    worker.is_full = worker.free_bytes < std::min(kDiskReserveBytes, disk_bytes / 20);
   }
   for (const auto& [group, shard] : state.shards()) CountShard(shard);
 }
@@ -160,14 +163,14 @@ std::optional<WorkerId> Weights::Best(const ShardRecord& shard,
 
 std::optional<WorkerId> Weights::BestForNew(const std::vector<WorkerId>& others) const {
   std::optional<WorkerId> best;
-  std::tuple<uint64_t, double, uint64_t> best_key;
+  std::tuple<bool, uint64_t, double, uint64_t> best_key;
   std::vector<WorkerId> with = others;
   with.emplace_back();
   for (const auto& [id, worker] : workers_) {
     if (!worker.can_vote || worker.replicas >= kMaxCollections) continue;
     if (std::find(others.begin(), others.end(), id) != others.end()) continue;
     with.back() = id;
-    const std::tuple key{Penalty(with), worker.load, Tie({}, id)};
+    const std::tuple key{worker.is_full, Penalty(with), worker.load, Tie({}, id)};
     if (best.has_value() && key >= best_key) continue;
     best = id;
     best_key = key;
@@ -181,6 +184,17 @@ std::vector<WorkerId> Weights::Voting() const {
     if (worker.can_vote) ids.push_back(id);
   }
   return ids;
+}
+
+std::vector<std::vector<WorkerId>> Weights::VotingByPlace() const {
+  std::map<std::tuple<std::string, std::string, std::string>, std::vector<WorkerId>> places;
+  for (const auto& [id, worker] : workers_) {
+    const WorkerProfile& profile = worker.record->profile;
+    if (worker.can_vote) places[{profile.region, profile.zone, profile.rack}].push_back(id);
+  }
+  std::vector<std::vector<WorkerId>> result;
+  for (auto& [place, workers] : places) result.push_back(std::move(workers));
+  return result;
 }
 
 std::vector<WorkerId> Weights::SearchOnly() const {

@@ -44,10 +44,13 @@ class Weights {
   bool CanTake(const ShardRecord& shard, WorkerId worker) const;
   // The best worker to hold the shard beside `others`: the best spread, then the least load.
   std::optional<WorkerId> Best(const ShardRecord& shard, const std::vector<WorkerId>& others) const;
-  // The same for a new, empty shard, over all that CanVote and are not among `others`.
+  // The same for a new, empty shard, over all that CanVote and are not among `others`; one whose
+  // disk is full when there is no other.
   std::optional<WorkerId> BestForNew(const std::vector<WorkerId>& others) const;
   // Workers that CanVote.
   std::vector<WorkerId> Voting() const;
+  // The same, those of one region, zone and rack together.
+  std::vector<std::vector<WorkerId>> VotingByPlace() const;
   // Search-only ones that are eligible and alive.
   std::vector<WorkerId> SearchOnly() const;
 
@@ -63,6 +66,7 @@ class Weights {
     double load = 0;
     double cpu_percent = 0;
     uint64_t free_bytes = ~uint64_t{0};
+    bool is_full = false;  // its disk: upserts are refused there
     size_t replicas = 0;
     size_t leaders = 0;
     size_t moves = 0;  // to it
