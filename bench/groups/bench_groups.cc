@@ -1,10 +1,12 @@
 // vectron_bench_groups [--groups N] [--seconds S] [--quiet-after TICKS] [--write]: three nodes of
 // replicated groups in one process, over gRPC on loopback with logs on disk; prints what they cost
-// when nobody uses them, or with --write what entries cost.
+// when nobody uses them and how soon such a group takes an entry, or with --write what entries
+// cost.
 
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -17,7 +19,9 @@
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "base/temp_dir.h"
 #include "rpc/grpc_server.h"
@@ -86,6 +90,31 @@ class Cluster {
     uint64_t frames = 0;
     for (const Node& node : nodes_) frames += node.host->stats().raft.frames;
     return frames;
+  }
+  // Milliseconds until each of some 200 groups has committed an entry, one after the other,
+  // sorted.
+  std::vector<double> Wake() {
+    std::vector<double> times;
+    const uint64_t step = std::max<uint64_t>(options_.groups / 200, 1);
+    for (uint64_t group = 1; group <= options_.groups; group += step) {
+      for (Node& node : nodes_) {
+        if (!node.host->View({group}).is_leader) continue;
+        absl::Notification committed;
+        bool accepted = false;
+        const auto begin = std::chrono::steady_clock::now();
+        node.replicators[group - 1]->Propose("x", [&](const absl::StatusOr<uint64_t>& index) {
+          accepted = index.ok();
+          committed.Notify();
+        });
+        committed.WaitForNotification();
+        if (!accepted) continue;  // its leader changed just now
+        const std::chrono::duration<double, std::milli> taken =
+            std::chrono::steady_clock::now() - begin;
+        times.push_back(taken.count());
+      }
+    }
+    std::sort(times.begin(), times.end());
+    return times;
   }
   // Keeps 16 entries of 1 KiB under way in each group on its leader; returns how many were
   // committed.
@@ -208,7 +237,12 @@ int Run(const Options& options) {
   const double used = CpuSeconds() - cpu;
   fmt::print("{:.1f} s: {:.2f} % of a core for the three nodes, {:.0f} frames/s\n", wall,
              used / wall * 100, static_cast<double>(cluster.Frames() - frames) / wall);
-  if (options.write) {
+  if (!options.write) {
+    const std::vector<double> times = cluster.Wake();
+    if (times.empty()) return 1;  // nobody leads
+    fmt::print("{} of them woken by an entry each: committed after {:.1f} ms, at most {:.1f}\n",
+               times.size(), times[times.size() / 2], times.back());
+  } else {
     fmt::print("{:.0f} entries/s of 1 KiB, {:.1f} us of CPU each (three copies)\n",
                static_cast<double>(committed) / wall,
                used * 1e6 / static_cast<double>(std::max<uint64_t>(committed, 1)));
@@ -220,6 +254,7 @@ int Run(const Options& options) {
 }  // namespace vectron
 
 int main(int argc, char** argv) {
+  vectron::SetLogLevel(vectron::LogLevel::kWarning);  // each election is told
   vectron::Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string_view arg = argv[i];

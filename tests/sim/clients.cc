@@ -94,6 +94,10 @@ void Clients::Propose(Replica& target, const Operation& operation) {
     judge.Acknowledged(command, *index);
     ++stage_.report().acked;
   });
+  if (stage_.options().bug != PlantedBug::kAckAtLeader) return;
+  target.node().Pump();
+  const std::optional<uint64_t> index = target.LastEntryIf(command);
+  if (index.has_value()) judge.Acknowledged(command, *index);
 }
 
 void Clients::Read(Replica& target) {
@@ -112,7 +116,9 @@ void Clients::Read(Replica& target) {
       [this, &node, life = node.life(), id = target.id(), finish](absl::StatusOr<uint64_t> index) {
         if (!index.ok() || node.life() != life) return;
         Replica* const replica = node.Find(group_);
-        if (replica != nullptr && replica->id() == id) replica->WaitApplied(*index, finish);
+        if (replica == nullptr || replica->id() != id) return;
+        if (stage_.options().bug == PlantedBug::kReadBeforeApply) return finish();
+        replica->WaitApplied(*index, finish);
       });
 }
 

@@ -30,8 +30,10 @@ GroupWorld::GroupWorld(const SimulationOptions& options)
     : Stage(options), clients_(*this, kGroup, SitesOf(options)) {}
 
 std::unique_ptr<Machine> GroupWorld::NewMachine() const {
-  if (options().machine == MachineKind::kShard) return std::make_unique<ShardMachine>();
-  return std::make_unique<RegisterMachine>(options().bug == PlantedBug::kAppliedApartFromData);
+  if (options().machine == MachineKind::kShard) {
+    return std::make_unique<ShardMachine>(options().bug);
+  }
+  return std::make_unique<RegisterMachine>(options().bug);
 }
 
 void GroupWorld::ClientLoop() {

@@ -1,17 +1,44 @@
 // vectron_sim [--seed S] [--count N] [--membership] [--shard] [--fleet]
-//             [--bug ack|read|applied|old] [--hash]
-// runs simulations; exit code 1 and a replay line per violation.
+//             [--bug NAME] [--hash]
+// runs simulations; exit code 1 and a replay line per violation. Bugs: kBugs below.
 
 #include <fmt/format.h>
 
 #include <charconv>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "base/log.h"
 #include "sim/simulation.h"
 
 namespace {
+
+using vectron::sim::PlantedBug;
+
+constexpr std::pair<std::string_view, PlantedBug> kBugs[] = {
+    {"ack", PlantedBug::kAckBeforeSync},
+    {"leader-ack", PlantedBug::kAckAtLeader},
+    {"read", PlantedBug::kStaleReads},
+    {"early-read", PlantedBug::kReadBeforeApply},
+    {"applied", PlantedBug::kAppliedApartFromData},
+    {"applied-behind", PlantedBug::kAppliedBehindData},
+    {"cut", PlantedBug::kCutBeforeFlush},
+    {"old", PlantedBug::kOldSnapshots},
+    {"copy-behind", PlantedBug::kCopyBehindItsIndex},
+    {"copy-key", PlantedBug::kCopyLacksAKey},
+    {"copy-unsynced", PlantedBug::kCopyNotDurable},
+    {"copy-requests", PlantedBug::kCopyLacksRequests},
+    {"copy-over", PlantedBug::kCopyOverOldData},
+};
+
+// kNone: there is no such bug.
+PlantedBug BugOf(std::string_view name) {
+  for (const auto& [known, bug] : kBugs) {
+    if (known == name) return bug;
+  }
+  return PlantedBug::kNone;
+}
 
 uint64_t Number(std::string_view text) {
   uint64_t value = 0;
@@ -42,11 +69,11 @@ int main(int argc, char** argv) {
     } else if (arg == "--count") {
       count = Number(value), ++i;
     } else if (arg == "--bug") {
-      using vectron::sim::PlantedBug;
-      options.bug = value == "ack"    ? PlantedBug::kAckBeforeSync
-                    : value == "read" ? PlantedBug::kStaleReads
-                    : value == "old"  ? PlantedBug::kOldSnapshots
-                                      : PlantedBug::kAppliedApartFromData;
+      options.bug = BugOf(value);
+      if (options.bug == PlantedBug::kNone) {
+        fmt::print(stderr, "vectron_sim: no bug is called '{}'\n", value);
+        return 2;
+      }
       ++i;
     } else {
       fmt::print(stderr, "vectron_sim: unknown option '{}'\n", arg);

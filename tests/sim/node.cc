@@ -65,10 +65,23 @@ void Replica::Leave() {
   machine_->Crash();
 }
 
+std::optional<uint64_t> Replica::LastEntryIf(const std::string& command) const {
+  const storage::LogGroupRecord log = node_.logs_->Extent(group_);
+  if (log.next_index == log.first_index) return std::nullopt;
+  const uint64_t last = log.next_index - 1;
+  const auto entries = node_.logs_->Read(group_, {.first = last, .last = last});
+  // A byte that says what kind of entry it is stands before the command.
+  const bool is_it = entries.ok() && entries->back().command.ends_with(command);
+  return is_it ? std::optional(last) : std::nullopt;
+}
+
 void Replica::FlushWhenDue() {
   if (lacks_state_ || replicator_ == nullptr) return;  // the log may be all it has
   const uint64_t due = machine_->marks().needed + node_.stage_.flush_after();
   if (machine_->applied() < due) return;
+  if (node_.stage_.options().bug == PlantedBug::kCutBeforeFlush) {
+    return replicator_->SetLogMarks(machine_->applied(), machine_->applied());
+  }
   const absl::Status flushed = machine_->Flush();
   if (!flushed.ok()) return node_.stage_.Violation(std::string(MessageOf(flushed)));
   replicator_->SetLogMarks(machine_->marks().needed, machine_->marks().wished);

@@ -45,6 +45,8 @@ class Replica : public shard::Applier, public shard::SnapshotHandler {
   void LoseState();
   // Calls `then` once the entry is applied, in this life.
   void WaitApplied(uint64_t index, std::function<void()> then);
+  // Index of the last entry in this node's log, when it is that command.
+  std::optional<uint64_t> LastEntryIf(const std::string& command) const;
   void FlushWhenDue();
 
   void Apply(std::vector<shard::Entry> entries) override;

@@ -10,13 +10,13 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "sim/machine.h"
+#include "sim/simulation.h"
 
 namespace vectron::sim {
 
 class RegisterMachine : public Machine {
  public:
-  // torn: the applied index reaches the disk, its data does not (a planted bug).
-  explicit RegisterMachine(bool torn) : torn_(torn) {}
+  explicit RegisterMachine(PlantedBug bug) : bug_(bug) {}
 
   absl::Status Open() override {
     now_ = durable_;
@@ -36,18 +36,18 @@ class RegisterMachine : public Machine {
   absl::StatusOr<uint64_t> Digest() const override { return now_.digest; }
 
   absl::Status Flush() override {
-    if (torn_) {
-      durable_.applied = now_.applied;
-    } else {
-      durable_ = now_;
-    }
+    const uint64_t before = durable_.applied;
+    if (bug_ != PlantedBug::kAppliedApartFromData) durable_ = now_;
+    durable_.applied = bug_ == PlantedBug::kAppliedBehindData ? before : now_.applied;
     return absl::OkStatus();
   }
   Marks marks() const override { return {durable_.applied, durable_.applied}; }
   absl::StatusOr<Copy> MakeCopy() override {
+    const State& source = bug_ == PlantedBug::kCopyBehindItsIndex ? durable_ : now_;
     Copy copy{.index = now_.applied, .bytes = {}};
-    PutFixed(copy.bytes, now_.digest);
-    for (const auto& [key, index] : now_.values) {
+    PutFixed(copy.bytes, source.digest);
+    for (const auto& [key, index] : source.values) {
+      if (bug_ == PlantedBug::kCopyLacksAKey && key == source.values.begin()->first) continue;
       PutFixed(copy.bytes, key);
       PutFixed(copy.bytes, index);
     }
@@ -59,7 +59,7 @@ class RegisterMachine : public Machine {
       now_.values[LoadFixed<uint64_t>(copy.bytes.data() + at)] =
           LoadFixed<uint64_t>(copy.bytes.data() + at + 8);
     }
-    durable_ = now_;
+    if (bug_ != PlantedBug::kCopyNotDurable) durable_ = now_;
     return absl::OkStatus();
   }
   void Wipe() override { durable_ = {}; }
@@ -83,7 +83,7 @@ class RegisterMachine : public Machine {
     uint64_t applied = 0;
     uint64_t digest = 0;
   };
-  const bool torn_;
+  const PlantedBug bug_;
   State now_;
   State durable_;
 };

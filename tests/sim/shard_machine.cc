@@ -34,7 +34,7 @@ std::string IdOf(uint64_t key) { return fmt::format("k{}", key); }
 
 }  // namespace
 
-ShardMachine::ShardMachine() : schema_(Schema()), kv_(NewStore()) {}
+ShardMachine::ShardMachine(PlantedBug bug) : bug_(bug), schema_(Schema()), kv_(NewStore()) {}
 
 index::IndexOptions ShardMachine::index_options() const {
   return {.dimension = schema_.dimension, .metric = schema_.metric, .storage = schema_.storage};
@@ -130,6 +130,7 @@ absl::StatusOr<Machine::Copy> ShardMachine::MakeCopy() {
   RETURN_IF_ERROR(kv_->Flush());
   Copy copy{.index = stored(), .bytes = {}};
   for (storage::Column column = 0; column < storage::ShardStoreColumns().size(); ++column) {
+    if (bug_ == PlantedBug::kCopyLacksRequests && column == storage::kRequests) continue;
     RETURN_IF_ERROR(kv_->Scan(column, "", "", nullptr,
                               [&copy, column](std::string_view key, std::string_view value) {
                                 PutFixed(copy.bytes, column);
@@ -142,7 +143,7 @@ absl::StatusOr<Machine::Copy> ShardMachine::MakeCopy() {
 }
 
 absl::Status ShardMachine::Install(const Copy& copy) {
-  auto kv = NewStore();
+  auto kv = bug_ == PlantedBug::kCopyOverOldData ? std::move(kv_) : NewStore();
   storage::WriteBatch batch;
   ByteReader reader(copy.bytes);
   while (reader.remaining() > 0) {

@@ -11,13 +11,14 @@
 #include "shard/apply.h"
 #include "sim/machine.h"
 #include "sim/memory_files.h"
+#include "sim/simulation.h"
 #include "storage/memory_kv.h"
 
 namespace vectron::sim {
 
 class ShardMachine : public Machine {
  public:
-  ShardMachine();
+  explicit ShardMachine(PlantedBug bug = PlantedBug::kNone);
 
   absl::Status Open() override;
   absl::Status OpenWithoutCheckpoint() override;
@@ -44,6 +45,7 @@ class ShardMachine : public Machine {
   index::IndexOptions index_options() const;
   absl::Status WriteCheckpoint();
 
+  const PlantedBug bug_;
   // --- disk ---
   const CollectionSchema schema_;
   MemoryFiles files_;

@@ -31,13 +31,23 @@
 
 namespace vectron::sim {
 
-// Bugs that can be planted, to show that the checks find them.
+// Bugs that can be planted, to show that the checks find them. The last two are of the state
+// machine of shards, others of registers where it matters.
 enum class PlantedBug : uint8_t {
   kNone,
   kAckBeforeSync,         // log writes are buffered, not synced
+  kAckAtLeader,           // a write is acknowledged once it is in the log of its leader
   kStaleReads,            // a read answers without asking the group
+  kReadBeforeApply,       // a read asks the group, and does not wait for what it is told
   kAppliedApartFromData,  // the applied index is flushed ahead of the data
-  kOldSnapshots           // joiners are offered copies of a time when they were no members
+  kAppliedBehindData,     // the data is flushed without the applied index
+  kCutBeforeFlush,        // the log is cut below what was applied, whatever was flushed
+  kOldSnapshots,          // joiners are offered copies of a time when they were no members
+  kCopyBehindItsIndex,    // a copy holds what was flushed, and says that it is of now
+  kCopyLacksAKey,         // a copy leaves out one of its keys
+  kCopyNotDurable,        // a copy was taken over before it is on the disk
+  kCopyLacksRequests,     // a copy leaves out the ids of requests that were done
+  kCopyOverOldData        // a copy is put over what is there instead of in its place
 };
 
 enum class MachineKind : uint8_t { kRegisters, kShard };
