@@ -241,12 +241,7 @@ RaftReplica::Hooks Host::HooksFor(GroupId group, uint64_t incarnation) {
       replica.SnapshotFetched(message, status, out);
     });
   };
-  if (deps_.later && options_.read_pace_nanos > 0) {
-    hooks.pace_reads = [this, post] {
-      deps_.later(options_.read_pace_nanos,
-                  [post] { post([](RaftReplica& replica, Outbox&) { replica.OpenReads(); }); });
-    };
-  }
+  hooks.open_reads = [post] { post([](RaftReplica& replica, Outbox&) { replica.OpenReads(); }); };
   hooks.installed = [this, post](absl::Status status) {
     post([this, status](RaftReplica& replica, Outbox& out) {
       turn_mutex_.AssertHeld();
@@ -376,11 +371,7 @@ void Host::ChangeMembership(GroupId group, ReplicaId replica, consensus::ChangeK
   const bool posted =
       known && Post(group, [replica, kind, call](RaftReplica& target, Outbox&) {
         target.ChangeMembership(replica, kind, [answer = call->Take()](const absl::Status& status) {
-          if (status.ok()) {
-            answer(uint64_t{0});
-          } else {
-            answer(status);
-          }
+          answer(status.ok() ? absl::StatusOr<uint64_t>(0) : status);
         });
       });
   if (!posted) {

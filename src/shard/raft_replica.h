@@ -102,8 +102,8 @@ class RaftReplica {
     std::function<void(PeerMessage message, absl::Status status)> fetched;
     // From the apply executor: the state machine took over a snapshot, or could not.
     std::function<void(absl::Status status)> installed;
-    // Has OpenReads called after the pace of reads. Null: they are not paced.
-    std::function<void()> pace_reads;
+    // From anywhere: has OpenReads called.
+    std::function<void()> open_reads;
     const PeerNodes* nodes = nullptr;  // outlives the replica; asked on the raft thread
   };
 

@@ -132,10 +132,10 @@ void RaftReplica::AskForReads() {
 // several times what a read that shares it does.
 void RaftReplica::PaceReads() {
   if (queued_reads_.size() > 1) paced_rounds_ = kPacedReadRounds;
-  if (paced_rounds_ == 0 || !hooks_.pace_reads) return;
+  if (paced_rounds_ == 0 || options_.read_pace_nanos == 0 || !deps_.later) return;
   --paced_rounds_;
   reads_open_tick_ = ticks_ + kPaceEndTicks;
-  hooks_.pace_reads();
+  deps_.later(options_.read_pace_nanos, hooks_.open_reads);
 }
 
 // What a turn sends: with heartbeats to everyone the race among the answers begins anew.
