@@ -165,7 +165,7 @@ test('an administrator opens collections of one name that several users have', a
     await page.goto(`${front.url}#/collections`);
     await page.getByRole('link', { name: /several users have one of this name/ }).click();
     const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'same', exact: true }) }).nth(at);
-    const owner = (await row.getByRole('cell').nth(1).innerText()).trim();
+    const owner = (await row.getByText(/^user-/).innerText()).trim();
     await row.getByRole('link', { name: 'same', exact: true }).click();
     await page.getByRole('heading', { level: 1, name: `same@${owner}` }).waitFor();
     await page.getByRole('link', { name: 'Explore points' }).click();

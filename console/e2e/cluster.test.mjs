@@ -48,7 +48,7 @@ test('the worker shows its shards, and says why it cannot be drained alone', asy
 test('placement shows the shards and plans before it moves', async () => {
   const { page, close } = await openPage(`${front.url}#/placement`, { allow: /status of (4|5)/ });
   await page.getByRole('button', { name: '1 shards of docs' }).click();
-  await page.getByText('worker-1').first().waitFor();
+  await page.getByText('worker 1').first().waitFor();
   await page.getByRole('button', { name: /^Plan/ }).click();
   await page.getByText('there is nothing to move').waitFor();
   await shoot(page, 'placement');
@@ -68,8 +68,8 @@ test('moves in flight are shown until they have ended', async () => {
   });
   await page.goto(`${front.url}#/placement`);
   await page.getByRole('heading', { name: 'Moves in flight: 2' }).waitFor();
-  await page.getByRole('row', { name: /docs 0 worker-1 worker-2 copying drain/ }).waitFor();
-  await page.getByRole('row', { name: /docs 0 a copy is added worker-3 copying repair/ }).waitFor();
+  await page.getByRole('row', { name: /docs 0 worker 1 worker 2 copying drain/ }).waitFor();
+  await page.getByRole('row', { name: /docs 0 a copy is added worker 3 copying repair/ }).waitFor();
   await shoot(page, 'moves');
   await assertAccessible(page, 'moves in flight');
   moving = false; // the next live update asks again

@@ -33,6 +33,8 @@ test('a collection is made with all options, shown and deleted by typing its nam
   await dialog.getByText('More options').click();
   await dialog.getByLabel('HNSW M').fill('8');
   await dialog.getByLabel('Vectors on disk').selectOption('VECTOR_STORAGE_F16');
+  await dialog.getByLabel('Reranking candidates').fill('40');
+  await dialog.getByLabel('Swap neighbours').uncheck();
   await shoot(page, 'create-collection');
   await assertAccessible(page, 'the form of a new collection');
   await dialog.getByRole('button', { name: 'Create', exact: true }).click();
@@ -41,6 +43,9 @@ test('a collection is made with all options, shown and deleted by typing its nam
   const status = await api(server, 'GET', '/v1/collections/made-here/status');
   assert.equal(status.options.hnsw.m, 8);
   assert.equal(status.distance, 'euclidean');
+  assert.equal(status.options.rerank.candidates, 40);
+  assert.equal(status.options.rerank.explore, false);
+  await page.getByText('Neighbours swapped to learn').waitFor();
   assert.deepEqual(status.options.payloadIndexes, [{ field: 'colour', type: 'KEYWORD' }]);
   await shoot(page, 'collection');
   await assertAccessible(page, 'a collection');

@@ -140,8 +140,10 @@ function Indexes({ form, set, problem }: Part & { problem?: string }) {
   );
 }
 
+type NumberKey = 'shardCount' | 'replicationFactor' | 'm' | 'efConstruct' | 'efSearch' | 'rerankBudgetMs' | 'rerankCandidates';
+
 function Options({ form, set }: Part) {
-  const number = (label: string, key: 'shardCount' | 'replicationFactor' | 'm' | 'efConstruct' | 'efSearch', hint: string) => (
+  const number = (label: string, key: NumberKey, hint: string) => (
     <NumberInput
       label={label}
       description={hint}
@@ -192,6 +194,13 @@ function Options({ form, set }: Part) {
         ]}
         value={form.rerank}
         onChange={(event) => set({ rerank: event.currentTarget.value })}
+      />
+      {number('Reranking budget, ms', 'rerankBudgetMs', 'Past it the order by distance stands')}
+      {number('Reranking candidates', 'rerankCandidates', 'Nearest points looked at: up to 1,000')}
+      <Switch
+        label="Swap neighbours now and then to learn from clicks"
+        checked={form.rerankExplore}
+        onChange={(event) => set({ rerankExplore: event.currentTarget.checked })}
       />
       <Switch
         label="Keep full-precision vectors in memory"

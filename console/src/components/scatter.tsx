@@ -3,6 +3,7 @@ import { useComputedColorScheme } from '@mantine/core';
 import type { EChartsType } from 'echarts/core';
 import { useEffect, useRef } from 'react';
 import { cssColor } from '../lib/css-color';
+import { windowOf } from '../lib/plane';
 
 export interface Dot {
   x: number;
@@ -13,31 +14,36 @@ export interface Dot {
 
 interface Props {
   label: string; // what the picture shows, for those who cannot see it
-  height: number;
+  axes: [string, string]; // what lies across and upwards
+  height: string; // in CSS
   dots: Dot[];
   onPick: (index: number) => void;
 }
 
-export function Scatter({ label, height, dots, onPick }: Props) {
+export function Scatter({ label, axes, height, dots, onPick }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<EChartsType | null>(null);
   const scheme = useComputedColorScheme('light');
-  const latest = useRef({ dots, onPick });
+  const latest = useRef({ dots, axes, onPick });
+  const [across, upwards] = axes;
   useEffect(() => {
-    latest.current = { dots, onPick };
-    chart.current?.setOption(optionOf(dots), { notMerge: true });
-  }, [dots, onPick, scheme]);
+    latest.current = { dots, axes: [across, upwards], onPick };
+    if (chart.current) draw(chart.current, dots, [across, upwards]);
+  }, [dots, across, upwards, onPick, scheme]);
 
   useEffect(() => {
     const element = box.current;
     if (!element) return undefined;
     let gone = false;
-    const watch = new ResizeObserver(() => chart.current?.resize());
+    const watch = new ResizeObserver(() => {
+      chart.current?.resize();
+      chart.current?.setOption(windowOption(chart.current, latest.current.dots));
+    });
     void import('./chart-core').then(({ init }) => {
       if (gone) return;
       const made = init(element, undefined, { renderer: 'canvas' });
       made.on('click', (event) => latest.current.onPick(event.dataIndex));
-      made.setOption(optionOf(latest.current.dots));
+      draw(made, latest.current.dots, latest.current.axes);
       chart.current = made;
       watch.observe(element);
     });
@@ -51,11 +57,25 @@ export function Scatter({ label, height, dots, onPick }: Props) {
   return <div ref={box} style={{ width: '100%', height }} role="img" aria-label={label} />;
 }
 
-function optionOf(dots: Dot[]) {
+const room = { left: 28, right: 8, top: 8, bottom: 28 }; // around the dots; names of the axes stand in it
+
+function draw(chart: EChartsType, dots: Dot[], axes: [string, string]) {
+  chart.setOption(optionOf(dots, axes), { notMerge: true });
+  chart.setOption(windowOption(chart, dots));
+}
+
+function windowOption(chart: EChartsType, dots: Dot[]) {
+  const { x, y } = windowOf(dots, chart.getWidth() - room.left - room.right, chart.getHeight() - room.top - room.bottom);
+  return { xAxis: { min: x[0], max: x[1] }, yAxis: { min: y[0], max: y[1] } };
+}
+
+function optionOf(dots: Dot[], [across, upwards]: [string, string]) {
   const line = cssColor('--line');
   const axis = {
     type: 'value',
-    scale: true,
+    nameLocation: 'middle',
+    nameGap: 8,
+    nameTextStyle: { color: cssColor('--ink-2'), fontSize: 12, fontFamily: 'Inter Variable, sans-serif' },
     axisLine: { show: false },
     axisTick: { show: false },
     axisLabel: { show: false },
@@ -63,7 +83,7 @@ function optionOf(dots: Dot[]) {
   };
   return {
     animation: false,
-    grid: { left: 8, right: 8, top: 8, bottom: 8 },
+    grid: room,
     dataZoom: [
       { type: 'inside', xAxisIndex: 0, filterMode: 'none' },
       { type: 'inside', yAxisIndex: 0, filterMode: 'none' },
@@ -77,8 +97,8 @@ function optionOf(dots: Dot[]) {
       // Braces and bars would be read as styles of the rich text.
       formatter: ({ dataIndex }: { dataIndex: number }) => (dots[dataIndex]?.text ?? '').replace(/[{}|]/g, ' '),
     },
-    xAxis: axis,
-    yAxis: axis,
+    xAxis: { ...axis, name: across },
+    yAxis: { ...axis, name: upwards },
     series: [
       {
         type: 'scatter',

@@ -1,5 +1,5 @@
 // The form for a new collection: what was typed, what is wrong with it, and the request it makes.
-import type { Consistency, CreateCollectionRequestInput, PayloadType, VectorStorage } from '../api/generated';
+import type { Consistency, CreateCollectionRequestInput, PayloadType, RerankOptionsInput, VectorStorage } from '../api/generated';
 
 export interface CollectionForm {
   name: string;
@@ -14,7 +14,10 @@ export interface CollectionForm {
   consistency: Consistency;
   vectorsInMemory: boolean;
   indexes: { key: number; field: string; type: PayloadType }[];
-  rerank: string;
+  rerank: string; // strategy; '' : the server's choice
+  rerankBudgetMs: number | '';
+  rerankCandidates: number | '';
+  rerankExplore: boolean;
 }
 
 export const emptyForm: CollectionForm = {
@@ -31,6 +34,9 @@ export const emptyForm: CollectionForm = {
   vectorsInMemory: false,
   indexes: [],
   rerank: '',
+  rerankBudgetMs: '',
+  rerankCandidates: '',
+  rerankExplore: true,
 };
 
 export type Problems = Partial<Record<'name' | 'dimension' | 'indexes', string>>;
@@ -65,6 +71,11 @@ export function requestOf(form: CollectionForm): CreateCollectionRequestInput {
   if (form.indexes.length > 0) {
     request.payloadIndexes = form.indexes.map(({ field, type }) => ({ field: field.trim(), type }));
   }
-  if (form.rerank !== '') request.rerank = { strategy: form.rerank };
+  const rerank: RerankOptionsInput = {};
+  if (form.rerank !== '') rerank.strategy = form.rerank;
+  if (form.rerankBudgetMs) rerank.budgetMs = form.rerankBudgetMs;
+  if (form.rerankCandidates) rerank.candidates = form.rerankCandidates;
+  if (!form.rerankExplore) rerank.explore = false;
+  if (Object.keys(rerank).length > 0) request.rerank = rerank;
   return request;
 }

@@ -67,6 +67,10 @@ export function ago(thenMs: number, nowMs: number): string {
   return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h ago` : `${Math.floor(seconds / 86_400)} d ago`;
 }
 
+export function date(ms: number): string {
+  return new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' }).format(ms);
+}
+
 export function dateTime(ms: number): string {
   return new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' }).format(ms);
 }

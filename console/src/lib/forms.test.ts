@@ -20,6 +20,9 @@ describe('a new collection', () => {
     expect(Object.keys(plain).sort()).toEqual(['defaultConsistency', 'dimension', 'distance', 'name', 'storage']);
     const full = requestOf({ ...emptyForm, name: 'docs', dimension: 4, m: 8, shardCount: 3, vectorsInMemory: true });
     expect(full).toMatchObject({ hnsw: { m: 8, efConstruct: 0, efSearch: 0 }, shardCount: 3, vectorsInMemory: true });
+    expect(full.rerank).toBeUndefined();
+    const ranked = requestOf({ ...emptyForm, name: 'docs', dimension: 4, rerankBudgetMs: 20, rerankCandidates: 50, rerankExplore: false });
+    expect(ranked.rerank).toEqual({ budgetMs: 20, candidates: 50, explore: false });
   });
 });
 
@@ -37,6 +40,12 @@ describe('a search', () => {
     expect(searchRequest('docs', [1], { ...emptySearch, query: ' a ', strategy: 'rule' }, undefined)).toMatchObject({
       query: 'a', rerank: { strategy: 'rule' },
     });
+  });
+
+  it('says how stale it may be when it is bounded, and only then', () => {
+    const bounded = searchRequest('docs', [1], { ...emptySearch, consistency: 'BOUNDED', maxStalenessMs: 500 }, undefined);
+    expect(bounded).toMatchObject({ consistency: 'BOUNDED', maxStalenessMs: 500 });
+    expect(searchRequest('docs', [1], { ...emptySearch, consistency: 'STRONG', maxStalenessMs: 500 }, undefined)).not.toHaveProperty('maxStalenessMs');
   });
 
   it('keeps a threshold of zero', () => {

@@ -7,6 +7,7 @@ export interface SearchForm {
   exact: boolean;
   threshold: number | '';
   consistency: Consistency;
+  maxStalenessMs: number | ''; // of bounded reads
   query: string; // text, for reranking
   strategy: string; // '' : the collection's choice
   explain: boolean;
@@ -18,6 +19,7 @@ export const emptySearch: SearchForm = {
   exact: false,
   threshold: '',
   consistency: 'CONSISTENCY_UNSPECIFIED',
+  maxStalenessMs: '',
   query: '',
   strategy: '',
   explain: true,
@@ -34,6 +36,7 @@ export function searchRequest(
   if (form.exact || form.ef) request.params = { exact: form.exact, ...(form.exact || !form.ef ? {} : { ef: form.ef }) };
   if (form.threshold !== '') request.scoreThreshold = form.threshold;
   if (form.consistency !== 'CONSISTENCY_UNSPECIFIED') request.consistency = form.consistency;
+  if (form.consistency === 'BOUNDED' && form.maxStalenessMs) request.maxStalenessMs = form.maxStalenessMs;
   if (form.query.trim() !== '') {
     request.query = form.query.trim();
     if (form.strategy !== '') request.rerank = { strategy: form.strategy };

@@ -15,6 +15,11 @@ export function healthWords(status: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+// A worker by the words that every page has for it: the server says "1" in one place and "worker-1" in another.
+export function workerName(id: string): string {
+  return `worker ${id.replace(/^worker-/, '')}`;
+}
+
 export function levelTone(level: string): Tone {
   if (level === 'critical') return 'bad';
   return level === 'warning' ? 'warn' : 'accent';

@@ -13,6 +13,7 @@ import { IconTrash } from '../components/icons';
 import { useToasts } from '../components/toasts';
 import { Bar, css, Facts, Loaded, Page, Panel, Table, Tag, Tiles, type Fact } from '../components/ui';
 import * as format from '../lib/format';
+import { workerName } from '../lib/words';
 
 export default function Collection() {
   const { name = '' } = useParams();
@@ -105,6 +106,9 @@ function Options({ status }: { status: GetCollectionStatusResponse }) {
     facts.push({ label: 'Full precision', value: options.vectorsInMemory ? 'in memory' : 'mapped from disk' });
     facts.push({ label: 'Default consistency', value: options.defaultConsistency.toLowerCase() });
     if (options.rerank?.strategy) facts.push({ label: 'Reranking', value: options.rerank.strategy });
+    if (options.rerank?.budgetMs) facts.push({ label: 'Reranking budget', value: format.millis(options.rerank.budgetMs) });
+    if (options.rerank?.candidates) facts.push({ label: 'Reranking candidates', value: format.count(options.rerank.candidates) });
+    if (options.rerank?.explore === false) facts.push({ label: 'Neighbours swapped to learn', value: 'never' });
   }
   const indexes = options?.payloadIndexes ?? [];
   return (
@@ -173,12 +177,12 @@ function Shards({ status, lost }: { status: GetCollectionStatusResponse; lost: S
             <td>
               <ShardState shard={shard} under={isUnderReplicated(shard, status, lost)} />
             </td>
-            <td>{shard.leaderId === '0' ? <span className="dim">none known</span> : `worker ${shard.leaderId}`}</td>
+            <td>{shard.leaderId === '0' ? <span className="dim">none known</span> : workerName(shard.leaderId)}</td>
             <td>
               <div className={css.actions}>
                 {shard.replicas.map((replica) => (
                   <span key={replica} className="nowrap">
-                    worker {replica} {lost.has(replica) && <Tag tone="bad">does not answer</Tag>}
+                    {workerName(replica)} {lost.has(replica) && <Tag tone="bad">does not answer</Tag>}
                   </span>
                 ))}
               </div>

@@ -36,18 +36,18 @@ function Figures({ stats }: { stats: GatewayStats }) {
     { label: 'Average response', value: format.millis(stats.averageResponseTime), note: 'since the start' },
   ];
   if (typeof stats.p50Ms === 'number' && typeof stats.p99Ms === 'number') {
-    facts.push({ label: 'p50', value: format.millis(stats.p50Ms), note: 'last minute' });
-    facts.push({ label: 'p99', value: format.millis(stats.p99Ms), note: 'last minute' });
+    facts.push({ label: 'Latency p50', value: format.millis(stats.p50Ms), note: 'last minute' });
+    facts.push({ label: 'Latency p99', value: format.millis(stats.p99Ms), note: 'last minute' });
   }
   facts.push(
-    { label: 'Errors', value: `${format.significant(stats.errorRate)} %`, note: 'since the start, of clients too' },
+    { label: 'Errors', value: `${format.significant(stats.errorRate)} %`, note: 'since the start, those of clients included' },
     { label: 'Server errors', value: `${format.significant(stats.serverErrorRate)} %`, note: 'last minute' },
     { label: 'Connections', value: format.count(stats.activeConnections), note: `${format.count(stats.callsInFlight)} calls in flight` },
   );
   const more: Fact[] = [{ label: 'Version', value: stats.version }];
   if (stats.process) {
     more.push(
-      { label: 'Processor', value: `${format.significant(stats.process.cpuPercent)} % of one` },
+      { label: 'Processor', value: `${format.significant(stats.process.cpuPercent)} % of one core` },
       { label: 'Memory', value: format.bytes(stats.process.memoryBytes) },
       { label: 'Open files', value: `${format.count(stats.process.openFiles)} of ${format.count(stats.process.maxFiles)}` },
       { label: 'Threads', value: format.count(stats.process.threads) },

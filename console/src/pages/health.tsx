@@ -38,7 +38,7 @@ function State({ health }: { health: SystemHealth }) {
   const metrics = health.metrics;
   if (metrics) {
     facts.push(
-      { label: 'Workers answering', value: format.count(metrics.active_workers) },
+      { label: 'Workers', value: format.count(metrics.active_workers), note: 'answering' },
       { label: 'Processors', value: `${format.significant(metrics.cpu_usage)} %`, note: 'mean of the workers' },
       { label: 'Memory', value: format.bytes(metrics.memory_used), note: 'workers, resident' },
       { label: 'Storage', value: format.bytes(metrics.storage_used), note: 'all replicas' },

@@ -128,7 +128,7 @@ function KeyTable({ keys, onShow, nowMs }: { keys: APIKey[]; onShow: (shown: Sho
             <th>Created</th>
             <th>Expires</th>
             <th>
-              <span className="dim">Acts</span>
+              <span className="dim">Actions</span>
             </th>
           </>
         }
@@ -147,7 +147,7 @@ function KeyTable({ keys, onShow, nowMs }: { keys: APIKey[]; onShow: (shown: Sho
             </td>
             <td>
               <div className={css.actions} style={{ flexWrap: 'nowrap' }}>
-                <Button size="compact-sm" variant="default" loading={token.isPending && token.variables === key} onClick={() => token.mutate(key)}>
+                <Button size="compact-sm" variant="default" loading={token.isPending && token.variables === key} onClick={() => token.mutate(key)} aria-label={`Token of ${key.name}`}>
                   Token
                 </Button>
                 <Button size="compact-sm" variant="default" onClick={() => setRevoking(key)} aria-label={`Revoke ${key.name}`}>
@@ -217,8 +217,8 @@ function CreateForm({ onClose, onMade }: { onClose: () => void; onMade: (secret:
         <NativeSelect
           label="Rights"
           data={[
-            { value: 'KEY_SCOPE_READ', label: 'Read: get, list and search' },
-            { value: 'KEY_SCOPE_WRITE', label: 'Write: also write points and collections' },
+            { value: 'KEY_SCOPE_READ', label: 'Read: get, list, search' },
+            { value: 'KEY_SCOPE_WRITE', label: 'Write: read and change data' },
             ...(isAdmin ? [{ value: 'KEY_SCOPE_ADMIN', label: 'Administrator: everything' }] : []),
           ]}
           value={scope}

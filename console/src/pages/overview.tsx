@@ -5,7 +5,7 @@ import { useMemo, useState } from 'react';
 import { Link } from 'react-router';
 import type { SeriesPoint } from '../api/generated';
 import { collectionNames, gatewayStats, systemHealth, timeSeries } from '../api/queries';
-import { useIsAdmin } from '../api/session-context';
+import { useIsAdmin, useSession } from '../api/session-context';
 import { CollectionTable } from '../components/collection-table';
 import { TimeChart, type Line } from '../components/time-chart';
 import { css, Empty, Failure, Page, Panel, Tag, Tiles, TilesLoading, type Fact } from '../components/ui';
@@ -43,6 +43,8 @@ function Figures({ isAdmin }: { isAdmin: boolean }) {
   const health = useQuery(systemHealth);
   const stats = useQuery({ ...gatewayStats, enabled: isAdmin });
   const names = useQuery(collectionNames);
+  const session = useSession();
+  const ofAll = session.mode === 'user' ? 'of all users' : undefined;
   const facts: Fact[] = [];
   if (health.data) {
     const status = health.data.overall_status;
@@ -54,8 +56,8 @@ function Figures({ isAdmin }: { isAdmin: boolean }) {
   }
   const metrics = health.data?.metrics;
   if (metrics) {
-    facts.push({ label: 'Vectors', value: format.shortCount(metrics.total_vectors) });
-    facts.push({ label: 'Collections', value: format.count(metrics.total_collections) });
+    facts.push({ label: 'Vectors', value: format.shortCount(metrics.total_vectors), note: ofAll });
+    facts.push({ label: 'Collections', value: format.count(metrics.total_collections), note: ofAll });
     facts.push({ label: 'Workers', value: format.count(metrics.active_workers), note: 'answering' });
   } else if (names.data) {
     facts.push({ label: 'Collections', value: format.count(names.data.collections.length) });

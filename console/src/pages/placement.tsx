@@ -12,7 +12,7 @@ import { Pages } from '../components/pages';
 import { useToasts } from '../components/toasts';
 import { css, Empty, Failure, Loaded, Page, Panel, Table, Tag } from '../components/ui';
 import * as format from '../lib/format';
-import { healthTone, healthWords } from '../lib/words';
+import { healthTone, healthWords, workerName } from '../lib/words';
 
 export default function Placement() {
   const collections = useQuery(allCollections);
@@ -77,7 +77,7 @@ function Rebalance() {
 }
 
 function Moves({ moves }: { moves: PlannedMove[] }) {
-  const place = (id: string, none: string) => (id === '' || id === '0' ? <span className="dim">{none}</span> : `worker ${id}`);
+  const place = (id: string, none: string) => (id === '' || id === '0' ? <span className="dim">{none}</span> : workerName(id));
   return (
     <Table
       label="Planned moves"
@@ -130,8 +130,8 @@ function MovesInFlight({ collections }: { collections: Collection[] }) {
           <tr key={`${move.collection} ${move.shard_id} ${move.from_worker} ${move.to_worker}`}>
             <td className="wrap-anywhere">{move.collection}</td>
             <td className={css.right}>{move.shard_id}</td>
-            <td>{move.from_worker || <span className="dim">a copy is added</span>}</td>
-            <td>{move.to_worker || <span className="dim">a copy is taken away</span>}</td>
+            <td>{move.from_worker ? workerName(move.from_worker) : <span className="dim">a copy is added</span>}</td>
+            <td>{move.to_worker ? workerName(move.to_worker) : <span className="dim">a copy is taken away</span>}</td>
             <td>
               <Tag tone="accent">{move.stage}</Tag>
             </td>
@@ -179,15 +179,14 @@ function Listing({ collections }: { collections: Collection[] }) {
         label="Collections"
         head={
           <>
-            <th>Collection</th>
-            {owned && <th>Owner</th>}
+            <th>{owned ? 'Collection and owner' : 'Collection'}</th>
             <th>State</th>
             <th className={css.right}>Vectors</th>
             <th className={css.right}>Indexed</th>
             <th className={css.right}>Disk</th>
             <th className={css.right}>Memory</th>
             <th className={css.right}>Replicas</th>
-            <th>Made</th>
+            <th>Created</th>
             <th>
               <span className="dim">Shards</span>
             </th>
@@ -217,8 +216,8 @@ function Rows(props: { collection: Collection; owned: boolean; open: boolean; on
           <Anchor component={Link} to={collectionPath(own ? collection.name : ownedBy(collection.name, collection.owner))} size="sm" fw={550}>
             {collection.name}
           </Anchor>
+          {owned && <div className="dim small mono">{collection.owner}</div>}
         </td>
-        {owned && <td className="mono">{collection.owner}</td>}
         <td>
           <Tag tone={healthTone(collection.status)} dot>
             {healthWords(collection.status)}
@@ -229,7 +228,9 @@ function Rows(props: { collection: Collection; owned: boolean; open: boolean; on
         <td className={css.right}>{format.bytes(collection.size_bytes)}</td>
         <td className={css.right}>{format.bytes(collection.memory_bytes)}</td>
         <td className={css.right}>{collection.replication_factor}</td>
-        <td className="num nowrap">{collection.created_at > 0 ? format.dateTime(collection.created_at) : '–'}</td>
+        <td className="num nowrap" title={collection.created_at > 0 ? format.dateTime(collection.created_at) : undefined}>
+          {collection.created_at > 0 ? format.date(collection.created_at) : '–'}
+        </td>
         <td>
           <Button size="compact-xs" variant="default" aria-expanded={open} onClick={props.onToggle} aria-label={`${collection.shard_count} shards of ${collection.name}`}>
             {collection.shard_count} {open ? '▴' : '▾'}
@@ -238,7 +239,7 @@ function Rows(props: { collection: Collection; owned: boolean; open: boolean; on
       </tr>
       {open && (
         <tr>
-          <td colSpan={owned ? 10 : 9} style={{ padding: 0 }}>
+          <td colSpan={9} style={{ padding: 0 }}>
             <ShardRows collection={collection} />
           </td>
         </tr>
@@ -268,8 +269,8 @@ function ShardRows({ collection }: { collection: Collection }) {
             <td>
               <Tag tone={healthTone(shard.status)}>{healthWords(shard.status)}</Tag>
             </td>
-            <td>{shard.leader_id || <span className="dim">none known</span>}</td>
-            <td>{shard.worker_ids.join(', ')}</td>
+            <td>{shard.leader_id ? workerName(shard.leader_id) : <span className="dim">none known</span>}</td>
+            <td>{shard.worker_ids.map(workerName).join(', ')}</td>
             <td className={css.right}>{format.count(shard.vector_count)}</td>
             <td className={css.right}>{format.bytes(shard.size_bytes)}</td>
             <td className="num nowrap">{shard.last_updated > 0 ? format.dateTime(shard.last_updated) : '–'}</td>

@@ -11,6 +11,8 @@ import { CredentialsOff, css, Empty, Loaded, Page, Panel, Table, Tag } from '../
 import * as format from '../lib/format';
 
 const pageSize = 100;
+// "PAST_DUE" reads "past due".
+const words = (values: string[]) => values.map((value) => ({ value, label: value.replace(/_/g, ' ').toLowerCase() }));
 
 export default function Users() {
   const session = useSession();
@@ -118,7 +120,7 @@ function Rows({ users }: { users: UserProfile[] }) {
                 size="xs"
                 aria-label={`Plan of ${user.email}`}
                 value={user.plan}
-                data={['FREE', 'PAID']}
+                data={words(['FREE', 'PAID'])}
                 onChange={(event) => update.mutate({ user, plan: event.currentTarget.value as Plan })}
               />
             </td>
@@ -127,11 +129,13 @@ function Rows({ users }: { users: UserProfile[] }) {
                 size="xs"
                 aria-label={`Subscription of ${user.email}`}
                 value={user.subscriptionStatus}
-                data={['ACTIVE', 'CANCELED', 'PAST_DUE']}
+                data={words(['ACTIVE', 'CANCELED', 'PAST_DUE'])}
                 onChange={(event) => update.mutate({ user, subscriptionStatus: event.currentTarget.value as SubscriptionStatus })}
               />
             </td>
-            <td className="num nowrap">{format.dateTime(Number(user.createdAt) * 1000)}</td>
+            <td className="num nowrap" title={format.dateTime(Number(user.createdAt) * 1000)}>
+              {format.date(Number(user.createdAt) * 1000)}
+            </td>
           </tr>
         ))}
       </Table>

@@ -21,7 +21,7 @@ interface Props {
 
 const sizes = [200, 500, 1000, 2000];
 const pageSize = 500;
-const chartHeight = 520;
+const chartHeight = 'clamp(400px, 62vh, 1100px)';
 
 export function ProjectionMap({ collection, dimension, onOpen }: Props) {
   const [wanted, setWanted] = useState(500);
@@ -111,10 +111,15 @@ function Picture(props: { points: Sampled[]; projection: Projection; whole: bool
       }
     >
       <p className={css.note}>
-        {which}, on their first two principal components, which carry {format.percent(first)} and {format.percent(second)} of
-        the variance. Wheel: zoom. Drag: move. Click: open.
+        {which}, in the plane of their first two principal components: where they differ most. Wheel: zoom. Drag: move. Click: open.
       </p>
-      <Scatter label={`${which} on two principal components`} height={chartHeight} dots={dots} onPick={pick} />
+      <Scatter
+        label={`${which} in the plane of two principal components`}
+        axes={[`First component: ${format.percent(first)} of the variance`, `Second component: ${format.percent(second)} of the variance`]}
+        height={chartHeight}
+        dots={dots}
+        onPick={pick}
+      />
       {coloring.keys.length > 0 && (
         <ul className={css.keys}>
           {coloring.keys.map((key) => (

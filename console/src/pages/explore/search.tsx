@@ -146,11 +146,22 @@ function Options({ form, set }: { form: SearchForm; set: (change: Partial<Search
           data={[
             { value: 'CONSISTENCY_UNSPECIFIED', label: 'default' },
             { value: 'STRONG', label: 'strong' },
+            { value: 'BOUNDED', label: 'bounded staleness' },
             { value: 'EVENTUAL', label: 'eventual' },
           ]}
           value={form.consistency}
           onChange={(event) => set({ consistency: event.currentTarget.value as Consistency })}
         />
+        {form.consistency === 'BOUNDED' && (
+          <NumberInput
+            label="Most staleness, ms"
+            placeholder="0, as strong"
+            value={form.maxStalenessMs}
+            onChange={(value) => set({ maxStalenessMs: number(value) })}
+            min={1}
+            allowDecimal={false}
+          />
+        )}
       </div>
       <div className={css.form}>
         <TextInput
