@@ -45,13 +45,23 @@ func (a Admin) Collections(ctx context.Context) (map[string]any, error) {
 	return a.call(ctx, http.MethodGet, "/v1/admin/collections")
 }
 
-// Alerts, under "alerts". status: "active", "resolved" or empty for all.
-func (a Admin) Alerts(ctx context.Context, status string) (map[string]any, error) {
-	query := ""
-	if status != "" {
-		query = "?status=" + url.QueryEscape(status)
+// AlertFilter chooses alerts; what is empty chooses all.
+type AlertFilter struct {
+	Status string // "active" or "resolved"
+	Level  string // "info", "warning" or "critical"
+	Limit  int    // 0: all that are kept
+}
+
+// Alerts, active ones first, then the newest, under "alerts".
+func (a Admin) Alerts(ctx context.Context, filter AlertFilter) (map[string]any, error) {
+	query := url.Values{"limit": {strconv.Itoa(max(filter.Limit, 0))}}
+	if filter.Status != "" {
+		query.Set("status", filter.Status)
 	}
-	return a.call(ctx, http.MethodGet, "/v1/alerts"+query)
+	if filter.Level != "" {
+		query.Set("level", filter.Level)
+	}
+	return a.call(ctx, http.MethodGet, "/v1/alerts?"+query.Encode())
 }
 
 // ResolveAlert marks an alert as resolved.
@@ -84,9 +94,23 @@ func (a Admin) PlanRebalance(ctx context.Context) (map[string]any, error) {
 	return a.send(ctx, http.MethodPost, "/v1/admin/rebalance", map[string]any{"dryRun": true})
 }
 
-// TimeSeries returns figures of the time until now, as "points", oldest first, "stepSeconds" apart.
-func (a Admin) TimeSeries(ctx context.Context, window time.Duration) (map[string]any, error) {
-	return a.call(ctx, http.MethodGet, fmt.Sprintf("/v1/admin/series?windowSeconds=%d", int64(window.Seconds())))
+// SeriesRange is a stretch of time.
+type SeriesRange struct {
+	Window    time.Duration // how far back, at most 7 days; 0: one hour
+	Until     time.Time     // its end; zero: now
+	MaxPoints int           // 1-2,200; 0: 360
+}
+
+// TimeSeries returns figures over time, as "points", oldest first, "stepSeconds" apart.
+func (a Admin) TimeSeries(ctx context.Context, of SeriesRange) (map[string]any, error) {
+	query := url.Values{
+		"windowSeconds": {strconv.FormatInt(int64(of.Window.Seconds()), 10)},
+		"maxPoints":     {strconv.Itoa(max(of.MaxPoints, 0))},
+	}
+	if !of.Until.IsZero() {
+		query.Set("until", strconv.FormatInt(of.Until.UnixMilli(), 10))
+	}
+	return a.call(ctx, http.MethodGet, "/v1/admin/series?"+query.Encode())
 }
 
 // SlowQueries returns searches that took longer than "thresholdMs", newest first, as "queries". collection empty: of all.

@@ -120,6 +120,10 @@ func advice(code codes.Code, host, message string) string {
 		return " [slow down: fewer calls at once, or smaller batches]"
 	case codes.Unimplemented:
 		return " [this server does not offer it]"
+	case codes.Canceled:
+		if strings.Contains(message, "client connection is closing") {
+			return " [the client is closed; make a new one]"
+		}
 	}
 	return ""
 }

@@ -334,6 +334,9 @@ func TestASilentServerIsATimeoutAndACallCanBeCancelled(t *testing.T) {
 	cancel()
 	_, err = quiet.ListCollections(ctx)
 	refused(t, err, vectron.ErrCanceled)
+	must(t, quiet.Close())
+	_, err = quiet.ListCollections(context.Background())
+	refused(t, err, vectron.ErrCanceled, "the client is closed")
 }
 
 func TestAClientSurvivesARestartOfTheServer(t *testing.T) {
@@ -413,10 +416,10 @@ func TestManagementCalls(t *testing.T) {
 		"overall_status": got(admin.Health(ctx)),
 		"stats":          got(admin.Stats(ctx)),
 		"collections":    got(admin.Collections(ctx)),
-		"alerts":         got(admin.Alerts(ctx, "active")),
+		"alerts":         got(admin.Alerts(ctx, vectron.AlertFilter{Status: "active", Level: "critical", Limit: 5})),
 		"moves":          got(admin.PlanRebalance(ctx)),
 		"started":        got(admin.Rebalance(ctx)),
-		"stepSeconds":    got(admin.TimeSeries(ctx, time.Minute)),
+		"stepSeconds":    got(admin.TimeSeries(ctx, vectron.SeriesRange{Window: time.Minute, Until: time.Now(), MaxPoints: 5})),
 		"queries":        got(admin.SlowQueries(ctx, name, 5)),
 		"shardsLeft":     got(admin.CancelDrain(ctx, worker)),
 	} {

@@ -1,5 +1,5 @@
 """Makes src/vectron/*_pb2.py from the .proto files: by `protoc` on PATH, else by grpcio-tools. Quick when they are up to date.
-And methods.py, the calls of the blocking client, from those of the asynchronous one.
+And methods.py and admin_methods.py, the calls of the blocking client, from those of the asynchronous one.
 
 python3 generate.py [--out FOLDER]      FOLDER holds the package `vectron`; src by default
 """
@@ -46,25 +46,26 @@ def copy_protos():
         shutil.copy(os.path.join(source, "vectron", name + ".proto"), target)
 
 
-def make_methods(out):
-    """methods.py is methods_async.py without waiting."""
-    with open(os.path.join(HERE, "src", "vectron", "methods_async.py"), encoding="utf-8") as file:
+def make_methods(out, name):
+    """{name}.py is {name}_async.py without waiting."""
+    with open(os.path.join(HERE, "src", "vectron", name + "_async.py"), encoding="utf-8") as file:
         text = file.read()
     for pattern, replacement in (
-        (r'\A"""(?s:.*?)"""', '"""Made by generate.py from methods_async.py: change that."""'),
+        (r'\A"""(?s:.*?)"""', f'"""Made by generate.py from {name}_async.py: change that."""'),
         (r"\basync def ", "def "),
         (r"\bawait ", ""),
-        (r"\bAsync(?=Methods|Iterator)", ""),
+        (r"\bAsync(?=Methods|AdminMethods|Iterator)", ""),
     ):
         text = re.sub(pattern, replacement, text)
-    path = os.path.join(out, "vectron", "methods.py")
+    path = os.path.join(out, "vectron", name + ".py")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
 
 
 def main(out=os.path.join(HERE, "src")):
-    make_methods(out)
+    for name in ("methods", "admin_methods"):
+        make_methods(out, name)
     folder = proto_folder()
     names = needed(folder)
     protos = [os.path.join(folder, "vectron", name + ".proto") for name in names]

@@ -12,9 +12,9 @@ import api_reference  # noqa: E402
 # Where the public methods of a language's client are, and what a declaration of one looks like.
 SOURCES = {
     "python": (r"^    (?:async )?def ([a-z]\w*)\(", "python/src/vectron/methods_async.py", "python/src/vectron/client.py",
-               "python/src/vectron/admin.py"),
+               "python/src/vectron/admin_methods_async.py"),
     "python asyncio": (r"^    (?:async )?def ([a-z]\w*)\(", "python/src/vectron/methods_async.py", "python/src/vectron/aio.py",
-                       "python/src/vectron/admin.py"),
+                       "python/src/vectron/admin_methods_async.py"),
     "typescript": (r"^  (?:async )?\*?([a-z]\w*)\(", "typescript/src/client_base.ts", "typescript/src/admin.ts"),
     "go": (r"^func \(\w \*?(?:Client|Admin)\) ([A-Z]\w*)\(", "go/client.go", "go/points.go", "go/batch.go", "go/search.go", "go/auth.go",
            "go/admin.go"),

@@ -60,9 +60,11 @@ Payload Admin::Workers() {
 Payload Admin::Collections() {
   return Read(*connection_, management::v1::ListCollectionsRequest(), &Management::ListCollections);
 }
-Payload Admin::Alerts(const std::string& status) {
+Payload Admin::Alerts(const std::string& status, const std::string& level, uint32_t limit) {
   management::v1::ListAlertsRequest request;
   request.set_status(status);
+  request.set_level(level);
+  request.set_limit(limit);
   return Read(*connection_, request, &Management::ListAlerts);
 }
 Payload Admin::ResolveAlert(const std::string& id) {
@@ -85,9 +87,17 @@ Payload Admin::RemoveWorker(const std::string& worker_id) {
 Payload Admin::Rebalance() { return Balance(*connection_, false); }
 Payload Admin::PlanRebalance() { return Balance(*connection_, true); }
 
-Payload Admin::TimeSeries(std::chrono::seconds window) {
+Payload Admin::TimeSeries(std::chrono::seconds window,
+                          std::optional<std::chrono::system_clock::time_point> until,
+                          uint32_t max_points) {
   management::v1::GetTimeSeriesRequest request;
   request.set_window_seconds(static_cast<uint32_t>(window.count()));
+  request.set_max_points(max_points);
+  if (until) {
+    using std::chrono::milliseconds;
+    const auto since_epoch = std::chrono::duration_cast<milliseconds>(until->time_since_epoch());
+    request.set_until(static_cast<double>(since_epoch.count()));
+  }
   return Read(*connection_, request, &Management::GetTimeSeries);
 }
 Payload Admin::SlowQueries(const std::string& collection, uint32_t limit) {

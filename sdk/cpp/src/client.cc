@@ -21,25 +21,26 @@ Client& Client::operator=(Client&&) noexcept = default;
 const std::string& Client::host() const { return impl_->connection->host(); }
 
 void Client::CreateCollection(const std::string& name, uint32_t dimension, Distance distance,
-                              const CollectionOptions& options) {
+                              const CollectionOptions& options, Timeout timeout) {
   impl_->Call(Kind::kOtherWrite, internal::ToProto(name, dimension, distance, options),
-              &v1::VectronService::StubInterface::CreateCollection);
+              &v1::VectronService::StubInterface::CreateCollection, timeout);
 }
-void Client::DeleteCollection(const std::string& name) {
+void Client::DeleteCollection(const std::string& name, Timeout timeout) {
   v1::DeleteCollectionRequest request;
   request.set_name(name);
-  impl_->Call(Kind::kOtherWrite, request, &v1::VectronService::StubInterface::DeleteCollection);
+  impl_->Call(Kind::kOtherWrite, request, &v1::VectronService::StubInterface::DeleteCollection,
+              timeout);
 }
-std::vector<std::string> Client::ListCollections() {
+std::vector<std::string> Client::ListCollections(Timeout timeout) {
   const auto response = impl_->Call(Kind::kRead, v1::ListCollectionsRequest(),
-                                    &v1::VectronService::StubInterface::ListCollections);
+                                    &v1::VectronService::StubInterface::ListCollections, timeout);
   return {response.collections().begin(), response.collections().end()};
 }
-CollectionStatus Client::GetCollectionStatus(const std::string& name) {
+CollectionStatus Client::GetCollectionStatus(const std::string& name, Timeout timeout) {
   v1::GetCollectionStatusRequest request;
   request.set_name(name);
-  return internal::FromProto(
-      impl_->Call(Kind::kRead, request, &v1::VectronService::StubInterface::GetCollectionStatus));
+  return internal::FromProto(impl_->Call(
+      Kind::kRead, request, &v1::VectronService::StubInterface::GetCollectionStatus, timeout));
 }
 
 void Client::Impl::SendInOrder(const std::string& collection, std::span<const Point> points,
@@ -287,21 +288,22 @@ void Client::SearchStream(const std::string& collection, std::span<const float> 
   };
   impl_->connection->Run(Kind::kRead, attempt, options.timeout);
 }
-std::string Client::SubmitFeedback(const std::string& collection, const Feedback& feedback) {
+std::string Client::SubmitFeedback(const std::string& collection, const Feedback& feedback,
+                                   Timeout timeout) {
   return impl_
       ->Call(Kind::kOtherWrite, internal::ToProto(collection, feedback),
-             &v1::VectronService::StubInterface::SubmitFeedback)
+             &v1::VectronService::StubInterface::SubmitFeedback, timeout)
       .feedback_id();
 }
 
 FeedbackPage Client::ListFeedback(const std::string& collection, uint64_t after_number,
-                                  uint32_t limit) {
+                                  uint32_t limit, Timeout timeout) {
   v1::ListFeedbackRequest request;
   request.set_collection(collection);
   request.set_after_number(after_number);
   request.set_limit(limit);
   const auto response =
-      impl_->Call(Kind::kRead, request, &v1::VectronService::StubInterface::ListFeedback);
+      impl_->Call(Kind::kRead, request, &v1::VectronService::StubInterface::ListFeedback, timeout);
   FeedbackPage page;
   for (const auto& record : response.records()) {
     page.records.push_back(internal::FromProto(record));

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,7 @@ using std::chrono::milliseconds;
 struct Stream {
   std::vector<v1::SearchResponse> answers;
   grpc::Status end;
+  bool stays = false;  // the call, until its connection is gone
 };
 
 class Script final : public v1::VectronService::Service {
@@ -61,12 +63,45 @@ class Script final : public v1::VectronService::Service {
                       v1::SearchResponse* /*response*/) override {
     return Note(context);
   }
+  grpc::Status CreateCollection(grpc::ServerContext* context,
+                                const v1::CreateCollectionRequest* /*request*/,
+                                v1::CreateCollectionResponse* /*response*/) override {
+    return Note(context);
+  }
+  grpc::Status DeleteCollection(grpc::ServerContext* context,
+                                const v1::DeleteCollectionRequest* /*request*/,
+                                v1::DeleteCollectionResponse* /*response*/) override {
+    return Note(context);
+  }
+  grpc::Status ListCollections(grpc::ServerContext* context,
+                               const v1::ListCollectionsRequest* /*request*/,
+                               v1::ListCollectionsResponse* /*response*/) override {
+    return Note(context);
+  }
+  grpc::Status GetCollectionStatus(grpc::ServerContext* context,
+                                   const v1::GetCollectionStatusRequest* /*request*/,
+                                   v1::GetCollectionStatusResponse* /*response*/) override {
+    return Note(context);
+  }
+  grpc::Status SubmitFeedback(grpc::ServerContext* context,
+                              const v1::SubmitFeedbackRequest* /*request*/,
+                              v1::SubmitFeedbackResponse* /*response*/) override {
+    return Note(context);
+  }
+  grpc::Status ListFeedback(grpc::ServerContext* context,
+                            const v1::ListFeedbackRequest* /*request*/,
+                            v1::ListFeedbackResponse* /*response*/) override {
+    return Note(context);
+  }
   grpc::Status SearchStream(grpc::ServerContext* context, const v1::SearchRequest* /*request*/,
                             grpc::ServerWriter<v1::SearchResponse>* writer) override {
     Note(context);
     const size_t call = calls++;
     if (call >= streams.size()) return {grpc::StatusCode::INTERNAL, "the script is over"};
     for (const v1::SearchResponse& answer : streams[call].answers) writer->Write(answer);
+    while (streams[call].stays && !context->IsCancelled()) {
+      std::this_thread::sleep_for(milliseconds(1));
+    }
     return streams[call].end;
   }
 
@@ -83,17 +118,32 @@ class Script final : public v1::VectronService::Service {
 
 class ScriptTest : public testing::Test {
  protected:
-  ScriptTest() {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(&script_);
-    server_ = builder.BuildAndStart();
+  ScriptTest() { Start(); }
+  ~ScriptTest() override { server_->Shutdown(Script::Clock::now()); }
+
+  // Ends the calls there are as a server does that is killed.
+  void Restart() {
+    server_->Shutdown(Script::Clock::now());
+    Start();
   }
-  ~ScriptTest() override { server_->Shutdown(); }
 
   Client Connect(ClientOptions options = {}) const {
-    options.retry = {5, milliseconds(1), milliseconds(2)};
+    options.retry = {1'000, milliseconds(1), milliseconds(10)};
     return Client("127.0.0.1:" + std::to_string(port_), std::move(options));
+  }
+  // The ids of each answer of a stream, and whether it was the last; after_first runs after the
+  // first.
+  using Seen = std::vector<std::pair<std::vector<std::string>, bool>>;
+  static Seen Listen(Client* client, const std::function<void()>& after_first) {
+    Seen seen;
+    client->SearchStream("c", std::vector{1.0F}, {}, [&](const SearchResults& better) {
+      std::vector<std::string> ids;
+      for (const SearchResult& result : better.results) ids.push_back(result.id);
+      seen.emplace_back(std::move(ids), better.last);
+      if (seen.size() == 1) after_first();
+      return true;
+    });
+    return seen;
   }
   static v1::SearchResponse Answer(const std::vector<std::string>& ids, bool last = false) {
     v1::SearchResponse answer;
@@ -105,23 +155,32 @@ class ScriptTest : public testing::Test {
   Script script_;
 
  private:
+  void Start() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:" + std::to_string(port_),
+                             grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(&script_);
+    server_ = builder.BuildAndStart();
+  }
+
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 
 TEST_F(ScriptTest, AsksAStreamThatBreaksAgain) {
-  script_.streams = {{{Answer({"b"})}, {grpc::StatusCode::UNAVAILABLE, "restarting"}},
-                     {{Answer({"b"}), Answer({"a", "b"}, true)}, grpc::Status()}};
-  using Seen = std::vector<std::pair<std::vector<std::string>, bool>>;
-  Seen seen;
+  const Stream broken{{Answer({"b"})}, {grpc::StatusCode::UNAVAILABLE, "restarting"}};
+  script_.streams = {broken, {{Answer({"b"}), Answer({"a", "b"}, true)}, grpc::Status()}};
   Client client = Connect();
-  client.SearchStream("c", std::vector{1.0F}, {}, [&seen](const SearchResults& better) {
-    std::vector<std::string> ids;
-    for (const SearchResult& result : better.results) ids.push_back(result.id);
-    seen.emplace_back(std::move(ids), better.last);
-    return true;
-  });
-  EXPECT_EQ(seen, (Seen{{{"b"}, false}, {{"b"}, false}, {{"a", "b"}, true}}));
+  EXPECT_EQ(Listen(&client, [] {}), (Seen{{{"b"}, false}, {{"b"}, false}, {{"a", "b"}, true}}));
+  EXPECT_EQ(script_.calls, 2U);
+}
+
+TEST_F(ScriptTest, AsksAStreamWhoseServerIsRestartedAgain) {
+  const Stream cut{{Answer({"b"})}, grpc::Status(), /*stays=*/true};
+  script_.streams = {cut, {{Answer({"b"}), Answer({"a", "b"}, true)}, grpc::Status()}};
+  Client client = Connect();
+  EXPECT_EQ(Listen(&client, [this] { Restart(); }),
+            (Seen{{{"b"}, false}, {{"b"}, false}, {{"a", "b"}, true}}));
   EXPECT_EQ(script_.calls, 2U);
 }
 
@@ -159,6 +218,13 @@ TEST_F(ScriptTest, GivesACallItsOwnTimeElseTheClients) {
   const std::vector<Point> points = {{"a", vector, {}}};
   const auto listen = [](const SearchResults&) { return true; };
   const std::vector<std::pair<const char*, std::function<void(Timeout)>>> calls = {
+      {"CreateCollection",
+       [&](Timeout time) { client.CreateCollection("c", 1, Distance::kCosine, {}, time); }},
+      {"DeleteCollection", [&](Timeout time) { client.DeleteCollection("c", time); }},
+      {"ListCollections", [&](Timeout time) { client.ListCollections(time); }},
+      {"GetCollectionStatus", [&](Timeout time) { client.GetCollectionStatus("c", time); }},
+      {"SubmitFeedback", [&](Timeout time) { client.SubmitFeedback("c", {}, time); }},
+      {"ListFeedback", [&](Timeout time) { client.ListFeedback("c", 0, 1, time); }},
       {"Upsert", [&](Timeout time) { client.Upsert("c", points, Within<WriteOptions>(time)); }},
       {"UpsertBatch",
        [&](Timeout time) {

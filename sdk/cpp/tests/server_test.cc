@@ -369,8 +369,9 @@ TEST_F(ClientTest, AnswersManagementCallsWithJson) {
   EXPECT_TRUE(admin.Health().contains("overall_status"));
   EXPECT_TRUE(admin.Stats().contains("endpoints"));
   EXPECT_TRUE(admin.Collections().contains("collections"));
-  EXPECT_TRUE(admin.Alerts("active").contains("alerts"));
-  EXPECT_TRUE(admin.TimeSeries(std::chrono::minutes(1)).contains("stepSeconds"));
+  EXPECT_TRUE(admin.Alerts("active", "critical", 5).contains("alerts"));
+  EXPECT_TRUE(admin.TimeSeries(std::chrono::minutes(1), std::chrono::system_clock::now(), 5)
+                  .contains("stepSeconds"));
   EXPECT_TRUE(admin.SlowQueries(name, 5).contains("queries"));
   EXPECT_EQ(admin.PlanRebalance().at("started"), Value(false));
   EXPECT_TRUE(admin.Rebalance().contains("moves"));

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import vectron
-from vectron import RetryPolicy, VectronClient
+from vectron import AsyncVectronClient, RetryPolicy, VectronClient
 
 FAST = RetryPolicy(initial_backoff_seconds=0.001, max_backoff_seconds=0.002)
 
@@ -98,6 +98,20 @@ def test_reads_are_repeated(start):
     assert [verb for verb, _, _ in gateway.seen] == ["GET"] * 4
 
 
+async def test_asyncio_does_the_same(start):
+    gateway = start()
+    gateway.answers = [DOWN, BUSY, GOOD]
+    async with AsyncVectronClient("127.0.0.1:1", http_url=gateway.url, retry=FAST) as mine:
+        assert await mine.admin.workers() == [{"worker_id": "1"}]
+        gateway.answers = [DOWN]
+        with pytest.raises(vectron.UnavailableError, match="starting"):
+            await mine.admin.rebalance(dry_run=True)
+        gateway.answers = [(200, {}, None)]
+        with pytest.raises(vectron.DeadlineExceededError):
+            await mine.admin.health(timeout=0.05)
+    assert [verb for verb, _, _ in gateway.seen] == ["GET"] * 3 + ["POST", "GET"]
+
+
 def test_a_change_is_repeated_only_when_it_did_not_begin(start):
     gateway = start()
     gateway.answers = [BUSY, DOWN]
@@ -119,6 +133,8 @@ def test_no_answer_in_time_is_a_deadline_and_names_the_http_address(start):
     gateway.answers = [(200, {}, None)]
     with client(gateway, timeout_seconds=0.05) as mine, pytest.raises(vectron.DeadlineExceededError, match=gateway.url):
         mine.admin.stats()
+    with client(gateway) as mine, pytest.raises(vectron.DeadlineExceededError, match=gateway.url):
+        mine.admin.stats(timeout=0.05)
 
 
 def test_who_cannot_be_reached_is_named_by_the_http_address():

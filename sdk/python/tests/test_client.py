@@ -1,6 +1,7 @@
 """The clients against a scripted gRPC server: what is repeated, what is sent, what is raised."""
 
 import asyncio
+import threading
 from concurrent import futures
 
 import grpc
@@ -20,6 +21,18 @@ class Script(grpc.GenericRpcHandler):
     def __init__(self):
         self.answers = {}
         self.seen = []  # (method, request bytes, metadata)
+        self.address = "127.0.0.1:0"
+
+    def start(self):
+        self.server = grpc.server(futures.ThreadPoolExecutor(8))
+        self.server.add_generic_rpc_handlers((self,))
+        self.address = f"127.0.0.1:{self.server.add_insecure_port(self.address)}"
+        self.server.start()
+
+    def restart(self):
+        """Ends the calls there are as a server does that is killed."""
+        self.server.stop(None).wait()
+        self.start()
 
     def service(self, details):
         method = details.method.rsplit("/", 1)[1]
@@ -35,6 +48,11 @@ class Script(grpc.GenericRpcHandler):
 
         def stream(request, context):
             for answer in next_answer(request, context):
+                if answer is STAYS:
+                    gone = threading.Event()
+                    if context.add_callback(gone.set):
+                        gone.wait()
+                    return
                 if isinstance(answer, Abort):
                     answer.apply(context)
                 yield answer
@@ -57,17 +75,15 @@ class Abort:
 
 
 UNAVAILABLE = Abort(grpc.StatusCode.UNAVAILABLE)
+STAYS = object()  # at the end of a stream: the call stays until the connection is gone
 
 
 @pytest.fixture
 def script():
     handler = Script()
-    server = grpc.server(futures.ThreadPoolExecutor(8))
-    server.add_generic_rpc_handlers((handler,))
-    handler.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    server.start()
+    handler.start()
     yield handler
-    server.stop(None).wait()
+    handler.server.stop(None).wait()
 
 
 def answer(*ids, last=False):
@@ -144,6 +160,17 @@ def test_a_stream_that_breaks_is_asked_again(script):
     with VectronClient(script.address, retry=FAST) as client:
         seen = [(results.ids, results.last) for results in client.search_stream("c", [1.0])]
     assert seen == [(["b"], False), (["b"], False), (["a", "b"], True)]
+
+
+def test_a_stream_whose_server_is_restarted_is_asked_again(script):
+    script.answers["SearchStream"] = [[answer("b"), STAYS], [answer("b"), answer("a", "b", last=True)]]
+    policy = RetryPolicy(max_attempts=1_000, initial_backoff_seconds=0.01, max_backoff_seconds=0.01)
+    with VectronClient(script.address, retry=policy) as client:
+        stream = client.search_stream("c", [1.0])
+        assert next(stream).ids == ["b"]
+        script.restart()
+        assert [(results.ids, results.last) for results in stream] == [(["b"], False), (["a", "b"], True)]
+    assert len(script.seen) == 2
 
 
 def test_a_stream_may_be_left_early(script):

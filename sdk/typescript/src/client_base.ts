@@ -269,7 +269,7 @@ export class BaseClient {
 
   /** Health, workers, collections and alerts, over the gateway's HTTP port (option httpUrl). */
   get admin(): Admin {
-    return new Admin(this.options.httpUrl, (kind, call) => this.run(kind, {}, call), this.adminFetch);
+    return new Admin(this.options.httpUrl, (kind, options, call) => this.run(kind, options, call), this.adminFetch);
   }
 
   // --- How a call is made ---

@@ -1,6 +1,6 @@
 /** What both entry points offer. */
 
-export { Admin } from "./admin.js";
+export { Admin, type AlertOptions, type SeriesOptions } from "./admin.js";
 export { BaseClient, type BaseOptions, type Credential } from "./client_base.js";
 export * from "./errors.js";
 export {

@@ -3,12 +3,17 @@ import { connect, createServer } from "node:net";
 /** Passes connections on to an address. sent: bytes that went there; connections: how many there have been. */
 export async function relay(t, to) {
   const [host, port] = to.split(":");
+  const open = new Set();
   let deaf = 0; // of the first so many connections nothing arrives any more
   const passed = {
     sent: 0,
     connections: 0,
     /** Swallows what is said from now on over the connections there are, either way, and closes none of them. */
     fallSilent: () => (deaf = passed.connections),
+    /** Ends the connections there are, as a server does that is killed. */
+    cut: () => {
+      for (const socket of open) socket.destroy();
+    },
   };
   const listener = createServer((here) => {
     const number = passed.connections++;
@@ -21,10 +26,17 @@ export async function relay(t, to) {
       });
       from.on("end", () => into.end());
       from.on("error", () => into.destroy());
-      from.on("close", () => into.destroy());
+      open.add(from);
+      from.on("close", () => {
+        open.delete(from);
+        into.destroy();
+      });
     }
   });
   await new Promise((resolve) => listener.listen(0, "127.0.0.1", resolve));
-  t.after(() => listener.close());
+  t.after(() => {
+    listener.close();
+    passed.cut();
+  });
   return { passed, address: `127.0.0.1:${listener.address().port}` };
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -29,8 +30,9 @@ class Admin {
   Payload Stats();        // "stats" of the gateway, "endpoints"
   Payload Workers();      // "workers"
   Payload Collections();  // "collections" of everyone
-  // "alerts". status: "active", "resolved" or empty for all.
-  Payload Alerts(const std::string& status = "");
+  // "alerts", active ones first, then the newest. status: "active", "resolved" or empty for all.
+  // level: "info", "warning", "critical" or empty for all. limit: 0 for all that are kept.
+  Payload Alerts(const std::string& status = "", const std::string& level = "", uint32_t limit = 0);
   Payload ResolveAlert(const std::string& id);  // NotFoundError
 
   // Moves all shards off a worker ("shardsLeft"), stops that, and forgets a worker without shards.
@@ -41,9 +43,13 @@ class Admin {
   Payload Rebalance();
   Payload PlanRebalance();
 
-  // "points" of the time until now, oldest first, "stepSeconds" apart.
-  Payload TimeSeries(std::chrono::seconds window = std::chrono::hours(1));
-  // "queries" that took longer than "thresholdMs", newest first. collection empty: of all.
+  // "points" of a stretch of time, oldest first, "stepSeconds" apart. window: how far back, at most
+  // 7 days. until: its end; unset: now. max_points: 1-2,200; 0: 360.
+  Payload TimeSeries(std::chrono::seconds window = std::chrono::hours(1),
+                     std::optional<std::chrono::system_clock::time_point> until = {},
+                     uint32_t max_points = 0);
+  // "queries" that took longer than "thresholdMs", newest first. collection empty: of all. limit: 0
+  // for 100.
   Payload SlowQueries(const std::string& collection = "", uint32_t limit = 0);
 
   // What feedback has taught of a collection: "state", evidence, saved "versions".

@@ -43,10 +43,11 @@ class Client {
   // AlreadyExistsError when the name is taken.
   void CreateCollection(const std::string& name, uint32_t dimension,
                         Distance distance = Distance::kEuclidean,
-                        const CollectionOptions& options = {});
-  void DeleteCollection(const std::string& name);                 // NotFoundError
-  std::vector<std::string> ListCollections();                     // sorted
-  CollectionStatus GetCollectionStatus(const std::string& name);  // NotFoundError
+                        const CollectionOptions& options = {}, Timeout timeout = {});
+  void DeleteCollection(const std::string& name, Timeout timeout = {});  // NotFoundError
+  std::vector<std::string> ListCollections(Timeout timeout = {});        // sorted
+  CollectionStatus GetCollectionStatus(const std::string& name,
+                                       Timeout timeout = {});  // NotFoundError
 
   // --- Points ---
   // Writes points, replacing those of the same id; how many. What is too large for one request is
@@ -84,12 +85,13 @@ class Client {
                     const SearchOptions& options,
                     const std::function<bool(const SearchResults&)>& on_answer);
   // Tells what a user made of a search's results; the feedback's id.
-  std::string SubmitFeedback(const std::string& collection, const Feedback& feedback);
+  std::string SubmitFeedback(const std::string& collection, const Feedback& feedback,
+                             Timeout timeout = {});
 
   // One page of stored feedback, oldest first; go on with after_number = next_after_number until
   // that is 0.
   FeedbackPage ListFeedback(const std::string& collection, uint64_t after_number = 0,
-                            uint32_t limit = 100);
+                            uint32_t limit = 100, Timeout timeout = {});
 
   // --- Without waiting: no thread is held while a call is under way. The arguments are copied. ---
   std::future<SearchResults> SearchAsync(const std::string& collection,

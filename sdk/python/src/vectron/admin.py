@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import ssl
@@ -12,11 +13,13 @@ import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
+from vectron.admin_methods import AdminMethods
+from vectron.admin_methods_async import AsyncAdminMethods
 from vectron.errors import InvalidArgumentError, VectronError, make_error
 from vectron.options import OTHER_WRITE, READ
 
 if TYPE_CHECKING:
-    from vectron.transport import Connection
+    from vectron.transport import Budget, Connection
 
 _CODES = {
     3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 5: "NOT_FOUND", 6: "ALREADY_EXISTS", 7: "PERMISSION_DENIED",
@@ -34,73 +37,21 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-class Admin:
-    """All but health need an administrator's credential. Blocking; from asyncio, call it in a thread."""
+class _Http:
+    """Attempts at calls of the HTTP port of a connection's gateway. Thread-safe."""
 
     def __init__(self, connection: Connection):
         self._connection = connection
 
-    def health(self) -> dict[str, Any]:
-        """overall_status, services, alerts and metrics; a user who is no administrator sees the overall status only."""
-        return self._call("GET", "/v1/system/health")
-
-    def stats(self) -> dict[str, Any]:
-        """Uptime, requests, rates and latencies of the gateway, and per endpoint."""
-        return self._call("GET", "/v1/admin/stats")
-
-    def workers(self) -> list[dict[str, Any]]:
-        return list(self._call("GET", "/v1/admin/workers")["workers"])
-
-    def collections(self) -> list[dict[str, Any]]:
-        return list(self._call("GET", "/v1/admin/collections")["collections"])
-
-    def alerts(self, status: str | None = None, level: str | None = None) -> list[dict[str, Any]]:
-        """status: "active" or "resolved"; None for all."""
-        query = urllib.parse.urlencode({k: v for k, v in (("status", status), ("level", level)) if v})
-        return list(self._call("GET", "/v1/alerts" + ("?" + query if query else ""))["alerts"])
-
-    def resolve_alert(self, id: str) -> dict[str, Any]:
-        return self._call("POST", f"/v1/alerts/{urllib.parse.quote(id, safe='')}/resolve")
-
-    def drain_worker(self, worker_id: str, *, cancel: bool = False) -> dict[str, Any]:
-        """Moves all shards off a worker; cancel: stops that. `shardsLeft` says how many are to go."""
-        return self._call("POST", f"/v1/admin/workers/{urllib.parse.quote(worker_id, safe='')}/drain", {"cancel": cancel})
-
-    def remove_worker(self, worker_id: str) -> dict[str, Any]:
-        """Forgets a worker that holds no shards."""
-        return self._call("DELETE", f"/v1/admin/workers/{urllib.parse.quote(worker_id, safe='')}")
-
-    def rebalance(self, *, dry_run: bool = False) -> dict[str, Any]:
-        """Spreads shards evenly; the `moves`. dry_run: only says them."""
-        return self._call("POST", "/v1/admin/rebalance", {"dryRun": dry_run})
-
-    def time_series(self, *, window_seconds: int = 3_600, until: float = 0, max_points: int = 0) -> dict[str, Any]:
-        """Figures over time: `points`, oldest first, `stepSeconds` apart. until: milliseconds since the Unix epoch; 0: now."""
-        query = urllib.parse.urlencode({"windowSeconds": window_seconds, "until": until, "maxPoints": max_points})
-        return self._call("GET", f"/v1/admin/series?{query}")
-
-    def slow_queries(self, collection: str = "", *, limit: int = 0) -> dict[str, Any]:
-        """Searches that took longer than `thresholdMs`, newest first, as `queries`."""
-        query = urllib.parse.urlencode({"collection": collection, "limit": limit})
-        return self._call("GET", f"/v1/admin/slow-queries?{query}")
-
-    def _call(self, verb: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """With the retries of any call: a GET is a read; what else there is may have happened."""
+    def begin(self, timeout: float | None) -> Budget:
+        """The time of a call that begins now."""
         if not self._connection.options.http_url:
             raise InvalidArgumentError(
                 "management calls go to the gateway's HTTP port: give the client http_url='http://localhost:8080'"
             )
-        budget = self._connection.budget(None)
-        while True:
-            try:
-                return self._attempt(verb, path, body, budget.next_attempt_seconds())
-            except VectronError as error:
-                pause = budget.pause_seconds(error, READ if verb == "GET" else OTHER_WRITE)
-                if pause is None:
-                    raise
-            time.sleep(pause)
+        return self._connection.budget(timeout)
 
-    def _attempt(self, verb: str, path: str, body: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
+    def attempt(self, verb: str, path: str, body: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
         url = (self._connection.options.http_url or "").rstrip("/")
         request = urllib.request.Request(
             url + path,
@@ -136,6 +87,46 @@ class Admin:
                 file.flush()
                 context.load_cert_chain(file.name)
         return context
+
+
+class Admin(AdminMethods):
+    """The management calls of VectronClient."""
+
+    def __init__(self, connection: Connection):
+        self._http = _Http(connection)
+
+    def _call(self, verb: str, path: str, body: dict[str, Any] | None = None, *, timeout: float | None) -> dict[str, Any]:
+        budget = self._http.begin(timeout)
+        while True:
+            try:
+                return self._http.attempt(verb, path, body, budget.next_attempt_seconds())
+            except VectronError as error:
+                pause = _pause(budget, error, verb)
+            time.sleep(pause)
+
+
+class AsyncAdmin(AsyncAdminMethods):
+    """The management calls of AsyncVectronClient. Each attempt takes a thread of the event loop's while it is under way."""
+
+    def __init__(self, connection: Connection):
+        self._http = _Http(connection)
+
+    async def _call(self, verb: str, path: str, body: dict[str, Any] | None = None, *, timeout: float | None) -> dict[str, Any]:
+        budget = self._http.begin(timeout)
+        while True:
+            try:
+                return await asyncio.to_thread(self._http.attempt, verb, path, body, budget.next_attempt_seconds())
+            except VectronError as error:
+                pause = _pause(budget, error, verb)
+            await asyncio.sleep(pause)
+
+
+def _pause(budget: Budget, error: VectronError, verb: str) -> float:
+    """The seconds before the next attempt; raises the error when there is to be none."""
+    pause = budget.pause_seconds(error, READ if verb == "GET" else OTHER_WRITE)
+    if pause is None:
+        raise error
+    return pause
 
 
 def _error_of(error: urllib.error.HTTPError, url: str) -> VectronError:

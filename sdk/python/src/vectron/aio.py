@@ -11,7 +11,7 @@ import grpc
 from typing_extensions import Self, Unpack
 
 from vectron import batch, calls
-from vectron.admin import Admin
+from vectron.admin import AsyncAdmin
 from vectron.calls import Call
 from vectron.errors import VectronError, from_rpc_error
 from vectron.methods_async import AsyncMethods
@@ -147,9 +147,9 @@ class AsyncVectronClient(AsyncMethods):
         return self._stream(calls.search_stream(collection, vector, top_k, options), timeout)
 
     @property
-    def admin(self) -> Admin:
+    def admin(self) -> AsyncAdmin:
         """Health, workers, collections and alerts, over the gateway's HTTP port (option http_url)."""
-        return Admin(self._connection)
+        return AsyncAdmin(self._connection)
 
     # --- How a call is made ---
 
