@@ -123,10 +123,26 @@ class Collections(CliTest):
         self.assertIn("import", self.ctl(code=2)[1])
         self.assertIn("no command 'fly'", self.ctl("fly", "--json", code=2)[1])
         self.assertIn("no command 'help'", self.ctl("help", code=2)[1])
-        self.assertIn("--high", self.ctl("--high", code=2)[1])
         self.assertRegex(self.ctl("--version")[0], r"^vectronctl \d+\.\d+\.\d+")
         self.assertIn("needs one of", self.ctl("search", "x", code=2)[1])
         self.assertIn("takes only one of", self.ctl("search", "x", "--id", "1", "--vector", "1,2", code=2)[1])
+
+    def test_a_wrong_command_line_is_told_in_one_line_that_says_what_to_do(self):
+        for arguments, said in {
+            ("--high",): "no option '--high'; `vectronctl --help` lists them",
+            ("creat", "x"): "no command 'creat'; did you mean create? `vectronctl --help` lists them",
+            ("create", "x", "--dimm=3", "--dim", "3"): "no option '--dimm'; did you mean --dim? `vectronctl create --help` lists them",
+            ("list", "x"): "'x' is one argument too many (`vectronctl list --help` says more)",
+            ("create", "x"): "--dim is required (`vectronctl create --help` says more)",
+        }.items():
+            self.assertEqual(self.ctl(*arguments, code=2), ("", f"vectronctl: {said}\n"))
+
+    def test_an_address_that_is_none_is_told_before_anything_is_asked(self):
+        for address in ("localhost", "http://127.0.0.1:8081", "127.0.0.1:"):
+            wrong = subprocess.run([os.path.join(BIN, "vectronctl"), "list"], env={**os.environ, "VECTRON_HOST": address},
+                                   capture_output=True, text=True, check=False)
+            self.assertEqual(wrong.returncode, 2)
+            self.assertIn(f"'{address}' is no address of gRPC: wanted HOST:PORT, such as 127.0.0.1:8081", wrong.stderr)
 
     def test_says_how_to_start_a_server_when_there_is_none(self):
         run = subprocess.run([os.path.join(BIN, "vectronctl"), "--host", "127.0.0.1:1", "list"], capture_output=True, text=True, check=False)
@@ -194,6 +210,11 @@ class Import(CliTest):
         self.assertRegex(err, r"row 19 at byte \d+: the file ends")
         self.assertIn(f"19 points were written to '{self.name}' before that", err)
         self.assertEqual(len(self.export()), 19)
+
+    def test_a_file_that_cannot_be_read_is_all_that_is_told(self):
+        for name, why in (("nowhere.jsonl", "there is no such file"), ("data.csv", "unknown kind of file")):
+            said = self.ctl("import", self.name, self.path(name), "--create", code=1)[1]
+            self.assertRegex(said, rf"^vectronctl: .*{name}: {why}.*\n$")
 
     def test_a_killed_import_goes_on_where_it_was(self):
         count = 6_000
@@ -392,6 +413,37 @@ class Points(CliTest):
             self.assertEqual((result["recall"], result["errors"]), (1.0, 0), result)
             self.assertGreater(result["qps"], 0)
             self.assertGreater(result["server_cpu_us_per_query"], 0)
+
+
+class ServerCommandLine(unittest.TestCase):
+    """`vectron`, where it starts nothing."""
+
+    def vectron(self, *arguments, code):
+        run = subprocess.run([os.path.join(BIN, "vectron"), *arguments], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(run.returncode, code, run.stdout + run.stderr)
+        return run.stdout, run.stderr
+
+    def test_a_wrong_one_is_told_in_one_line_that_says_what_to_do(self):
+        for arguments, said in {
+            ("devv",): "no command 'devv'; did you mean dev? `vectron --help` lists them",
+            ("dev",): "--data is required (`vectron dev --help` says more)",
+            ("dev", "--data", "d", "--htp", "x"): "no option '--htp'; did you mean --http? `vectron dev --help` lists them",
+            ("dev", "--data", "d", "--auth", "maybe"): "--auth: maybe not in {on,off} (`vectron dev --help` says more)",
+            ("recover", "--data", "d"): "--placement is required (`vectron recover --help` says more)",
+        }.items():
+            program = "vectron recover" if arguments[0] == "recover" else "vectron"
+            self.assertEqual(self.vectron(*arguments, code=2), ("", f"{program}: {said}\n"))
+        self.assertIn("--cluster-secret-file or", self.vectron("recover", "--data", "d", "--placement", "127.0.0.1:1", code=2)[1])
+
+    def test_every_command_has_help(self):
+        listed = self.vectron("--help", code=0)[0]
+        for role in re.findall(r"(?m)^  ([a-z]+) {2,}[A-Z]", listed.split("Subcommands:")[1]):
+            self.assertIn(f"Usage: vectron {role}", self.vectron(role, "--help", code=0)[0])
+        self.assertIn("vectron config --help", listed)
+        for arguments in (("--help",), ("check", "--help"), ("reference", "-h")):
+            self.assertIn("vectron config check ROLE", self.vectron("config", *arguments, code=0)[0])
+        self.assertIn("--search-only", self.vectron("config", "check", "worker", "--help", code=0)[0])
+        self.vectron("config", code=2)
 
 
 class TenantTest(unittest.TestCase):

@@ -29,6 +29,7 @@
 #include "apps/vectron/recover_command.h"
 #include "apps/vectron/reload.h"
 #include "apps/vectron/reranker_role.h"
+#include "apps/wrong_command_line.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -331,9 +332,24 @@ int RunRole(const absl::StatusOr<RoleStarter>& starter, Signals& signals, Reload
 // `vectron config check|print ROLE [options]` and `vectron config reference`.
 constexpr char kConfigUsage[] =
     "say `config check ROLE --config FILE`, `config print ROLE [options]` or `config reference`";
+constexpr char kConfigHelp[] =
+    "What the flags, the environment and the file of a role make together\n"
+    "Usage: vectron config check ROLE [options]  whether the role could start with them\n"
+    "       vectron config print ROLE [options]  what holds, secrets masked\n"
+    "       vectron config reference             all options of all roles, in Markdown\n\n"
+    "ROLE and its options are those of `vectron ROLE --help`; --config FILE names the file.\n";
+
+// Whether help is asked for with config itself, not with a role.
+bool WantsConfigHelp(const std::vector<std::string>& args) {
+  return args.size() <= 3 && (args.back() == "--help" || args.back() == "-h");
+}
 
 int RunConfig(Program& program, const std::vector<std::string>& args) {
   CLI::App& app = program.app;
+  if (WantsConfigHelp(args)) {
+    std::fputs(kConfigHelp, stdout);
+    return 0;
+  }
   if (args.size() == 2 && args[1] == "reference") {
     std::fputs((ConfigurationReference(app) + reranker::RankingReference()).c_str(), stdout);
     return 0;
@@ -363,8 +379,9 @@ int RunConfig(Program& program, const std::vector<std::string>& args) {
 
 Program::Program() : cluster(WithDev(app, dev_flags)), auth(app), reranker(app) {
   app.name("vectron");
+  app.failure_message(WrongCommandLine);
   app.footer(
-      "Options also come from a TOML file and the environment: `vectron config reference`.\n"
+      "Options also come from a TOML file and the environment: `vectron config --help`.\n"
       "When the majority of a shard is lost for good: `vectron recover --help`.");
   app.set_version_flag("--version", fmt::format("vectron {}", Version()));
   app.require_subcommand(0, 1);

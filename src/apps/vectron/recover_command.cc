@@ -11,6 +11,7 @@
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/role.h"
 #include "apps/vectron/ticker.h"
+#include "apps/wrong_command_line.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "base/timer.h"
@@ -151,9 +152,10 @@ int RunRecover(const std::vector<std::string>& args) {
   AddClusterTlsFlags(app, cluster);
   app.add_option("--group", options.group, "The group; without it all are told of");
   app.add_flag("--yes", options.apply, "Do it")->needs("--group");
-  const auto fail = [](const absl::Status& status) {
+  app.failure_message(WrongCommandLine);
+  const auto fail = [](int exit_code, const absl::Status& status) {
     std::fprintf(stderr, "vectron recover: %s\n", std::string(MessageOf(status)).c_str());
-    return 1;
+    return exit_code;
   };
   try {
     std::vector<std::string> reversed(args.rbegin(), args.rend());  // as CLI11 takes them
@@ -162,15 +164,15 @@ int RunRecover(const std::vector<std::string>& args) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   const auto addresses = SplitAddresses(placement_nodes);
-  if (!addresses.ok()) return fail(addresses.status());
+  if (!addresses.ok()) return fail(2, addresses.status());
   const auto credentials = ToClusterCredentials(cluster);
-  if (!credentials.ok()) return fail(credentials.status());
+  if (!credentials.ok()) return fail(2, credentials.status());
   SystemClock clock;
   ThreadTimer timer(clock);
   rpc::PlacementCaller placement(*addresses, rpc::ClusterChannel(*credentials), clock, timer);
   const auto files = NewPosixFileSystem();
   const auto report = Recover(options, *files, [&] { return AskPlacement(placement, clock); });
-  if (!report.ok()) return fail(report.status());
+  if (!report.ok()) return fail(1, report.status());
   std::fputs(report->c_str(), stdout);
   return 0;
 }

@@ -16,6 +16,7 @@
 #include "apps/vectronctl/mcp.h"
 #include "apps/vectronctl/points.h"
 #include "apps/vectronctl/terminal.h"
+#include "apps/wrong_command_line.h"
 #include "base/limits.h"
 #include "base/status.h"
 
@@ -27,6 +28,14 @@ std::string TextOf(const std::string& path) {
   std::ostringstream text;
   if (!path.empty()) text << std::ifstream(path).rdbuf();
   return text.str();
+}
+
+// What is wrong with the address of a server; "" for nothing.
+std::string WrongAddress(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  const bool of_http = text.starts_with("http://") || text.starts_with("https://");
+  if (!of_http && colon != std::string::npos && colon + 1 < text.size()) return "";
+  return fmt::format("'{}' is no address of gRPC: wanted HOST:PORT, such as 127.0.0.1:8081", text);
 }
 
 struct Flags {
@@ -309,14 +318,6 @@ void AddMcpCommand(CLI::App& app, Flags& flags) {
 int Run(CLI::App& app, const Flags& flags, int argc, char** argv) {
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ExtrasError& error) {
-    const std::string_view said = error.what();  // ends with what it did not expect
-    const std::string_view unknown = said.substr(said.rfind(' ') + 1);
-    if (!app.get_subcommands().empty() || unknown.starts_with('-')) {
-      app.exit(error);
-      return 2;
-    }
-    return FailUsage(fmt::format("no command '{}'; `vectronctl --help` lists them", unknown));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
@@ -331,11 +332,13 @@ int RunCommandLine(int argc, char** argv) {
   Flags flags;
   CLI::App app("vectronctl: the command-line client of Vectron");
   app.name("vectronctl");
+  app.failure_message(WrongCommandLine);
   app.set_version_flag("--version", "vectronctl " VECTRON_VERSION);
   app.require_subcommand(0, 1);
   app.fallthrough();
   app.add_option("--host", flags.host, "gRPC address of the server; default 127.0.0.1:8081")
-      ->envname("VECTRON_HOST");
+      ->envname("VECTRON_HOST")
+      ->check(WrongAddress, "", "address");
   app.add_option("--api-key", flags.api_key,
                  "API key or token to show; better given in VECTRON_API_KEY, which other users of "
                  "this machine do not see")

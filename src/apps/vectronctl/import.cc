@@ -81,8 +81,9 @@ class Importer {
                            ? fmt::format(", {} bad rows left out", WithCommas(totals_.rows_bad))
                            : "");
   }
-  // What an import that failed has done before.
+  // What an import that failed has done before; nothing when it did nothing.
   void PrintProgress() const {
+    if (totals_.points_written <= points_before_) return;
     fmt::print(stderr, "{} points were written to '{}' before that.\n",
                WithCommas(totals_.points_written - points_before_), options_.collection);
   }
