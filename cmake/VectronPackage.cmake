@@ -29,6 +29,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION database)
 
 set(CPACK_DEBIAN_SERVER_PACKAGE_NAME vectron-server)
 set(CPACK_COMPONENT_SERVER_DESCRIPTION "Vectron, a distributed vector database: the server and its systemd units")
+set(CPACK_DEBIAN_SERVER_PACKAGE_DEPENDS "passwd")  # for its scripts; libraries are added to it
 set(CPACK_DEBIAN_SERVER_PACKAGE_RECOMMENDS "vectron-console")
 set(CPACK_DEBIAN_SERVER_PACKAGE_CONTROL_EXTRA
   ${deploy}/debian/postinst ${deploy}/debian/prerm ${deploy}/debian/postrm ${deploy}/debian/conffiles)

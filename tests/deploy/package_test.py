@@ -31,7 +31,9 @@ left "$1" >"$2/left-without"
 USE = r"""
 dpkg -i /mnt/*.deb
 [ "$(stat -c %U:%G:%a /var/lib/vectron)" = vectron:vectron:750 ]
-[ "$(stat -c %G /etc/vectron)" = vectron ]
+[ "$(stat -c %U:%G:%a /etc/vectron)" = root:vectron:750 ]
+runuser -u vectron -- cat /etc/vectron/dev.toml >/dev/null
+[ -z "$(runuser -u nobody -- cat /etc/vectron/dev.toml 2>/dev/null)" ]
 ! command -v systemd-analyze >/dev/null || systemd-analyze verify --man=no /usr/lib/systemd/system/vectron-*.service
 install -d -o vectron -g vectron -m 700 /var/lib/vectron/dev  # as the unit's StateDirectory= does
 exec 3< <(exec runuser -u vectron -- /usr/bin/vectron dev --config /etc/vectron/dev.toml --data /var/lib/vectron/dev \
@@ -43,6 +45,13 @@ printf '{"id":"a","vector":[1,0]}\n{"id":"b","vector":[0,1]}\n' >/mnt/points.jso
 vectronctl --host "$(host grpc)" import docs /mnt/points.jsonl --create --dim 2 --resume /mnt/resume
 vectronctl --host "$(host grpc)" search docs --vector 0.1,0.9 -k 1 >/mnt/found
 [ ! -e /usr/share/vectron/console ] || curl -fsS -H "Accept: text/html" "http://$(host http)/" >/mnt/page
+echo "# mine" >>/etc/vectron/worker.toml
+chmod 0700 /var/lib/vectron
+dpkg -i /mnt/*.deb  # the next version, while the server runs
+[ "$(tail -1 /etc/vectron/worker.toml)" = "# mine" ]
+[ "$(stat -c %U:%G:%a /var/lib/vectron)" = vectron:vectron:700 ]
+for run in 1 2; do sh -e /var/lib/dpkg/info/vectron-server.postinst configure; done  # as after an interruption
+vectronctl --host "$(host grpc)" search docs --vector 0.9,0.1 -k 1 >/mnt/found-later
 kill -TERM $server
 cat <&3 >/dev/null
 installed=$(dpkg-query -W -f "\${Package}\n" "vectron-*" | tr "\n" " ")
@@ -104,13 +113,13 @@ class Packages(unittest.TestCase):
     def test_control(self):
         self.assertLessEqual({"vectron-server", "vectron-cli"}, set(self.packages))
         depends = self.field("vectron-server", "Depends")
-        for library in ("librocksdb", "libgrpc++", "libc6"):
-            self.assertIn(library, depends)
+        for package in ("librocksdb", "libgrpc++", "libc6", "passwd"):
+            self.assertIn(package, depends)
         control = os.path.join(self.folder, "control")
         run("dpkg-deb", "--control", self.packages["vectron-server"], control)
         with open(os.path.join(control, "conffiles"), encoding="utf-8") as file:
-            for name in file.read().split():
-                self.assertTrue(os.path.exists(self.root + name), name)
+            kept = {self.root + name for name in file.read().split()}
+        self.assertEqual(kept, set(glob.glob(self.root + "/etc/vectron/*")), "what people change is asked about, and nothing else")
         for script in ("postinst", "prerm", "postrm"):
             run("sh", "-n", os.path.join(control, script))
             self.assertTrue(os.access(os.path.join(control, script), os.X_OK), script)
@@ -165,6 +174,7 @@ class Packages(unittest.TestCase):
                 return file.read()
 
         self.assertRegex(said("found"), r"\bb\b")
+        self.assertRegex(said("found-later"), r"\ba\b")
         if "index.html" in run("dpkg-deb", "--contents", self.packages["vectron-console"]):
             self.assertIn('<div id="root">', said("page"))
         left = [path for path in said("left-with-data").split() if not BOOKKEEPING.match(path)]
