@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The Helm chart by Helm itself: it lints, and what it renders is what a cluster needs and the program takes."""
+import json
 import os
 import re
 import subprocess
@@ -180,10 +181,42 @@ class Chart(unittest.TestCase):
             self.assertEqual(security["capabilities"], {"drop": ["ALL"]}, role)
             self.assertTrue(security["readOnlyRootFilesystem"], role)
 
-    def test_affinity_is_soft_or_hard(self):
-        for value, key in (("soft", "preferredDuringSchedulingIgnoredDuringExecution"), ("hard", "requiredDuringSchedulingIgnoredDuringExecution")):
-            for spec in self.sets("antiAffinity=" + value).values():
-                self.assertEqual(list(spec["template"]["spec"]["affinity"]["podAntiAffinity"]), [key])
+    def test_pods_of_a_role_keep_apart(self):
+        for value in ("soft", "hard"):
+            for role, spec in self.sets("antiAffinity=" + value, *OWN_ETCD).items():
+                affinity = spec["template"]["spec"]["affinity"]["podAntiAffinity"]
+                wished = [term["podAffinityTerm"] for term in affinity["preferredDuringSchedulingIgnoredDuringExecution"]]
+                wanted = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", [])
+                self.assertEqual("kubernetes.io/hostname" in [term["topologyKey"] for term in wanted], value == "hard")
+                self.assertEqual({term["topologyKey"] for term in wished + wanted}, {"kubernetes.io/hostname", "topology.kubernetes.io/zone"})
+                labels = spec["template"]["metadata"]["labels"]
+                for term in wished + wanted:
+                    self.assertEqual(term["labelSelector"]["matchLabels"], labels, role)
+
+    def test_pods_go_to_the_nodes_that_are_named(self):
+        settings = [f"{role}.{setting}" for role in (*ROLES, "etcd") for setting in
+                    (f"nodeSelector.for={role}", "tolerations[0].key=vectron", "tolerations[0].operator=Exists")]
+        for role, spec in self.sets(*OWN_ETCD, "image.pullSecrets={registry}", *settings).items():
+            pod = spec["template"]["spec"]
+            self.assertEqual(pod["nodeSelector"], {"for": role})
+            self.assertEqual(pod["tolerations"], [{"key": "vectron", "operator": "Exists"}])
+            self.assertEqual(pod["imagePullSecrets"], [{"name": "registry"}])
+        for spec in self.sets(*OWN_ETCD).values():
+            self.assertFalse({"nodeSelector", "tolerations", "imagePullSecrets"} & set(spec["template"]["spec"]))
+
+    def test_every_value_has_a_rule_and_every_rule_a_value(self):
+        with open(os.path.join(CHART, "values.yaml"), encoding="utf-8") as file:
+            values = yaml.safe_load(file)
+        with open(os.path.join(CHART, "values.schema.json"), encoding="utf-8") as file:
+            schema = json.load(file)
+
+        def compare(value, rule, path):
+            self.assertFalse(rule["additionalProperties"], path)
+            self.assertEqual(set(value) | ({"global"} if not path else set()), set(rule["properties"]), path)
+            for name, inner in value.items():
+                if "properties" in rule["properties"][name]:
+                    compare(inner, rule["properties"][name], f"{path}.{name}")
+        compare(values, schema, "")
 
     def test_peers_are_named_by_their_stable_addresses(self):
         sets = self.sets()

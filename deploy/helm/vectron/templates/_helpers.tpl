@@ -44,21 +44,42 @@ app.kubernetes.io/component: {{ .role }}
 {{- get (dict "placement" 9641 "worker" 9642 "gateway" 9643 "auth" 9644 "reranker" 9645) . -}}
 {{- end }}
 
-{{- define "vectron.affinity" -}}
-podAntiAffinity:
-  {{- if eq .root.Values.antiAffinity "hard" }}
-  requiredDuringSchedulingIgnoredDuringExecution:
-    - topologyKey: kubernetes.io/hostname
-      labelSelector:
-        matchLabels: {{- include "vectron.labels" . | nindent 10 }}
-  {{- else }}
-  preferredDuringSchedulingIgnoredDuringExecution:
-    - weight: 100
-      podAffinityTerm:
-        topologyKey: kubernetes.io/hostname
+{{/* Which nodes take a role's pods, and from where: {root, role}. */}}
+{{- define "vectron.scheduling" -}}
+affinity:
+  podAntiAffinity:
+    {{- if eq .root.Values.antiAffinity "hard" }}
+    requiredDuringSchedulingIgnoredDuringExecution:
+      - topologyKey: kubernetes.io/hostname
         labelSelector:
           matchLabels: {{- include "vectron.labels" . | nindent 12 }}
+    {{- end }}
+    preferredDuringSchedulingIgnoredDuringExecution:
+      {{- if ne .root.Values.antiAffinity "hard" }}
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels: {{- include "vectron.labels" . | nindent 14 }}
+      {{- end }}
+      - weight: 50
+        podAffinityTerm:
+          topologyKey: topology.kubernetes.io/zone
+          labelSelector:
+            matchLabels: {{- include "vectron.labels" . | nindent 14 }}
+{{- $own := index .root.Values .role }}
+{{- with $own.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $own.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
   {{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "vectron.podSecurity" -}}

@@ -39,7 +39,7 @@ spec:
       automountServiceAccountToken: false
       enableServiceLinks: false  # VECTRON_... of the environment are options
       securityContext: {{- include "vectron.podSecurity" . | nindent 8 }}
-      affinity: {{- include "vectron.affinity" . | nindent 8 }}
+      {{- include "vectron.scheduling" . | nindent 6 }}
       containers:
         - name: {{ .role }}
           image: {{ include "vectron.image" .root }}
