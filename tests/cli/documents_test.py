@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("VECTRON_BIN_DIR", "")
@@ -89,6 +90,39 @@ class Documents(unittest.TestCase):
             for line in [line for how, _, text in blocks_of(document) if how == "verbs" for line in text.splitlines()]:
                 self.assertRegex(line, r"^\./dev [a-z]+\b", document)
                 self.assertRegex(known, rf"(?m)^  {line.split()[1]} ", document)
+
+    def test_every_command_of_dev_is_a_verb(self):
+        known = subprocess.run([os.path.join(ROOT, "dev"), "--help"], capture_output=True, text=True, check=True).stdout
+        verbs = set(re.findall(r"(?m)^  ([a-z]+) {2,}", known))
+        for document in documents():
+            with open(os.path.join(ROOT, document), encoding="utf-8") as file:
+                self.assertLessEqual(set(re.findall(r"\./dev ([a-z]+)", file.read())), verbs, document)
+
+    def test_bodies_that_are_shown_are_taken(self):
+        ready = self.serve("bodies")
+
+        def call(path, body):
+            request = urllib.request.Request(f"http://{ready['http']}{path}", json.dumps(body).encode())
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+        (shown_filter,) = [json.loads(text) for _, _, text in blocks_of("docs/data-model.md") if text.startswith('{"must":')]
+        search, feedback = [text for _, language, text in blocks_of("docs/ranking.md") if language == "json"]
+        call("/v1/collections", {"name": "shop", "dimension": 2})
+        fitting = {"section": "web", "size": 12, "tags": ["stable"], "author": {"name": "x"}, "price": 1}
+        call("/v1/collections/shop/points", {"points": [{"id": "p7", "vector": [0.1, 0.2], "payload": fitting},
+                                                        {"id": "a", "vector": [0.1, 0.2], "payload": fitting}]})
+        found = call("/v1/collections/shop/points/search", {"vector": [1, 2], "filter": shown_filter})
+        self.assertEqual([hit["id"] for hit in found["results"]], ["p7"])
+        found = call("/v1/collections/shop/points/search", json.loads(search))
+        first, body = feedback.split("\n", 1)
+        call(first.removeprefix("POST "), {**json.loads(body), "queryId": found["queryId"]})
+
+    def test_the_first_administrator_registers_as_shown(self):
+        folder = os.path.join(self.folder, "with-credentials")
+        ready = self.start([os.path.join(BIN, "vectron"), "dev", "--data", folder, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"])
+        (block,) = [text for _, _, text in blocks_of("docs/security.md") if text.startswith("curl")]
+        said = self.run_block(block.replace("127.0.0.1:8080", ready["http"]).replace("DIR", folder), ready)
+        self.assertEqual(json.loads(said)["user"]["role"], "ROLE_ADMIN")
 
     def test_blocks_of_files_are_those_files(self):
         for document in documents():
