@@ -1,6 +1,5 @@
 #include "rpc/channel_pool.h"
 
-#include <grpc/grpc.h>
 #include <grpc/support/time.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "rpc/error_table.h"
+#include "rpc/hold_grpc.h"
 
 namespace vectron::rpc {
 namespace {
@@ -40,15 +40,6 @@ grpc::ChannelArguments Arguments(int connect_ms) {
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 << 20);
   return arguments;
-}
-
-// When its last user goes, gRPC 1.51 takes itself down while a thread of its callback API may still
-// poll, which crashes. So it is held until the process ends.
-void HoldGrpc() {
-  [[maybe_unused]] static const bool held = [] {
-    grpc_init();
-    return true;
-  }();
 }
 
 // A fault that goes on is told again after this.

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/status.h"
 #include "rpc/cluster_secret.h"
+#include "rpc/hold_grpc.h"
 #include "rpc/peer_core.h"
 #include "rpc/peer_fetch.h"
 #include "rpc/peer_link.h"
@@ -54,6 +55,7 @@ void AddTotals(const GrpcPeerTransport::Stats& stats, std::vector<MetricSample>&
 }  // namespace
 
 std::shared_ptr<grpc::Channel> PeerCore::ChannelTo(const std::string& address) const {
+  HoldGrpc();
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   // It is also how long a connection may take to come up; with TLS both ends compute for it.
