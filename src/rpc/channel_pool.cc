@@ -106,10 +106,11 @@ void ChannelPool::Ending(grpc::ClientContext& context) {
   ending_ += 1;
 }
 
-// A call's peer is what the channel was made for until the head of the call is handed to a
-// connection, whose address ("ipv4:...") it is from then on. So gRPC 1.51 has it, and
-// channel_pool_test holds it to that: where it is otherwise, calls that arrived would be taken for
-// such that did not.
+// Of a call that failed as Unavailable. A call's peer is what the channel was made for until the
+// head of the call is handed to a connection, whose address ("ipv4:...") it is from then on. So
+// gRPC 1.51 has it, and channel_pool_test holds it to that: where it is otherwise, calls that
+// arrived would be taken for such that did not. A call that ran out of time has failed in one
+// thread while another may just hand it over: of that nothing is certain.
 bool ChannelPool::NeverSent(const grpc::ClientContext& context) const {
   const std::string peer = context.peer();
   for (const char* const scheme : {"ipv4:", "ipv6:", "unix:"}) {
@@ -132,9 +133,10 @@ absl::Status ChannelPool::ResultOf(const grpc::Status& status, const grpc::Clien
       fault_logged_nanos_.compare_exchange_strong(logged, now)) {
     LogWarning("{} at {}: {}", PartWith(service), address_, MessageOf(result));
   }
-  result = absl::IsUnavailable(result)
-               ? Unavailable("{} cannot be reached", PartWith(service))
-               : DeadlineExceeded("{} did not answer in time", PartWith(service));
+  if (absl::IsDeadlineExceeded(result)) {
+    return DeadlineExceeded("{} did not answer in time", PartWith(service));
+  }
+  result = Unavailable("{} cannot be reached", PartWith(service));
   return NeverSent(context) ? WithNothingDone(std::move(result)) : result;
 }
 
