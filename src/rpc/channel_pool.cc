@@ -1,6 +1,5 @@
 #include "rpc/channel_pool.h"
 
-#include <grpc/grpc.h>
 #include <grpc/support/time.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "rpc/error_table.h"
+#include "rpc/hold_grpc.h"
 
 namespace vectron::rpc {
 namespace {
@@ -40,15 +40,6 @@ grpc::ChannelArguments Arguments(int connect_ms) {
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4 << 20);
   return arguments;
-}
-
-// When its last user goes, gRPC 1.51 takes itself down while a thread of its callback API may still
-// poll, which crashes. So it is held until the process ends.
-void HoldGrpc() {
-  [[maybe_unused]] static const bool held = [] {
-    grpc_init();
-    return true;
-  }();
 }
 
 // A fault that goes on is told again after this.
@@ -115,10 +106,11 @@ void ChannelPool::Ending(grpc::ClientContext& context) {
   ending_ += 1;
 }
 
-// A call's peer is what the channel was made for until the head of the call is handed to a
-// connection, whose address ("ipv4:...") it is from then on. So gRPC 1.51 has it, and
-// channel_pool_test holds it to that: where it is otherwise, calls that arrived would be taken for
-// such that did not.
+// Of a call that failed as Unavailable. A call's peer is what the channel was made for until the
+// head of the call is handed to a connection, whose address ("ipv4:...") it is from then on. So
+// gRPC 1.51 has it, and channel_pool_test holds it to that: where it is otherwise, calls that
+// arrived would be taken for such that did not. A call that ran out of time has failed in one
+// thread while another may just hand it over: of that nothing is certain.
 bool ChannelPool::NeverSent(const grpc::ClientContext& context) const {
   const std::string peer = context.peer();
   for (const char* const scheme : {"ipv4:", "ipv6:", "unix:"}) {
@@ -141,9 +133,10 @@ absl::Status ChannelPool::ResultOf(const grpc::Status& status, const grpc::Clien
       fault_logged_nanos_.compare_exchange_strong(logged, now)) {
     LogWarning("{} at {}: {}", PartWith(service), address_, MessageOf(result));
   }
-  result = absl::IsUnavailable(result)
-               ? Unavailable("{} cannot be reached", PartWith(service))
-               : DeadlineExceeded("{} did not answer in time", PartWith(service));
+  if (absl::IsDeadlineExceeded(result)) {
+    return DeadlineExceeded("{} did not answer in time", PartWith(service));
+  }
+  result = Unavailable("{} cannot be reached", PartWith(service));
   return NeverSent(context) ? WithNothingDone(std::move(result)) : result;
 }
 

@@ -77,8 +77,11 @@ class SilentService final : public peer::v1::PeerService::CallbackService {
 
 class PeerLinkTest : public testing::Test {
  protected:
-  PeerLinkTest() {
-    PeerTransportOptions options;
+  PeerLinkTest() { Make({}); }
+  ~PeerLinkTest() override { End(); }
+
+  void Make(PeerTransportOptions options) {
+    if (link_ != nullptr) End();
     options.cluster_id = "c";
     options.node = 1;
     core_ = std::make_shared<PeerCore>(
@@ -87,7 +90,7 @@ class PeerLinkTest : public testing::Test {
     core_->receiver = &receiver_;
     link_ = std::make_shared<PeerLink>(core_, kNode);
   }
-  ~PeerLinkTest() override {
+  void End() {
     link_->Stop();
     core_->AwaitNoCalls();
   }
@@ -119,7 +122,10 @@ TEST_F(PeerLinkTest, BreaksOffACallWhoseFramesNobodyTakesAndMakesAnother) {
   server_ = builder.BuildAndStart();
   ASSERT_NE(server_, nullptr);
   address_ = "127.0.0.1:" + std::to_string(port);
-  const int64_t patience_ms = core_->options.stuck_write_ms;
+  PeerTransportOptions options;
+  options.min_backoff_ms = options.max_backoff_ms = 30'000;  // and so long it may take to connect
+  Make(options);
+  const int64_t patience_ms = options.stuck_write_ms;
 
   SendMuch();
   ASSERT_TRUE(service_.calls.Reaches(1));

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/status.h"
 #include "rpc/cluster_secret.h"
+#include "rpc/hold_grpc.h"
 #include "rpc/peer_core.h"
 #include "rpc/peer_fetch.h"
 #include "rpc/peer_link.h"
@@ -21,6 +22,8 @@
 namespace vectron::rpc {
 namespace {
 
+// How long a connection may take to come up, at least; with TLS both ends compute for it.
+constexpr int kConnectMs = 500;
 constexpr int kTlsConnectMs = 2'000;
 
 void AddTotal(std::vector<MetricSample>& samples, const char* name, const char* help,
@@ -54,12 +57,13 @@ void AddTotals(const GrpcPeerTransport::Stats& stats, std::vector<MetricSample>&
 }  // namespace
 
 std::shared_ptr<grpc::Channel> PeerCore::ChannelTo(const std::string& address) const {
+  HoldGrpc();
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  // It is also how long a connection may take to come up; with TLS both ends compute for it.
   const bool tls = options.credentials != nullptr;
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
-                   tls ? kTlsConnectMs : static_cast<int>(options.min_backoff_ms));
+  arguments.SetInt(
+      GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
+      std::max(tls ? kTlsConnectMs : kConnectMs, static_cast<int>(options.min_backoff_ms)));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, static_cast<int>(options.min_backoff_ms));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, static_cast<int>(options.max_backoff_ms));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);

@@ -30,6 +30,10 @@ class RefusingAddress {
 
   // Takes connections from now on, and says nothing.
   void Listen() { CHECK(::listen(fd_, 16) == 0); }
+  // The next one, which is the caller's; below 0 once it is closed.
+  int Accept() { return ::accept(fd_, nullptr, nullptr); }
+  // Takes no more.
+  void Close() { ::shutdown(fd_, SHUT_RDWR); }
   const std::string& text() const { return text_; }
 
  private:

@@ -33,7 +33,8 @@ bool AllZero(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return value == 0; });
 }
 
-// What a point adds to the digest of all: a sum, so that it does not matter in which order.
+// What a point adds to the digest of all: a sum, so that it does not matter in which order. The
+// same in every version: placement replaces replicas whose digests are outvoted.
 uint64_t DigestOf(std::string_view id, uint64_t version) { return Mix64(Hash64(id, version)); }
 
 uint8_t FlagsOf(std::string_view payload) { return payload.empty() ? uint8_t{0} : kHasPayload; }

@@ -320,6 +320,21 @@ TEST(Scheduler, LeavesOneThatDiffersWhereTheOthersAreNotAllGood) {
   EXPECT_EQ(shard.replicas.size(), 3u);
 }
 
+TEST(Scheduler, MakesNoRoomForASuccessorThatWouldNotFitThere) {
+  ClusterSimulation cluster(16);
+  const ReplicaId wrong = MakeOneDiffer(cluster, 3, /*leader=*/false);
+  const auto commands = [&](uint64_t free_bytes) {
+    ClusterLoad load = cluster.load();
+    load.shards.begin()->second.disk_bytes = uint64_t{4} << 30;
+    load.workers[wrong.node()].disk_total_bytes = uint64_t{100} << 30;
+    load.workers[wrong.node()].disk_free_bytes = free_bytes;
+    const ScheduleInput input{.state = cluster.state(), .load = load, .options = cluster.options()};
+    return Schedule(input).size();
+  };
+  EXPECT_EQ(commands(uint64_t{1} << 30), 0u);
+  EXPECT_EQ(commands(uint64_t{3} << 30), 1u) << "with what its own files give back";
+}
+
 TEST(Scheduler, TakesNoCopyFromALeaderWhosePointsDiffer) {
   ClusterSimulation cluster(15);
   const ReplicaId wrong = MakeOneDiffer(cluster, 4, /*leader=*/true);

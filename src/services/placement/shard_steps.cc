@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "base/check.h"
+#include "base/limits.h"
 
 namespace vectron::placement {
 namespace {
@@ -206,8 +207,15 @@ std::optional<StepReplica> ShardSteps::MakeRoom(ReplicaId replaced, const Weight
   for (const WorkerId worker : weights.Voting()) {  // one that has no room now may have it soon
     if (shard_.On(worker) == nullptr) return std::nullopt;
   }
-  return weights.CanVote(voter->worker) ? std::optional(Step(*voter, ReplicaStep::kLeave))
-                                        : std::nullopt;
+  if (!weights.CanVote(voter->worker) || !HasRoomAgain(voter->worker)) return std::nullopt;
+  return Step(*voter, ReplicaStep::kLeave);
+}
+
+// Whether its successor finds room on its worker, once its own files are gone (Weights::CanTake).
+bool ShardSteps::HasRoomAgain(WorkerId worker) const {
+  const auto found = input_.load.workers.find(worker);
+  if (found == input_.load.workers.end() || found->second.disk_total_bytes == 0) return true;
+  return found->second.disk_free_bytes >= load_->disk_bytes / 2 + kDiskReserveBytes / 2;
 }
 
 bool ShardSteps::Movable() const {

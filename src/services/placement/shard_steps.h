@@ -51,6 +51,7 @@ class ShardSteps {
   bool MayLeave(const ReplicaRecord& voter) const;
   std::optional<StepReplica> StepLearners() const;
   std::optional<StepReplica> StepSurplus(const Weights& weights) const;
+  bool HasRoomAgain(WorkerId worker) const;
   bool LearnerIsPointless(const ReplicaRecord& learner) const;
   StepReplica Step(const ReplicaRecord& replica, ReplicaStep step) const;
 

@@ -57,7 +57,11 @@ float Percent(uint64_t part, uint64_t whole) {
 void Reporter::Fill(const std::vector<ShardReport>& shards, const MachineLoad& load,
                     int64_t now_nanos, pb::HeartbeatRequest& request) {
   uint64_t points = 0;
+  std::map<uint64_t, Before> gone = std::exchange(before_, {});
   for (const ShardReport& shard : shards) {
+    if (auto before = gone.extract(shard.assignment.group.value)) {
+      before_.insert(std::move(before));
+    }
     FillReplica(shard, now_nanos, request);
     points += shard.stats.points;
   }

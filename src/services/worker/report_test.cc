@@ -29,6 +29,9 @@ TEST(Reporter, TellsRatesAndTheMeanLatencySinceTheHeartbeatBefore) {
   EXPECT_EQ(tell(110, 925'000'000).avg_latency_ms(), 0) << "no search ended";
   EXPECT_EQ(tell(3, 4'000'000).avg_latency_ms(), 0) << "the shard was opened anew";
   EXPECT_FLOAT_EQ(tell(5, 5'000'000).avg_latency_ms(), 0.5F);
+  pb::HeartbeatRequest without;
+  reporter.Fill({}, {}, now, without);
+  EXPECT_EQ(tell(9, 50'000'000).searches_per_second(), 0) << "it was gone in between";
 }
 
 }  // namespace

@@ -429,6 +429,63 @@ TEST_F(ServiceTest, StreamsASnapshotAndTheUpdatesThatFollow) {
   EXPECT_EQ(updates->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
+TEST_F(ServiceTest, TellsOfALargeWriteInSeveralMessages) {
+  MakeShards(1);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 60; ++i) ids.push_back(fmt::format("p{:02}", i));
+  rpc::ShardUpsert large = UpsertOf(1, ids, 1);
+  const std::string payload = R"({"t":")" + std::string(60'000, 'x') + R"("})";
+  large.points.payloads.assign(ids.size(), payload);
+  ASSERT_TRUE(Await<absl::StatusOr<rpc::WriteAck>>([&](auto done) {
+                node_.worker().Upsert(std::move(large), 0, done);
+              }).ok());
+  grpc::ClientContext context;
+  v1::HNSWUpdatesRequest from;
+  from.set_shard_id(1);
+  const auto updates = stub_->StreamHNSWUpdates(&context, from);
+  std::vector<std::string> seen;
+  v1::HNSWUpdateBatch batch;
+  while (seen.size() < ids.size() && updates->Read(&batch)) {
+    EXPECT_LT(batch.ByteSizeLong(), size_t{2} << 20);
+    for (const v1::HNSWUpdate& update : batch.updates()) seen.push_back(update.id());
+  }
+  EXPECT_EQ(seen, ids);
+  context.TryCancel();
+  EXPECT_EQ(updates->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(ServiceTest, RefusesABatchWhoseAnswersTogetherAreTooLarge) {
+  MakeShards(1);
+  ASSERT_TRUE(Await<absl::StatusOr<rpc::WriteAck>>([&](auto done) {
+                node_.worker().Upsert(UpsertOf(1, {"a", "b"}, 1), 0, done);
+              }).ok());
+  Metrics metrics;
+  rpc::RpcRegistry registry(metrics, node_.clock, {});
+  WorkerService narrow({.worker = &node_.worker(),
+                        .clock = &node_.clock,
+                        .timer = &node_.timer,
+                        .background_executor = &node_.background,
+                        .max_answer_bytes = 1'000});
+  ASSERT_TRUE(narrow.Register(registry).ok());
+  auto server = rpc::GrpcServer::Start({.address = "127.0.0.1:0"}, registry);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto stub = v1::WorkerService::NewStub((*server)->InProcessChannel());
+  v1::SearchRequest search;
+  search.set_shard_id(1);
+  for (int i = 0; i < 4; ++i) search.add_vector(1);
+  v1::BatchSearchRequest batch;
+  const auto ask = [&](int count) {
+    while (batch.requests_size() < count) *batch.add_requests() = search;
+    grpc::ClientContext context;
+    v1::BatchSearchResponse response;
+    return stub->BatchSearch(&context, batch, &response);
+  };
+  EXPECT_TRUE(ask(2).ok());
+  const grpc::Status refused = ask(1'000);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(refused.error_message(), HasSubstr("of 1000 take"));
+}
+
 // A worker that takes calls and never answers.
 TEST(WorkerClient, EndsACallThatIsCalledOff) {
   SystemClock clock;

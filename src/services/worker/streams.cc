@@ -150,48 +150,67 @@ class SnapshotStream final : public PacedStream<v1::HNSWSnapshotChunk> {
   std::string after_id_;
 };
 
+// A large entry takes several messages: what is in memory is one entry and one message.
 class UpdateStream final : public PacedStream<v1::HNSWUpdateBatch> {
  public:
   UpdateStream(const WorkerServiceDeps& deps, uint64_t shard_id, uint64_t from_index,
                rpc::ServerStream<v1::HNSWUpdateBatch> stream)
-      : PacedStream(deps, std::move(stream)), shard_id_(shard_id), sent_to_(from_index) {}
+      : PacedStream(deps, std::move(stream)), shard_id_(shard_id) {
+    entry_.index = from_index;
+  }
 
  private:
   absl::StatusOr<std::optional<v1::HNSWUpdateBatch>> Make() override {
     v1::HNSWUpdateBatch batch;
-    while (batch.updates_size() == 0) {  // entries of the engine itself tell nothing
-      ASSIGN_OR_RETURN(const std::vector<shard::Entry> entries,
-                       deps().worker->ReadLog(TargetOf(shard_id_, 0), sent_to_, kMaxUpdateEntries));
-      if (entries.empty()) return std::optional<v1::HNSWUpdateBatch>();
-      for (const shard::Entry& entry : entries) RETURN_IF_ERROR(Add(entry, batch));
-      sent_to_ = entries.back().index;
+    size_t bytes = 0;
+    uint64_t entries = 0;
+    while (bytes < kChunkBytes) {
+      if (next_id_ < command_.ids.size()) {
+        ASSIGN_OR_RETURN(v1::HNSWUpdate update, Look(command_.ids[next_id_++]));
+        bytes += update.ByteSizeLong();
+        *batch.add_updates() = std::move(update);
+        continue;
+      }
+      // Entries of the engine itself tell nothing: after them it goes on.
+      if (entries >= kMaxUpdateEntries && batch.updates_size() > 0) break;
+      ASSIGN_OR_RETURN(const bool more, NextEntry());
+      if (!more) break;
+      ++entries;
     }
+    if (batch.updates_size() == 0) return std::optional<v1::HNSWUpdateBatch>();
     return std::optional(std::move(batch));
   }
   bool IsLast(const v1::HNSWUpdateBatch&) const override { return false; }
 
-  // The points an entry speaks of, as they are by now: an entry that changed nothing (a repeated
-  // request, an insert of what existed) does no harm then, and a later one is merely told twice.
-  absl::Status Add(const shard::Entry& entry, v1::HNSWUpdateBatch& batch) {
-    if (entry.command.empty()) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const shard::Command command, shard::DecodeCommand(entry.command));
-    for (const std::string_view id : command.ids) {
-      ASSIGN_OR_RETURN(const std::optional<PointRecord> point,
-                       deps().worker->GetNow(TargetOf(shard_id_, 0), std::string(id)));
-      v1::HNSWUpdate& update = *batch.add_updates();
-      if (point.has_value()) {
-        update = UpdateOf(id, point->vector, point->payload, point->version);
-        continue;
-      }
-      update.set_id(std::string(id));
-      update.set_delete_(true);
-      update.set_ts_unix_nano(static_cast<int64_t>(entry.index));
+  absl::StatusOr<bool> NextEntry() {
+    ASSIGN_OR_RETURN(std::vector<shard::Entry> entries,
+                     deps().worker->ReadLog(TargetOf(shard_id_, 0), entry_.index, 1));
+    if (entries.empty()) return false;
+    command_ = {};
+    next_id_ = 0;
+    entry_ = std::move(entries.front());
+    if (!entry_.command.empty()) {
+      ASSIGN_OR_RETURN(command_, shard::DecodeCommand(entry_.command));
     }
-    return absl::OkStatus();
+    return true;
+  }
+  // A point that the entry speaks of, as it is by now: an entry that changed nothing (a repeated
+  // request, an insert of what existed) does no harm then, and a later one is merely told twice.
+  absl::StatusOr<v1::HNSWUpdate> Look(std::string_view id) {
+    ASSIGN_OR_RETURN(const std::optional<PointRecord> point,
+                     deps().worker->GetNow(TargetOf(shard_id_, 0), std::string(id)));
+    if (point.has_value()) return UpdateOf(id, point->vector, point->payload, point->version);
+    v1::HNSWUpdate update;
+    update.set_id(std::string(id));
+    update.set_delete_(true);
+    update.set_ts_unix_nano(static_cast<int64_t>(entry_.index));
+    return update;
   }
 
   const uint64_t shard_id_;
-  uint64_t sent_to_;
+  shard::Entry entry_;      // at it; at first, where the caller is
+  shard::Command command_;  // of the entry, and pointing into it
+  size_t next_id_ = 0;      // of the command's
 };
 
 }  // namespace

@@ -91,17 +91,30 @@ class SearchBatch : public std::enable_shared_from_this<SearchBatch> {
     RunSearch(deps_, request_.requests(at), deadline_nanos_, *response_.add_responses(),
               [self = shared_from_this()](const absl::Status& status) {
                 if (!status.ok()) return self->done_(status);
+                const absl::Status fits = self->CheckSize();
+                if (!fits.ok()) return self->done_(fits);
                 // Not from here: a long batch of quick answers would nest that deep.
                 self->deps_.background_executor->Schedule([self] { self->Next(); });
               });
   }
 
  private:
+  absl::Status CheckSize() {
+    bytes_ += response_.responses().rbegin()->ByteSizeLong();
+    if (bytes_ <= deps_.max_answer_bytes) return absl::OkStatus();
+    return ResourceExhausted(
+        "requests: the answers of the first {} of {} take {} bytes, at most {} are allowed; ask "
+        "for "
+        "fewer at once",
+        response_.responses_size(), request_.requests_size(), bytes_, deps_.max_answer_bytes);
+  }
+
   const WorkerServiceDeps& deps_;
   const int64_t deadline_nanos_;
   const v1::BatchSearchRequest& request_;
   v1::BatchSearchResponse& response_;
   const RpcDone done_;
+  size_t bytes_ = 0;  // of the answers so far
 };
 
 }  // namespace
