@@ -114,13 +114,18 @@ class Node : public PlacementNode {
 
   View view() const override {
     const Leadership leadership = Leads();
-    const size_t voters = deps_.host->View(kPlacementGroup).membership.voters.size();
-    return state_->With([&leadership, voters](const ClusterState& state) {
+    const consensus::Membership members = deps_.host->View(kPlacementGroup).membership;
+    const auto is_in = [self = ReplicaOf(options_.node).value](const std::vector<uint64_t>& ids) {
+      return std::find(ids.begin(), ids.end(), self) != ids.end();
+    };
+    const bool is_member = is_in(members.voters) || is_in(members.learners);
+    return state_->With([&](const ClusterState& state) {
       return View{.is_leader = leadership.is_leader,
                   .leader_address = leadership.address,
                   .cluster_id = state.cluster_id(),
                   .applied_index = state.applied_index(),
-                  .voters = voters,
+                  .is_member = is_member,
+                  .voters = members.voters.size(),
                   .workers = state.workers().size(),
                   .collections = state.collections().size()};
     });
@@ -140,7 +145,8 @@ class Node : public PlacementNode {
     start.replica = ReplicaOf(options_.node);
     // What one that joins believes until it has the group's own word must not let it found another.
     // Its own name is left out, so it never campaigns; and as the group first takes in all that it
-    // lacks without a vote, entries from the beginning of a log lead from here to what is true.
+    // lacks without a vote, entries from the beginning of a log lead from here to what is true, but
+    // for one that is still to leave.
     for (const PlacementPeer& peer : options_.peers) {
       if (options_.join && peer.node == options_.node) continue;
       start.members.voters.push_back(ReplicaOf(peer.node).value);
@@ -178,7 +184,7 @@ class Node : public PlacementNode {
     return leadership;
   }
 
-  // Takes in those of the peers that are no members yet.
+  // Makes the peers the members.
   void Grow() {
     std::vector<ReplicaId> wanted;
     for (const PlacementPeer& peer : options_.peers) wanted.push_back(ReplicaOf(peer.node));
@@ -189,7 +195,9 @@ class Node : public PlacementNode {
       if (std::exchange(life_->changing, true)) return;
     }
     LogInfo("placement node {} {}", change->replica.node().value,
-            change->kind == consensus::ChangeKind::kAddVoter ? "gets a vote" : "is taken in");
+            change->kind == consensus::ChangeKind::kAddVoter ? "gets a vote"
+            : change->kind == consensus::ChangeKind::kRemove ? "is put out"
+                                                             : "is taken in");
     deps_.host->ChangeMembership(kPlacementGroup, change->replica, change->kind,
                                  [life = life_](const absl::Status&) {  // else it is tried again
                                    const absl::MutexLock lock(&life->mutex);

@@ -50,7 +50,8 @@ class PlacementNodes : public ::testing::Test {
     options.data_dir = dir_ + "/" + std::to_string(id) + "/data";
     options.node = WorkerId{id};
     options.join = joining_.contains(id);
-    for (uint64_t peer = 1; peer <= peers_; ++peer) {
+    for (const uint64_t peer : {uint64_t{1}, uint64_t{2}, third_}) {
+      if (options.peers.size() == peers_) break;
       options.peers.push_back(
           {.node = WorkerId{peer}, .grpc_address = fmt::format("node-{}:6001", peer)});
     }
@@ -178,7 +179,8 @@ class PlacementNodes : public ::testing::Test {
   SystemClock clock_;
   uint64_t starts_ = 0;
   uint64_t cut_ = 0;
-  uint64_t peers_ = 3;
+  size_t peers_ = 3;
+  uint64_t third_ = 3;  // of the peers
   std::set<uint64_t> joining_;
   std::map<uint64_t, Member> members_;
 };
@@ -315,6 +317,24 @@ TEST_F(PlacementNodes, GoOnTogetherAfterARecoveryThatACrashCutShort) {
   EXPECT_TRUE(AwaitThreeVoters());
   Kill(1);
   EXPECT_EQ(GoOnAlone(1).code(), absl::StatusCode::kOk) << "another try";
+}
+
+// Node 3 is lost with its disk; another one comes in its stead, under a number of its own.
+TEST_F(PlacementNodes, ReplaceOneThatIsLost) {
+  const std::string first = Register("a");
+  for (const uint64_t id : {1, 2, 3}) Kill(id);
+  members_.erase(3);
+  members_[4].host = std::make_unique<shard::HostNode>(network_, 4, dir_ + "/4");
+  third_ = 4;
+  joining_ = {4};
+  Start(4);
+  EXPECT_FALSE(members_.at(4).node->view().is_member) << "it waits";
+  for (const uint64_t id : {1, 2}) Start(id);
+  ASSERT_TRUE(Eventually([&] { return members_.at(4).node->view().is_member; }));
+  ASSERT_TRUE(AwaitThreeVoters());
+  Kill(1);
+  EXPECT_EQ(Register("a"), first);
+  EXPECT_EQ(Workers(), 1);
 }
 
 TEST_F(PlacementNodes, GrowFromOneToThree) {
