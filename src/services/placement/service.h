@@ -13,7 +13,9 @@
 // kDestroyWaitMs.
 //
 // Tick drives what the leader does by itself: founds the cluster, declares workers dead, finishes
-// or takes back creations, schedules moves, feeds those who watch the map.
+// or takes back creations, schedules moves, feeds those who watch the map. A leader that did not
+// run for a while itself (its machine was suspended, its process stopped) calls nobody dead for
+// that.
 //
 // Thread-safe. Callbacks run once, on any thread.
 
@@ -212,6 +214,7 @@ class PlacementService {
   std::vector<placementdriver::v1::PlannedMove> PlannedMoves();
 
   // Parts of Tick.
+  void NoticePause();
   void NoticeLeadership();
   void ExpireCalls();
   void FoundCluster();
@@ -234,6 +237,7 @@ class PlacementService {
   mutable absl::Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   Tracker tracker_ ABSL_GUARDED_BY(mutex_);
+  int64_t last_tick_nanos_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t led_term_ ABSL_GUARDED_BY(mutex_) = 0;  // of the leadership that is under way; 0: none
   uint64_t seed_ ABSL_GUARDED_BY(mutex_);
   std::list<std::shared_ptr<Waiting>> waiting_ ABSL_GUARDED_BY(mutex_);  // shared with their ends

@@ -31,6 +31,9 @@ class Tracker {
   static constexpr int64_t kNotBegun = std::numeric_limits<int64_t>::max() / 2;
   void Restart(int64_t began_nanos);
 
+  // This node itself did not run for so long: nobody's silence.
+  void PassOver(int64_t nanos, int64_t now_nanos);
+
   // Keeps what a worker says. Returns what was wrong with its reports of replicas, which are
   // dropped; for people.
   std::vector<std::string> Take(WorkerId worker, placementdriver::v1::HeartbeatRequest heartbeat,
