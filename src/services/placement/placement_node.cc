@@ -17,6 +17,7 @@ namespace vectron::placement {
 namespace {
 
 constexpr int64_t kTickMs = 50;
+constexpr int64_t kGiveWayMs = 2'000;  // between two tries
 // Each placement node holds one replica, its first and only.
 constexpr uint64_t kReplicaSerial = 1;
 
@@ -205,6 +206,25 @@ class Node : public PlacementNode {
                                  });
   }
 
+  // One that cannot apply what was committed answers nothing: another has to lead. In turn, for
+  // some of them may be no better off.
+  void GiveWay() {
+    if (state_->problem().ok()) return;
+    const shard::GroupView view = deps_.host->View(kPlacementGroup);
+    const int64_t now = deps_.clock->MonotonicNanos();
+    if (!view.is_leader || now < next_give_way_nanos_) return;
+    const std::vector<uint64_t>& voters = view.membership.voters;
+    std::vector<ReplicaId> others;
+    for (const consensus::PeerProgress& peer : view.progress) {
+      const ReplicaId replica{peer.id};
+      const bool votes = std::find(voters.begin(), voters.end(), peer.id) != voters.end();
+      if (replica != view.replica && votes && peer.recent_active) others.push_back(replica);
+    }
+    if (others.empty()) return;
+    next_give_way_nanos_ = now + kGiveWayMs * 1'000'000;
+    deps_.host->TransferLeadership(kPlacementGroup, others[view.term % others.size()]);
+  }
+
   void NextTick() {
     const absl::MutexLock lock(&life_->mutex);
     if (life_->stopped) return;
@@ -215,6 +235,7 @@ class Node : public PlacementNode {
       ticks_.Schedule([this] {
         service_->Tick();
         Grow();
+        GiveWay();
         NextTick();
       });
     });
@@ -227,6 +248,7 @@ class Node : public PlacementNode {
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<shard::SnapshotHandler> snapshots_;
   bool joined_ = false;
+  int64_t next_give_way_nanos_ = 0;                              // the ticks'
   const std::shared_ptr<Life> life_ = std::make_shared<Life>();  // shared with the timer's task,
                                                                  // which may run late
   SerialExecutor ticks_;  // last: its tasks use everything above

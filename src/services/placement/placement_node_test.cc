@@ -12,6 +12,7 @@
 #include "rpc/rpc_registry.h"
 #include "services/placement/recovery.h"
 #include "shard/peer_testing.h"
+#include "shard/raft_log_view.h"
 #include "vectron/placement.pb.h"
 
 namespace vectron::placement {
@@ -352,6 +353,41 @@ TEST_F(PlacementNodes, GrowFromOneToThree) {
   EXPECT_EQ(Register("a"), first);
   EXPECT_EQ(Workers(), 1);
   for (auto& [id, member] : members_) Kill(id);  // before the folder goes
+}
+
+TEST_F(PlacementNodes, OneThatCannotApplyAnEntryDoesNotStayTheLeader) {
+  Register("a");
+  ASSERT_TRUE(Eventually([&] { return members_.at(1).node->view().workers == 1; }));
+  Kill(1);
+  shard::HostNode& damaged = *members_.at(1).host;
+  ASSERT_TRUE(damaged.files->Remove(Options(1).data_dir + kPlacementStateFile).ok());
+  {
+    const auto logs = shard::LogStore::Open(damaged.dir() + "/log", damaged.resources, 0);
+    ASSERT_TRUE(logs.ok()) << logs.status();
+    const uint64_t last = (*logs)->Extent(kPlacementGroup).next_index - 1;
+    auto entries = (*logs)->Read(kPlacementGroup, {.first = 1, .last = last});
+    ASSERT_TRUE(entries.ok()) << entries.status();
+    const auto command = std::find_if(
+        entries->rbegin(), entries->rend(),
+        [](const shard::Entry& entry) { return !shard::WithoutKind(entry.command).empty(); });
+    ASSERT_NE(command, entries->rend());
+    command->command = shard::WithKind(consensus::EntryKind::kNormal, "no command");
+    ASSERT_TRUE(
+        (*logs)
+            ->Append({{.group = kPlacementGroup, .entries = &*entries, .hard_state = std::nullopt}})
+            .ok());
+  }
+  const uint64_t leader = AwaitLeader();  // one of the others
+  Start(1);
+  const uint64_t term = members_.at(leader).host->host->View(kPlacementGroup).term;
+  EXPECT_TRUE(Eventually([&] {
+    const shard::GroupView view = damaged.host->View(kPlacementGroup);
+    if (view.term <= term) {  // until it leads, for once
+      members_.at(leader).host->host->TransferLeadership(kPlacementGroup, damaged.replica());
+    }
+    return view.term >= term + 2 && !view.is_leader && view.leader.value != 0;
+  }));
+  EXPECT_EQ(Workers(), 1);
 }
 
 TEST_F(PlacementNodes, RefuseAnotherClustersFolderAndWrongOptions) {
