@@ -45,8 +45,15 @@ struct CgroupFiles {
   const char* reclaimable;  // a key of memory.stat
 };
 
-uint64_t AvailableInCgroup(const CgroupFiles& names, const std::string& path) {
-  const std::string dir = std::string(names.root) + path + "/";
+constexpr CgroupFiles kV2{"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "};
+constexpr CgroupFiles kV1{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+                          "total_inactive_file "};
+
+uint64_t LimitOfCgroup(const CgroupFiles& names, const std::string& dir) {
+  return FirstNumber(ReadSmallFile(dir + names.limit)).value_or(kUnknown);
+}
+
+uint64_t AvailableInCgroup(const CgroupFiles& names, const std::string& dir) {
   const auto limit = FirstNumber(ReadSmallFile(dir + names.limit));
   const auto usage = FirstNumber(ReadSmallFile(dir + names.usage));
   if (!limit || !usage) return kUnknown;
@@ -56,13 +63,11 @@ uint64_t AvailableInCgroup(const CgroupFiles& names, const std::string& path) {
   return *limit - std::min(*limit, used);
 }
 
-// The least of the process's groups, from its own up to the root.
-uint64_t AvailableInCgroups() {
-  constexpr CgroupFiles kV2{"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "};
-  constexpr CgroupFiles kV1{"/sys/fs/cgroup/memory", "memory.limit_in_bytes",
-                            "memory.usage_in_bytes", "total_inactive_file "};
+// The least that `read` says of the process's groups, from its own up to the root.
+uint64_t LeastOfCgroups(const std::string& root,
+                        uint64_t (*read)(const CgroupFiles& names, const std::string& dir)) {
   uint64_t least = kUnknown;
-  std::istringstream lines(ReadSmallFile("/proc/self/cgroup"));
+  std::istringstream lines(ReadSmallFile(root + "/proc/self/cgroup"));
   for (std::string line; std::getline(lines, line);) {
     const size_t first = line.find(':');
     const size_t second = line.find(':', first + 1);
@@ -70,9 +75,10 @@ uint64_t AvailableInCgroups() {
     const std::string controllers = line.substr(first + 1, second - first - 1);
     const bool v2 = controllers.empty();
     if (!v2 && controllers.find("memory") == std::string::npos) continue;
+    const CgroupFiles& names = v2 ? kV2 : kV1;
     for (std::string path = line.substr(second + 1);; path.resize(path.rfind('/'))) {
       if (path == "/") path.clear();
-      least = std::min(least, AvailableInCgroup(v2 ? kV2 : kV1, path));
+      least = std::min(least, read(names, root + names.root + path + "/"));
       if (path.empty() || path.rfind('/') == std::string::npos) break;
     }
   }
@@ -83,7 +89,10 @@ uint64_t AvailableInCgroups() {
 
 uint64_t AvailableMemoryBytes() {
   const auto machine_kib = NumberAfter(ReadSmallFile("/proc/meminfo"), "MemAvailable:");
-  return std::min(machine_kib ? *machine_kib * 1024 : kUnknown, AvailableInCgroups());
+  return std::min(machine_kib ? *machine_kib * 1024 : kUnknown,
+                  LeastOfCgroups("", AvailableInCgroup));
 }
+
+uint64_t MemoryLimitBytes(const std::string& root) { return LeastOfCgroups(root, LimitOfCgroup); }
 
 }  // namespace vectron::index

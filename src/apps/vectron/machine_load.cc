@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "absl/status/statusor.h"
+#include "index/available_memory.h"
 
 namespace vectron {
 namespace {
@@ -38,8 +39,9 @@ MachineMeter::MachineMeter(FileSystem& files, const Clock& clock, std::string da
       cpu_nanos_(CpuNanos()) {}
 
 uint64_t MachineMeter::TotalMemoryBytes() {
-  return static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
-         static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t machine = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                           static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  return std::min(machine, index::MemoryLimitBytes());
 }
 
 worker::MachineLoad MachineMeter::Measure() {

@@ -18,6 +18,7 @@ class MachineMeter {
   MachineMeter(FileSystem& files, const Clock& clock, std::string data_dir);
   worker::MachineLoad Measure();
 
+  // What this process may take at most: the machine's memory, or its container's limit.
   static uint64_t TotalMemoryBytes();
 
  private:

@@ -127,7 +127,9 @@ class PlacementRole : public Role {
         [this](std::vector<MetricSample>& samples) { AddFigures(node_->view(), samples); });
     metrics_port_.Serve([this] {
       std::vector<std::string> problems;
-      if (node_->view().leader_address.empty()) problems.emplace_back("placement has no leader");
+      const placement::PlacementNode::View view = node_->view();
+      if (view.leader_address.empty()) problems.emplace_back("placement has no leader");
+      if (!view.is_member) problems.emplace_back("this node waits to be taken in by the others");
       return problems;
     });
   }

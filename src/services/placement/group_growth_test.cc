@@ -23,6 +23,7 @@ shard::GroupView LeaderOf(const std::vector<uint64_t>& voters,
                           const std::vector<uint64_t>& learners) {
   shard::GroupView view;
   view.known = view.is_leader = true;
+  view.replica = On(1);
   view.committed_index = 1'000;
   view.membership.voters = Ids(voters);
   view.membership.learners = Ids(learners);
@@ -33,8 +34,39 @@ void CaughtUp(shard::GroupView& view, uint64_t node) {
 }
 
 TEST(GroupGrowth, LeavesACompleteGroupAlone) {
-  EXPECT_FALSE(NextMemberChange(LeaderOf({1, 2, 3}, {}), Three()).has_value());
-  EXPECT_FALSE(NextMemberChange(LeaderOf({1, 2, 3, 4, 5}, {}), Three()).has_value());
+  shard::GroupView view = LeaderOf({1, 2, 3}, {});
+  EXPECT_FALSE(NextMemberChange(view, Three()).has_value());
+  CaughtUp(view, 2);
+  CaughtUp(view, 3);
+  EXPECT_FALSE(NextMemberChange(view, Three()).has_value());
+}
+
+// Node 4 is lost and node 3 is there in its stead.
+TEST(GroupGrowth, PutsOthersOutOnceAllThatAreWantedVoteAndHaveCaughtUp) {
+  shard::GroupView view = LeaderOf({1, 2, 4}, {3});
+  CaughtUp(view, 2);
+  CaughtUp(view, 3);
+  EXPECT_EQ(NextMemberChange(view, Three())->kind, ChangeKind::kAddVoter);
+  view = LeaderOf({1, 2, 3, 4}, {5});
+  CaughtUp(view, 2);
+  EXPECT_FALSE(NextMemberChange(view, Three()).has_value()) << "4 may be needed";
+  CaughtUp(view, 3);
+  for (const uint64_t other : {5, 4}) {
+    const auto change = NextMemberChange(view, Three());
+    ASSERT_TRUE(change.has_value());
+    EXPECT_EQ(change->replica, On(other)) << "those without a vote first";
+    EXPECT_EQ(change->kind, ChangeKind::kRemove);
+    view.membership.learners.clear();
+  }
+}
+
+TEST(GroupGrowth, ReplacesOneAtATime) {
+  EXPECT_EQ(NextMemberChange(LeaderOf({1, 2, 4}, {}), Three())->replica, On(3));
+  EXPECT_FALSE(NextMemberChange(LeaderOf({1, 4, 5}, {}), Three()).has_value());
+}
+
+TEST(GroupGrowth, PutsNobodyOutForTheSakeOfOne) {
+  EXPECT_FALSE(NextMemberChange(LeaderOf({1, 2, 3}, {}), {On(1)}).has_value());
 }
 
 TEST(GroupGrowth, IsTheLeadersBusiness) {

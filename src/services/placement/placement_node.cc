@@ -17,6 +17,7 @@ namespace vectron::placement {
 namespace {
 
 constexpr int64_t kTickMs = 50;
+constexpr int64_t kGiveWayMs = 2'000;  // between two tries
 // Each placement node holds one replica, its first and only.
 constexpr uint64_t kReplicaSerial = 1;
 
@@ -115,13 +116,18 @@ class Node : public PlacementNode {
   View view() const override {
     const Leadership leadership = Leads();
     const PlacementService::Differences differences = service_->differences();
-    const size_t voters = deps_.host->View(kPlacementGroup).membership.voters.size();
-    return state_->With([&leadership, &differences, voters](const ClusterState& state) {
+    const consensus::Membership members = deps_.host->View(kPlacementGroup).membership;
+    const auto is_in = [self = ReplicaOf(options_.node).value](const std::vector<uint64_t>& ids) {
+      return std::find(ids.begin(), ids.end(), self) != ids.end();
+    };
+    const bool is_member = is_in(members.voters) || is_in(members.learners);
+    return state_->With([&](const ClusterState& state) {
       return View{.is_leader = leadership.is_leader,
                   .leader_address = leadership.address,
                   .cluster_id = state.cluster_id(),
                   .applied_index = state.applied_index(),
-                  .voters = voters,
+                  .is_member = is_member,
+                  .voters = members.voters.size(),
                   .workers = state.workers().size(),
                   .collections = state.collections().size(),
                   .differences_found = differences.found,
@@ -143,7 +149,8 @@ class Node : public PlacementNode {
     start.replica = ReplicaOf(options_.node);
     // What one that joins believes until it has the group's own word must not let it found another.
     // Its own name is left out, so it never campaigns; and as the group first takes in all that it
-    // lacks without a vote, entries from the beginning of a log lead from here to what is true.
+    // lacks without a vote, entries from the beginning of a log lead from here to what is true, but
+    // for one that is still to leave.
     for (const PlacementPeer& peer : options_.peers) {
       if (options_.join && peer.node == options_.node) continue;
       start.members.voters.push_back(ReplicaOf(peer.node).value);
@@ -181,7 +188,7 @@ class Node : public PlacementNode {
     return leadership;
   }
 
-  // Takes in those of the peers that are no members yet.
+  // Makes the peers the members.
   void Grow() {
     std::vector<ReplicaId> wanted;
     for (const PlacementPeer& peer : options_.peers) wanted.push_back(ReplicaOf(peer.node));
@@ -192,12 +199,33 @@ class Node : public PlacementNode {
       if (std::exchange(life_->changing, true)) return;
     }
     LogInfo("placement node {} {}", change->replica.node().value,
-            change->kind == consensus::ChangeKind::kAddVoter ? "gets a vote" : "is taken in");
+            change->kind == consensus::ChangeKind::kAddVoter ? "gets a vote"
+            : change->kind == consensus::ChangeKind::kRemove ? "is put out"
+                                                             : "is taken in");
     deps_.host->ChangeMembership(kPlacementGroup, change->replica, change->kind,
                                  [life = life_](const absl::Status&) {  // else it is tried again
                                    const absl::MutexLock lock(&life->mutex);
                                    life->changing = false;
                                  });
+  }
+
+  // One that cannot apply what was committed answers nothing: another has to lead. In turn, for
+  // some of them may be no better off.
+  void GiveWay() {
+    if (state_->problem().ok()) return;
+    const shard::GroupView view = deps_.host->View(kPlacementGroup);
+    const int64_t now = deps_.clock->MonotonicNanos();
+    if (!view.is_leader || now < next_give_way_nanos_) return;
+    const std::vector<uint64_t>& voters = view.membership.voters;
+    std::vector<ReplicaId> others;
+    for (const consensus::PeerProgress& peer : view.progress) {
+      const ReplicaId replica{peer.id};
+      const bool votes = std::find(voters.begin(), voters.end(), peer.id) != voters.end();
+      if (replica != view.replica && votes && peer.recent_active) others.push_back(replica);
+    }
+    if (others.empty()) return;
+    next_give_way_nanos_ = now + kGiveWayMs * 1'000'000;
+    deps_.host->TransferLeadership(kPlacementGroup, others[view.term % others.size()]);
   }
 
   void NextTick() {
@@ -210,6 +238,7 @@ class Node : public PlacementNode {
       ticks_.Schedule([this] {
         service_->Tick();
         Grow();
+        GiveWay();
         NextTick();
       });
     });
@@ -222,6 +251,7 @@ class Node : public PlacementNode {
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<shard::SnapshotHandler> snapshots_;
   bool joined_ = false;
+  int64_t next_give_way_nanos_ = 0;                              // the ticks'
   const std::shared_ptr<Life> life_ = std::make_shared<Life>();  // shared with the timer's task,
                                                                  // which may run late
   SerialExecutor ticks_;  // last: its tasks use everything above

@@ -12,7 +12,7 @@
 // Unavailable with a leader hint (rpc::LeaderHint gives the placement node's id) and its address in
 // the message. One, three or five nodes. Those of the first start found the group. Later the leader
 // takes in the nodes of its `peers` that are no members yet: without a vote at first, and with one
-// when all of them have caught up. None is ever put out.
+// when all of them have caught up. Members that are no peers leave then (group_growth.h).
 //
 // Below data_dir: placement-state is the state machine at a log position, replaced as a whole
 // (docs/formats/placement-state.md); placement-snapshots what travels to and from other nodes.
@@ -98,7 +98,8 @@ class PlacementNode {
     std::string leader_address;  // "" while there is none
     std::string cluster_id;      // "" until the cluster is founded
     uint64_t applied_index = 0;
-    size_t voters = 0;  // of placement's group
+    bool is_member = false;  // of placement's group, with a vote or without
+    size_t voters = 0;       // of it
     size_t workers = 0;
     size_t collections = 0;
     uint64_t differences_found = 0;  // groups whose replicas were found to differ, while it led

@@ -12,6 +12,7 @@
 #include "rpc/rpc_registry.h"
 #include "services/placement/recovery.h"
 #include "shard/peer_testing.h"
+#include "shard/raft_log_view.h"
 #include "vectron/placement.pb.h"
 
 namespace vectron::placement {
@@ -50,7 +51,8 @@ class PlacementNodes : public ::testing::Test {
     options.data_dir = dir_ + "/" + std::to_string(id) + "/data";
     options.node = WorkerId{id};
     options.join = joining_.contains(id);
-    for (uint64_t peer = 1; peer <= peers_; ++peer) {
+    for (const uint64_t peer : {uint64_t{1}, uint64_t{2}, third_}) {
+      if (options.peers.size() == peers_) break;
       options.peers.push_back(
           {.node = WorkerId{peer}, .grpc_address = fmt::format("node-{}:6001", peer)});
     }
@@ -178,7 +180,8 @@ class PlacementNodes : public ::testing::Test {
   SystemClock clock_;
   uint64_t starts_ = 0;
   uint64_t cut_ = 0;
-  uint64_t peers_ = 3;
+  size_t peers_ = 3;
+  uint64_t third_ = 3;  // of the peers
   std::set<uint64_t> joining_;
   std::map<uint64_t, Member> members_;
 };
@@ -317,6 +320,24 @@ TEST_F(PlacementNodes, GoOnTogetherAfterARecoveryThatACrashCutShort) {
   EXPECT_EQ(GoOnAlone(1).code(), absl::StatusCode::kOk) << "another try";
 }
 
+// Node 3 is lost with its disk; another one comes in its stead, under a number of its own.
+TEST_F(PlacementNodes, ReplaceOneThatIsLost) {
+  const std::string first = Register("a");
+  for (const uint64_t id : {1, 2, 3}) Kill(id);
+  members_.erase(3);
+  members_[4].host = std::make_unique<shard::HostNode>(network_, 4, dir_ + "/4");
+  third_ = 4;
+  joining_ = {4};
+  Start(4);
+  EXPECT_FALSE(members_.at(4).node->view().is_member) << "it waits";
+  for (const uint64_t id : {1, 2}) Start(id);
+  ASSERT_TRUE(Eventually([&] { return members_.at(4).node->view().is_member; }));
+  ASSERT_TRUE(AwaitThreeVoters());
+  Kill(1);
+  EXPECT_EQ(Register("a"), first);
+  EXPECT_EQ(Workers(), 1);
+}
+
 TEST_F(PlacementNodes, GrowFromOneToThree) {
   const TempDir dir;
   peers_ = 1;
@@ -332,6 +353,41 @@ TEST_F(PlacementNodes, GrowFromOneToThree) {
   EXPECT_EQ(Register("a"), first);
   EXPECT_EQ(Workers(), 1);
   for (auto& [id, member] : members_) Kill(id);  // before the folder goes
+}
+
+TEST_F(PlacementNodes, OneThatCannotApplyAnEntryDoesNotStayTheLeader) {
+  Register("a");
+  ASSERT_TRUE(Eventually([&] { return members_.at(1).node->view().workers == 1; }));
+  Kill(1);
+  shard::HostNode& damaged = *members_.at(1).host;
+  ASSERT_TRUE(damaged.files->Remove(Options(1).data_dir + kPlacementStateFile).ok());
+  {
+    const auto logs = shard::LogStore::Open(damaged.dir() + "/log", damaged.resources, 0);
+    ASSERT_TRUE(logs.ok()) << logs.status();
+    const uint64_t last = (*logs)->Extent(kPlacementGroup).next_index - 1;
+    auto entries = (*logs)->Read(kPlacementGroup, {.first = 1, .last = last});
+    ASSERT_TRUE(entries.ok()) << entries.status();
+    const auto command = std::find_if(
+        entries->rbegin(), entries->rend(),
+        [](const shard::Entry& entry) { return !shard::WithoutKind(entry.command).empty(); });
+    ASSERT_NE(command, entries->rend());
+    command->command = shard::WithKind(consensus::EntryKind::kNormal, "no command");
+    ASSERT_TRUE(
+        (*logs)
+            ->Append({{.group = kPlacementGroup, .entries = &*entries, .hard_state = std::nullopt}})
+            .ok());
+  }
+  const uint64_t leader = AwaitLeader();  // one of the others
+  Start(1);
+  const uint64_t term = members_.at(leader).host->host->View(kPlacementGroup).term;
+  EXPECT_TRUE(Eventually([&] {
+    const shard::GroupView view = damaged.host->View(kPlacementGroup);
+    if (view.term <= term) {  // until it leads, for once
+      members_.at(leader).host->host->TransferLeadership(kPlacementGroup, damaged.replica());
+    }
+    return view.term >= term + 2 && !view.is_leader && view.leader.value != 0;
+  }));
+  EXPECT_EQ(Workers(), 1);
 }
 
 TEST_F(PlacementNodes, RefuseAnotherClustersFolderAndWrongOptions) {

@@ -8,8 +8,8 @@
 // cut behind it.
 //
 // A committed entry that cannot be applied (damaged, or of a newer program) ends this node's part:
-// everything after it is refused as Internal, here, while others may go on; a copy of their state
-// makes up for it.
+// everything after it is refused as Internal, here, while others may go on (one of them leads then,
+// see PlacementNode); a copy of their state makes up for it.
 
 #include <cstdint>
 #include <functional>
@@ -64,6 +64,12 @@ class ReplicatedState : public shard::Applier {
   }
   uint64_t applied_index() const {
     return With([](const ClusterState& state) { return state.applied_index(); });
+  }
+
+  // Why this node's part has ended; OK while it has not.
+  absl::Status problem() const {
+    const absl::ReaderMutexLock lock(&mutex_);
+    return problem_;
   }
 
   // Writes the file. Not at the same time as Apply.

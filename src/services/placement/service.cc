@@ -18,6 +18,8 @@ constexpr int64_t kRestPerWork = 4;
 constexpr int64_t kMinRunNanos = 100'000'000;
 // What was proposed and is not applied by then is proposed again.
 constexpr int64_t kProposeAgainNanos = 2'000'000'000;
+// Ticks come every 50 ms: after so long without one this node did not run.
+constexpr int64_t kPauseNanos = 2'000'000'000;
 
 std::string RandomId(uint64_t seed) {
   Random random(seed);
@@ -32,6 +34,8 @@ PlacementService::PlacementService(const PlacementOptions& options, const Servic
       tracker_(kHealthyIntervals * options.heartbeat_interval_ms),
       seed_(deps.seed) {
   CHECK(deps.state != nullptr && deps.clock != nullptr && deps.leadership != nullptr);
+  const absl::MutexLock lock(&mutex_);
+  last_tick_nanos_ = deps.clock->MonotonicNanos();
 }
 
 PlacementService::~PlacementService() { Stop(); }
@@ -142,6 +146,7 @@ void PlacementService::Stop() {
 }
 
 void PlacementService::Tick() {
+  NoticePause();
   ExpireCalls();
   NoticeLeadership();
   {
@@ -154,6 +159,13 @@ void PlacementService::Tick() {
   TendDeletions();
   TendPlans();
   RunScheduler();
+}
+
+void PlacementService::NoticePause() {
+  const int64_t now = deps_.clock->MonotonicNanos();
+  const absl::MutexLock lock(&mutex_);
+  const int64_t away = now - std::exchange(last_tick_nanos_, now);
+  if (away >= kPauseNanos) tracker_.PassOver(away, now);
 }
 
 void PlacementService::ExpireCalls() {

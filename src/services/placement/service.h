@@ -15,7 +15,9 @@
 // collection are held.
 //
 // Tick drives what the leader does by itself: founds the cluster, declares workers dead, finishes
-// or takes back creations, schedules moves, feeds those who watch the map.
+// or takes back creations, schedules moves, feeds those who watch the map. A leader that did not
+// run for a while itself (its machine was suspended, its process stopped) calls nobody dead for
+// that.
 //
 // Thread-safe. Callbacks run once, on any thread.
 
@@ -225,6 +227,7 @@ class PlacementService {
   std::vector<placementdriver::v1::PlannedMove> PlannedMoves();
 
   // Parts of Tick.
+  void NoticePause();
   void NoticeLeadership();
   void ExpireCalls();
   void FoundCluster();
@@ -249,6 +252,7 @@ class PlacementService {
   mutable absl::Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   Tracker tracker_ ABSL_GUARDED_BY(mutex_);
+  int64_t last_tick_nanos_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t led_term_ ABSL_GUARDED_BY(mutex_) = 0;  // of the leadership that is under way; 0: none
   uint64_t seed_ ABSL_GUARDED_BY(mutex_);
   uint64_t differences_found_ ABSL_GUARDED_BY(mutex_) = 0;

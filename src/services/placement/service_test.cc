@@ -255,20 +255,36 @@ TEST_F(PlacementServiceTest, RefusesCallsPastItsBounds) {
 
 TEST_F(PlacementServiceTest, ANewLeaderListensBeforeItCallsAnyoneDead) {
   const WorkerId a = fleet_->Join("a");
-  clock_.AdvanceMillis(59'000);
+  fleet_->SetUp(a, false);
+  fleet_->Run(59'000);
   leadership_.term = 5;
-  service_->Tick();
-  clock_.AdvanceMillis(30'000);
-  service_->Tick();
+  fleet_->Run(30'000);
   const auto dead = [this, a] {
     return state_->With([a](const ClusterState& s) { return s.FindWorker(a)->dead; });
   };
   EXPECT_FALSE(dead());
-  clock_.AdvanceMillis(31'000);
-  service_->Tick();
+  fleet_->Run(31'000);
   EXPECT_TRUE(dead());
+  fleet_->SetUp(a, true);
   fleet_->Run(1'000);
   EXPECT_FALSE(dead());
+}
+
+// Its machine was suspended, say, and the workers' with it.
+TEST_F(PlacementServiceTest, ALeaderTakesItsOwnPauseForNobodysSilence) {
+  const WorkerId a = fleet_->Join("a");
+  fleet_->Join("b");
+  ASSERT_TRUE(Create("docs", 2, 2).ok());
+  const std::string before = Bytes();
+  clock_.AdvanceMillis(3'600'000);
+  service_->Tick();
+  EXPECT_EQ(Bytes(), before) << "nobody is dead";
+  EXPECT_TRUE(Call(&PlacementService::ListWorkers)->workers(0).healthy());
+  fleet_->SetUp(a, false);
+  fleet_->Run(59'000);
+  EXPECT_EQ(Bytes(), before);
+  fleet_->Run(3'000);
+  EXPECT_TRUE(state_->With([a](const ClusterState& s) { return s.FindWorker(a)->dead; }));
 }
 
 TEST_F(PlacementServiceTest, ForgetsNothingWhenItStartsAgain) {

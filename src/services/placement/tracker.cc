@@ -47,6 +47,14 @@ void Tracker::Restart(int64_t began_nanos) {
   outvoted_.clear();
 }
 
+void Tracker::PassOver(int64_t nanos, int64_t now_nanos) {
+  const auto shift = [nanos, now_nanos](int64_t& at) { at = std::min(at + nanos, now_nanos); };
+  if (began_nanos_ != kNotBegun) shift(began_nanos_);
+  for (auto& [worker, heard] : workers_) shift(heard.at_nanos);
+  for (auto& [reranker, heard] : rerankers_) shift(heard.first);
+  for (auto& [replica, progress] : progress_) shift(progress.since_nanos);
+}
+
 std::vector<std::string> Tracker::Take(WorkerId worker, pb::HeartbeatRequest heartbeat,
                                        const ClusterState& state, int64_t now_nanos,
                                        int64_t now_unix_ms) {

@@ -32,6 +32,9 @@ class Tracker {
   void Restart(int64_t began_nanos);
   int64_t began_nanos() const { return began_nanos_; }
 
+  // This node itself did not run for so long: nobody's silence.
+  void PassOver(int64_t nanos, int64_t now_nanos);
+
   // Keeps what a worker says. Returns what was wrong with its reports of replicas, which are
   // dropped; for people.
   std::vector<std::string> Take(WorkerId worker, placementdriver::v1::HeartbeatRequest heartbeat,
