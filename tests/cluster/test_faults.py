@@ -156,6 +156,7 @@ class Faults(unittest.TestCase):
                                "--raft", "127.0.0.1:0", "--placement", placement, "--cluster-secret-file", secret],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 1)
+        self.assertIn("the cluster's credential is missing or wrong", done.stderr)
         self.assertNotIn("not-the-secret", done.stderr)
 
     def test_new_collections_go_where_they_should(self):
