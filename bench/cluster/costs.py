@@ -49,8 +49,8 @@ def vectors(rng, count):
     return [[rng.gauss(0, 1) for _ in range(DIMENSION)] for _ in range(count)]
 
 
-def create(api, name, copies):
-    expect(api.call("POST", "/v1/collections", {"name": name, "dimension": DIMENSION, "shardCount": 2, "replicationFactor": copies}))
+def create(api, name, copies, shards=2):
+    expect(api.call("POST", "/v1/collections", {"name": name, "dimension": DIMENSION, "shardCount": shards, "replicationFactor": copies}))
 
 
 def ingest(cluster, api, name, copies, batches):

@@ -75,10 +75,13 @@ class ReplicaNodes {
   }
   // Of a node that is stopped.
   void DamageTheData(uint64_t id) {
+    int damaged = 0;
     for (const auto& file : std::filesystem::directory_iterator(FolderOf(id) + "/data/store")) {
       if (file.path().extension() != ".sst") continue;
       std::ofstream(file.path(), std::ios::trunc) << "garbage";
+      ++damaged;
     }
+    CHECK_GT(damaged, 0);
   }
 
   uint64_t AwaitLeader() {

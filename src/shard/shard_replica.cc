@@ -240,27 +240,28 @@ absl::Status ShardReplicaImpl::Start() {
                                       .registry = deps_.registry,
                                       .life = deps_.host->life()},
                                      *this));
+  if (record.state != ReplicaState::kTombstoned) {
+    const absl::Status opened = OpenWithLog();
+    if (!absl::IsDataLoss(opened) && !absl::IsOutOfRange(opened)) return opened;
+    ASSIGN_OR_RETURN(const bool others, OthersHaveIt());
+    if (!others) return opened;
+    LogError("{}: {}; the log or a whole copy makes up for it", dir_, MessageOf(opened));
+    // Kept aside until that is here.
+    RETURN_IF_ERROR(files_.RemoveTree(dir_ + kDamaged));
+    RETURN_IF_ERROR(files_.Rename(data_.dir, dir_ + kDamaged));
+    RETURN_IF_ERROR(Tombstone(record));
+  }
   const storage::LogGroupRecord log = deps_.host->logs().Extent(group());
-  if (record.state == ReplicaState::kTombstoned && log.next_index <= record.last_index) {
+  if (log.next_index <= record.last_index) {
     return DataLoss("{}: replica {} had entries up to {}, its log ends at {}", dir_,
                     options_.replica.value, record.last_index, log.next_index - 1);
   }
-  if (record.state == ReplicaState::kTombstoned && log.first_index <= 1) {
-    // The log has everything from the first entry on.
-    record = {.replica = options_.replica};
-    RETURN_IF_ERROR(WriteReplicaRecord(files_, dir_, record));
-  }
-  if (record.state == ReplicaState::kTombstoned) return AttachWithoutState();
-  const absl::Status opened = OpenWithLog();
-  if (!absl::IsDataLoss(opened) && !absl::IsOutOfRange(opened)) return opened;
-  ASSIGN_OR_RETURN(const bool others, OthersHaveIt());
-  if (!others) return opened;
-  LogError("{}: {}; a whole copy is asked for", dir_, MessageOf(opened));
-  // Kept aside until the copy is here.
-  RETURN_IF_ERROR(files_.RemoveTree(dir_ + kDamaged));
-  RETURN_IF_ERROR(files_.Rename(data_.dir, dir_ + kDamaged));
-  RETURN_IF_ERROR(Tombstone(record));
-  return AttachWithoutState();
+  if (log.first_index > 1) return AttachWithoutState();
+  // The log has everything from the first entry on.
+  record = {.replica = options_.replica};
+  RETURN_IF_ERROR(WriteReplicaRecord(files_, dir_, record));
+  RETURN_IF_ERROR(OpenWithLog());
+  return files_.RemoveTree(dir_ + kDamaged);
 }
 
 // Whether this replica may give up its data: its log knows it, and it is not the only copy.

@@ -19,8 +19,9 @@
 //   COPYING     a crash in the swap: becomes TOMBSTONED with its log kept, files are removed.
 //   TOMBSTONED  with its log kept: the same replica id goes on without state: it votes and
 //               acknowledges by its log, never leads, and asks the leader for a whole copy until it
-//               has one. Without: the same or a lower replica id is refused (FailedPrecondition), a
-//               higher one begins anew.
+//               has one; when its log holds the first entry it begins anew from that instead.
+//               Without: the same or a lower replica id is refused (FailedPrecondition), a higher
+//               one begins anew.
 //
 // The tombstone is synced before any file goes.
 

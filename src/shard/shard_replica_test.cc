@@ -146,6 +146,25 @@ TEST_F(ShardReplicas, AreMadeAnewFromTheOthersWhenTheirDataIsLost) {
   EXPECT_EQ((*ReadReplicaRecord(*node(2).files, FolderOf(2)))->state, ReplicaState::kReady);
 }
 
+// Needs no copy: a log that was never cut holds everything.
+TEST_F(ShardReplicas, AreMadeAnewFromTheirLogsWhenTheirDataIsLost) {
+  StartAll();
+  for (int i = 0; i < 20; ++i) Write("p" + std::to_string(i), static_cast<float>(i));
+  EXPECT_TRUE(Has(2, "p19", 19));
+  Stop(2);
+  DamageTheData(2);
+  ASSERT_TRUE(Open(2).ok());
+  ASSERT_TRUE(Eventually([&] { return replica(2).has_state(); }));
+  EXPECT_TRUE(Has(2, "p5", 5));
+  Write("q", 100);
+  EXPECT_TRUE(Has(2, "q", 100));
+  EXPECT_EQ(replica(2).stats().points, 21U);
+  EXPECT_FALSE(std::filesystem::exists(FolderOf(2) + "/damaged"));
+  Stop(2);
+  ASSERT_TRUE(Open(2).ok());
+  EXPECT_TRUE(Has(2, "p5", 5));
+}
+
 // At each step of the swap in turn, from the first to the last: the copy is asked for again, and
 // taken over once the disk does.
 TEST_F(ShardReplicas, AskForAnotherCopyWhenOneCannotBeTakenOver) {

@@ -156,6 +156,7 @@ class Faults(unittest.TestCase):
                                "--raft", "127.0.0.1:0", "--placement", placement, "--cluster-secret-file", secret],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 1)
+        self.assertIn("the cluster's credential is missing or wrong", done.stderr)
         self.assertNotIn("not-the-secret", done.stderr)
 
     def test_new_collections_go_where_they_should(self):
@@ -184,6 +185,27 @@ class Script(unittest.TestCase):
         cluster.stop()
         for node in cluster.nodes.values():
             self.assertEqual(cluster._state(node["pid"]), "Z")
+
+
+class Strangers(unittest.TestCase):
+    def test_a_worker_of_another_cluster_is_turned_away_and_loses_nothing(self):
+        its, other = (ClusterProcess(workers=1, placement=1, gateways=1) for _ in range(2))
+        for cluster in (its, other):
+            self.addCleanup(cluster.destroy)
+        api = Api(its.http)
+        api.make("one", 1, 1)
+        api.write("one", "a", 1)
+        its.terminate("worker-1")
+        done = subprocess.run([BINARY, "worker", "--data", its.nodes["worker-1"]["data"], "--grpc", "127.0.0.1:0", "--raft", "127.0.0.1:0",
+                               "--placement", other.nodes["placement-1"]["grpc"],
+                               "--cluster-secret-file", os.path.join(other.data, "cluster.secret")],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stderr, "this is cluster [0-9a-f]+, the caller belongs to [0-9a-f]+")
+        its.start("worker-1")
+        self.assertEqual(patiently(lambda: api.get("one", "a"))["point"]["payload"]["number"], 1)
+        for cluster in (its, other):
+            cluster.stop()
 
 
 if __name__ == "__main__":

@@ -102,6 +102,20 @@ class Moves(unittest.TestCase):
         self.check_values(owners)
         self.cluster.stop()
 
+    def test_kills_in_the_middle_of_moves_cost_no_copy(self):
+        self.start(workers=4)
+        victim = self.a_leader()
+        with Owners(self.cluster, "docs") as owners:
+            owners.await_more(200)
+            self.assertGreater(self.drain(victim)["shardsLeft"], 0)
+            for name in self.cluster.names("worker"):  # those that give, take and stay
+                self.cluster.kill(name)
+                self.cluster.start(name)
+            self.until("an empty worker", lambda: self.left(victim))
+            owners.await_more(200, what="writes after the moves")
+        self.check_values(owners)
+        self.cluster.stop()
+
     def test_a_worker_that_was_dead_for_long_brings_nothing_back(self):
         self.start(workers=4)
         victim = self.a_leader()

@@ -54,6 +54,37 @@ class Ledger:
         return {point for point, number in self.known.items() if number is not GONE}
 
 
+class Chain:
+    """A linked list in a collection: each node's payload names the one before, which was acknowledged first. A node without an answer may
+    be there, but nothing is appended to it. Confined to one thread at a time."""
+
+    def __init__(self):
+        self.made = 0  # nodes, acknowledged or not
+        self.nodes = []  # acknowledged, the first one first
+
+    def append(self, api, collection):
+        """False when the server is gone."""
+        self.made += 1
+        node = {"id": f"node{self.made}", "vector": [self.made] * DIMENSION, "payload": {"before": self.nodes[-1] if self.nodes else ""}}
+        try:
+            answer = api.upsert(collection, [node])
+        except (http.client.HTTPException, OSError):
+            return False
+        if answer.status != 200:
+            raise AssertionError(f"a node was refused: {answer}")
+        self.nodes.append(node["id"])
+        return True
+
+    def check(self, before):
+        """before: of every stored node, the one that it names."""
+        for node, expected in zip(self.nodes, ["", *self.nodes]):
+            if before.get(node) != expected:
+                raise AssertionError(f"{node} was acknowledged after {expected!r}; stored is one after {before.get(node)!r}")
+        for node, other in before.items():
+            if other and other not in before:
+                raise AssertionError(f"{node} names {other}, which is not there")
+
+
 def patiently(call, seconds=60):
     """The answer of a call, which is repeated while the server says that it should be (503: an index is being made again)."""
     end = time.monotonic() + seconds

@@ -78,11 +78,13 @@ class CrashPoints(unittest.TestCase):
         server = self.start(data)
         api = server.client()
         ledger = Ledger()
-        self.assertEqual(api.create("docs", DIMENSION).status, 200)
+        self.assertEqual(api.create("docs", DIMENSION, shardCount=3).status, 200)
         self.assertEqual(server.stop(), 0)
-        for number, crash_point in enumerate(CHECKPOINT_POINTS, start=1):
-            with self.subTest(crash_point=crash_point):
-                server = self.start(data, crash_point)
+        # The second time: one shard has ended in good order, and another one is cut short.
+        cases = [(crash_point, passage) for crash_point in CHECKPOINT_POINTS for passage in (1, 2)]
+        for number, (crash_point, passage) in enumerate(cases, start=1):
+            with self.subTest(crash_point=crash_point, passage=passage):
+                server = self.start(data, f"{crash_point}:{passage}")
                 api = server.client()
                 changes = {f"p{i}": number for i in range(number, 400, number)}
                 self.assertTrue(ledger.write(

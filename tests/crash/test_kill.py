@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from ledger import DIMENSION, GONE, Ledger, await_ready, point_of, stored_points
+from ledger import DIMENSION, GONE, Chain, Ledger, await_ready, point_of, stored_points
 from vectron_server import Server
 
 CYCLES = int(os.environ.get("VECTRON_CRASH_CYCLES", 30))
@@ -44,6 +44,13 @@ class Writer(threading.Thread):
             self.error = error
 
 
+class Linker(Writer):
+    """Appends to a linked list until the server is gone."""
+
+    def step(self):
+        return self.ledger.append(self.api, self.collection)
+
+
 class CollectionMaker(threading.Thread):
     """Makes and deletes collections until the server is gone."""
 
@@ -69,6 +76,16 @@ class CollectionMaker(threading.Thread):
             self.error = error
 
 
+class Walk(unittest.TestCase):
+    def test_what_is_missing_or_false_is_found(self):
+        chain = Chain()
+        chain.nodes = ["node1", "node3"]
+        chain.check({"node1": "", "node3": "node1", "node4": "node3"})
+        for before in ({"node3": "node1"}, {"node1": ""}, {"node1": "", "node3": ""}, {"node1": "", "node3": "node1", "node5": "node4"}):
+            with self.assertRaises(AssertionError):
+                chain.check(before)
+
+
 class Kill(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="vectron-crash-")
@@ -87,12 +104,14 @@ class Kill(unittest.TestCase):
         server = Server(self.data)
         api = server.client()
         ledgers = {("one", "a"): Ledger(), ("one", "b"): Ledger(), ("three", "a"): Ledger()}
-        for name, shards in [("one", 1), ("three", 3)]:
+        self.chain = Chain()
+        for name, shards in [("one", 1), ("three", 3), ("list", 3)]:
             self.assertEqual(api.create(name, DIMENSION, shardCount=shards).status, 200)
         made, unsure = set(), set()
         total = 0
         for cycle in range(CYCLES):
             threads = [Writer(server, name, ledger, prefix, rng.randrange(1 << 32)) for (name, prefix), ledger in ledgers.items()]
+            threads.append(Linker(server, "list", self.chain, "", 0))
             writers = list(threads)
             threads.append(CollectionMaker(server, made, unsure, rng.randrange(1 << 32)))
             for thread in threads:
@@ -110,13 +129,14 @@ class Kill(unittest.TestCase):
                 self.check(api, ledgers, made, unsure)
         self.assertEqual(server.stop(), 0)
         self.assertGreater(total, CYCLES)
+        self.assertTrue(self.chain.nodes)
         server = Server(self.data)
         self.check(server.client(), ledgers, made, unsure)
         self.assertEqual(server.stop(), 0)
         print(f"{CYCLES} kills, {total} acknowledged requests")
 
     def check(self, api, ledgers, made, unsure):
-        names = set(api.call("GET", "/v1/collections").json["collections"]) - {"one", "three"}
+        names = set(api.call("GET", "/v1/collections").json["collections"]) - {"one", "three", "list"}
         self.assertLessEqual(made - unsure, names)
         self.assertLessEqual(names, made | unsure)
         made.clear()
@@ -129,3 +149,4 @@ class Kill(unittest.TestCase):
             for (collection, prefix), ledger in ledgers.items():
                 if collection == name:
                     ledger.settle({point: number for point, number in stored.items() if point.startswith(prefix)})
+        self.chain.check({point["id"]: point["payload"]["before"] for point in api.scroll_all("list", limit=10_000)})
