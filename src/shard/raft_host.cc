@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "shard/group_replicator.h"
 #include "shard/raft_replica.h"
 
 namespace vectron::shard {
@@ -15,48 +16,6 @@ namespace {
 
 // Rounds of write and apply in one turn before new input is looked at.
 constexpr int kMaxRounds = 8;
-
-class Host;
-
-// The face of one group for its shard; posts into the host's inbox. Outlives its replica.
-class GroupReplicator : public Replicator {
- public:
-  GroupReplicator(Host& host, GroupId group, std::shared_ptr<ReplicaCounters> counters,
-                  LogStore& logs)
-      : host_(host), group_(group), counters_(std::move(counters)), logs_(logs) {}
-
-  void Propose(std::string command, ProposeCallback done) override;
-  bool needs_read_barrier() const override { return true; }
-  void ReadBarrier(ProposeCallback done) override;
-  void SetLogMarks(uint64_t needed, uint64_t wished) override;
-
-  absl::StatusOr<std::vector<Entry>> ReadEntries(uint64_t first, uint64_t last) const override {
-    ASSIGN_OR_RETURN(std::vector<Entry> entries,
-                     logs_.Read(group_, {.first = first, .last = last}));
-    for (Entry& entry : entries) {
-      const bool normal = KindOf(entry.command) == consensus::EntryKind::kNormal;
-      entry.command = normal ? std::string(WithoutKind(entry.command)) : std::string();
-    }
-    return entries;
-  }
-  bool nearly_full() const override {
-    return counters_->nearly_full.load(std::memory_order_relaxed);
-  }
-  uint64_t quorum_tail_bytes() const override {
-    return counters_->quorum_tail.load(std::memory_order_relaxed);
-  }
-  bool votes() const override { return !counters_->learner.load(std::memory_order_relaxed); }
-  uint64_t committed_index() const override {
-    return counters_->committed.load(std::memory_order_acquire);
-  }
-  uint64_t first_index() const override { return logs_.Extent(group_).first_index; }
-
- private:
-  Host& host_;
-  const GroupId group_;
-  const std::shared_ptr<ReplicaCounters> counters_;  // shared with the replica, which may be gone
-  LogStore& logs_;
-};
 
 struct Attached {
   std::unique_ptr<RaftReplica> replica;
@@ -130,7 +89,7 @@ class Host : public RaftHost {
   void Quarantine(RaftReplica& replica, const absl::Status& status);
   void Send(Outbox& out);
   void Fatal(const absl::Status& status);
-  void CountStats();
+  void Count();
 
   const RaftHostOptions options_;
   const RaftHostDeps deps_;
@@ -144,6 +103,10 @@ class Host : public RaftHost {
   mutable absl::Mutex turn_mutex_;
   std::map<uint64_t, Attached> groups_ ABSL_GUARDED_BY(turn_mutex_);
   std::set<uint64_t> attaching_ ABSL_GUARDED_BY(turn_mutex_);
+  // All groups that are not quiet, and some that are: what ticks look at.
+  std::set<uint64_t> awake_ ABSL_GUARDED_BY(turn_mutex_);
+  bool look_again_ ABSL_GUARDED_BY(turn_mutex_) = true;     // groups may have changed since Count
+  std::set<WorkerId> others_ ABSL_GUARDED_BY(turn_mutex_);  // nodes that replicas are on
   std::map<uint64_t, std::unique_ptr<GroupReplicator>> replicators_
       ABSL_GUARDED_BY(turn_mutex_);  // detached ones too
   consensus::Scratch scratch_ ABSL_GUARDED_BY(turn_mutex_);
@@ -158,51 +121,6 @@ class Host : public RaftHost {
   mutable absl::Mutex views_mutex_;
   std::map<uint64_t, const RaftReplica*> views_ ABSL_GUARDED_BY(views_mutex_);
 };
-
-// A call on its way to the raft thread. If it never gets there, because its group left meanwhile,
-// the caller hears of it.
-struct PendingCall {
-  std::string command;
-  ProposeCallback done;
-  PendingCall(std::string c, ProposeCallback d) : command(std::move(c)), done(std::move(d)) {}
-  PendingCall(const PendingCall&) = delete;
-  PendingCall& operator=(const PendingCall&) = delete;
-  ~PendingCall() {
-    if (done) done(absl::UnavailableError("the group left this node"));
-  }
-  ProposeCallback Take() { return std::exchange(done, nullptr); }
-};
-
-void GroupReplicator::Propose(std::string command, ProposeCallback done) {
-  // Shared, because a std::function must be copyable and the inbox may refuse it.
-  const size_t bytes = command.size();
-  auto call = std::make_shared<PendingCall>(std::move(command), std::move(done));
-  const bool posted = host_.Post(
-      group_,
-      [call](RaftReplica& replica, Outbox&) {
-        replica.QueueProposal(std::move(call->command), call->Take());
-      },
-      bytes);
-  if (!posted) call->Take()(ResourceExhausted("the node's consensus inbox is full"));
-}
-
-void GroupReplicator::ReadBarrier(ProposeCallback done) {
-  const uint64_t lone = counters_->lone_commit.load(std::memory_order_acquire);
-  if (lone != 0) {
-    done(lone);
-    return;
-  }
-  auto call = std::make_shared<PendingCall>("", std::move(done));
-  const bool posted = host_.Post(
-      group_, [call](RaftReplica& replica, Outbox&) { replica.QueueRead(call->Take()); });
-  if (!posted) call->Take()(ResourceExhausted("the node's consensus inbox is full"));
-}
-
-void GroupReplicator::SetLogMarks(uint64_t needed, uint64_t wished) {
-  host_.Post(group_, [needed, wished](RaftReplica& replica, Outbox&) {
-    replica.SetLogMarks(needed, wished);
-  });
-}
 
 bool Host::Post(GroupId group, Input input, size_t bytes) {
   {
@@ -276,10 +194,16 @@ absl::StatusOr<Replicator*> Host::Attach(const RaftGroupStart& start) {
   RETURN_IF_ERROR(status);
   (*replica)->RefreshView(/*with_progress=*/false);
   std::unique_ptr<GroupReplicator>& replicator = replicators_[group];
+  const auto post = [this, id = start.group](GroupReplicator::Input input, size_t bytes) {
+    return Post(
+        id, [input = std::move(input)](RaftReplica& to, Outbox&) { input(to); }, bytes);
+  };
   replicator =
-      std::make_unique<GroupReplicator>(*this, start.group, (*replica)->counters(), *deps_.logs);
+      std::make_unique<GroupReplicator>(post, start.group, (*replica)->counters(), *deps_.logs);
   Attached& attached = groups_[group];
   attached = {*std::move(replica), incarnation};
+  awake_.insert(group);
+  look_again_ = true;
   const absl::MutexLock views_lock(&views_mutex_);
   views_[group] = attached.replica.get();
   return replicator.get();
@@ -298,6 +222,8 @@ void Host::Detach(GroupId group) {
     }
     gone = std::move(found->second);
     groups_.erase(found);
+    awake_.erase(group.value);
+    look_again_ = true;
     gone.replica->SayGoodbye(out);
     Send(out);
   }
@@ -429,25 +355,20 @@ void Host::LookAround(const Inbox& inbox, std::set<uint64_t>& touched) {
 void Host::TickAll(std::set<uint64_t>& touched, Outbox& out) {
   turn_mutex_.AssertHeld();
   ++host_ticks_;
-  for (auto& [id, attached] : groups_) {
-    if (attached.replica->quiet()) continue;
-    attached.replica->Tick(host_ticks_, out);
+  std::erase_if(awake_, [this](uint64_t id) {
+    turn_mutex_.AssertHeld();
+    return groups_.at(id).replica->quiet();
+  });
+  for (const uint64_t id : awake_) {
+    groups_.at(id).replica->Tick(host_ticks_, out);
     touched.insert(id);
   }
   if (host_ticks_ % options_.alive_ticks != 0) return;
-  std::set<WorkerId> others;
-  for (const auto& [id, attached] : groups_) {
-    for (const auto* ids :
-         {&attached.replica->membership().voters, &attached.replica->membership().learners}) {
-      for (const uint64_t replica : *ids) others.insert(ReplicaId{replica}.node());
-    }
-  }
-  others.erase(options_.node);
+  Count();
   PeerMessage alive;
   alive.type = kAliveMessage;
   alive.bytes = nodes_.AliveBody();
-  for (const WorkerId node : others) out[node].push_back(alive);
-  CountStats();
+  for (const WorkerId node : others_) out[node].push_back(alive);
 }
 
 void Host::RunInputs(Inbox inbox, std::set<uint64_t>& touched) {
@@ -465,7 +386,9 @@ void Host::RunInputs(Inbox inbox, std::set<uint64_t>& touched) {
     waiting.input(*found->second.replica, out);
     touched.insert(waiting.group.value);
   }
+  awake_.insert(touched.begin(), touched.end());
   if (inbox.ticks > 0) TickAll(touched, out);
+  if (!touched.empty()) look_again_ = true;
   for (const uint64_t id : touched) groups_.at(id).replica->FlushInputs();
   Send(out);
 }
@@ -552,16 +475,26 @@ void Host::Fatal(const absl::Status& status) {
   deps_.on_fatal(status);
 }
 
-void Host::CountStats() {
+// Groups are looked at when something happened in one of them: thousands of quiet ones cost
+// nothing.
+void Host::Count() {
   turn_mutex_.AssertHeld();
-  RaftHostStats now = done_;
-  for (const auto& [id, attached] : groups_) {
-    ++now.groups;
-    if (attached.replica->quiet()) ++now.quiet;
-    if (attached.replica->leads()) ++now.leaders;
+  if (std::exchange(look_again_, false)) {
+    others_.clear();
+    done_.groups = groups_.size();
+    done_.quiet = done_.leaders = 0;
+    for (const auto& [id, attached] : groups_) {
+      const RaftReplica& replica = *attached.replica;
+      if (replica.quiet()) ++done_.quiet;
+      if (replica.leads()) ++done_.leaders;
+      for (const auto* ids : {&replica.membership().voters, &replica.membership().learners}) {
+        for (const uint64_t member : *ids) others_.insert(ReplicaId{member}.node());
+      }
+    }
+    others_.erase(options_.node);
   }
   const absl::MutexLock lock(&inbox_mutex_);
-  stats_ = now;
+  stats_ = done_;
 }
 
 bool Host::Turn() {
