@@ -312,7 +312,7 @@ FeedbackPage Client::ListFeedback(const std::string& collection, uint64_t after_
   return page;
 }
 
-Admin Client::admin() { return Admin(impl_->connection); }
+Admin Client::admin(Timeout timeout) { return Admin(impl_->connection, timeout); }
 
 struct ClientPool::Impl {
   std::vector<std::unique_ptr<Client>> clients;

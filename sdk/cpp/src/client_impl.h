@@ -38,12 +38,14 @@ struct Client::Impl {
   template <typename Request, typename Response>
   Response CallAuth(internal::Kind kind, const Request& request,
                     grpc::Status (auth::v1::AuthService::StubInterface::*method)(
-                        grpc::ClientContext*, const Request&, Response*)) {
+                        grpc::ClientContext*, const Request&, Response*),
+                    Timeout timeout) {
     Response response;
-    connection->Run(kind, [&](grpc::ClientContext* context) {
+    const auto attempt = [&](grpc::ClientContext* context) {
       response.Clear();
       return (connection->auth().*method)(context, request, &response);
-    });
+    };
+    connection->Run(kind, attempt, timeout);
     return response;
   }
 

@@ -322,6 +322,38 @@ TEST_F(ClientTest, EndsWhenTheTimeIsOverOrTheClientIsClosed) {
   EXPECT_THROW(pending.get(), CancelledError);
 }
 
+TEST_F(ClientTest, GivesCallsOnUsersAndManagementATimeOfTheirOwn) {
+  const Listener silent;
+  ClientOptions patient;
+  patient.timeout = patient.attempt_timeout = std::chrono::hours(1);
+  Client quiet(silent.address(), patient);
+  const Timeout soon = milliseconds(20);
+  const std::vector<std::function<void()>> calls = {
+      [&] { quiet.RegisterUser("e", "p", "", soon); },
+      [&] { quiet.Login("e", "p", soon); },
+      [&] { quiet.RefreshToken(soon); },
+      [&] { quiet.Logout(soon); },
+      [&] { quiet.ChangePassword("p", "q", soon); },
+      [&] { quiet.GetUserProfile(soon); },
+      [&] { quiet.UpdateUserProfile(Plan::kFree, soon); },
+      [&] { quiet.DeleteUser("p", soon); },
+      [&] { quiet.CreateApiKey("k", {}, soon); },
+      [&] { quiet.ListApiKeys(soon); },
+      [&] { quiet.DeleteApiKey("k", soon); },
+      [&] { quiet.ValidateApiKey("k", soon); },
+      [&] { quiet.CreateSdkJwt("k", soon); },
+      [&] { quiet.ListUsers("", 1, soon); },
+      [&] { quiet.UpdateUser("u", {}, soon); },
+      [&] { quiet.RotateSigningKey(soon); },
+      [&] { quiet.admin(soon).Health(); },
+      [&] { quiet.admin(soon).Rebalance(); },
+      [&] { quiet.admin(soon).Ranking("c"); },
+  };
+  for (const std::function<void()>& call : calls) {
+    ExpectSays(Caught<DeadlineExceededError>(call), {silent.address(), "in time"});
+  }
+}
+
 TEST_F(ClientTest, SurvivesARestartOfTheServer) {
   const TempFolder own_folder;
   auto own = std::make_unique<Server>(own_folder.At("data"));

@@ -1,6 +1,7 @@
 """The clients against a scripted gRPC server: what is repeated, what is sent, what is raised."""
 
 import asyncio
+import inspect
 import threading
 from concurrent import futures
 
@@ -11,6 +12,7 @@ from google.protobuf import any_pb2, duration_pb2
 import vectron
 from vectron import AsyncVectronClient, Point, RetryPolicy, VectronClient, VectronClientPool, wire
 from vectron import vectron_pb2 as pb
+from vectron.admin import Admin, AsyncAdmin
 
 FAST = RetryPolicy(initial_backoff_seconds=0.001, max_backoff_seconds=0.002)
 
@@ -248,6 +250,16 @@ def test_options_are_checked():
             client.search("c", [1.0], fliter=None)
         with pytest.raises(vectron.InvalidArgumentError, match="one of strong, bounded, eventual"):
             client.search("c", [1.0], consistency="weak")
+
+
+@pytest.mark.parametrize("kind", [VectronClient, AsyncVectronClient, Admin, AsyncAdmin])
+def test_every_call_takes_a_time_of_its_own(kind):
+    calls = {name: call for name, call in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")}
+    calls.pop("close", None)
+    for name, call in calls.items():
+        given = inspect.signature(call).parameters
+        assert "timeout" in given or "options" in given, name
+    assert len(calls) > 10
 
 
 def test_a_closed_client_says_so():

@@ -2,14 +2,16 @@
 
 import relay
 
-from vectron import AsyncVectronClient, Point, VectronClient
+from vectron import AsyncVectronClient, Point, RetryPolicy, VectronClient
 
-# An attempt may take all of the call's time: what ends it earlier is the ping without an answer.
+# An attempt may take all of the call's time: what ends it earlier is the ping without an answer. On a busy machine that may end
+# good connections too, whence the many attempts.
 OPTIONS = {
     "timeout_seconds": 60,
     "attempt_timeout_seconds": 60,
     "keepalive_time_seconds": 0.1,
     "keepalive_timeout_seconds": 0.5,
+    "retry": RetryPolicy(max_attempts=100),
 }
 
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "vectron/types.h"
 #include "vectron/value.h"
 
 namespace vectron {
@@ -59,10 +60,11 @@ class Admin {
 
  private:
   friend class Client;
-  explicit Admin(std::shared_ptr<internal::Connection> connection)
-      : connection_(std::move(connection)) {}
+  Admin(std::shared_ptr<internal::Connection> connection, Timeout timeout)
+      : connection_(std::move(connection)), timeout_(timeout) {}
 
   std::shared_ptr<internal::Connection> connection_;
+  Timeout timeout_;  // of each call
 };
 
 }  // namespace vectron

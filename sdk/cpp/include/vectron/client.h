@@ -46,8 +46,8 @@ class Client {
                         const CollectionOptions& options = {}, Timeout timeout = {});
   void DeleteCollection(const std::string& name, Timeout timeout = {});  // NotFoundError
   std::vector<std::string> ListCollections(Timeout timeout = {});        // sorted
-  CollectionStatus GetCollectionStatus(const std::string& name,
-                                       Timeout timeout = {});  // NotFoundError
+  // NotFoundError
+  CollectionStatus GetCollectionStatus(const std::string& name, Timeout timeout = {});
 
   // --- Points ---
   // Writes points, replacing those of the same id; how many. What is too large for one request is
@@ -108,30 +108,36 @@ class Client {
   // --- Users and keys ---
   // bootstrap_secret: of the first start; makes the first administrator.
   User RegisterUser(const std::string& email, const std::string& password,
-                    const std::string& bootstrap_secret = "");
-  User Login(const std::string& email, const std::string& password);  // used from then on
-  std::string RefreshToken();  // a new one for the login's; used from then on
-  void Logout();
+                    const std::string& bootstrap_secret = "", Timeout timeout = {});
+  // The token is used from then on.
+  User Login(const std::string& email, const std::string& password, Timeout timeout = {});
+  // A new token for the login's, which is used from then on.
+  std::string RefreshToken(Timeout timeout = {});
+  void Logout(Timeout timeout = {});
   // Ends the other logins; a new token is used from then on.
-  void ChangePassword(const std::string& old_password, const std::string& new_password);
-  User GetUserProfile();
+  void ChangePassword(const std::string& old_password, const std::string& new_password,
+                      Timeout timeout = {});
+  User GetUserProfile(Timeout timeout = {});
   // A token that names the plan is used from then on. PermissionDeniedError for users who are no
   // administrators.
-  User UpdateUserProfile(Plan plan);
-  void DeleteUser(const std::string& password);  // the caller's account
-  ApiKey CreateApiKey(const std::string& name, const KeyOptions& options = {});
-  std::vector<ApiKey> ListApiKeys();
-  void DeleteApiKey(const std::string& key_prefix);
-  KeyCheck ValidateApiKey(const std::string& full_key);
-  std::string CreateSdkJwt(const std::string& key_prefix);  // a token of 7 days
+  User UpdateUserProfile(Plan plan, Timeout timeout = {});
+  void DeleteUser(const std::string& password, Timeout timeout = {});  // the caller's account
+  ApiKey CreateApiKey(const std::string& name, const KeyOptions& options = {},
+                      Timeout timeout = {});
+  std::vector<ApiKey> ListApiKeys(Timeout timeout = {});
+  void DeleteApiKey(const std::string& key_prefix, Timeout timeout = {});
+  KeyCheck ValidateApiKey(const std::string& full_key, Timeout timeout = {});
+  // A token of 7 days.
+  std::string CreateSdkJwt(const std::string& key_prefix, Timeout timeout = {});
 
   // --- For administrators ---
   // One page of users by id; go on with after_id = next_after_id until that is empty.
-  UserPage ListUsers(const std::string& after_id = "", uint32_t limit = 100);
-  User UpdateUser(const std::string& user_id, const UserChange& change);
+  UserPage ListUsers(const std::string& after_id = "", uint32_t limit = 100, Timeout timeout = {});
+  User UpdateUser(const std::string& user_id, const UserChange& change, Timeout timeout = {});
   // Signs tokens with a new key from now on; the key's id.
-  std::string RotateSigningKey();
-  Admin admin();  // health, workers, collections, alerts, ranking
+  std::string RotateSigningKey(Timeout timeout = {});
+  // Health, workers, collections, alerts, ranking. timeout: of each call.
+  Admin admin(Timeout timeout = {});
 
  private:
   struct Impl;

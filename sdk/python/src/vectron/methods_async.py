@@ -189,8 +189,9 @@ class AsyncMethods:
         page_size: int = 1_000,
         consistency: str | None = None,
         max_staleness_ms: int = 0,
+        timeout: float | None = None,
     ) -> AsyncIterator[Point]:
-        """All points that pass the filter, by id, page after page."""
+        """All points that pass the filter, by id, page after page. timeout: of one page."""
         after = ""
         while True:
             page = await self.scroll_page(
@@ -202,6 +203,7 @@ class AsyncMethods:
                 include_payload=include_payload,
                 consistency=consistency,
                 max_staleness_ms=max_staleness_ms,
+                timeout=timeout,
             )
             for point in page.points:
                 yield point
