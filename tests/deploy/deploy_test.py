@@ -123,6 +123,12 @@ class Monitoring(unittest.TestCase):
         for expression in expressions:
             for name in METRIC.findall(expression):
                 self.assertIn(name, self.names, expression)
+            labels = {label.strip() for labels in re.findall(r"by \(([^)]*)\)", expression) for label in labels.split(",")}
+            labels |= set(re.findall(r"(\w+)\s*(?:=~|!=|!~|=)\"", expression))
+            named = "|".join(METRIC.findall(expression))
+            for label in labels - {"instance", "job"}:  # these are of Prometheus
+                shown = re.search(rf'(?m)^(?:{named})\{{[^}}]*\b{label}="', "\n".join(self.texts.values()))
+                self.assertTrue(shown, f"no label {label}: {expression}")
             for codes in re.findall(r'code=~?"([^"]+)"', expression):
                 self.assertLessEqual(set(codes.split("|")), CODES, expression)
 
