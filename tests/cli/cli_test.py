@@ -116,7 +116,7 @@ class Collections(CliTest):
 
     def test_wrong_command_lines_end_with_2(self):
         for arguments in ([], ["fly"], ["create", "x"], ["create", "x", "--dim", "0"], ["search", "x"],
-                          ["create", "x", "--dim", "3", "--index", "a:number"], ["search", "x", "--id", "1", "--filter", "{"]):
+                          ["create", "x", "--dim", "3", "--index", "a:number"], ["search", "x", "--id", "1", "--filter", "{"], ["search", "x", "--vector", "1,x"]):
             self.ctl(*arguments, code=2)
 
     def test_without_a_command_it_says_what_there_is(self):
@@ -136,6 +136,15 @@ class Collections(CliTest):
             ("create", "x"): "--dim is required (`vectronctl create --help` says more)",
         }.items():
             self.assertEqual(self.ctl(*arguments, code=2), ("", f"vectronctl: {said}\n"))
+
+    def test_every_command_has_help_of_lines_that_fit(self):
+        listed = self.ctl("--help")[0].split("Subcommands:")[1]
+        names = re.findall(r"(?m)^  ([a-z]+) {2,}[A-Z]", listed)
+        self.assertIn("import", names)
+        for line in listed.splitlines():
+            self.assertLessEqual(len(line), 120, line)
+        for name in names:
+            self.assertIn(f"Usage: vectronctl {name}", self.ctl(name, "--help")[0])
 
     def test_an_address_that_is_none_is_told_before_anything_is_asked(self):
         for address in ("localhost", "http://127.0.0.1:8081", "127.0.0.1:"):

@@ -156,13 +156,13 @@ int RunImportWith(Flags& flags, Client& client) {
 
 void AddImportCommand(CLI::App& app, Flags& flags) {
   ImportOptions& options = flags.import;
-  CLI::App* command =
-      app.add_subcommand("import",
-                         "Write the points of a file: .fvecs, .bvecs, .npy, .f16 or "
-                         "JSON Lines of {\"id\", \"vector\", "
-                         "\"payload\"}, each also packed (.gz). An interrupted "
-                         "import goes on where it was when the same "
-                         "command is given again.");
+  CLI::App* command = app.add_subcommand("import", "Write the points of a file");
+  command->footer(
+      "Files: .fvecs, .bvecs, .npy, .f16, JSON Lines of {\"id\", \"vector\", \"payload\"}\n"
+      "(.jsonl, .ndjson) and what Qdrant and Chroma export (.json), each also packed (.gz "
+      "behind).\n"
+      "An interrupted import goes on where it was when the same command is given again.\n"
+      "Example: vectronctl import books books.jsonl.gz --create --distance cosine --wait");
   command->add_option("collection", options.collection, "The collection")->required();
   command->add_option("file", options.input, "The file; - for JSON Lines on standard input")
       ->required();
@@ -198,6 +198,10 @@ void AddSearchCommand(CLI::App& app, Flags& flags) {
   SearchOptions& options = flags.search;
   CLI::App* search = app.add_subcommand("search", "Find the nearest points");
   search->add_option("collection", options.collection, "The collection")->required();
+  search->footer(
+      "One of --vector, --vector-file and --id says what is looked for.\n"
+      "Example: vectronctl search books --id dune -k 5 \\\n"
+      "         --filter '{\"must\": [{\"field\": \"year\", \"range\": {\"gte\": 1960}}]}'");
   search->add_option("--vector", options.vector, "The query: 0.1,0.2,...");
   search->add_option("--vector-file", options.vector_file,
                      "A file with the query; - for standard input");

@@ -175,7 +175,9 @@ int RunSearch(Client& client, const SearchOptions& options) {
     *request.mutable_filter() = std::move(*filter);
   }
   const auto vector = QueryVector(client, options);
-  if (!vector.ok()) return Fail(vector.status());
+  if (!vector.ok()) {
+    return options.vector.empty() ? Fail(vector.status()) : FailUsage(MessageOf(vector.status()));
+  }
   request.mutable_vector()->Add(vector->begin(), vector->end());
   if (!options.id.empty()) request.mutable_filter()->add_must_not()->add_has_id(options.id);
   request.set_collection(options.collection);
