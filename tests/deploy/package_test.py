@@ -124,6 +124,10 @@ class Packages(unittest.TestCase):
             run("sh", "-n", os.path.join(control, script))
             self.assertTrue(os.access(os.path.join(control, script), os.X_OK), script)
 
+    def test_packages_of_programs_have_their_licence(self):
+        for package in ("vectron-server", "vectron-cli"):
+            self.assertTrue(os.path.exists(f"{self.root}/usr/share/doc/{package}/copyright"), package)
+
     def test_units_start_what_is_installed(self):
         units = glob.glob(self.root + "/usr/lib/systemd/system/*.service") + glob.glob(self.root + "/lib/systemd/system/*.service")
         self.assertGreaterEqual(len(units), 6)
