@@ -242,6 +242,10 @@ class Container(unittest.TestCase):
         files = os.listdir(self.stage.root + "/usr/share/vectron/console")
         self.assertIn("index.html", files)
         self.assertIn("index.html.br", files)
+        licences = self.read("/usr/share/vectron/console/licences.txt")
+        for name in ("react", "@mantine/core", "echarts", "@fontsource-variable/inter"):
+            self.assertRegex(licences, rf"(?m)^{name} \d")
+        self.assertIn("SIL OPEN FONT LICENSE", licences)
 
 
 class Context(unittest.TestCase):
