@@ -151,7 +151,7 @@ class Collections(CliTest):
             wrong = subprocess.run([os.path.join(BIN, "vectronctl"), "list"], env={**os.environ, "VECTRON_HOST": address},
                                    capture_output=True, text=True, check=False)
             self.assertEqual(wrong.returncode, 2)
-            self.assertIn(f"'{address}' is no address of gRPC: wanted HOST:PORT, such as 127.0.0.1:8081", wrong.stderr)
+            self.assertEqual(wrong.stderr, f"vectronctl: '{address}' is no address of gRPC: wanted HOST:PORT, such as 127.0.0.1:8081\n")
 
     def test_says_how_to_start_a_server_when_there_is_none(self):
         run = subprocess.run([os.path.join(BIN, "vectronctl"), "--host", "127.0.0.1:1", "list"], capture_output=True, text=True, check=False)
