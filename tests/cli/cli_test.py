@@ -438,7 +438,7 @@ class ServerCommandLine(unittest.TestCase):
             ("dev",): "--data is required (`vectron dev --help` says more)",
             ("dev", "--data", "d", "--htp", "x"): "no option '--htp'; did you mean --http? `vectron dev --help` lists them",
             ("dev", "--data", "d", "--auth", "maybe"): "--auth: maybe not in {on,off} (`vectron dev --help` says more)",
-            ("recover", "--data", "d"): "--placement is required (`vectron recover --help` says more)",
+            ("recover",): "--data is required (`vectron recover --help` says more)",
         }.items():
             program = "vectron recover" if arguments[0] == "recover" else "vectron"
             self.assertEqual(self.vectron(*arguments, code=2), ("", f"{program}: {said}\n"))
