@@ -151,7 +151,7 @@ class Collections(CliTest):
             wrong = subprocess.run([os.path.join(BIN, "vectronctl"), "list"], env={**os.environ, "VECTRON_HOST": address},
                                    capture_output=True, text=True, check=False)
             self.assertEqual(wrong.returncode, 2)
-            self.assertIn(f"'{address}' is no address of gRPC: wanted HOST:PORT, such as 127.0.0.1:8081", wrong.stderr)
+            self.assertEqual(wrong.stderr, f"vectronctl: '{address}' is no address of gRPC: wanted HOST:PORT, such as 127.0.0.1:8081\n")
 
     def test_says_how_to_start_a_server_when_there_is_none(self):
         run = subprocess.run([os.path.join(BIN, "vectronctl"), "--host", "127.0.0.1:1", "list"], capture_output=True, text=True, check=False)
@@ -438,7 +438,7 @@ class ServerCommandLine(unittest.TestCase):
             ("dev",): "--data is required (`vectron dev --help` says more)",
             ("dev", "--data", "d", "--htp", "x"): "no option '--htp'; did you mean --http? `vectron dev --help` lists them",
             ("dev", "--data", "d", "--auth", "maybe"): "--auth: maybe not in {on,off} (`vectron dev --help` says more)",
-            ("recover", "--data", "d"): "--placement is required (`vectron recover --help` says more)",
+            ("recover",): "--data is required (`vectron recover --help` says more)",
         }.items():
             program = "vectron recover" if arguments[0] == "recover" else "vectron"
             self.assertEqual(self.vectron(*arguments, code=2), ("", f"{program}: {said}\n"))

@@ -17,7 +17,7 @@ SECONDS = 60
 ANY_PORTS = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
 with open(os.path.join(ROOT, "docs", "troubleshooting.md"), encoding="utf-8") as page:
     QUOTED = re.findall(r"`([^`\n]+)`", page.read())
-STANDS_FOR = {r"\.\.\.": ".+", "FILE:LINE": r"\S+:\d+", "HOST:PORT": r"\S+:\d+"}
+STANDS_FOR = {r"\.\.\.": ".+", "FILE:LINE": r"\S+:\d+", "HOST:PORT": r"(?:\S+:\d+|HOST:PORT)"}
 
 
 class Messages(unittest.TestCase):

@@ -325,7 +325,10 @@ int Run(CLI::App& app, const Flags& flags, int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  if (!app.get_subcommands().empty()) return flags.run();
+  if (!app.get_subcommands().empty()) {
+    const std::string wrong = WrongAddress(flags.host);
+    return wrong.empty() ? flags.run() : FailUsage(wrong);
+  }
   fmt::print(stderr, "{}", app.help());
   return 2;
 }
@@ -341,8 +344,7 @@ int RunCommandLine(int argc, char** argv) {
   app.require_subcommand(0, 1);
   app.fallthrough();
   app.add_option("--host", flags.host, "gRPC address of the server; default 127.0.0.1:8081")
-      ->envname("VECTRON_HOST")
-      ->check(WrongAddress, "", "address");
+      ->envname("VECTRON_HOST");
   app.add_option("--api-key", flags.api_key,
                  "API key or token to show; better given in VECTRON_API_KEY, which other users of "
                  "this machine do not see")
