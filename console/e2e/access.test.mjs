@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { assertAccessible, assertBehaved } from './checks.mjs';
-import { closeBrowser, openPage, shoot, startFront, startVectron, test } from './harness.mjs';
+import { closeBrowser, openPage, shoot, startFront, startVectron, test, visit } from './harness.mjs';
 
 const noLimits = ['--auth-login-per-minute', '0', '--auth-register-per-minute', '0', '--auth-key-per-minute', '0'];
 const admin = { email: 'admin@example.com', password: 'Correct-Horse-1' };
@@ -145,6 +145,20 @@ test('an administrator makes another one', async () => {
   await close();
 });
 
+// The long ids of owners and users leave the tables room enough on a common screen.
+async function assertTablesFit() {
+  const { page, close } = await openPage(front.url, { width: 1280, height: 800 });
+  await signIn(page, admin);
+  for (const [place, title] of [['/users', 'Users'], ['/placement', 'Placement']]) {
+    await visit(page, front, place, title);
+    const table = page.getByRole('table').filter({ hasText: /user-/ });
+    await table.waitFor();
+    const excess = await table.evaluate((element) => element.offsetWidth - element.parentElement.clientWidth);
+    assert.ok(excess <= 0, `the table of ${title} at 1280 px is ${excess} px too wide`);
+  }
+  await close();
+}
+
 test('an administrator opens collections of one name that several users have', async () => {
   const post = async (path, token, body) => {
     const headers = token ? { authorization: `Bearer ${token}` } : {};
@@ -158,6 +172,7 @@ test('an administrator opens collections of one name that several users have', a
     const { jwtToken } = await post('/v1/users/login', '', account);
     await post('/v1/collections', jwtToken, { name: 'same', dimension });
   }
+  await assertTablesFit();
   // The name alone is not enough, which the list of names finds out.
   const { page, misdeeds, close } = await openPage(front.url, { allow: /collections\/same\/status/ });
   await signIn(page, admin);

@@ -92,14 +92,7 @@ export async function startFront(target, prefix = '/') {
     }
     forward(request, response, `${target()}/${request.url.slice(prefix.length)}`);
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${server.address().port}${prefix}`,
-    stop: () => {
-      server.closeAllConnections();
-      return new Promise((resolve) => server.close(resolve));
-    },
-  };
+  return listen(server, prefix);
 }
 
 // A reverse proxy that shows a server below a path prefix, cuts that off and adds headers.
@@ -108,6 +101,10 @@ export async function startProxy(target, prefix, headers = {}) {
     if (!request.url.startsWith(`${prefix}/`)) return void response.writeHead(404).end();
     forward(request, response, `${target()}${request.url.slice(prefix.length)}`, headers);
   });
+  return listen(server, prefix);
+}
+
+async function listen(server, prefix) {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}${prefix}`,

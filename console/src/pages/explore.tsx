@@ -3,6 +3,7 @@ import { Button, Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
+import type { GetCollectionStatusResponse } from '../api/generated';
 import { collectionStatus } from '../api/queries';
 import { collectionPath } from '../components/collection-table';
 import { IconPlus } from '../components/icons';
@@ -52,7 +53,7 @@ function Room({ name }: { name: string }) {
       </Panel>
     );
   }
-  const { dimension, distance, pointCount } = status.data;
+  const { dimension, distance } = status.data;
   const tab = params.get('tab') ?? 'browse';
   const set = (change: Record<string, string>) => setParams({ collection: name, tab, ...change });
   const similar = (id: string) => {
@@ -61,14 +62,7 @@ function Room({ name }: { name: string }) {
   };
   return (
     <>
-      <div className={css.about}>
-        <Link to={collectionPath(name)} className="dim num">
-          {format.countOf(pointCount, 'point')}, dimension {format.count(dimension)}, {distance}
-        </Link>
-        <Button size="xs" variant="default" leftSection={<IconPlus size={14} />} onClick={() => setEditing({ id: '' })}>
-          Add point
-        </Button>
-      </div>
+      <About name={name} status={status.data} onAdd={() => setEditing({ id: '' })} />
       <Tabs value={tab} onChange={(next) => next && set({ tab: next })} keepMounted={false}>
         <Tabs.List>
           <Tabs.Tab value="browse">Browse</Tabs.Tab>
@@ -115,5 +109,18 @@ function Room({ name }: { name: string }) {
         }}
       />
     </>
+  );
+}
+
+function About({ name, status, onAdd }: { name: string; status: GetCollectionStatusResponse; onAdd: () => void }) {
+  return (
+    <div className={css.about}>
+      <Link to={collectionPath(name)} className="dim num">
+        {format.countOf(status.pointCount, 'point')}, dimension {format.count(status.dimension)}, {status.distance}
+      </Link>
+      <Button size="xs" variant="default" leftSection={<IconPlus size={14} />} onClick={onAdd}>
+        Add point
+      </Button>
+    </div>
   );
 }

@@ -1,7 +1,7 @@
 // Keys with which programs sign in.
 import { Button, Group, Modal, NativeSelect, Stack, TextInput } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState, type FormEvent } from 'react';
+import { useState, type FormEvent, type ReactNode } from 'react';
 import { call } from '../api/client';
 import type { APIKey, KeyScope } from '../api/generated';
 import { apiKeys } from '../api/queries';
@@ -134,28 +134,14 @@ function KeyTable({ keys, onShow, nowMs }: { keys: APIKey[]; onShow: (shown: Sho
         }
       >
         {keys.map((key) => (
-          <tr key={key.keyPrefix}>
-            <td className="wrap-anywhere">{key.name}</td>
-            <td className="mono">{key.keyPrefix}…</td>
-            <td>
-              <Tag tone={scopeTone[key.scope]}>{scopeWords[key.scope]}</Tag>
-            </td>
-            <td className="wrap-anywhere">{key.collections.length === 0 ? <span className="dim">all</span> : key.collections.join(', ')}</td>
-            <td className="num nowrap">{format.dateTime(Number(key.createdAt) * 1000)}</td>
-            <td className="num">
-              <Expiry seconds={Number(key.expiresAt)} nowMs={nowMs} />
-            </td>
-            <td>
-              <div className={css.actions} style={{ flexWrap: 'nowrap' }}>
-                <Button size="compact-sm" variant="default" loading={token.isPending && token.variables === key} onClick={() => token.mutate(key)} aria-label={`Token of ${key.name}`}>
-                  Token
-                </Button>
-                <Button size="compact-sm" variant="default" onClick={() => setRevoking(key)} aria-label={`Revoke ${key.name}`}>
-                  Revoke
-                </Button>
-              </div>
-            </td>
-          </tr>
+          <KeyRow key={key.keyPrefix} apiKey={key} nowMs={nowMs}>
+            <Button size="compact-sm" variant="default" loading={token.isPending && token.variables === key} onClick={() => token.mutate(key)} aria-label={`Token of ${key.name}`}>
+              Token
+            </Button>
+            <Button size="compact-sm" variant="default" onClick={() => setRevoking(key)} aria-label={`Revoke ${key.name}`}>
+              Revoke
+            </Button>
+          </KeyRow>
         ))}
       </Table>
       <Confirm
@@ -173,10 +159,41 @@ function KeyTable({ keys, onShow, nowMs }: { keys: APIKey[]; onShow: (shown: Sho
   );
 }
 
+// A key, and what can be done with it.
+function KeyRow({ apiKey, nowMs, children }: { apiKey: APIKey; nowMs: number; children: ReactNode }) {
+  return (
+    <tr>
+      <td className="wrap-anywhere">{apiKey.name}</td>
+      <td className="mono">{apiKey.keyPrefix}…</td>
+      <td>
+        <Tag tone={scopeTone[apiKey.scope]}>{scopeWords[apiKey.scope]}</Tag>
+      </td>
+      <td className="wrap-anywhere">{apiKey.collections.length === 0 ? <span className="dim">all</span> : apiKey.collections.join(', ')}</td>
+      <td className="num nowrap">{format.dateTime(Number(apiKey.createdAt) * 1000)}</td>
+      <td className="num">
+        <Expiry seconds={Number(apiKey.expiresAt)} nowMs={nowMs} />
+      </td>
+      <td>
+        <div className={css.actions} style={{ flexWrap: 'nowrap' }}>
+          {children}
+        </div>
+      </td>
+    </tr>
+  );
+}
+
 function Expiry({ seconds, nowMs }: { seconds: number; nowMs: number }) {
   if (seconds === 0) return <span className="dim">never</span>;
   return seconds * 1000 < nowMs ? <Tag tone="bad">expired</Tag> : <>{format.dateTime(seconds * 1000)}</>;
 }
+
+const lives = [
+  { value: '0', label: 'Never' },
+  { value: '7', label: 'In 7 days' },
+  { value: '30', label: 'In 30 days' },
+  { value: '90', label: 'In 90 days' },
+  { value: '365', label: 'In a year' },
+];
 
 function CreateForm({ onClose, onMade }: { onClose: () => void; onMade: (secret: string) => void }) {
   const session = useSession();
@@ -235,13 +252,7 @@ function CreateForm({ onClose, onMade }: { onClose: () => void; onMade: (secret:
         />
         <NativeSelect
           label="Expires"
-          data={[
-            { value: '0', label: 'Never' },
-            { value: '7', label: 'In 7 days' },
-            { value: '30', label: 'In 30 days' },
-            { value: '90', label: 'In 90 days' },
-            { value: '365', label: 'In a year' },
-          ]}
+          data={lives}
           value={days}
           onChange={(event) => setDays(event.currentTarget.value)}
         />

@@ -11,8 +11,6 @@ import { CredentialsOff, css, Empty, Loaded, Page, Panel, Table, Tag } from '../
 import * as format from '../lib/format';
 
 const pageSize = 100;
-// "PAST_DUE" reads "past due".
-const words = (values: string[]) => values.map((value) => ({ value, label: value.replace(/_/g, ' ').toLowerCase() }));
 
 export default function Users() {
   const session = useSession();
@@ -97,46 +95,7 @@ function Rows({ users }: { users: UserProfile[] }) {
         }
       >
         {users.map((user) => (
-          <tr key={user.id}>
-            <td className="wrap-anywhere">
-              {user.email} {user.id === own && <Tag tone="accent">you</Tag>}
-              <div className="dim small mono">{user.id}</div>
-            </td>
-            <td>
-              <NativeSelect
-                size="xs"
-                aria-label={`Role of ${user.email}`}
-                value={user.role}
-                disabled={user.id === own}
-                data={[
-                  { value: 'ROLE_USER', label: 'user' },
-                  { value: 'ROLE_ADMIN', label: 'administrator' },
-                ]}
-                onChange={(event) => setAsked({ user, role: event.currentTarget.value as Role })}
-              />
-            </td>
-            <td>
-              <NativeSelect
-                size="xs"
-                aria-label={`Plan of ${user.email}`}
-                value={user.plan}
-                data={words(['FREE', 'PAID'])}
-                onChange={(event) => update.mutate({ user, plan: event.currentTarget.value as Plan })}
-              />
-            </td>
-            <td>
-              <NativeSelect
-                size="xs"
-                aria-label={`Subscription of ${user.email}`}
-                value={user.subscriptionStatus}
-                data={words(['ACTIVE', 'CANCELED', 'PAST_DUE'])}
-                onChange={(event) => update.mutate({ user, subscriptionStatus: event.currentTarget.value as SubscriptionStatus })}
-              />
-            </td>
-            <td className="num nowrap" title={format.dateTime(Number(user.createdAt) * 1000)}>
-              {format.date(Number(user.createdAt) * 1000)}
-            </td>
-          </tr>
+          <Row key={user.id} user={user} isOwn={user.id === own} onRole={(role) => setAsked({ user, role })} onChange={(change) => update.mutate({ user, ...change })} />
         ))}
       </Table>
       <Confirm
@@ -152,6 +111,48 @@ function Rows({ users }: { users: UserProfile[] }) {
           : `${asked?.user.email ?? ''} will see only what is their own.`}
       </Confirm>
     </>
+  );
+}
+
+const roleWords: Record<Role, string> = { ROLE_UNSPECIFIED: 'user', ROLE_USER: 'user', ROLE_ADMIN: 'administrator' };
+// "PAST_DUE" reads "past due".
+const lower = (value: string) => value.replace(/_/g, ' ').toLowerCase();
+
+function Row(props: {
+  user: UserProfile;
+  isOwn: boolean;
+  onRole: (role: Role) => void;
+  onChange: (change: Omit<Change, 'user' | 'role'>) => void;
+}) {
+  const { user, isOwn, onRole, onChange } = props;
+  const sinceMs = Number(user.createdAt) * 1000;
+  const choice = <Value extends string>(what: string, value: Value, values: Value[], words: (value: Value) => string, set: (value: Value) => void) => (
+    <NativeSelect
+      size="xs"
+      aria-label={`${what} of ${user.email}`}
+      value={value}
+      data={values.map((each) => ({ value: each, label: words(each) }))}
+      disabled={what === 'Role' && isOwn}
+      onChange={(event) => set(event.currentTarget.value as Value)}
+    />
+  );
+  return (
+    <tr>
+      <td className="wrap-anywhere">
+        {user.email} {isOwn && <Tag tone="accent">you</Tag>}
+        <div className="dim small mono">{user.id}</div>
+      </td>
+      <td>{choice<Role>('Role', user.role, ['ROLE_USER', 'ROLE_ADMIN'], (role) => roleWords[role], onRole)}</td>
+      <td>{choice<Plan>('Plan', user.plan, ['FREE', 'PAID'], lower, (plan) => onChange({ plan }))}</td>
+      <td>
+        {choice<SubscriptionStatus>('Subscription', user.subscriptionStatus, ['ACTIVE', 'CANCELED', 'PAST_DUE'], lower, (subscriptionStatus) =>
+          onChange({ subscriptionStatus }),
+        )}
+      </td>
+      <td className="num nowrap" title={format.dateTime(sinceMs)}>
+        {format.date(sinceMs)}
+      </td>
+    </tr>
   );
 }
 

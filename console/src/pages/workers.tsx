@@ -252,14 +252,32 @@ function Actions({ worker, alone, withDetails }: { worker: Worker; alone: boolea
           It cannot be drained: no other worker could take its shards.
         </div>
       )}
-      <Confirm
-        opened={asking === 'drain'}
-        title={`Drain worker ${id}`}
-        act="Drain"
-        busy={drain.isPending}
+      <Questions
+        worker={worker}
+        asking={asking}
+        busy={drain.isPending || remove.isPending}
         onClose={() => setAsking(null)}
-        onConfirm={() => drain.mutate(false)}
-      >
+        onDrain={() => drain.mutate(false)}
+        onRemove={() => remove.mutate()}
+      />
+    </>
+  );
+}
+
+// What is asked before a worker is drained or removed.
+function Questions(props: {
+  worker: Worker;
+  asking: 'drain' | 'remove' | null;
+  busy: boolean;
+  onClose: () => void;
+  onDrain: () => void;
+  onRemove: () => void;
+}) {
+  const { worker, asking, busy, onClose } = props;
+  const id = worker.worker_id;
+  return (
+    <>
+      <Confirm opened={asking === 'drain'} title={`Drain worker ${id}`} act="Drain" busy={busy} onClose={onClose} onConfirm={props.onDrain}>
         It holds {format.countOf(shardsOf(worker), 'shard')}: all move to other workers; then it can be stopped or removed. It goes on answering
         meanwhile, and draining can be stopped at any time.
       </Confirm>
@@ -268,9 +286,9 @@ function Actions({ worker, alone, withDetails }: { worker: Worker; alone: boolea
         title={`Remove worker ${id}`}
         name={id}
         act="Remove"
-        busy={remove.isPending}
-        onClose={() => setAsking(null)}
-        onConfirm={() => remove.mutate()}
+        busy={busy}
+        onClose={onClose}
+        onConfirm={props.onRemove}
       >
         The cluster forgets it. To take part again it has to register as a new worker.
       </ConfirmByName>

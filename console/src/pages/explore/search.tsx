@@ -1,9 +1,9 @@
 // Searches by a vector, or by a point that is there, and says how each shard found what it found.
 import { Button, NativeSelect, NumberInput, SegmentedControl, Switch, TextInput } from '@mantine/core';
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, type UseMutationResult } from '@tanstack/react-query';
 import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { call } from '../../api/client';
-import type { Consistency } from '../../api/generated';
+import type { Consistency, FilterInput } from '../../api/generated';
 import { Empty, Failure, Loading, Panel } from '../../components/ui';
 import { emptySearch, searchRequest, type SearchForm } from '../../lib/search-form';
 import { parseVector } from '../../lib/vector';
@@ -22,6 +22,30 @@ interface Props {
 }
 
 type Source = 'vector' | 'point';
+const sources: { value: Source; label: string }[] = [
+  { value: 'vector', label: 'By vector' },
+  { value: 'point', label: 'By point' },
+];
+
+// One search: of a vector that was typed, or of the one that a point has.
+interface Wish {
+  source: Source;
+  vector: number[];
+  pointId: string;
+}
+
+async function searchFor(collection: string, wish: Wish, form: SearchForm, filter: FilterInput | undefined) {
+  let { vector } = wish;
+  if (wish.source === 'point') {
+    const { point } = await call('Get', { collection, id: wish.pointId });
+    vector = point?.vector ?? [];
+  }
+  const request = searchRequest(collection, vector, form, filter);
+  const started = performance.now();
+  const response = await call('Search', request);
+  return { request, response, tookMs: performance.now() - started, like: wish.source === 'point' ? wish.pointId : null };
+}
+type Found = Awaited<ReturnType<typeof searchFor>>;
 
 export function Search(props: Props) {
   const { collection, dimension } = props;
@@ -36,19 +60,7 @@ export function Search(props: Props) {
   const typed = parseVector(vectorText, dimension);
 
   const search = useMutation({
-    mutationFn: async () => {
-      let vector: number[];
-      if (source === 'point') {
-        const { point } = await call('Get', { collection, id: pointId });
-        vector = point?.vector ?? [];
-      } else {
-        vector = typed.ok ? typed.value : [];
-      }
-      const request = searchRequest(collection, vector, form, filter);
-      const started = performance.now();
-      const response = await call('Search', request);
-      return { request, response, tookMs: performance.now() - started, like: source === 'point' ? pointId : null };
-    },
+    mutationFn: () => searchFor(collection, { source, vector: typed.ok ? typed.value : [], pointId }, form, filter),
   });
   const ready = problem === undefined && (source === 'point' ? pointId !== '' : typed.ok);
   const submit = (event: FormEvent) => {
@@ -68,16 +80,7 @@ export function Search(props: Props) {
     <div className={css.two}>
       <Panel>
         <form onSubmit={submit} noValidate className={css.stack}>
-          <SegmentedControl
-            fullWidth
-            aria-label="Search by"
-            data={[
-              { value: 'vector', label: 'By vector' },
-              { value: 'point', label: 'By point' },
-            ]}
-            value={source}
-            onChange={(value) => setSource(value as Source)}
-          />
+          <SegmentedControl fullWidth aria-label="Search by" data={sources} value={source} onChange={(value) => setSource(value as Source)} />
           {source === 'vector' ? (
             <VectorInput
               dimension={dimension}
@@ -102,25 +105,36 @@ export function Search(props: Props) {
           </Button>
         </form>
       </Panel>
-      <div className={css.stack}>
-        {search.error && (
-          <Panel flush>
-            <Failure error={search.error} onRetry={() => search.mutate()} />
-          </Panel>
-        )}
-        {search.data && !search.error && (
-          <SearchResults key={search.data.response.queryId} {...search.data} collection={collection} distance={props.distance} onOpen={props.onOpen} onSimilar={props.onSimilar} />
-        )}
-        {!search.data && !search.error && (
-          <Panel flush>
-            {search.isPending ? (
-              <Loading rows={6} />
-            ) : (
-              <Empty title="Nothing was searched for yet">Give a vector or the id of a point, then press Search.</Empty>
-            )}
-          </Panel>
-        )}
-      </div>
+      <Outcome {...props} search={search} />
+    </div>
+  );
+}
+
+function Outcome({ search, ...props }: Props & { search: UseMutationResult<Found, Error, void> }) {
+  return (
+    <div className={css.stack}>
+      {search.error ? (
+        <Panel flush>
+          <Failure error={search.error} onRetry={() => search.mutate()} />
+        </Panel>
+      ) : search.data ? (
+        <SearchResults
+          key={search.data.response.queryId}
+          {...search.data}
+          collection={props.collection}
+          distance={props.distance}
+          onOpen={props.onOpen}
+          onSimilar={props.onSimilar}
+        />
+      ) : (
+        <Panel flush>
+          {search.isPending ? (
+            <Loading rows={6} />
+          ) : (
+            <Empty title="Nothing was searched for yet">Give a vector or the id of a point, then press Search.</Empty>
+          )}
+        </Panel>
+      )}
     </div>
   );
 }
