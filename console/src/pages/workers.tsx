@@ -231,13 +231,7 @@ function Actions({ worker, alone, withDetails }: { worker: Worker; alone: boolea
             Stop draining
           </Button>
         ) : (
-          <Button
-            size="xs"
-            variant="default"
-            disabled={alone}
-            aria-describedby={alone ? reasonId : undefined}
-            onClick={() => setAsking('drain')}
-          >
+          <Button size="xs" variant="default" disabled={alone} aria-describedby={alone ? reasonId : undefined} onClick={() => setAsking('drain')}>
             Drain
           </Button>
         )}
