@@ -224,7 +224,7 @@ void Host::Detach(GroupId group) {
     groups_.erase(found);
     awake_.erase(group.value);
     look_again_ = true;
-    gone.replica->SayGoodbye(out);
+    gone.replica->WakeOthers(out);
     Send(out);
   }
   gone.replica->FailAll(Unavailable("group {} leaves this node", group.value));

@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "shard/peer_testing.h"
 #include "shard/raft_host.h"
+#include "shard/raft_replica.h"
 #include "storage/borrowed_kv_testing.h"
 #include "storage/memory_kv.h"
 
@@ -35,7 +36,7 @@ class ListApplier : public Applier {
   std::vector<std::string> commands;
 };
 
-// Nodes 1 to 3 found the group and 1 leads it. Nothing happens by itself, and no group goes quiet.
+// Nodes 1 to 3 found the group and 1 leads it. Nothing happens by itself.
 class HostsApart : public testing::Test {
  protected:
   struct Wire {
@@ -80,7 +81,7 @@ class HostsApart : public testing::Test {
     options.node = {id};
     options.seed = ++starts_;
     options.life = starts_;
-    options.quiet_after_ticks = 0;
+    options.quiet_after_ticks = quiet_after_ticks_;
     node.host = RaftHost::Create(options, deps);
     Attach(id, 1);
   }
@@ -91,6 +92,7 @@ class HostsApart : public testing::Test {
     start.replica = ReplicaId::Make({id}, serial);
     start.members = Voters({1, 2, 3});
     start.applier = node.applier.get();
+    start.lacks_state = lacks_state_;
     const auto replicator = node.host->Attach(start);
     CHECK_OK(replicator.status());
     node.replicator = *replicator;
@@ -100,6 +102,12 @@ class HostsApart : public testing::Test {
     node.host.reset();
     node.logs.reset();
     node.replicator = nullptr;
+  }
+  // Up to there.
+  void CutLog(uint64_t id, uint64_t index) {
+    nodes_.at(id).replicator->SetLogMarks(index, index);
+    TurnOf(id);
+    ASSERT_GT(nodes_.at(id).logs->Extent(kGroup).first_index, 1U);
   }
   RaftHost& host(uint64_t id) { return *nodes_.at(id).host; }
   GroupView View(uint64_t id) { return host(id).View(kGroup); }
@@ -223,6 +231,8 @@ class HostsApart : public testing::Test {
     EXPECT_GE(*read->index, index) << "node " << id;
   }
 
+  uint32_t quiet_after_ticks_ = 0;         // of nodes that start from now on; 0: never
+  bool lacks_state_ = false;               // replicas that are attached from now on
   std::set<uint64_t> paused_;              // do nothing; what is sent to them is held
   std::set<uint64_t> cut_;                 // what is sent to or by them is lost
   std::function<bool(const Wire&)> hold_;  // what else is held; null: nothing
@@ -279,6 +289,31 @@ TEST_F(HostsApart, AnswerNoReadOfALeaderThatIsCutOff) {
   cut_.clear();
   Tick(200);
   ExpectReadOf(1, after);
+}
+
+class QuietHostsApart : public HostsApart {
+ protected:
+  QuietHostsApart() { quiet_after_ticks_ = 50; }
+};
+
+// It may not call an election, as others do that hear of no leader.
+TEST_F(QuietHostsApart, WakeForOneThatLacksItsStateAndHeardOfNoLeader) {
+  CutLog(2, Write("a"));
+  End(2);
+  hold_ = [](const Wire& wire) {
+    return wire.to == 2 || (wire.from == 2 && wire.message.type == kWakeMessage);
+  };
+  lacks_state_ = true;
+  Start(2);
+  Tick(100);
+  ASSERT_TRUE(View(1).quiet);
+  ASSERT_EQ(View(2).leader.value, 0U);
+  held_.clear();
+  hold_ = nullptr;
+  Tick(30);
+  ASSERT_NE(Leader(), 0U);
+  EXPECT_EQ(View(2).leader, View(Leader()).replica);
+  EXPECT_FALSE(View(Leader()).quiet) << "one waits for a copy";
 }
 
 // etcd #20418. The pause is one of the whole process: no time passes for it.

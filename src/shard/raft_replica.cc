@@ -129,13 +129,12 @@ absl::Status RaftReplica::WriteState() {
 
 // A leader's ticks come several at once, when those of all leaders of the node do: so their
 // heartbeats share a frame.
-void RaftReplica::TickEngine(uint64_t host_tick) {
+void RaftReplica::TickEngine(uint64_t host_tick, Outbox& out) {
   if (lacks_state_) {
-    // It must not lead, so it must not grow impatient.
     if (!fetching_ && copy_pause_end_ == 0 && host_tick % options_.heartbeat_ticks == 0) {
-      raft_->RequestSnapshot().IgnoreError();
+      AskForCopy(out);
     }
-    return;
+    return;  // it must not lead, so it must not grow impatient
   }
   uint32_t ticks = 1;
   if (leads_) ticks = host_tick % options_.heartbeat_ticks == 0 ? options_.heartbeat_ticks : 0;
@@ -147,7 +146,7 @@ void RaftReplica::TickEngine(uint64_t host_tick) {
 void RaftReplica::Tick(uint64_t host_tick, Outbox& out) {
   ++ticks_;
   ++idle_ticks_;
-  TickEngine(host_tick);
+  TickEngine(host_tick, out);
   if (copy_pause_end_ != 0 && ticks_ >= copy_pause_end_) EndCopyPause(out);
   RepeatReads();
   FailLostProposals();

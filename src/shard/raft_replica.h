@@ -139,8 +139,9 @@ class RaftReplica {
   void WakeFor(WorkerId node, uint32_t silent_ticks);
   // Whether the node's disk or another's has room may have changed; also for a quiet group.
   void RefreshRoom();
-  // Tells the others that this replica leaves its node, so that none waits quietly for it.
-  void SayGoodbye(Outbox& out) const;
+  // Has the others look after their group: this replica leaves its node, or needs what only a
+  // leader that is awake gives.
+  void WakeOthers(Outbox& out) const;
   // Proposes what was queued as one batch and asks for the reads that wait; once per turn.
   void FlushInputs();
 
@@ -219,7 +220,8 @@ class RaftReplica {
   absl::Status Finish(consensus::Scratch& scratch, PendingReady& pending, Outbox& out);
   uint64_t HoldFor(const std::vector<consensus::PeerProgress>& progress) const;
   void Wake();
-  void TickEngine(uint64_t host_tick);
+  void TickEngine(uint64_t host_tick, Outbox& out);
+  void AskForCopy(Outbox& out);
   void GiveWayWhenFull(uint64_t host_tick);
   void GoQuietIfIdle(Outbox& out);
   bool EveryoneHasEverything(const consensus::Status& status) const;

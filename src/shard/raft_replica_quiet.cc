@@ -103,7 +103,7 @@ void RaftReplica::WakeFor(WorkerId node, uint32_t silent_ticks) {
   }
 }
 
-void RaftReplica::SayGoodbye(Outbox& out) const {
+void RaftReplica::WakeOthers(Outbox& out) const {
   for (const auto* ids : {&membership().voters, &membership().learners}) {
     for (const uint64_t id : *ids) {
       if (id != start_.replica.value)

@@ -170,6 +170,17 @@ absl::Status RaftReplica::GoOnWithoutState(const absl::Status& why) {
   return Annotate(started, "starting again after a copy");
 }
 
+// The leader may have gone quiet before this replica heard of it, or while the question was lost.
+void RaftReplica::AskForCopy(Outbox& out) {
+  raft_->RequestSnapshot().IgnoreError();  // refused while no leader is known, or one was asked
+  const auto status = raft_->status();
+  if (status.ok() && status->leader != 0) {
+    TellLeader(kWakeMessage, out);
+  } else {
+    WakeOthers(out);
+  }
+}
+
 // A leader that offered a copy meanwhile waits for news of it.
 void RaftReplica::EndCopyPause(Outbox& out) {
   copy_pause_end_ = 0;

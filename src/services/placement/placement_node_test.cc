@@ -302,21 +302,24 @@ TEST_F(PlacementNodes, OneOfThreeGoesOnAloneAndTakesOthersIn) {
   EXPECT_EQ(members_.at(AwaitLeader()).node->view().cluster_id, before.cluster_id);
 }
 
-TEST_F(PlacementNodes, GoOnTogetherAfterARecoveryThatACrashCutShort) {
+TEST_F(PlacementNodes, ChildThatGoesOnAlone) {
+  if (CrashTestDir() == nullptr) GTEST_SKIP() << "runs as the child of another test";
   Register("a");
   ASSERT_TRUE(Eventually([&] { return members_.at(1).node->view().workers == 1; }));
   for (const uint64_t id : {1, 2, 3}) Kill(id);
-  {
-    shard::HostNode& host = *members_.at(1).host;
-    const auto logs = shard::LogStore::Open(host.dir() + "/log", host.resources, 0);
-    ASSERT_TRUE(logs.ok()) << logs.status();
-    ASSERT_TRUE(shard::AnnounceAloneAt(**logs, kPlacementGroup, 2'000'000).ok());
-  }
-  for (const uint64_t id : {1, 2, 3}) Start(id);
+  GoOnAlone(1).IgnoreError();  // ends at the crash point
+}
+
+TEST_F(PlacementNodes, GoOnTogetherAfterARecoveryThatACrashCutShort) {
+  const TempDir dir;
+  ASSERT_EQ(RunToCrashPoint("PlacementNodes.ChildThatGoesOnAlone", dir.path(),
+                            "placement.recovery_announced"),
+            kCrashed);
+  StartIn(dir.path());
   Register("b");
   EXPECT_EQ(Workers(), 2);
   EXPECT_TRUE(AwaitThreeVoters());
-  Kill(1);
+  for (const uint64_t id : {1, 2, 3}) Kill(id);
   EXPECT_EQ(GoOnAlone(1).code(), absl::StatusCode::kOk) << "another try";
 }
 
