@@ -28,8 +28,8 @@ void EndProcess(const absl::Status& status) {
 
 class GroupHostImpl;
 
-// The way of the timer's tasks to the host: shared with them, one of which may be about to run when
-// the host ends.
+// The way of the timer's task to the host: shared with the task, which may be about to run when the
+// host ends.
 struct Ticker {
   absl::Mutex mutex;
   GroupHostImpl* host ABSL_GUARDED_BY(mutex) = nullptr;
@@ -49,13 +49,6 @@ class GroupHostImpl : public GroupHost {
     raft.transport = deps.transport;
     raft.apply_executor = deps.apply_executor;
     raft.wake = [this] { Wake(); };
-    raft.later = [this](int64_t nanos, std::function<void()> task) {
-      deps_.timer->At(deps_.clock->MonotonicNanos() + nanos,
-                      [ticker = ticker_, task = std::move(task)] {
-                        const absl::MutexLock lock(&ticker->mutex);
-                        if (ticker->host != nullptr) task();
-                      });
-    };
     raft.on_fatal = [this](const absl::Status& status) { Fatal(status); };
     raft.on_leader = [](GroupId group, ReplicaId replica, uint64_t term) {
       LogInfo("group {}: replica {} leads in term {}", group.value, replica.value, term);

@@ -159,7 +159,6 @@ RaftReplica::Hooks Host::HooksFor(GroupId group, uint64_t incarnation) {
       replica.SnapshotFetched(message, status, out);
     });
   };
-  hooks.open_reads = [post] { post([](RaftReplica& replica, Outbox&) { replica.OpenReads(); }); };
   hooks.installed = [this, post](absl::Status status) {
     post([this, status](RaftReplica& replica, Outbox& out) {
       turn_mutex_.AssertHeld();

@@ -66,9 +66,7 @@ struct RaftHostOptions {
   uint32_t election_ticks = 50;  // of 20 ms: elections after 1.0 to 2.0 s of silence
   uint32_t max_election_ticks = 100;
   uint32_t heartbeat_ticks = 10;
-  uint32_t read_retry_ticks = 25;  // a read that got no answer is asked again
-  int64_t read_pace_nanos =
-      2'000'000;  // of a group that many read: between two rounds' begins; 0: none
+  uint32_t read_retry_ticks = 25;                  // a read that got no answer is asked again
   uint64_t group_log_bytes = uint64_t{256} << 20;  // past it the log is cut at `needed` alone
   uint64_t seed = 0;                               // not 0: every time-out is a function of it
   // Differs between two starts of this node; others learn from it that it started anew.
@@ -100,9 +98,6 @@ struct RaftHostDeps {
   PeerTransport* transport = nullptr;
   Executor* apply_executor = nullptr;
   std::function<void()> wake;  // there is something for a Turn
-  // Runs the task once, after so many nanoseconds, on any thread; not after the host's end. Null:
-  // rounds of reads are not paced.
-  std::function<void(int64_t nanos, std::function<void()> task)> later;
   std::function<void(const absl::Status&)>
       on_fatal;  // a log write failed; the host does nothing more
   // A replica of this node leads its group in a term from now on. On the raft thread; may be null.

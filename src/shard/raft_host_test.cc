@@ -62,10 +62,6 @@ class HostsInHand : public testing::Test {
       deps.transport = node.post.get();
       deps.apply_executor = &inline_;
       deps.wake = [] {};
-      deps.later = [this](int64_t nanos, std::function<void()> task) {
-        EXPECT_EQ(nanos, options_.read_pace_nanos);
-        paces_.push_back(std::move(task));
-      };
       deps.on_fatal = [](const absl::Status& status) { CHECK_OK(status); };
       RaftHostOptions options = options_;
       options.node = {id};
@@ -127,11 +123,6 @@ class HostsInHand : public testing::Test {
     });
     while (nodes_.at(1).host->Turn()) continue;
   }
-  // The paces that began come to their end.
-  void EndPaces() {
-    for (const std::function<void()>& end : std::exchange(paces_, {})) end();
-    while (nodes_.at(1).host->Turn()) continue;
-  }
   // Nodes that messages of the leader's are under way to.
   std::vector<uint64_t> Asked() const {
     std::vector<uint64_t> nodes;
@@ -143,7 +134,6 @@ class HostsInHand : public testing::Test {
   InlineExecutor inline_;
   NoApplier applier_;
   std::deque<Wire> wires_;
-  std::vector<std::function<void()>> paces_;
   std::map<uint64_t, Node> nodes_;
   int answered_ = 0;
 };
@@ -180,53 +170,6 @@ TEST_F(HostsInHand, ShareTheNextRoundAmongReadsThatComeDuringOne) {
   EXPECT_EQ(Asked().size(), 1u) << "one for all five";
   Deliver();
   EXPECT_EQ(answered_, 6);
-}
-
-TEST_F(HostsInHand, PaceTheRoundsOfAGroupThatManyRead) {
-  for (int i = 0; i < 2; ++i) Read();
-  Deliver();
-  EXPECT_EQ(answered_, 2);
-  EXPECT_EQ(paces_.size(), 1u) << "the second round could have had the first one's read";
-  for (int i = 0; i < 3; ++i) Read();
-  Deliver();
-  EXPECT_EQ(answered_, 2) << "until the pace ends";
-  EndPaces();
-  EXPECT_EQ(Asked().size(), 1u) << "one for all three";
-  Deliver();
-  EXPECT_EQ(answered_, 5);
-}
-
-TEST_F(HostsInHand, PaceNoReadThatComesAlone) {
-  for (int i = 0; i < 3; ++i) {
-    Read();
-    Deliver();
-  }
-  EXPECT_EQ(answered_, 3);
-  EXPECT_TRUE(paces_.empty());
-}
-
-TEST_F(HostsInHand, PaceNoMoreOnceReadsComeAlone) {
-  for (int i = 0; i < 2; ++i) Read();
-  Deliver();
-  for (uint32_t i = 1; i < kPacedReadRounds; ++i) {
-    EndPaces();
-    Read();
-    Deliver();
-    EXPECT_EQ(paces_.size(), 1u) << i;
-  }
-  EndPaces();
-  Read();
-  Deliver();
-  EXPECT_TRUE(paces_.empty());
-}
-
-TEST_F(HostsInHand, ReadOnThoughTheEndOfAPaceIsLost) {
-  for (int i = 0; i < 2; ++i) Read();
-  Deliver();
-  Read();
-  EXPECT_EQ(answered_, 2);
-  for (uint64_t tick = 0; tick < kPaceEndTicks; ++tick) TickAndDeliver();
-  EXPECT_EQ(answered_, 3);
 }
 
 TEST_F(HostsInHand, AskEveryoneOnceTheFollowerAskedDoesNotAnswer) {
@@ -276,7 +219,6 @@ TEST_F(HostsOfFewReads, RefuseMoreThanMayWait) {
   EXPECT_EQ(answered_, 0);
   Deliver();
   EXPECT_EQ(answered_, 3);
-  EndPaces();
   Read();
   Deliver();
   EXPECT_EQ(answered_, 4);

@@ -40,12 +40,6 @@ inline constexpr uint64_t kReadPatienceTicks = 250;
 // and for a while after it (10 s) a leader asks all followers, not just as many as it needs.
 inline constexpr uint64_t kReadRoundTicks = 3;
 inline constexpr uint64_t kAskAllTicks = 500;
-// After a round that several reads shared, or could have, so many are paced: the next begins no
-// sooner than RaftHostOptions::read_pace_nanos after it, so that more reads share it. Who reads
-// alone never waits for it.
-inline constexpr uint32_t kPacedReadRounds = 64;
-// Should the end of a pace be lost, ticks end it (20 ms).
-inline constexpr uint64_t kPaceEndTicks = 2;
 
 using ProposeCallback = std::function<void(absl::StatusOr<uint64_t>)>;
 
@@ -102,8 +96,6 @@ class RaftReplica {
     std::function<void(PeerMessage message, absl::Status status)> fetched;
     // From the apply executor: the state machine took over a snapshot, or could not.
     std::function<void(absl::Status status)> installed;
-    // From anywhere: has OpenReads called.
-    std::function<void()> open_reads;
     const PeerNodes* nodes = nullptr;  // outlives the replica; asked on the raft thread
   };
 
@@ -126,8 +118,6 @@ class RaftReplica {
   void QueueProposal(std::string command, ProposeCallback done);
   // ResourceExhausted: max_waiting_reads wait already.
   void QueueRead(ProposeCallback done);
-  // A pace ended: the reads that wait may be asked for.
-  void OpenReads() { reads_open_tick_ = 0; }
   void ChangeMembership(ReplicaId replica, consensus::ChangeKind kind,
                         std::function<void(absl::Status)> done);
   void TransferLeadership(ReplicaId to);
@@ -237,7 +227,6 @@ class RaftReplica {
   void Address(const consensus::OutMessage& message, Outbox& out);
   size_t WaitingReads() const;
   void AskForReads();
-  void PaceReads();
   void NoteHeartbeats(const std::vector<consensus::OutMessage>& sent);
   void ChooseReadQuorum();
   bool IsSpared(const consensus::OutMessage& message) const;
@@ -287,8 +276,6 @@ class RaftReplica {
   std::atomic<uint64_t> unapplied_bytes_{0};  // handed and not yet applied
   uint64_t read_counter_ = 0;
   uint64_t read_asked_tick_ = 0;       // of the newest round
-  uint32_t paced_rounds_ = 0;          // that many rounds to come are paced
-  uint64_t reads_open_tick_ = 0;       // no round begins before, unless OpenReads comes first
   uint64_t ask_all_until_ = 0;         // tick before which no follower is spared
   bool heartbeats_due_ = false;        // those of this turn go to everyone
   std::vector<uint64_t> read_quorum_;  // replicas whose answers make a majority with the own one

@@ -107,11 +107,9 @@ void RaftReplica::AskForReads() {
     return;
   }
   if (!reads_.empty()) {
-    paced_rounds_ = kPacedReadRounds;
     if (ticks_ - read_asked_tick_ < kReadRoundTicks) return;
     ask_all_until_ = ticks_ + kAskAllTicks;
   }
-  if (ticks_ < reads_open_tick_) return;
   const auto status = raft_->status();
   if (!status.ok() || status->leader == 0) {
     if (ticks_ == 0) return;  // a group that just started hears of its leader soon
@@ -123,19 +121,8 @@ void RaftReplica::AskForReads() {
       fmt::format("{}/{}/{}", start_.replica.value, log_->state().starts, ++read_counter_);
   if (status->role == consensus::Role::kLeader) ChooseReadQuorum();
   if (!raft_->ReadIndex(context).ok()) return;
-  PaceReads();
   reads_[context] = {std::exchange(queued_reads_, {}), ticks_};
   read_asked_tick_ = ticks_;
-}
-
-// Holds up the round after the one that begins now when there is company to wait for: a round costs
-// several times what a read that shares it does.
-void RaftReplica::PaceReads() {
-  if (queued_reads_.size() > 1) paced_rounds_ = kPacedReadRounds;
-  if (paced_rounds_ == 0 || options_.read_pace_nanos == 0 || !deps_.later) return;
-  --paced_rounds_;
-  reads_open_tick_ = ticks_ + kPaceEndTicks;
-  deps_.later(options_.read_pace_nanos, hooks_.open_reads);
 }
 
 // What a turn sends: with heartbeats to everyone the race among the answers begins anew.

@@ -206,9 +206,6 @@ void Node::Start() {
   deps.transport = this;
   deps.apply_executor = apply_executor_.get();
   deps.wake = [] {};
-  deps.later = [this](int64_t nanos, std::function<void()> task) {
-    Later(nanos / 1'000'000, std::move(task));
-  };
   deps.on_fatal = [this](const absl::Status& status) {
     stage_.Violation(std::string(MessageOf(status)));
   };
