@@ -5,6 +5,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/snapshot.h>
 #include <rocksdb/sst_file_manager.h>
@@ -15,6 +16,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdarg>
 #include <cstdio>
 #include <utility>
@@ -196,6 +198,18 @@ class RocksSnapshot : public KvSnapshot {
   const rocksdb::Snapshot* snapshot_;
 };
 
+// Counts what changes a store's files but for writes.
+class FileChanges : public rocksdb::EventListener {
+ public:
+  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { ++count_; }
+  void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override { ++count_; }
+  void OnTableFileDeleted(const rocksdb::TableFileDeletionInfo&) override { ++count_; }
+  uint64_t count() const { return count_; }
+
+ private:
+  std::atomic<uint64_t> count_{0};
+};
+
 class RocksKv : public Kv {
  public:
   RocksKv(const RocksOptions& options, const RocksResources::State& shared)
@@ -235,6 +249,18 @@ class RocksKv : public Kv {
   absl::Status Refusal() const;
   void RefuseFromNowOn(const absl::Status& why);
 
+  // What is asked of every store again and again, and costs a call to the system for each file:
+  // looked at anew when something changed.
+  struct FileSizes {
+    bool known = false;
+    uint64_t changes = 0;   // FileChanges::count
+    uint64_t sequence = 0;  // of the newest write
+    uint64_t disk_bytes = 0;
+    uint64_t reader_bytes = 0;  // of memory, for open tables
+  };
+  FileSizes MeasuredFiles() const;
+  uint64_t MemoryOf(const std::string& property) const;
+
   const std::string dir_;
   const WriteAheadLog write_ahead_log_;
   rocksdb::Env* const env_;
@@ -242,10 +268,14 @@ class RocksKv : public Kv {
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   mutable absl::Mutex mutex_;
   absl::Status refusal_ ABSL_GUARDED_BY(mutex_);  // of every write, once one failed
+  const std::shared_ptr<FileChanges> changes_ = std::make_shared<FileChanges>();
+  mutable absl::Mutex sizes_mutex_;
+  mutable FileSizes sizes_ ABSL_GUARDED_BY(sizes_mutex_);
 };
 
 absl::Status RocksKv::Open(const RocksOptions& options, const RocksResources::State& shared) {
-  const rocksdb::DBOptions db_options = DbOptionsFor(options, shared);
+  rocksdb::DBOptions db_options = DbOptionsFor(options, shared);
+  db_options.listeners.push_back(changes_);
   std::vector<rocksdb::ColumnFamilyDescriptor> columns;
   for (const ColumnOptions& column : options.columns) {
     columns.emplace_back(columns.empty() ? rocksdb::kDefaultColumnFamilyName : column.name,
@@ -374,24 +404,32 @@ absl::Status RocksKv::Checkpoint(const std::string& dir) {
   return ToStatus(written, dir_);
 }
 
-uint64_t RocksKv::disk_bytes() const {
-  std::vector<rocksdb::Env::FileAttributes> files;
-  if (!env_->GetChildrenFileAttributes(dir_, &files).ok()) return 0;
+uint64_t RocksKv::MemoryOf(const std::string& property) const {
   uint64_t bytes = 0;
-  for (const rocksdb::Env::FileAttributes& file : files) bytes += file.size_bytes;
+  for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+    uint64_t value = 0;
+    if (db_->GetIntProperty(handle, property, &value)) bytes += value;
+  }
   return bytes;
 }
 
+RocksKv::FileSizes RocksKv::MeasuredFiles() const {
+  const absl::MutexLock lock(&sizes_mutex_);
+  const uint64_t changes = changes_->count();  // before the files are looked at
+  const uint64_t sequence = db_->GetLatestSequenceNumber();
+  if (sizes_.known && sizes_.changes == changes && sizes_.sequence == sequence) return sizes_;
+  sizes_ = {.changes = changes, .sequence = sequence};
+  std::vector<rocksdb::Env::FileAttributes> files;
+  sizes_.known = env_->GetChildrenFileAttributes(dir_, &files).ok();
+  for (const rocksdb::Env::FileAttributes& file : files) sizes_.disk_bytes += file.size_bytes;
+  sizes_.reader_bytes = MemoryOf(rocksdb::DB::Properties::kEstimateTableReadersMem);
+  return sizes_;
+}
+
+uint64_t RocksKv::disk_bytes() const { return MeasuredFiles().disk_bytes; }
+
 uint64_t RocksKv::memory_bytes() const {
-  uint64_t bytes = 0;
-  for (rocksdb::ColumnFamilyHandle* handle : handles_) {
-    for (const std::string& property : {rocksdb::DB::Properties::kSizeAllMemTables,
-                                        rocksdb::DB::Properties::kEstimateTableReadersMem}) {
-      uint64_t value = 0;
-      if (db_->GetIntProperty(handle, property, &value)) bytes += value;
-    }
-  }
-  return bytes;
+  return MemoryOf(rocksdb::DB::Properties::kSizeAllMemTables) + MeasuredFiles().reader_bytes;
 }
 
 }  // namespace

@@ -311,7 +311,13 @@ TEST(RocksKv, CountsItsBytes) {
   EXPECT_GE(kv->memory_bytes(), 500'000U);
   EXPECT_GE(resources.write_buffers_used_bytes(), 500'000U);
   ASSERT_TRUE(kv->Flush().ok());
-  EXPECT_GE(kv->disk_bytes(), 500'000U);
+  const uint64_t flushed = kv->disk_bytes();
+  EXPECT_GE(flushed, 500'000U);
+  EXPECT_EQ(kv->disk_bytes(), flushed);
+  EXPECT_LT(kv->memory_bytes(), 500'000U);
+  ASSERT_TRUE(kv->Write(batch, kBuffered).ok());
+  ASSERT_TRUE(kv->Flush().ok());
+  EXPECT_GE(kv->disk_bytes(), flushed + 500'000U);
 }
 
 // A limit on the size of files makes a write fail; after it is lifted what is on disk is still
