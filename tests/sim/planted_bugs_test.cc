@@ -48,10 +48,11 @@ TEST(PlantedBugs, ALogThatIsCutBeforeTheFlushIsFound) {
   EXPECT_NE(FirstViolation({.bug = PlantedBug::kCutBeforeFlush}, 30), 0U);
 }
 
-// A joiner that is offered what it cannot take does not catch up, and nobody else is the wiser.
+// A joiner that is offered what it cannot take does not catch up, and nobody else is the wiser: 2
+// to 3 seeds of a hundred find it.
 TEST(PlantedBugs, CopiesOfATimeBeforeTheJoinerAreFound) {
-  EXPECT_NE(FirstViolation({.seed = 100, .membership = true, .bug = PlantedBug::kOldSnapshots}, 60),
-            0U);
+  EXPECT_NE(
+      FirstViolation({.seed = 300, .membership = true, .bug = PlantedBug::kOldSnapshots}, 400), 0U);
 }
 
 TEST(PlantedBugs, CopiesBehindTheirIndexAreFound) {
