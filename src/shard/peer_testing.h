@@ -3,6 +3,7 @@
 // Nodes with group hosts and logs in one process and a network between them that tests cut; for
 // tests of this folder.
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -197,6 +198,27 @@ class HostNode {
   ThreadTimer timer{clock};
   std::unique_ptr<LogStore> logs;
   std::unique_ptr<GroupHost> host;
+};
+
+// Messages on their way, for tests that deliver by hand.
+struct Wire {
+  uint64_t from = 0;
+  uint64_t to = 0;
+  PeerMessage message;
+};
+using Wires = std::deque<Wire>;
+
+// What a node sends goes to `wires`, which outlives it.
+class WirePost : public PeerTransport {
+ public:
+  WirePost(Wires& wires, uint64_t node) : wires_(wires), node_(node) {}
+  void Send(uint64_t node, std::vector<PeerMessage> messages) override {
+    for (PeerMessage& message : messages) wires_.push_back({node_, node, std::move(message)});
+  }
+
+ private:
+  Wires& wires_;
+  const uint64_t node_;
 };
 
 inline consensus::Membership Voters(const std::vector<uint64_t>& nodes) {

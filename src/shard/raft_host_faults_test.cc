@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,12 +38,6 @@ class ListApplier : public Applier {
 // Nodes 1 to 3 found the group and 1 leads it. Nothing happens by itself.
 class HostsApart : public testing::Test {
  protected:
-  struct Wire {
-    uint64_t from = 0;
-    uint64_t to = 0;
-    PeerMessage message;
-  };
-  using Wires = std::deque<Wire>;
   struct Answer {
     bool there = false;
     absl::StatusOr<uint64_t> index = absl::UnknownError("no answer yet");
@@ -69,7 +62,7 @@ class HostsApart : public testing::Test {
         LogStore::Over(std::make_unique<storage::BorrowedKv>(*node.disk), "log", size_t{1} << 20);
     CHECK_OK(logs.status());
     node.logs = *std::move(logs);
-    node.post = std::make_unique<Post>(wires_, id);
+    node.post = std::make_unique<WirePost>(wires_, id);
     node.applier = std::make_unique<ListApplier>();
     RaftHostDeps deps;
     deps.logs = node.logs.get();
@@ -239,21 +232,10 @@ class HostsApart : public testing::Test {
   Wires held_;
 
  private:
-  class Post : public PeerTransport {
-   public:
-    Post(Wires& wires, uint64_t node) : wires_(wires), node_(node) {}
-    void Send(uint64_t node, std::vector<PeerMessage> messages) override {
-      for (PeerMessage& message : messages) wires_.push_back({node_, node, std::move(message)});
-    }
-
-   private:
-    Wires& wires_;
-    const uint64_t node_;
-  };
   struct Node {
     std::unique_ptr<storage::MemoryKv> disk;
     std::unique_ptr<LogStore> logs;
-    std::unique_ptr<Post> post;
+    std::unique_ptr<WirePost> post;
     std::unique_ptr<ListApplier> applier;
     std::unique_ptr<RaftHost> host;
     Replicator* replicator = nullptr;

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <deque>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -28,25 +27,9 @@ class NoApplier : public Applier {
 // Three hosts of one group, whose turns, ticks and messages the test deals out.
 class HostsInHand : public testing::Test {
  protected:
-  struct Wire {
-    uint64_t from = 0;
-    uint64_t to = 0;
-    PeerMessage message;
-  };
-  class Post : public PeerTransport {
-   public:
-    Post(std::deque<Wire>& wires, uint64_t node) : wires_(wires), node_(node) {}
-    void Send(uint64_t node, std::vector<PeerMessage> messages) override {
-      for (PeerMessage& message : messages) wires_.push_back({node_, node, std::move(message)});
-    }
-
-   private:
-    std::deque<Wire>& wires_;
-    const uint64_t node_;
-  };
   struct Node {
     std::unique_ptr<LogStore> logs;
-    std::unique_ptr<Post> post;
+    std::unique_ptr<WirePost> post;
     std::unique_ptr<RaftHost> host;
     Replicator* replicator = nullptr;
   };
@@ -56,7 +39,7 @@ class HostsInHand : public testing::Test {
       Node& node = nodes_[id];
       auto kv = std::make_unique<storage::MemoryKv>(2, storage::WriteAheadLog::kOn);
       node.logs = *LogStore::Over(std::move(kv), "log", size_t{1} << 20);
-      node.post = std::make_unique<Post>(wires_, id);
+      node.post = std::make_unique<WirePost>(wires_, id);
       RaftHostDeps deps;
       deps.logs = node.logs.get();
       deps.transport = node.post.get();
@@ -99,7 +82,7 @@ class HostsInHand : public testing::Test {
   // Likewise; what node `last` sends arrives after everything else.
   void TickAndDeliverAfterOthers(uint64_t last) {
     for (auto& [id, node] : nodes_) node.host->Tick();
-    std::deque<Wire> late;
+    Wires late;
     for (bool worked = true; worked;) {
       worked = false;
       for (auto& [id, node] : nodes_) worked |= node.host->Turn();
@@ -133,7 +116,7 @@ class HostsInHand : public testing::Test {
   RaftHostOptions options_;  // of all three, but for what tells them apart
   InlineExecutor inline_;
   NoApplier applier_;
-  std::deque<Wire> wires_;
+  Wires wires_;
   std::map<uint64_t, Node> nodes_;
   int answered_ = 0;
 };
@@ -160,7 +143,7 @@ TEST_F(HostsInHand, ShareTheNextRoundAmongReadsThatComeDuringOne) {
   Read();
   for (int i = 0; i < 5; ++i) Read();
   EXPECT_EQ(Asked().size(), 1u) << "the first read's alone";
-  const std::deque<Wire> first = std::exchange(wires_, {});
+  const Wires first = std::exchange(wires_, {});
   for (const Wire& wire : first) nodes_.at(wire.to).host->Receive({wire.from}, {wire.message});
   while (nodes_.at(first[0].to).host->Turn()) continue;
   for (Wire& wire : std::exchange(wires_, {}))

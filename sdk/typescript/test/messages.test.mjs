@@ -1,4 +1,5 @@
-// What goes over the wire: compressed when asked for, and no larger than allowed. VECTRON_BINARY names the server.
+// What goes over the wire: compressed when asked for, no larger than allowed, and over a new connection when the old one has died
+// without a word. VECTRON_BINARY names the server.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -45,4 +46,28 @@ test("a message that is too large says what to do", async (t) => {
   await assert.rejects(tiny.upsert("tiny", LONG), refused);
   await client.upsert("tiny", LONG);
   await assert.rejects(tiny.get("tiny", "a"), refused);
+});
+
+test("a silent connection is replaced", async (t) => {
+  const { passed, address } = await relay(t, server.grpc);
+  // An attempt may take all of the call's time: what ends it earlier is the ping without an answer. On a busy machine that may end
+  // good connections too, whence the many attempts.
+  const patient = { timeoutMs: 60_000, attemptTimeoutMs: 60_000, retry: { maxAttempts: 100 } };
+  const client = new vectron.VectronClient(address, undefined, { ...patient, keepaliveTimeMs: 100, keepaliveTimeoutMs: 500 });
+  const direct = new vectron.VectronClient(server.grpc);
+  t.after(() => [client, direct].forEach((each) => each.close()));
+  await direct.createCollection("c", 1);
+  await direct.upsert("c", [{ id: "a", vector: [1] }]);
+  const streamed = async () => {
+    let best;
+    for await (const better of client.searchStream("c", [1])) best = better;
+    return best;
+  };
+  for (const ask of [() => client.search("c", [1]), streamed]) {
+    assert.equal((await ask())[0].id, "a");
+    const before = passed.connections;
+    passed.fallSilent();
+    assert.equal((await ask())[0].id, "a");
+    assert.ok(passed.connections > before);
+  }
 });
