@@ -388,7 +388,13 @@ void Host::RunInputs(Inbox inbox, std::set<uint64_t>& touched) {
   awake_.insert(touched.begin(), touched.end());
   if (inbox.ticks > 0) TickAll(touched, out);
   if (!touched.empty()) look_again_ = true;
-  for (const uint64_t id : touched) groups_.at(id).replica->FlushInputs();
+  // Leaders come last: what the others send tells them whom it costs least to ask.
+  for (const bool leaders : {false, true}) {
+    for (const uint64_t id : touched) {
+      RaftReplica& replica = *groups_.at(id).replica;
+      if (replica.leads() == leaders) replica.FlushInputs(out);
+    }
+  }
   Send(out);
 }
 

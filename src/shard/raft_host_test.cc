@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "shard/peer_testing.h"
@@ -63,13 +64,13 @@ class HostsInHand : public testing::Test {
     wires_.clear();
   }
 
-  // Runs all turns, and loses the messages to `deaf` nodes.
-  void Deliver(const std::set<uint64_t>& deaf = {}) {
+  // Runs all turns, and loses the messages to `deaf` nodes and those of type `lost`.
+  void Deliver(const std::set<uint64_t>& deaf = {}, uint32_t lost = 0) {
     for (bool worked = true; worked;) {
       worked = false;
       for (auto& [id, node] : nodes_) worked |= node.host->Turn();
       for (Wire& wire : std::exchange(wires_, {})) {
-        if (!deaf.contains(wire.to))
+        if (!deaf.contains(wire.to) && (lost == 0 || wire.message.type != lost))
           nodes_.at(wire.to).host->Receive({wire.from}, {std::move(wire.message)});
         worked = true;
       }
@@ -98,15 +99,35 @@ class HostsInHand : public testing::Test {
     for (Wire& wire : late) wires_.push_back(std::move(wire));
     Deliver();
   }
-  // Asks the leader, which runs a turn.
-  void Read() {
-    nodes_.at(1).replicator->ReadBarrier([this](const absl::StatusOr<uint64_t>& index) {
+  // Asks a node, the leader unless told otherwise, which runs a turn.
+  void Read(uint64_t at = 1) {
+    nodes_.at(at).replicator->ReadBarrier([this](const absl::StatusOr<uint64_t>& index) {
       EXPECT_TRUE(index.ok()) << index.status();
       ++answered_;
     });
-    while (nodes_.at(1).host->Turn()) continue;
+    while (nodes_.at(at).host->Turn()) continue;
   }
-  // Nodes that messages of the leader's are under way to.
+  // What node `to` answers a question of node 2's whether the term is still `term`; nullopt:
+  // nothing. Everything that is under way is lost.
+  std::optional<uint64_t> Ask(uint64_t to, uint64_t term) {
+    wires_.clear();
+    PeerMessage question;
+    question.group = kGroup.value;
+    question.from = ReplicaId::Make({2}, 1).value;
+    question.to = ReplicaId::Make({to}, 1).value;
+    question.type = kReadQuestionMessage;
+    PutFixed(question.bytes, term);
+    question.bytes += "a read";
+    nodes_.at(to).host->Receive({2}, {std::move(question)});
+    while (nodes_.at(to).host->Turn()) continue;
+    for (const Wire& wire : std::exchange(wires_, {})) {
+      if (wire.message.type != kReadAnswerMessage) continue;
+      EXPECT_EQ(wire.message.bytes.substr(sizeof(uint64_t)), "a read");
+      return LoadFixed<uint64_t>(wire.message.bytes.data());
+    }
+    return std::nullopt;
+  }
+  // Nodes that messages are under way to.
   std::vector<uint64_t> Asked() const {
     std::vector<uint64_t> nodes;
     for (const Wire& wire : wires_) nodes.push_back(wire.to);
@@ -126,6 +147,58 @@ TEST_F(HostsInHand, AskOneFollowerOfTwoForARead) {
   EXPECT_EQ(Asked().size(), 1u);
   EXPECT_EQ(answered_, 0);
   Deliver();
+  EXPECT_EQ(answered_, 1);
+}
+
+TEST_F(HostsInHand, AskTheirLeaderAloneForAReadOfAFollower) {
+  Read(2);
+  EXPECT_EQ(Asked(), std::vector<uint64_t>{1});
+  while (nodes_.at(1).host->Turn()) continue;
+  for (Wire& wire : std::exchange(wires_, {}))
+    nodes_.at(1).host->Receive({wire.from}, {std::move(wire.message)});
+  while (nodes_.at(1).host->Turn()) continue;
+  EXPECT_EQ(Asked(), std::vector<uint64_t>{2}) << "the leader need not ask the third one";
+  Deliver();
+  EXPECT_EQ(answered_, 1);
+}
+
+TEST_F(HostsInHand, AnswerOnlyQuestionsOfTheirTerm) {
+  const uint64_t term = nodes_.at(1).host->View(kGroup).term;
+  EXPECT_GT(Ask(1, term).value_or(0), 0u) << "what it has committed";
+  EXPECT_EQ(Ask(3, term), 0u) << "a follower's word";
+  for (const uint64_t other : {term - 1, term + 1}) {
+    EXPECT_EQ(Ask(1, other), std::nullopt) << other;
+    EXPECT_EQ(Ask(3, other), std::nullopt) << other;
+  }
+}
+
+// It does not know yet what the leaders before it have committed.
+TEST_F(HostsInHand, HaveALeaderAnswerNothingBeforeItsFirstEntryIsCommitted) {
+  nodes_.at(1).host->TransferLeadership(kGroup, ReplicaId::Make({3}, 1));
+  Deliver(/*deaf=*/{}, /*lost=*/consensus::kAppendMessage);
+  const GroupView view = nodes_.at(3).host->View(kGroup);
+  ASSERT_TRUE(view.is_leader);
+  EXPECT_EQ(Ask(3, view.term), std::nullopt);
+  Read(3);
+  EXPECT_EQ(Asked(), std::vector<uint64_t>()) << "nor asks";
+  for (uint32_t tick = 0; tick <= options_.heartbeat_ticks; ++tick) TickAndDeliver();
+  EXPECT_EQ(answered_, 1);
+  EXPECT_GT(Ask(3, view.term).value_or(0), 0u);
+}
+
+// There a majority is more than it and the one that asks.
+TEST_F(HostsInHand, HaveALeaderOfFourAnswerNoSingleQuestion) {
+  const uint64_t term = nodes_.at(1).host->View(kGroup).term;
+  ASSERT_TRUE(Ask(1, term).has_value());
+  absl::Status added = absl::UnknownError("");
+  nodes_.at(1).host->ChangeMembership(kGroup, ReplicaId::Make({4}, 1),
+                                      consensus::ChangeKind::kAddVoter,
+                                      [&added](const absl::Status& status) { added = status; });
+  Deliver(/*deaf=*/{4});
+  ASSERT_TRUE(added.ok()) << added;
+  EXPECT_EQ(Ask(1, term), std::nullopt);
+  Read(2);  // by the engine in the end, which has the leader ask everyone
+  for (uint64_t tick = 0; tick <= 2 * kReadRoundTicks; ++tick) TickAndDeliver(/*deaf=*/{4});
   EXPECT_EQ(answered_, 1);
 }
 

@@ -138,7 +138,6 @@ void RaftReplica::TickEngine(uint64_t host_tick, Outbox& out) {
   }
   uint32_t ticks = 1;
   if (leads_) ticks = host_tick % options_.heartbeat_ticks == 0 ? options_.heartbeat_ticks : 0;
-  if (ticks > 0) heartbeats_due_ = true;
   // A failure quarantines the group, which TakeReady then reports.
   for (uint32_t i = 0; i < ticks; ++i) raft_->Tick().IgnoreError();
 }
@@ -175,10 +174,6 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
   switch (message.type) {
     case kWakeMessage:
       return true;
-    case consensus::kReadIndexMessage:
-      heartbeats_due_ =
-          true;  // how the follower that asks fares with its answers is not known here
-      break;
     case consensus::kHeartbeatResponseMessage:
       if (std::find(answering_.begin(), answering_.end(), message.from) == answering_.end())
         answering_.push_back(message.from);
@@ -191,6 +186,12 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
       return true;
     case kTailMessage:
       TakeTail(message);
+      return true;
+    case kReadQuestionMessage:
+      AnswerQuestion(message, out);
+      return true;
+    case kReadAnswerMessage:
+      TakeAnswer(message, out);
       return true;
     case consensus::kAppendMessage:
       if (hooks_.nodes->own_room() == DiskRoom::kFull) return false;
@@ -231,7 +232,6 @@ void RaftReplica::Applied(uint64_t index) {
 }
 
 void RaftReplica::Address(const consensus::OutMessage& message, Outbox& out) {
-  if (IsSpared(message)) return;
   const ReplicaId to{message.to};
   PeerMessage addressed = OwnMessage(to, message.type);
   addressed.bytes = std::string(message.bytes);
@@ -302,7 +302,7 @@ absl::Status RaftReplica::Finish(consensus::Scratch& scratch, PendingReady& pend
   RETURN_IF_ERROR(ApplyMemberships(scratch, pending));
   SettleProposals(pending.committed);
   RETURN_IF_ERROR(HandToApplier(std::move(pending.committed)));
-  AnswerReads(pending.reads);
+  AnswerReads(pending.reads, out);
   RefreshView(/*with_progress=*/false);
   return absl::OkStatus();
 }

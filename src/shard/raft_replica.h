@@ -3,9 +3,9 @@
 // One group's replica on the raft thread: its engine, the proposals and reads that wait for it, and
 // its way to the applier. Part of RaftHost; confined to the raft thread but for the marked parts.
 //
-// raft_replica.cc: its life, and what a turn takes in and gives out. raft_replica_requests.cc: what
-// callers wait for. raft_replica_quiet.cc, raft_replica_snapshot.cc, raft_replica_room.cc (on
-// disks), raft_replica_tail.cc: what their names say.
+// raft_replica.cc: its life, and what a turn takes in and gives out. raft_replica_requests.cc and
+// raft_replica_reads.cc: what callers wait for. raft_replica_quiet.cc, raft_replica_snapshot.cc,
+// raft_replica_room.cc (on disks), raft_replica_tail.cc: what their names say.
 
 #include <atomic>
 #include <cstdint>
@@ -37,7 +37,7 @@ inline constexpr uint64_t kMaxCopyPauseTicks = 3'200;
 // (20 ms ticks: 5 s); then another replica should be asked.
 inline constexpr uint64_t kReadPatienceTicks = 250;
 // A round of reads without an answer for so long (20 ms ticks: 40 to 60 ms) holds up no other one,
-// and for a while after it (10 s) a leader asks all followers, not just as many as it needs.
+// and for a while after it (10 s) the engine asks all followers, not the host as many as it needs.
 inline constexpr uint64_t kReadRoundTicks = 3;
 inline constexpr uint64_t kAskAllTicks = 500;
 
@@ -53,7 +53,10 @@ inline constexpr uint32_t kAliveMessage = 1'003;  // from host to host, group 0:
 // The sender has taken a snapshot over. The engine's own answer says nothing new to a leader that
 // had all of its log acknowledged before its state was lost; it would wait for news for ever.
 inline constexpr uint32_t kSnapshotTakenMessage = 1'004;
-inline constexpr uint32_t kTailMessage = 1'005;  // to the leader: u64 Applier::tail_bytes
+inline constexpr uint32_t kTailMessage = 1'005;          // to the leader: u64 Applier::tail_bytes
+inline constexpr uint32_t kReadQuestionMessage = 1'006;  // is it still u64 term? then a context
+// Yes, in which a leader has committed u64 (others say 0); then the question's context.
+inline constexpr uint32_t kReadAnswerMessage = 1'007;
 // What a replica told of its tail counts for so long (20 ms ticks: 1 s).
 inline constexpr uint64_t kTailPatienceTicks = 50;
 
@@ -133,7 +136,7 @@ class RaftReplica {
   // leader that is awake gives.
   void WakeOthers(Outbox& out) const;
   // Proposes what was queued as one batch and asks for the reads that wait; once per turn.
-  void FlushInputs();
+  void FlushInputs(Outbox& out);
 
   // --- outputs ---
   bool HasReady() const { return problem_.ok() && !installing_ && raft_->HasReady(); }
@@ -181,6 +184,8 @@ class RaftReplica {
   struct ReadRound {
     std::vector<WaitingRead> reads;
     uint64_t asked_tick = 0;
+    uint64_t term = 0;                  // that those asked should confirm; 0: the engine asks
+    std::vector<uint64_t> agreed = {};  // replicas that did, when this one leads
   };
   struct Change {
     uint64_t index = 0;
@@ -226,14 +231,16 @@ class RaftReplica {
   absl::Status ApplyMemberships(consensus::Scratch& scratch, PendingReady& pending);
   void Address(const consensus::OutMessage& message, Outbox& out);
   size_t WaitingReads() const;
-  void AskForReads();
+  void AskForReads(Outbox& out);
+  std::vector<uint64_t> WhomToAsk(const consensus::Status& status, const Outbox& out) const;
+  bool IsMajority(const std::vector<uint64_t>& others) const;
+  void AnswerQuestion(const PeerMessage& question, Outbox& out) const;
+  void TakeAnswer(const PeerMessage& answer, Outbox& out);
   void NoteHeartbeats(const std::vector<consensus::OutMessage>& sent);
-  void ChooseReadQuorum();
-  bool IsSpared(const consensus::OutMessage& message) const;
   void RepeatReads();
   void GiveUpSnapshots();
   void SettleProposals(const std::vector<Entry>& committed);
-  void AnswerReads(std::vector<PendingReady::Read>& reads);
+  void AnswerReads(const std::vector<PendingReady::Read>& reads, Outbox& out);
   absl::Status HandToApplier(std::vector<Entry> committed);
   void FetchSnapshot(PeerMessage message, Outbox& out);
   void Refuse(const PeerMessage& snapshot, Outbox& out) const;
@@ -275,11 +282,9 @@ class RaftReplica {
   uint64_t handed_term_ = 0;
   std::atomic<uint64_t> unapplied_bytes_{0};  // handed and not yet applied
   uint64_t read_counter_ = 0;
-  uint64_t read_asked_tick_ = 0;       // of the newest round
-  uint64_t ask_all_until_ = 0;         // tick before which no follower is spared
-  bool heartbeats_due_ = false;        // those of this turn go to everyone
-  std::vector<uint64_t> read_quorum_;  // replicas whose answers make a majority with the own one
-  // In the order they answered heartbeats to everyone: the newest but one, and the newest so far.
+  uint64_t read_asked_tick_ = 0;  // of the newest round
+  uint64_t ask_all_until_ = 0;    // tick before which the engine asks
+  // In the order they answered heartbeats: the newest but one, and the newest so far.
   std::vector<uint64_t> fastest_;
   std::vector<uint64_t> answering_;
   std::map<uint64_t, ToldTail> tails_;  // by replica

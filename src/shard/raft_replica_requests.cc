@@ -1,4 +1,4 @@
-// What callers wait for: proposals, membership changes and reads, from their queue to the answer.
+// What callers wait for: proposals and membership changes, from their queue to the answer.
 
 #include <algorithm>
 #include <utility>
@@ -8,13 +8,6 @@
 #include "shard/raft_replica.h"
 
 namespace vectron::shard {
-namespace {
-
-// Hint in refusals of reads: a round without an answer is asked for again by then.
-constexpr int64_t kRetryReadAfterMs = 500;
-
-}  // namespace
-
 void RaftReplica::QueueProposal(std::string command, ProposeCallback done) {
   if (hooks_.nodes->own_room() == DiskRoom::kFull) {
     done(ResourceExhausted("group {}: the disk of this node's log is full", start_.group.value));
@@ -34,22 +27,6 @@ void RaftReplica::QueueProposal(std::string command, ProposeCallback done) {
   queued_.emplace_back(std::move(command), std::move(done));
 }
 
-size_t RaftReplica::WaitingReads() const {
-  size_t count = queued_reads_.size() + late_reads_.size();
-  for (const auto& [context, round] : reads_) count += round.reads.size();
-  return count;
-}
-
-void RaftReplica::QueueRead(ProposeCallback done) {
-  if (WaitingReads() >= options_.max_waiting_reads) {
-    done(ResourceExhausted("group {}: {} reads wait for an answer; retry after {} ms",
-                           start_.group.value, options_.max_waiting_reads, kRetryReadAfterMs));
-    return;
-  }
-  Wake();
-  queued_reads_.push_back({std::move(done), ticks_});
-}
-
 void RaftReplica::ChangeMembership(ReplicaId replica, consensus::ChangeKind kind,
                                    std::function<void(absl::Status)> done) {
   if (change_) {
@@ -67,7 +44,7 @@ void RaftReplica::ChangeMembership(ReplicaId replica, consensus::ChangeKind kind
   change_ = Change{after->last_index, after->term, std::move(done)};
 }
 
-void RaftReplica::FlushInputs() {
+void RaftReplica::FlushInputs(Outbox& out) {
   if (!problem_.ok()) {
     FailAll(problem_);
     return;
@@ -92,101 +69,7 @@ void RaftReplica::FlushInputs() {
     }
     queued_.clear();
   }
-  AskForReads();
-}
-
-// One round for all reads that wait, and one at a time: reads that come while it is under way share
-// the next one. Its context names replica, start and number, so it never repeats: a late answer to
-// a question of an earlier life must not answer one of this life.
-void RaftReplica::AskForReads() {
-  if (queued_reads_.empty()) return;
-  if (installing_ || lacks_state_) {
-    const absl::Status none =
-        Unavailable("group {}: this replica waits for a copy", start_.group.value);
-    for (WaitingRead& read : std::exchange(queued_reads_, {})) read.done(none);
-    return;
-  }
-  if (!reads_.empty()) {
-    if (ticks_ - read_asked_tick_ < kReadRoundTicks) return;
-    ask_all_until_ = ticks_ + kAskAllTicks;
-  }
-  const auto status = raft_->status();
-  if (!status.ok() || status->leader == 0) {
-    if (ticks_ == 0) return;  // a group that just started hears of its leader soon
-    const absl::Status none = Unavailable("group {}: no leader is known", start_.group.value);
-    for (WaitingRead& read : std::exchange(queued_reads_, {})) read.done(none);
-    return;
-  }
-  const std::string context =
-      fmt::format("{}/{}/{}", start_.replica.value, log_->state().starts, ++read_counter_);
-  if (status->role == consensus::Role::kLeader) ChooseReadQuorum();
-  if (!raft_->ReadIndex(context).ok()) return;
-  reads_[context] = {std::exchange(queued_reads_, {}), ticks_};
-  read_asked_tick_ = ticks_;
-}
-
-// What a turn sends: with heartbeats to everyone the race among the answers begins anew.
-void RaftReplica::NoteHeartbeats(const std::vector<consensus::OutMessage>& sent) {
-  const bool to_all = std::exchange(heartbeats_due_, false);
-  const auto is_heartbeat = [](const consensus::OutMessage& message) {
-    return message.type == consensus::kHeartbeatMessage;
-  };
-  if (!to_all || std::none_of(sent.begin(), sent.end(), is_heartbeat)) return;
-  if (!answering_.empty()) fastest_ = std::move(answering_);
-  answering_.clear();
-}
-
-// As many followers as a majority needs beside this leader, those that answered first when all were
-// asked: asking all of them costs every read messages whose answers change nothing.
-void RaftReplica::ChooseReadQuorum() {
-  read_quorum_.clear();
-  const consensus::Membership& members = membership();
-  const size_t wanted = members.voters.size() / 2;
-  const auto among = [](const std::vector<uint64_t>& ids, uint64_t id) {
-    return std::find(ids.begin(), ids.end(), id) != ids.end();
-  };
-  const auto take = [&](const std::vector<uint64_t>& ids) {
-    for (const uint64_t id : ids) {
-      if (read_quorum_.size() == wanted) return;
-      if (id == start_.replica.value || !among(members.voters, id) || among(read_quorum_, id))
-        continue;
-      if (hooks_.nodes->Lives(ReplicaId{id}.node())) read_quorum_.push_back(id);
-    }
-  };
-  take(fastest_);
-  take(answering_);
-  take(members.voters);
-  if (read_quorum_.size() < wanted || !members.outgoing_voters.empty()) heartbeats_due_ = true;
-}
-
-// Whether a heartbeat, which only asks for reads in this turn, may stay here.
-bool RaftReplica::IsSpared(const consensus::OutMessage& message) const {
-  if (message.type != consensus::kHeartbeatMessage || heartbeats_due_ || ticks_ < ask_all_until_)
-    return false;
-  return std::find(read_quorum_.begin(), read_quorum_.end(), message.to) == read_quorum_.end();
-}
-
-// A round that got no answer is asked for again; soon when some followers were spared. A learner
-// never learns that its leader is gone, so this has an end.
-void RaftReplica::RepeatReads() {
-  const bool spared = leads_ && ticks_ >= ask_all_until_;
-  const uint64_t patience = spared ? std::min<uint64_t>(kReadRoundTicks, options_.read_retry_ticks)
-                                   : options_.read_retry_ticks;
-  for (auto it = reads_.begin(); it != reads_.end();) {
-    if (ticks_ - it->second.asked_tick < patience) {
-      ++it;
-      continue;
-    }
-    for (WaitingRead& read : it->second.reads) {
-      if (ticks_ - read.since_tick < kReadPatienceTicks) {
-        queued_reads_.push_back(std::move(read));
-      } else {
-        read.done(Unavailable("group {}: its leader does not answer", start_.group.value));
-      }
-    }
-    it = reads_.erase(it);
-    if (spared) ask_all_until_ = ticks_ + kAskAllTicks;
-  }
+  AskForReads(out);
 }
 
 // Tells proposers of committed entries. Once an entry of a later term is committed, proposals of
@@ -218,24 +101,6 @@ void RaftReplica::SettleProposals(const std::vector<Entry>& committed) {
   }
 }
 
-void RaftReplica::AnswerReads(std::vector<PendingReady::Read>& reads) {
-  for (PendingReady::Read& read : reads) {
-    const auto found = reads_.find(read.context);
-    if (found == reads_.end()) continue;  // asked again meanwhile
-    for (WaitingRead& waiting : found->second.reads) {
-      late_reads_.emplace(read.index, WaitingRead{std::move(waiting.done), ticks_});
-    }
-    reads_.erase(found);
-  }
-  while (!late_reads_.empty() && late_reads_.begin()->first <= handed_) {
-    ProposeCallback done = std::move(late_reads_.begin()->second.done);
-    const uint64_t index = late_reads_.begin()->first;
-    late_reads_.erase(late_reads_.begin());
-    done(index);
-  }
-  if (reads_.empty()) AskForReads();
-}
-
 // What a leader proposed before it lost its office is settled by what is committed next. When
 // nothing is, because this node is cut off, its callers are told after a while that the outcome is
 // open.
@@ -250,16 +115,6 @@ void RaftReplica::FailLostProposals() {
       "group {}: leadership moved; what was proposed may or may not happen", start_.group.value);
   for (Proposal& proposal : std::exchange(proposals_, {})) proposal.done(lost);
   if (change_) std::exchange(change_, std::nullopt)->done(lost);
-}
-
-void RaftReplica::FailLateReads() {
-  std::erase_if(late_reads_, [this](auto& waiting) {
-    auto& [index, read] = waiting;
-    if (ticks_ - read.since_tick < kReadPatienceTicks) return false;
-    read.done(Unavailable("group {}: this replica is at {}, the read wants {}; ask another one",
-                          start_.group.value, handed_, index));
-    return true;
-  });
 }
 
 void RaftReplica::FailAll(const absl::Status& status) {

@@ -23,6 +23,10 @@ bool WorthAnotherTry(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDataLoss(status);
 }
 
+bool Contains(const std::vector<WorkerId>& ids, WorkerId id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
 bool SamePlace(const rpc::ShardPlacement& a, const rpc::ShardPlacement& b) {
   return a.group == b.group && a.epoch == b.epoch && a.replicas == b.replicas;
 }
@@ -78,6 +82,7 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
   void Start() {
     if (decided_) return;
     const absl::StatusOr<Router::Choice> choice = router_.Choose(shard(), part_.to);
+    asked_leader_ = true;
     if (!choice.ok()) return OnStatus(WorkerId{}, choice.status());
     SendTo(*choice);
   }
@@ -102,7 +107,12 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
       router_.Learn(shard().group, *hint);
       return Start();
     }
-    if (tried == router_.LeaderOf(shard())) router_.Learn(shard().group, WorkerId{});
+    const WorkerId leader = router_.LeaderOf(shard());
+    if (tried == leader) {
+      router_.Learn(shard().group, WorkerId{});
+    } else if (part_.to == RouteTo::kLeader && !asked_leader_ && router_.retries_.Take()) {
+      return Start();  // another one was asked in its stead
+    }
     TryNext(tried, status);
   }
 
@@ -200,9 +210,7 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
     if (part_.to == RouteTo::kLeader) return shard().replicas;
     std::vector<WorkerId> candidates = shard().readers;
     for (const WorkerId id : shard().replicas) {
-      if (std::find(candidates.begin(), candidates.end(), id) == candidates.end()) {
-        candidates.push_back(id);
-      }
+      if (!Contains(candidates, id)) candidates.push_back(id);
     }
     return candidates;
   }
@@ -293,6 +301,7 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
   int64_t pause_ms_ = kRouteFirstPauseMs;
   size_t tried_in_round_ = 0;  // of Candidates()
   int hints_followed_ = 0;     // since the last pause
+  bool asked_leader_ = false;  // or whoever is asked first
   int refreshes_ = 0;
 
   const int64_t began_nanos_ = router_.deps_.clock->MonotonicNanos();
@@ -347,6 +356,33 @@ absl::StatusOr<Router::Choice> Router::Choose(const rpc::ShardPlacement& shard, 
   return Unavailable("no worker of shard {} is known", shard.ordinal.value);
 }
 
+std::optional<Router::Choice> Router::ChooseForAll(const std::vector<rpc::ShardPlacement>& shards) {
+  if (shards.size() < 2 || shards.size() > kMaxGatheredShards) return std::nullopt;
+  std::optional<Choice> best;
+  size_t best_leads = 0;
+  const std::vector<WorkerId>& candidates = shards[0].replicas;
+  const size_t start = candidates.empty() ? 0 : Draw() % candidates.size();
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const WorkerId id = candidates[(start + i) % candidates.size()];
+    const auto may_answer = [id](const rpc::ShardPlacement& shard) {
+      return shard.replicas.size() <= kMaxGatheredReplicas && Contains(shard.replicas, id) &&
+             (shard.readers.empty() || Contains(shard.readers, id));
+    };
+    if (!std::all_of(shards.begin(), shards.end(), may_answer)) continue;
+    rpc::WorkerApi* const worker = deps_.worker_of(id);
+    if (worker == nullptr) continue;
+    const auto leads = static_cast<size_t>(
+        std::count_if(shards.begin(), shards.end(),
+                      [&](const rpc::ShardPlacement& shard) { return LeaderOf(shard) == id; }));
+    const bool better = !best.has_value() || leads > best_leads ||
+                        (leads == best_leads && worker->load() < best->worker->load());
+    if (!better) continue;
+    best = {id, worker};
+    best_leads = leads;
+  }
+  return best;
+}
+
 std::optional<Router::Choice> Router::ChooseSecond(const rpc::ShardPlacement& shard,
                                                    WorkerId asked) {
   const std::vector<WorkerId>& all = shard.readers.empty() ? shard.replicas : shard.readers;
@@ -368,9 +404,7 @@ WorkerId Router::LeaderOf(const rpc::ShardPlacement& shard) const {
   const auto found = leaders_.find(shard.group.value);
   if (found == leaders_.end()) return shard.leader;
   // One that is no replica any more was learned of an older map.
-  const bool still = std::find(shard.replicas.begin(), shard.replicas.end(), found->second) !=
-                     shard.replicas.end();
-  return still ? found->second : shard.leader;
+  return Contains(shard.replicas, found->second) ? found->second : shard.leader;
 }
 
 void Router::Learn(GroupId group, WorkerId leader) {

@@ -3,7 +3,9 @@
 // How a shard's part of a request finds its way: to which replica it is sent, and what happens when
 // that one does not answer for it.
 //
-// Writes and strong reads go to the shard's leader: the one last heard of, else the map's. Other
+// Writes and strong reads go to the shard's leader: the one last heard of, else the map's. A strong
+// search of several shards goes to one worker instead, if one has votes in all of them: it asks the
+// other leaders for their index, which costs less than calls to each of them (docs/adr/0017). Other
 // reads go to the less busy of two replicas that the map knows to be in sync. What comes back
 // decides:
 //   FailedPrecondition  the map is old (the epoch, or the shard has moved): it is refreshed, and
@@ -46,6 +48,12 @@ namespace vectron::gateway {
 
 // Shared with other requests of the collection.
 using RecordPtr = std::shared_ptr<const rpc::CollectionRecord>;
+
+// A strong search of more shards than this is asked of their leaders, who share its work.
+inline constexpr size_t kMaxGatheredShards = 4;
+// Where a shard has so many replicas, one of them and its leader are a majority: a read through the
+// one costs no more than one through the other. Past it the leader must ask others too.
+inline constexpr size_t kMaxGatheredReplicas = 3;
 
 enum class RouteTo { kLeader, kAnyReplica };
 
@@ -123,6 +131,10 @@ class Router {
     rpc::WorkerApi* worker = nullptr;
   };
   absl::StatusOr<Choice> Choose(const rpc::ShardPlacement& shard, RouteTo to);
+  // One worker for a strong search of all these shards, which has a vote in each of them and is in
+  // sync: who leads most of them, then the less busy. Nullopt: there is none, the shards are one or
+  // more than kMaxGatheredShards, or have more than kMaxGatheredReplicas.
+  std::optional<Choice> ChooseForAll(const std::vector<rpc::ShardPlacement>& shards);
   // Whom else a read could be sent to, when the budget allows: the less busy of the replicas in
   // sync but for `asked`. Nullopt: nobody.
   std::optional<Choice> ChooseSecond(const rpc::ShardPlacement& shard, WorkerId asked);

@@ -98,9 +98,12 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
   void Send(int64_t deadline_nanos) {
     deadline_nanos_ = deadline_nanos;
     WorkerParts parts;
+    const std::optional<Router::Choice> one =
+        to_ == RouteTo::kLeader ? gateway_.router_.ChooseForAll(record_->shards) : std::nullopt;
     for (size_t i = 0; i < record_->shards.size(); ++i) {
       const rpc::ShardPlacement& shard = record_->shards[i];
-      const absl::StatusOr<Router::Choice> choice = gateway_.router_.Choose(shard, to_);
+      const absl::StatusOr<Router::Choice> choice =
+          one.has_value() ? *one : gateway_.router_.Choose(shard, to_);
       if (!choice.ok()) {
         SendAgain(i, WorkerId{}, choice.status());
         continue;
