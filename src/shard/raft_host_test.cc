@@ -186,6 +186,28 @@ TEST_F(HostsInHand, HaveALeaderAnswerNothingBeforeItsFirstEntryIsCommitted) {
   EXPECT_GT(Ask(3, view.term).value_or(0), 0u);
 }
 
+// It was given to a leader that had office in between, and may know less now.
+TEST_F(HostsInHand, TakeNoWordThatWasGivenForAnEarlierTerm) {
+  Read();
+  ASSERT_EQ(Asked().size(), 1u);
+  const uint64_t asked = Asked()[0];
+  nodes_.at(asked).host->Receive({1}, {wires_[0].message});
+  wires_.clear();
+  while (nodes_.at(asked).host->Turn()) continue;
+  const Wires word = std::exchange(wires_, {});
+  ASSERT_EQ(word.size(), 1u);
+  nodes_.at(1).host->TransferLeadership(kGroup, ReplicaId::Make({5 - asked}, 1));
+  Deliver();
+  nodes_.at(5 - asked).host->TransferLeadership(kGroup, ReplicaId::Make({1}, 1));
+  Deliver(/*deaf=*/{}, /*lost=*/consensus::kAppendMessage);
+  ASSERT_TRUE(nodes_.at(1).host->View(kGroup).is_leader);
+  nodes_.at(1).host->Receive({asked}, {word[0].message});
+  while (nodes_.at(1).host->Turn()) continue;
+  EXPECT_EQ(answered_, 0);
+  for (uint32_t tick = 0; tick <= options_.read_retry_ticks; ++tick) TickAndDeliver();
+  EXPECT_EQ(answered_, 1);
+}
+
 // There a majority is more than it and the one that asks.
 TEST_F(HostsInHand, HaveALeaderOfFourAnswerNoSingleQuestion) {
   const uint64_t term = nodes_.at(1).host->View(kGroup).term;
