@@ -12,6 +12,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "base/check.h"
+#include "base/cores.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "rpc/http_connection.h"
@@ -254,8 +255,7 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions 
                                                               const Clock& clock,
                                                               Metrics& metrics) {
   CHECK(handler != nullptr);
-  if (options.io_threads == 0)
-    options.io_threads = std::max(1u, std::thread::hardware_concurrency());
+  if (options.io_threads == 0) options.io_threads = UsableCores();
   auto impl = std::make_unique<Impl>();
   std::unique_ptr<TlsContext> tls;
   if (options.tls.enabled()) {

@@ -39,6 +39,10 @@ struct ShardPlacement {
   // be fresh may ask. Empty: any of `replicas`.
   std::vector<WorkerId> readers = {};
   std::vector<ReplicaMove> moves = {};  // under way
+  // Replicas hold different points at one log entry: a defect. `outvoted` hold others than most
+  // voters, and are replaced; empty though it differs: who is right is not known.
+  bool differs = false;
+  std::vector<WorkerId> outvoted = {};
 };
 
 // Immutable once handed out; a change makes a new one.

@@ -17,19 +17,23 @@ namespace pb = placementdriver::v1;
 constexpr int64_t kNanosPerMilli = 1'000'000;
 constexpr int64_t kRefreshMs = 2'000;  // a map that takes longer is not waited for
 
+bool Contains(const google::protobuf::RepeatedField<uint64_t>& ids, uint64_t id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
 ShardPlacement ShardOf(const pb::MapShard& wire) {
   ShardPlacement shard;
   shard.group = GroupId{wire.group_id()};
   shard.ordinal = ShardOrdinal{wire.ordinal()};
   shard.epoch = wire.epoch();
   shard.ready = wire.ready();
+  shard.differs = wire.differs();
   for (const pb::ReplicaDescriptor& replica : wire.replicas()) {
     const WorkerId worker{replica.worker_id()};
     if (replica.replica_id() == wire.leader_replica_id()) shard.leader = worker;
-    const auto& in_sync = wire.in_sync();
-    const bool reads =
-        std::find(in_sync.begin(), in_sync.end(), replica.replica_id()) != in_sync.end();
+    const bool reads = Contains(wire.in_sync(), replica.replica_id());
     if (reads && !replica.leaving()) shard.readers.push_back(worker);
+    if (Contains(wire.outvoted(), replica.replica_id())) shard.outvoted.push_back(worker);
     if (replica.role() == pb::REPLICA_ROLE_VOTER) shard.replicas.push_back(worker);
   }
   if (shard.readers.empty()) {

@@ -27,7 +27,8 @@ CollectionSchema Docs() {
 }
 
 // A placement node as far as a client sees it: `refusal`, where it is one, is its answer to
-// everything. Else it has the collection of Docs() and no other.
+// everything. Else it has the collection of Docs() and no other, of whose replicas worker 3's is
+// outvoted.
 class FakeNode {
  public:
   explicit FakeNode(absl::Status refusal) : refusal_(std::move(refusal)) {
@@ -43,7 +44,16 @@ class FakeNode {
       map.set_full(true);
       pb::MapCollection& collection = *map.add_collections();
       SchemaToProto(Docs(), *collection.mutable_schema());
-      collection.add_shards()->set_group_id(1);
+      pb::MapShard& shard = *collection.add_shards();
+      shard.set_group_id(1);
+      for (const uint64_t worker : {1, 2, 3}) {
+        pb::ReplicaDescriptor& replica = *shard.add_replicas();
+        replica.set_replica_id(worker * 10);
+        replica.set_worker_id(worker);
+        replica.set_role(pb::REPLICA_ROLE_VOTER);
+      }
+      shard.set_differs(true);
+      shard.add_outvoted(30);
       return absl::OkStatus();
     });
     server_ = *GrpcServer::Start({}, registry_);
@@ -87,6 +97,13 @@ class ClientOfTwo {
     return Await([&](std::function<void(absl::Status)> done) {
       client_.DeleteCollection("", name, std::move(done));
     });
+  }
+  // From the map, once it was asked for.
+  std::shared_ptr<const CollectionRecord> Find(const std::string& name) {
+    absl::Notification done;
+    client_.Refresh([&done] { done.Notify(); });
+    done.WaitForNotification();
+    return client_.FindCollection("", name);
   }
   int first_asked() const { return first_->asked(); }
 
@@ -153,6 +170,14 @@ TEST(PlacementClient, TakesAsDoneWhatALostTryMayHaveDone) {
   CollectionSchema other = Docs();
   other.dimension = 8;
   EXPECT_TRUE(absl::IsAlreadyExists(client.Create(std::move(other))));
+}
+
+TEST(PlacementClient, TellsWhoseReplicaHoldsOtherPointsThanMost) {
+  ClientOfTwo client(Follower());
+  const std::shared_ptr<const CollectionRecord> docs = client.Find("docs");
+  ASSERT_NE(docs, nullptr);
+  EXPECT_TRUE(docs->shards[0].differs);
+  EXPECT_EQ(docs->shards[0].outvoted, std::vector<WorkerId>{WorkerId{3}});
 }
 
 }  // namespace

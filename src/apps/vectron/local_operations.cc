@@ -1,10 +1,10 @@
 #include "apps/vectron/local_operations.h"
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "base/check.h"
+#include "base/cores.h"
 #include "base/status.h"
 #include "index/available_memory.h"
 
@@ -33,7 +33,7 @@ LocalOperations::Measured LocalOperations::Measure(const ProcessUsage& usage, ui
   const absl::MutexLock lock(&mutex_);
   if (now - last_.nanos < kMinSpanNanos) return last_;
   const double seconds = static_cast<double>(now - last_.nanos) * 1e-9;
-  const double processors = std::max(1u, std::thread::hardware_concurrency());
+  const auto processors = static_cast<double>(UsableCores());
   last_ = {.nanos = now,
            .cpu_seconds = usage.cpu_seconds,
            .requests = requests,

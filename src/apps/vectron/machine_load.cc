@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <fstream>
-#include <thread>
 
 #include "absl/status/statusor.h"
+#include "base/cores.h"
 #include "index/available_memory.h"
 
 namespace vectron {
@@ -49,7 +49,7 @@ worker::MachineLoad MachineMeter::Measure() {
   const int64_t now = clock_.MonotonicNanos();
   const int64_t cpu = CpuNanos();
   if (now > at_nanos_) {
-    const double cores = std::max(1U, std::thread::hardware_concurrency());
+    const auto cores = static_cast<double>(UsableCores());
     load.cpu_percent = 100.0 * static_cast<double>(cpu - cpu_nanos_) /
                        static_cast<double>(now - at_nanos_) / cores;
   }

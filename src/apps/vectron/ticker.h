@@ -2,21 +2,18 @@
 
 // What the roles share: how many threads, and a thread that ticks.
 
-#include <algorithm>
 #include <functional>
 #include <thread>
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "base/cores.h"
 
 namespace vectron {
 
 inline constexpr int kExitExpelled = 3;  // placement does not want this node
 
-inline size_t ThreadCount(size_t wanted) {
-  if (wanted != 0) return wanted;
-  return std::max<size_t>(1, std::thread::hardware_concurrency());
-}
+inline size_t ThreadCount(size_t wanted) { return wanted != 0 ? wanted : UsableCores(); }
 
 // Calls `tick` once a second on a thread of its own, from construction to destruction.
 class Ticker {

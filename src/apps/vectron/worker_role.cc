@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <map>
-#include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -18,6 +17,7 @@
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/role.h"
 #include "apps/vectron/ticker.h"
+#include "base/cores.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -140,7 +140,7 @@ class WorkerRole : public Role {
     profile_.zone = options_.zone;
     profile_.region = options_.region;
     profile_.search_only = options_.search_only;
-    profile_.cpu_cores = static_cast<int32_t>(std::thread::hardware_concurrency());
+    profile_.cpu_cores = static_cast<int32_t>(UsableCores());
     profile_.memory_bytes = static_cast<int64_t>(MachineMeter::TotalMemoryBytes());
     const absl::StatusOr<FileSystem::Space> space = files_->FreeSpace(folder_->path());
     if (space.ok()) profile_.disk_bytes = static_cast<int64_t>(space->total_bytes);

@@ -75,14 +75,45 @@ void CheckWorkers(const Measurements& measurements, const AlertThresholds& thres
   }
 }
 
+// Two owners may use one name.
+std::string ShardName(const rpc::CollectionRecord& record, const ShardView& shard) {
+  return fmt::format("collection {}{}{}, shard {}", record.schema.name,
+                     record.owner.empty() ? "" : " of ", record.owner,
+                     shard.placement.ordinal.value);
+}
+
+// As placement found it.
+void CheckDifferences(const ClusterView& view, std::vector<AlertCondition>& found) {
+  for (const CollectionView& collection : view.collections) {
+    for (const ShardView& shard : collection.shards) {
+      if (!shard.placement.differs) continue;
+      const std::string subject = ShardName(*collection.record, shard);
+      std::vector<std::string> wrong;
+      for (const WorkerId worker : shard.placement.outvoted) wrong.push_back(WorkerName(worker));
+      found.push_back(
+          {.rule = AlertRule::kReplicasDiffer,
+           .subject = subject,
+           .level = AlertLevel::kCritical,
+           .title = fmt::format("Replicas differ: {}", subject),
+           .message =
+               wrong.empty()
+                   ? "they hold different points at one log entry, and no majority says which are "
+                     "right, so nothing is touched; placement's log names them. Stop writes for a "
+                     "moment, or drain the worker that you know to be bad. Ends once those left "
+                     "agree"
+                   : fmt::format("{} holds other points than most voters: reads that any replica "
+                                 "may answer leave it out, and a fresh copy replaces it. Ends once "
+                                 "it is gone or agrees",
+                                 fmt::join(wrong, " and "))});
+    }
+  }
+}
+
 void CheckShards(const ClusterView& view, std::vector<AlertCondition>& found) {
   for (const CollectionView& collection : view.collections) {
     const rpc::CollectionRecord& record = *collection.record;
     for (const ShardView& shard : collection.shards) {
-      // Two owners may use one name.
-      const std::string subject = fmt::format("collection {}{}{}, shard {}", record.schema.name,
-                                              record.owner.empty() ? "" : " of ", record.owner,
-                                              shard.placement.ordinal.value);
+      const std::string subject = ShardName(record, shard);
       AlertCondition condition{.rule = AlertRule::kShardFailed,
                                .subject = subject,
                                .level = AlertLevel::kCritical,
@@ -171,6 +202,7 @@ std::vector<AlertCondition> FindAlertConditions(const Measurements& measurements
   }
   CheckWorkers(measurements, thresholds, stands, found);
   CheckShards(*measurements.view, found);
+  CheckDifferences(*measurements.view, found);
   CheckCalls(measurements, thresholds, stands, found);
   return found;
 }

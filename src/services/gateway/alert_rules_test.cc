@@ -9,6 +9,7 @@ namespace vectron::gateway {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 bool Nothing(AlertRule, std::string_view) { return false; }
@@ -78,6 +79,26 @@ TEST_F(AlertRulesTest, TellWhatIsWrongWithShards) {
     EXPECT_EQ(found[0].subject, "collection docs, shard 0");
   }
   view_.collections = {OneShard(ShardState::kUnknown)};
+  EXPECT_THAT(Find(), IsEmpty());
+}
+
+TEST_F(AlertRulesTest, TellOfReplicasThatDifferWhoIsWrongAndWhatIsDone) {
+  view_.collections = {OneShard(ShardState::kReady)};
+  rpc::ShardPlacement& placement = view_.collections[0].shards[0].placement;
+  placement.differs = true;
+  placement.outvoted = {WorkerId{3}};
+  const std::vector<AlertCondition> outvoted = Find();
+  ASSERT_THAT(Rules(outvoted), ElementsAre(AlertRule::kReplicasDiffer));
+  EXPECT_EQ(outvoted[0].subject, "collection docs, shard 0");
+  EXPECT_EQ(outvoted[0].level, AlertLevel::kCritical);
+  EXPECT_EQ(outvoted[0].title, "Replicas differ: collection docs, shard 0");
+  EXPECT_THAT(outvoted[0].message, HasSubstr("worker-3"));
+  EXPECT_THAT(outvoted[0].message, HasSubstr("replaced"));
+  placement.outvoted.clear();
+  const std::vector<AlertCondition> undecided = Find();
+  ASSERT_THAT(Rules(undecided), ElementsAre(AlertRule::kReplicasDiffer));
+  EXPECT_THAT(undecided[0].message, HasSubstr("no majority"));
+  placement.differs = false;
   EXPECT_THAT(Find(), IsEmpty());
 }
 

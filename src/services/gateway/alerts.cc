@@ -70,7 +70,8 @@ std::string_view AlertRuleName(AlertRule rule) {
                                                                 "memory",
                                                                 "error_rate",
                                                                 "latency",
-                                                                "service_down"};
+                                                                "service_down",
+                                                                "replicas_differ"};
   const auto number = static_cast<size_t>(rule);
   CHECK(number >= 1 && number <= kNames.size());
   return kNames[number - 1];
@@ -84,7 +85,8 @@ std::string_view AlertLevelName(AlertLevel level) {
 
 AlertPatience PatienceOf(AlertRule rule) {
   switch (rule) {
-    case AlertRule::kWorkerDown:  // placement has waited three heartbeats already
+    case AlertRule::kWorkerDown:      // placement has waited three heartbeats already
+    case AlertRule::kReplicasDiffer:  // what is never to be needs no second look
       return {.raise = 1, .clear = 3};
     case AlertRule::kShardUnderReplicated:  // a restart of a worker takes less
       return {.raise = 6, .clear = 3};

@@ -40,8 +40,9 @@ enum class AlertRule : uint8_t {
   kErrorRate = 7,
   kLatency = 8,
   kServiceDown = 9,
+  kReplicasDiffer = 10,
 };
-inline constexpr size_t kAlertRules = 9;
+inline constexpr size_t kAlertRules = 10;
 // "worker_down"
 std::string_view AlertRuleName(AlertRule rule);
 

@@ -234,6 +234,24 @@ TEST_F(ManagementTest, AFailedShardRaisesAnAlertThatCanBeResolvedAndSurvivesARes
   EXPECT_TRUE(absl::IsNotFound(Ask<pb::ResolveAlertResponse>("ResolveAlert", resolve).status()));
 }
 
+TEST_F(ManagementTest, ReplicasThatDifferAreToldAtOnceUntilTheyAgree) {
+  const std::shared_ptr<const rpc::CollectionRecord> well =
+      placement_.FindCollection("user-1", "docs");
+  auto differing = std::make_shared<rpc::CollectionRecord>(*well);
+  differing->shards[1].differs = true;
+  placement_.Put(differing);
+  PassSamples(1);
+  Reopen();  // it is in the book
+  const std::vector<pb::Alert> active = Alerts("active");
+  ASSERT_EQ(active.size(), 1u);
+  EXPECT_EQ(active[0].rule(), "replicas_differ");
+  EXPECT_EQ(active[0].level(), "critical");
+  EXPECT_EQ(active[0].source(), "collection docs of user-1, shard 1");
+  placement_.Put(well);
+  PassSamples(3);
+  EXPECT_TRUE(Alerts("active").empty());
+}
+
 TEST_F(ManagementTest, ADeadWorkerAndASilentServiceAreTold) {
   operations_.workers[0].healthy = false;
   worker_.failing[GroupId{1}] = worker_.failing[GroupId{2}] = absl::UnavailableError("gone");

@@ -45,6 +45,8 @@ struct ClusterLoad {
   std::set<ReplicaId> failed = {};
   // Held other points than most of their shard's voters when they stood at one entry with them.
   std::set<ReplicaId> differing = {};
+  // Shards whose replicas hold different points at one entry, whoever is right.
+  std::set<GroupId> differing_groups = {};
   // For how long a replica that is not in sync has applied nothing new; by a monotonic clock.
   std::map<ReplicaId, int64_t> stuck_ms = {};
 

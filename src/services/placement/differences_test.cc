@@ -52,12 +52,19 @@ TEST(PlacementDifferences, AReplicaThatDiffersIsCountedToldAndReplaced) {
   fleet.Run(1'000);
   EXPECT_EQ(service.differences().found, 1u);
   EXPECT_EQ(service.differences().standing, 1u);
+  const auto differs_on_map = [&service] {
+    Answer<pb::ClusterMap> map;
+    service.GetMap({}, map.Callback());
+    return map.get().ok() && map.get()->collections(0).shards(0).differs();
+  };
+  EXPECT_TRUE(differs_on_map());
   for (int i = 0; i < 100 && shard().Find(fleet.wrong) != nullptr; ++i) fleet.Run(500);
   fleet.Run(1'000);
   EXPECT_EQ(shard().Find(fleet.wrong), nullptr);
   EXPECT_EQ(shard().replicas.size(), 3u);
   EXPECT_EQ(service.differences().found, 1u);
   EXPECT_EQ(service.differences().standing, 0u);
+  EXPECT_FALSE(differs_on_map());
   (*state)->Unbind();
   service.Stop();
 }

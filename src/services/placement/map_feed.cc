@@ -14,12 +14,21 @@ namespace pb = placementdriver::v1;
 // A watcher that missed more removals than this gets the whole map.
 constexpr size_t kRemovalsKept = 1'000;
 
+constexpr uint64_t kDiffers = ~uint64_t{0};  // in a fingerprint; no id
+
 uint64_t Mixed(uint64_t seed, uint64_t value) { return Mix64(seed ^ Mix64(value)); }
 
 // Of everything that the message of a collection is made of.
-uint64_t Fingerprint(const CollectionRecord& collection, const ClusterLoad& load) {
+uint64_t Fingerprint(const CollectionRecord& collection, const ClusterState& state,
+                     const ClusterLoad& load) {
   uint64_t print = Mixed(1, collection.version);
   for (const GroupId group : collection.groups) {
+    if (load.differing_groups.contains(group)) {
+      print = Mixed(print, kDiffers);
+      for (const ReplicaRecord& replica : state.FindShard(group)->replicas) {
+        if (load.differing.contains(replica.id)) print = Mixed(print, replica.id.value);
+      }
+    }
     const ShardLoad* shard = load.Find(group);
     if (shard == nullptr) continue;
     print = Mixed(print, shard->leader.value);
@@ -43,8 +52,11 @@ pb::MapCollection ToWire(const CollectionRecord& collection, const ClusterState&
     shard.set_group_id(group.value);
     shard.set_ordinal(record.ordinal.value);
     shard.set_epoch(record.epoch);
+    shard.set_differs(load.differing_groups.contains(group));
     for (const ReplicaRecord& replica : record.replicas) {
       DescribeReplica(state, replica, *shard.add_replicas());
+      const bool outvoted = shard.differs() && load.differing.contains(replica.id);
+      if (outvoted) shard.add_outvoted(replica.id.value);
     }
     const ShardLoad* measured = load.Find(group);
     if (measured == nullptr) continue;
@@ -118,7 +130,7 @@ void MapFeed::Update(const ClusterState& state, const ClusterLoad& load,
   version_ = state.version();
   for (const auto& [key, record] : state.collections()) {
     if (!record.visible) continue;
-    const uint64_t fingerprint = Fingerprint(record, load);
+    const uint64_t fingerprint = Fingerprint(record, state, load);
     Collection& collection = collections_[key];
     if (collection.fingerprint == fingerprint) continue;
     collection = {fingerprint, ++sequence_, ToWire(record, state, load)};

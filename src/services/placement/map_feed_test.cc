@@ -41,37 +41,57 @@ TEST(MapFeed, RefusesWatchersPastItsBoundUntilOneHasGone) {
   EXPECT_EQ(feed.watchers(), MapFeed::kMaxWatchers);
 }
 
-TEST(MapFeed, ShowsNoReplicaAsInSyncWhosePointsDiffer) {
-  ClusterState state;
-  uint64_t index = 0;
-  const auto apply = [&](CommandBody body) {
-    return state.Apply(++index, {.body = std::move(body)});
-  };
-  for (const char* uid : {"a", "b", "c"}) {
-    const Outcome worker = apply(RegisterWorker{.known = {}, .profile = {.node_uid = uid}});
-    apply(ChangeWorker{WorkerId{worker.id}, WorkerChange::kJoined});
+// A map of one shard on three workers, all in sync.
+class MapOfAShard : public testing::Test {
+ protected:
+  MapOfAShard() {
+    for (const char* uid : {"a", "b", "c"}) {
+      const Outcome worker = Apply(RegisterWorker{.known = {}, .profile = {.node_uid = uid}});
+      Apply(ChangeWorker{WorkerId{worker.id}, WorkerChange::kJoined});
+    }
+    Apply(BeginCreate{.key = {"", "docs"},
+                      .schema_bytes = "",
+                      .replication_factor = 3,
+                      .shards = {{WorkerId{1}, WorkerId{2}, WorkerId{3}}}});
+    Apply(FinishCreate{{"", "docs"}});
+    ShardLoad& measured = load_.shards[Shard().group];
+    measured.leader = Shard().replicas[0].id;
+    for (const ReplicaRecord& replica : Shard().replicas) measured.in_sync.insert(replica.id);
   }
-  apply(BeginCreate{.key = {"", "docs"},
-                    .schema_bytes = "",
-                    .replication_factor = 3,
-                    .shards = {{WorkerId{1}, WorkerId{2}, WorkerId{3}}}});
-  apply(FinishCreate{{"", "docs"}});
-  const ShardRecord& shard = state.shards().begin()->second;
-  ClusterLoad load;
-  ShardLoad& measured = load.shards[shard.group];
-  measured.leader = shard.replicas[0].id;
-  for (const ReplicaRecord& replica : shard.replicas) measured.in_sync.insert(replica.id);
-  MapFeed feed;
-  const auto in_sync = [&] {
-    feed.Update(state, load, "one:6001");
-    const auto map = feed.Full();
-    const auto& ids = map.collections(0).shards(0).in_sync();
-    return std::vector<uint64_t>(ids.begin(), ids.end());
-  };
-  EXPECT_EQ(in_sync().size(), 3u);
-  load.differing.insert(shard.replicas[2].id);
-  EXPECT_THAT(in_sync(),
-              testing::ElementsAre(shard.replicas[0].id.value, shard.replicas[1].id.value));
+  Outcome Apply(CommandBody body) { return state_.Apply(++index_, {.body = std::move(body)}); }
+  const ShardRecord& Shard() { return state_.shards().begin()->second; }
+  placementdriver::v1::MapShard Shown() {
+    feed_.Update(state_, load_, "one:6001");
+    return feed_.Full().collections(0).shards(0);
+  }
+
+  uint64_t index_ = 0;
+  ClusterState state_;
+  ClusterLoad load_;
+  MapFeed feed_;
+};
+
+TEST_F(MapOfAShard, ShowsNoReplicaAsInSyncWhosePointsDiffer) {
+  EXPECT_EQ(Shown().in_sync_size(), 3);
+  load_.differing.insert(Shard().replicas[2].id);
+  EXPECT_THAT(Shown().in_sync(),
+              testing::ElementsAre(Shard().replicas[0].id.value, Shard().replicas[1].id.value));
+}
+
+TEST_F(MapOfAShard, TellsThatReplicasDifferAndWhoIsOutvoted) {
+  EXPECT_FALSE(Shown().differs());
+  load_.differing_groups.insert(Shard().group);
+  EXPECT_TRUE(Shown().differs());
+  EXPECT_THAT(Shown().outvoted(), testing::IsEmpty());
+  const ReplicaId wrong = Shard().replicas[2].id;
+  load_.shards[Shard().group].in_sync.erase(wrong);
+  EXPECT_THAT(Shown().outvoted(), testing::IsEmpty());
+  load_.differing.insert(wrong);
+  EXPECT_THAT(Shown().outvoted(), testing::ElementsAre(wrong.value));
+  load_.differing.clear();
+  load_.differing_groups.clear();
+  EXPECT_FALSE(Shown().differs());
+  EXPECT_THAT(Shown().outvoted(), testing::IsEmpty());
 }
 
 }  // namespace

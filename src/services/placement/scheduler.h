@@ -5,7 +5,7 @@
 // and an empty answer means that nothing is left to do (or that nothing can be done: too few
 // workers, no quorum).
 //
-// One shard at a time has at most one replica on its way in or out:
+// A shard has at most one replica on its way in or out:
 //   add a learner -> it is in sync -> promote -> leave of the one it replaces -> gone
 // Each step waits until the group's leader, having seen the step before, reports it done. A learner
 // whose worker dies or drains, or that makes no progress, or that is no longer needed, leaves
@@ -55,9 +55,10 @@ absl::StatusOr<std::vector<std::vector<WorkerId>>> PlaceNewShards(const Schedule
                                                                   size_t shard_count,
                                                                   size_t replication_factor);
 
-// Leaderships that ought to go elsewhere: away from replicas that leave and from workers that
-// drain or stop; from workers that lead more than two others' worth. Wishes, not commands: they are
-// told to the leaders with their heartbeats, and computed anew each time.
+// Leaderships that ought to go elsewhere: away from replicas that leave or differ from most voters,
+// and from workers that drain or stop; from workers that lead two groups more than another that
+// could. Wishes, not commands: they are told to the leaders with their heartbeats, and computed
+// anew each time.
 struct LeaderWish {
   GroupId group;
   ReplicaId from;
@@ -76,7 +77,7 @@ bool HasPassed(int64_t then_unix_ms, int64_t millis, const ScheduleInput& input)
 // A shard as the scheduler sees it.
 struct ShardHealth {
   size_t voters = 0;  // wanted: not leaving
-  size_t good = 0;    // of them: alive and in sync
+  size_t good = 0;    // of them: alive, not failed and in sync
   size_t moving = 0;  // replicas on their way in or out
   bool has_leader = false;
 };

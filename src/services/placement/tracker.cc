@@ -287,6 +287,7 @@ ClusterLoad Tracker::Load(const ClusterState& state, int64_t now_nanos) const {
     load.stuck_ms[replica] = MillisSince(progress.since_nanos, now_nanos);
   }
   load.differing = outvoted_;
+  load.differing_groups = differing_;
   load.failed.insert(outvoted_.begin(), outvoted_.end());
   return load;
 }

@@ -110,6 +110,7 @@ TEST_F(TrackerTest, OutvotesTheReplicaThatDiffersFromMostVoters) {
   report(b_, 5, 50);
   report(c, 5, 51);
   EXPECT_THAT(Load(kSecond).differing, testing::IsEmpty()) << "one against one";
+  EXPECT_THAT(Load(kSecond).differing_groups, testing::ElementsAre(GroupId{3}));
   EXPECT_EQ(tracker_.differing_groups(), 1u);
   report(a_, 5, 50);
   EXPECT_THAT(Load(kSecond).differing, testing::ElementsAre(on_c));
@@ -122,6 +123,7 @@ TEST_F(TrackerTest, OutvotesTheReplicaThatDiffersFromMostVoters) {
       << "at the newer entry it is of the majority";
   for (const WorkerId worker : {a_, b_, c}) report(worker, 7, 70);
   EXPECT_THAT(Load(kSecond).differing, testing::IsEmpty());
+  EXPECT_THAT(Load(kSecond).differing_groups, testing::IsEmpty());
   EXPECT_EQ(tracker_.differing_groups(), 0u);
 }
 
