@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "apps/vectron/role.h"
 #include "apps/vectron/socket_count.h"
 #include "base/check.h"
 #include "base/status.h"

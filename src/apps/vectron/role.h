@@ -1,6 +1,7 @@
 #pragma once
 
-// A running role of a cluster: what `vectron worker`, `placement` and `gateway` have in common.
+// A running role of a cluster: what every subcommand of `vectron` that serves has in common, and
+// how worker, placement and gateway are started.
 
 #include <memory>
 #include <string>
@@ -9,7 +10,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apps/vectron/access.h"
-#include "apps/vectron/dev.h"
+#include "apps/vectron/host_port.h"
+#include "apps/vectron/local_ranking.h"
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operators.h"
 #include "apps/vectron/reload.h"
@@ -19,14 +21,6 @@
 #include "services/gateway/hedging.h"
 
 namespace vectron {
-
-// "127.0.0.1:8080", "[::1]:8080".
-std::string Printable(const HostPort& address);
-// The same address with a port that is free now, when its port is 0. (Others have to be told it
-// before it can be bound.)
-absl::StatusOr<HostPort> WithFreePort(const HostPort& address);
-// "a:1,b:2" as its parts; InvalidArgument for an empty one.
-absl::StatusOr<std::vector<std::string>> SplitAddresses(const std::string& list);
 
 // Thread-compatible.
 class Role {
