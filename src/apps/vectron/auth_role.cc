@@ -101,6 +101,8 @@ class AuthRole : public Role {
                                                  .grpc = options_.grpc,
                                                  .http_tls = options_.tls,
                                                  .grpc_tls = GrpcTls(),
+                                                 .min_grpc_ping_interval_ms =
+                                                     rpc::kMinPeerPingIntervalMs,  // of gateways
                                                  .web = options_.web,
                                                  .io_threads = threads_},
                                                 {.dispatcher = &dispatcher_,

@@ -22,7 +22,6 @@ namespace vectron {
 namespace {
 
 constexpr int64_t kStopGraceMs = 2'000;
-constexpr int64_t kPeerPingIntervalMs = 500;
 // What placement nodes call their cluster among themselves: its real id is known once it is
 // founded.
 constexpr char kPlacementCluster[] = "placement";
@@ -87,7 +86,7 @@ class PlacementRole : public Role {
     rpc::GrpcServerOptions server;
     server.address = Printable(grpc);
     server.tls = options_.cluster.tls;
-    server.min_ping_interval_ms = kPeerPingIntervalMs;
+    server.min_ping_interval_ms = rpc::kMinPeerPingIntervalMs;
     ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(server), registry_));
     serving_ = true;
     Show();

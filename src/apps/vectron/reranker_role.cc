@@ -61,6 +61,7 @@ class RerankerRole : public Role {
     rpc::GrpcServerOptions grpc;
     grpc.address = Printable(options_.grpc);
     grpc.tls = options_.cluster.tls;
+    grpc.min_ping_interval_ms = rpc::kMinPeerPingIntervalMs;
     ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(grpc), registry_));
     placement_ = std::make_unique<rpc::PlacementCaller>(
         options_.placement, rpc::ClusterChannel(options_.cluster), clock_, timer_);

@@ -38,7 +38,6 @@ namespace pb = placementdriver::v1;
 constexpr int64_t kNanosPerMilli = 1'000'000;
 constexpr int64_t kRegisterTryMs = 5'000;
 constexpr int64_t kStopGraceMs = kDefaultWriteDeadlineMs;
-constexpr int64_t kPeerPingIntervalMs = 500;  // clients of ours ping every kPeerPingMs
 
 // Where workers are: what the map says of them, taken as a hint.
 class Addresses {
@@ -250,7 +249,7 @@ class WorkerRole : public Role {
     rpc::GrpcServerOptions options;
     options.address = Printable(address);
     options.tls = options_.cluster.tls;
-    options.min_ping_interval_ms = kPeerPingIntervalMs;
+    options.min_ping_interval_ms = rpc::kMinPeerPingIntervalMs;
     ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(options), registry_));
     return absl::OkStatus();
   }
