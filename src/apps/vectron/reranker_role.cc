@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "apps/vectron/access_flags.h"
+#include "apps/vectron/cluster_port.h"
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/plain_routes.h"
@@ -16,10 +17,7 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "base/timer.h"
-#include "rpc/audit_log.h"
-#include "rpc/grpc_server.h"
 #include "rpc/placement_caller.h"
-#include "rpc/policy.h"
 #include "rpc/rpc_registry.h"
 #include "services/reranker/registration.h"
 #include "services/reranker/service.h"
@@ -52,17 +50,13 @@ class RerankerRole : public Role {
                                                .llm_executor = llm_threads_.get(),
                                                .learn_executor = learn_thread_.get()}));
     RETURN_IF_ERROR(reranker_->Register(registry_));
-    registry_.AddMiddleware(
-        rpc::PolicyMiddleware({.cluster_secret = options_.cluster.secret,
-                               .trust_certificates = options_.cluster.tls.enabled()}));
-    ASSIGN_OR_RETURN(audit_, rpc::AuditLog::Open({.dir = folder_->path() + "/audit"}, *files_,
-                                                 clock_, metrics_));
-    registry_.AddObserver(audit_->AsObserver());
-    rpc::GrpcServerOptions grpc;
-    grpc.address = Printable(options_.grpc);
-    grpc.tls = options_.cluster.tls;
-    grpc.min_ping_interval_ms = rpc::kMinPeerPingIntervalMs;
-    ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(grpc), registry_));
+    ASSIGN_OR_RETURN(grpc_, ClusterPort::Start({.address = options_.grpc,
+                                                .cluster = options_.cluster,
+                                                .audit_dir = folder_->path() + "/audit"},
+                                               {.registry = &registry_,
+                                                .files = files_.get(),
+                                                .clock = &clock_,
+                                                .metrics = &metrics_}));
     placement_ = std::make_unique<rpc::PlacementCaller>(
         options_.placement, rpc::ClusterChannel(options_.cluster), clock_, timer_);
     registration_ = std::make_unique<reranker::Registration>(
@@ -105,9 +99,8 @@ class RerankerRole : public Role {
   std::unique_ptr<ThreadPool> llm_threads_;
   std::unique_ptr<ThreadPool> learn_thread_ = std::make_unique<ThreadPool>("learn", 1);
   std::unique_ptr<reranker::Reranker> reranker_;
-  std::unique_ptr<rpc::AuditLog> audit_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
-  std::unique_ptr<rpc::GrpcServer> grpc_;
+  std::unique_ptr<ClusterPort> grpc_;
   std::unique_ptr<rpc::PlacementCaller> placement_;
   std::unique_ptr<reranker::Registration> registration_;
 };

@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "apps/vectron/cluster_port.h"
 #include "apps/vectron/consensus_node.h"
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/machine_load.h"
@@ -22,11 +23,9 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/status.h"
-#include "rpc/audit_log.h"
 #include "rpc/cluster_secret.h"
 #include "rpc/map_watch.h"
 #include "rpc/placement_caller.h"
-#include "rpc/policy.h"
 #include "services/worker/agent.h"
 #include "services/worker/service.h"
 
@@ -223,9 +222,6 @@ class WorkerRole : public Role {
                                   .clock = &clock_,
                                   .timer = &timer_,
                                   .background_executor = &background_});
-    registry_.AddMiddleware(
-        rpc::PolicyMiddleware({.cluster_secret = options_.cluster.secret,
-                               .trust_certificates = options_.cluster.tls.enabled()}));
     return service_->Register(registry_);
   }
 
@@ -243,14 +239,13 @@ class WorkerRole : public Role {
   }
 
   absl::Status Listen(const HostPort& address) {
-    ASSIGN_OR_RETURN(audit_, rpc::AuditLog::Open({.dir = folder_->path() + "/audit"}, *files_,
-                                                 clock_, metrics_));
-    registry_.AddObserver(audit_->AsObserver());
-    rpc::GrpcServerOptions options;
-    options.address = Printable(address);
-    options.tls = options_.cluster.tls;
-    options.min_ping_interval_ms = rpc::kMinPeerPingIntervalMs;
-    ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(options), registry_));
+    ASSIGN_OR_RETURN(grpc_, ClusterPort::Start({.address = address,
+                                                .cluster = options_.cluster,
+                                                .audit_dir = folder_->path() + "/audit"},
+                                               {.registry = &registry_,
+                                                .files = files_.get(),
+                                                .clock = &clock_,
+                                                .metrics = &metrics_}));
     return absl::OkStatus();
   }
 
@@ -309,10 +304,9 @@ class WorkerRole : public Role {
   std::unique_ptr<worker::Worker> worker_;
   std::unique_ptr<worker::Agent> agent_;
   std::unique_ptr<worker::WorkerService> service_;
-  std::unique_ptr<rpc::AuditLog> audit_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
   Metrics::Source shard_metrics_;
-  std::unique_ptr<rpc::GrpcServer> grpc_;
+  std::unique_ptr<ClusterPort> grpc_;
   std::unique_ptr<rpc::MapWatch> watch_;
   std::unique_ptr<Ticker> ticker_;
 };
