@@ -11,8 +11,6 @@
 namespace vectron {
 namespace {
 
-using Starter = std::function<absl::StatusOr<std::unique_ptr<Role>>()>;
-
 absl::StatusOr<HostPort> ParseOptional(const std::string& text) {
   if (text.empty()) return HostPort();
   return ParseHostPort(text);
@@ -149,7 +147,7 @@ struct ClusterCommands::Flags {
     AddMetricsFlags(*gateway, metrics);
   }
 
-  absl::StatusOr<Starter> CheckWorker(uint64_t max_open_files) const {
+  absl::StatusOr<RoleStarter> CheckWorker(uint64_t max_open_files) const {
     WorkerRoleOptions options = labels;
     options.data_dir = data;
     options.threads = threads;
@@ -159,9 +157,9 @@ struct ClusterCommands::Flags {
     ASSIGN_OR_RETURN(options.raft, ParseHostPort(raft.empty() ? "127.0.0.1:9191" : raft));
     ASSIGN_OR_RETURN(options.placement, SplitAddresses(placement_nodes));
     ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(cluster));
-    return Starter([options] { return StartWorker(options); });
+    return RoleStarter([options] { return StartWorker(options); });
   }
-  absl::StatusOr<Starter> CheckPlacement() const {
+  absl::StatusOr<RoleStarter> CheckPlacement() const {
     PlacementRoleOptions options;
     options.data_dir = data;
     options.node = node;
@@ -175,9 +173,9 @@ struct ClusterCommands::Flags {
     ASSIGN_OR_RETURN(options.grpc, ParseOptional(grpc));
     ASSIGN_OR_RETURN(options.raft, ParseOptional(raft));
     ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(cluster));
-    return Starter([options] { return StartPlacement(options); });
+    return RoleStarter([options] { return StartPlacement(options); });
   }
-  absl::StatusOr<Starter> CheckGateway() const {
+  absl::StatusOr<RoleStarter> CheckGateway() const {
     GatewayRoleOptions options;
     options.threads = threads;
     ASSIGN_OR_RETURN(options.metrics, ToMetricsOptions(metrics));
@@ -202,7 +200,7 @@ struct ClusterCommands::Flags {
       ASSIGN_OR_RETURN(options.access, ToAccessOptions(access, data));
       options.access.auth_address = auth_address;
       options.access.cluster = options.cluster;
-      return Starter([options] { return StartGateway(options); });
+      return RoleStarter([options] { return StartGateway(options); });
     }
     for (const auto& [flag, address] :
          {std::pair{"--http", options.http}, std::pair{"--grpc", options.grpc}}) {
@@ -212,7 +210,7 @@ struct ClusterCommands::Flags {
           "127.0.0.1",
           flag, address.host);
     }
-    return Starter([options] { return StartGateway(options); });
+    return RoleStarter([options] { return StartGateway(options); });
   }
 };
 
@@ -227,7 +225,7 @@ bool ClusterCommands::chosen() const {
   return flags_->worker->parsed() || flags_->placement->parsed() || flags_->gateway->parsed();
 }
 
-absl::StatusOr<Starter> ClusterCommands::Check(uint64_t max_open_files) const {
+absl::StatusOr<RoleStarter> ClusterCommands::Check(uint64_t max_open_files) const {
   if (flags_->worker->parsed()) return flags_->CheckWorker(max_open_files);
   if (flags_->placement->parsed()) return flags_->CheckPlacement();
   return flags_->CheckGateway();

@@ -261,9 +261,7 @@ class GatewayRole : public Role {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Role>> StartGateway(const GatewayRoleOptions& options) {
-  auto role = std::make_unique<GatewayRole>(options);
-  RETURN_IF_ERROR(role->Open());
-  return std::unique_ptr<Role>(std::move(role));
+  return OpenRole<GatewayRole>(options);
 }
 
 }  // namespace vectron

@@ -189,7 +189,11 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
   return options;
 }
 
-using RoleStarter = std::function<absl::StatusOr<std::unique_ptr<Role>>()>;
+absl::StatusOr<RoleStarter> CheckDev(const DevFlags& flags, uint64_t max_open_files) {
+  ASSIGN_OR_RETURN(DevOptions options, CheckFlags(flags));
+  options.max_open_files = max_open_files;
+  return RoleStarter([options = std::move(options)] { return StartDev(options); });
+}
 
 // The command line, with all its roles and options.
 struct Program {
@@ -294,30 +298,7 @@ class Reloader {
   const std::map<std::string, uint32_t> files_;  // at the start
 };
 
-// Until it is asked to stop.
-template <typename Server>
-void Serve(Signals& signals, Reloader& reloader, Server& server) {
-  while (signals.WaitForReload()) {
-    reloader.Reload([&](const LiveSettings& settings) { server.Reload(settings); });
-  }
-  server.Stop();
-}
-
-int RunDev(const DevFlags& flags, Signals& signals, Reloader& reloader) {
-  absl::StatusOr<DevOptions> options = CheckFlags(flags);
-  if (!options.ok()) return Fail(kExitUsage, MessageOf(options.status()));
-  options->max_open_files = RaiseOpenFileLimit();
-  const absl::StatusOr<std::unique_ptr<DevServer>> server = DevServer::Start(*options);
-  if (!server.ok()) return Fail(kExitFailed, MessageOf(server.status()));
-  signals.SetServing();
-  std::printf("{\"ready\":true,\"http\":\"%s\",\"grpc\":\"%s\"%s,\"pid\":%d}\n",
-              (*server)->http_address().c_str(), (*server)->grpc_address().c_str(),
-              (*server)->metrics_field().c_str(), ::getpid());
-  std::fflush(stdout);
-  Serve(signals, reloader, **server);
-  return 0;
-}
-
+// Until it is asked to stop. The exit code.
 int RunRole(const absl::StatusOr<RoleStarter>& starter, Signals& signals, Reloader& reloader) {
   if (!starter.ok()) return Fail(kExitUsage, MessageOf(starter.status()));
   const absl::StatusOr<std::unique_ptr<Role>> role = (*starter)();
@@ -325,7 +306,10 @@ int RunRole(const absl::StatusOr<RoleStarter>& starter, Signals& signals, Reload
   signals.SetServing();
   std::printf("%s\n", (*role)->ReadyLine().c_str());
   std::fflush(stdout);
-  Serve(signals, reloader, **role);
+  while (signals.WaitForReload()) {
+    reloader.Reload([&](const LiveSettings& settings) { (*role)->Reload(settings); });
+  }
+  (*role)->Stop();
   return 0;
 }
 
@@ -416,7 +400,7 @@ int Main(int argc, char** argv) {
   if (program.auth.chosen()) return run(program.auth.Check());
   if (program.reranker.chosen()) return run(program.reranker.Check());
   if (program.cluster.chosen()) return run(program.cluster.Check(RaiseOpenFileLimit()));
-  return RunDev(program.dev_flags, signals, reloader);
+  return run(CheckDev(program.dev_flags, RaiseOpenFileLimit()));
 }
 
 }  // namespace

@@ -187,9 +187,7 @@ class PlacementRole : public Role {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Role>> StartPlacement(const PlacementRoleOptions& options) {
-  auto role = std::make_unique<PlacementRole>(options);
-  RETURN_IF_ERROR(role->Open());
-  return std::unique_ptr<Role>(std::move(role));
+  return OpenRole<PlacementRole>(options);
 }
 
 }  // namespace vectron

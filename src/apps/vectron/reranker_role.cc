@@ -108,9 +108,7 @@ class RerankerRole : public Role {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Role>> StartReranker(const RerankerRoleOptions& options) {
-  auto role = std::make_unique<RerankerRole>(options);
-  RETURN_IF_ERROR(role->Open());
-  return std::unique_ptr<Role>(std::move(role));
+  return OpenRole<RerankerRole>(options);
 }
 
 struct RerankerCommand::Flags {
@@ -148,15 +146,13 @@ RerankerCommand::~RerankerCommand() = default;
 
 bool RerankerCommand::chosen() const { return flags_->command->parsed(); }
 
-absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> RerankerCommand::Check()
-    const {
+absl::StatusOr<RoleStarter> RerankerCommand::Check() const {
   RerankerRoleOptions options = flags_->options;
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags_->grpc));
   ASSIGN_OR_RETURN(options.placement, SplitAddresses(flags_->placement));
   ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(flags_->cluster));
   ASSIGN_OR_RETURN(options.metrics, ToMetricsOptions(flags_->metrics));
-  return std::function<absl::StatusOr<std::unique_ptr<Role>>()>(
-      [options] { return StartReranker(options); });
+  return RoleStarter([options] { return StartReranker(options); });
 }
 
 }  // namespace vectron

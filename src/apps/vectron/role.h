@@ -1,8 +1,9 @@
 #pragma once
 
-// A running role of a cluster: what every subcommand of `vectron` that serves has in common, and
-// how worker, placement and gateway are started.
+// A running role: what every subcommand of `vectron` that serves has in common, and how worker,
+// placement and gateway are started.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operators.h"
 #include "apps/vectron/reload.h"
+#include "base/status.h"
 #include "rpc/cluster_secret.h"
 #include "rpc/tls.h"
 #include "rpc/web_guard.h"
@@ -30,10 +32,22 @@ class Role {
   virtual std::string ReadyLine() const = 0;
   // Takes on what may change while it runs. Before Stop.
   virtual void Reload(const LiveSettings& settings) = 0;
-  // Takes no new requests, lets those under way finish, passes leaderships on. The second call does
-  // nothing.
+  // Takes no new requests, lets those under way finish, passes leaderships on, flushes and closes
+  // what it holds. The second call does nothing.
   virtual void Stop() = 0;
 };
+
+// Starts a role whose options have been checked.
+using RoleStarter = std::function<absl::StatusOr<std::unique_ptr<Role>>()>;
+
+// Makes a role of a class that has a constructor from `options`, and opens it. For the functions
+// that start roles.
+template <typename Concrete, typename Options>
+absl::StatusOr<std::unique_ptr<Role>> OpenRole(const Options& options) {
+  auto role = std::make_unique<Concrete>(options);
+  RETURN_IF_ERROR(role->Open());
+  return std::unique_ptr<Role>(std::move(role));
+}
 
 struct WorkerRoleOptions {
   std::string data_dir;
@@ -52,7 +66,7 @@ struct WorkerRoleOptions {
   uint64_t max_open_files = ~uint64_t{0};
 };
 // Returns when it serves what it held before, and has an id. Waits for placement at its first start
-// only. Errors: as DevServer::Start's, and FailedPrecondition (placement does not want this node).
+// only. Errors: as StartDev's, and FailedPrecondition (placement does not want this node).
 absl::StatusOr<std::unique_ptr<Role>> StartWorker(const WorkerRoleOptions& options);
 
 struct PlacementPeerAddress {

@@ -314,9 +314,7 @@ class WorkerRole : public Role {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Role>> StartWorker(const WorkerRoleOptions& options) {
-  auto role = std::make_unique<WorkerRole>(options);
-  RETURN_IF_ERROR(role->Open());
-  return std::unique_ptr<Role>(std::move(role));
+  return OpenRole<WorkerRole>(options);
 }
 
 }  // namespace vectron
