@@ -8,11 +8,10 @@
 #include "apps/vectron/access_flags.h"
 #include "apps/vectron/cluster_port.h"
 #include "apps/vectron/data_folder.h"
+#include "apps/vectron/local_reranker.h"
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/plain_routes.h"
-#include "apps/vectron/ticker.h"
 #include "base/clock.h"
-#include "base/executor.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/status.h"
@@ -20,13 +19,11 @@
 #include "rpc/placement_caller.h"
 #include "rpc/rpc_registry.h"
 #include "services/reranker/registration.h"
-#include "services/reranker/service.h"
 
 namespace vectron {
 namespace {
 
 constexpr int64_t kStopGraceMs = 5'000;
-constexpr size_t kLlmThreads = 16;  // questions to a language model that wait at once
 
 // Members are made from first to last and go in the opposite order.
 class RerankerRole : public Role {
@@ -37,19 +34,12 @@ class RerankerRole : public Role {
   absl::Status Open() {
     RETURN_IF_ERROR(metrics_port_.Start(options_.metrics));
     ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
-    reranker::RankingConfig config;
-    if (!options_.config_path.empty()) {
-      ASSIGN_OR_RETURN(config, reranker::LoadRankingConfig(options_.config_path, *files_));
-    }
-    if (!config.llm.url.empty()) llm_threads_ = std::make_unique<ThreadPool>("llm", kLlmThreads);
-    ASSIGN_OR_RETURN(reranker_,
-                     reranker::Reranker::Make(std::move(config), folder_->path() + "/ranking",
-                                              {.files = files_.get(),
-                                               .clock = &clock_,
-                                               .metrics = &metrics_,
-                                               .llm_executor = llm_threads_.get(),
-                                               .learn_executor = learn_thread_.get()}));
-    RETURN_IF_ERROR(reranker_->Register(registry_));
+    ASSIGN_OR_RETURN(
+        reranker_,
+        LocalReranker::Open(
+            {.config_path = options_.config_path, .model_dir = folder_->path() + "/ranking"},
+            {.files = files_.get(), .clock = &clock_, .metrics = &metrics_}));
+    RETURN_IF_ERROR(reranker_->reranker().Register(registry_));
     ASSIGN_OR_RETURN(grpc_, ClusterPort::Start({.address = options_.grpc,
                                                 .cluster = options_.cluster,
                                                 .audit_dir = folder_->path() + "/audit"},
@@ -61,7 +51,7 @@ class RerankerRole : public Role {
         options_.placement, rpc::ClusterChannel(options_.cluster), clock_, timer_);
     registration_ = std::make_unique<reranker::Registration>(
         options_.advertise.empty() ? grpc_->bound_address() : options_.advertise,
-        reranker_->Strategies(), *placement_, clock_, timer_);
+        reranker_->reranker().Strategies(), *placement_, clock_, timer_);
     metrics_port_.Serve([] { return std::vector<std::string>(); });
     LogInfo("vectron {} reranker serves gRPC on {}", Version(), grpc_->bound_address());
     return absl::OkStatus();
@@ -80,9 +70,7 @@ class RerankerRole : public Role {
     registration_.reset();
     placement_.reset();
     if (grpc_ != nullptr) grpc_->Stop(kStopGraceMs);
-    llm_threads_.reset();  // what is under way ends, and answers through the others
-    learn_thread_.reset();
-    reranker_.reset();  // saves what was learned
+    reranker_.reset();  // ends what is under way, and saves what was learned
     LogInfo("stopped");
   }
 
@@ -96,9 +84,7 @@ class RerankerRole : public Role {
   MetricsPort metrics_port_{metrics_, clock_};
   std::unique_ptr<DataFolder> folder_;
   ThreadTimer timer_{clock_};
-  std::unique_ptr<ThreadPool> llm_threads_;
-  std::unique_ptr<ThreadPool> learn_thread_ = std::make_unique<ThreadPool>("learn", 1);
-  std::unique_ptr<reranker::Reranker> reranker_;
+  std::unique_ptr<LocalReranker> reranker_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
   std::unique_ptr<ClusterPort> grpc_;
   std::unique_ptr<rpc::PlacementCaller> placement_;
