@@ -5,6 +5,7 @@
 #include "apps/vectron/access_flags.h"
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operator_flags.h"
+#include "apps/vectron/ranking_flags.h"
 #include "base/file.h"
 #include "base/status.h"
 
@@ -33,8 +34,7 @@ struct ClusterCommands::Flags {
   std::string auth = "on";
   std::string auth_address;
   std::string hedge_reads = "off";
-  int64_t feedback_days = 90;
-  uint64_t feedback_max_bytes = kDefaultFeedbackBytes;
+  LocalRankingOptions ranking;
   AccessFlags access;
   OperatorOptions operators;
   uint64_t node = 0;
@@ -117,11 +117,7 @@ struct ClusterCommands::Flags {
         ->capture_default_str();
     gateway->add_option("--grpc", grpc, "HOST:PORT of gRPC (127.0.0.1:8081)");
     AddPlacementNodes(*gateway);
-    gateway
-        ->add_option("--auth", auth,
-                     "Credentials: 'on', or 'off' to serve everyone, on loopback addresses only")
-        ->check(CLI::IsMember({"on", "off"}))
-        ->capture_default_str();
+    AddAuthFlag(*gateway, auth);
     gateway->add_option(
         "--auth-address", auth_address,
         "HOST:PORT of gRPC of the Auth service (vectron auth); needed with --auth on");
@@ -130,15 +126,7 @@ struct ClusterCommands::Flags {
                      "Ask a second replica for a read that has no answer after so many "
                      "milliseconds; 'auto': after what 19 of 20 reads take; 'off'")
         ->capture_default_str();
-    gateway->add_option("--feedback-days", feedback_days, "Days that feedback is kept; 0: for ever")
-        ->check(CLI::Range(0, 36'500))
-        ->capture_default_str();
-    gateway
-        ->add_option("--feedback-max-bytes", feedback_max_bytes,
-                     "Bytes of the feedback store (feedback.db); when it is full feedback is "
-                     "refused; 0: no limit but the disk")
-        ->check(CLI::NonNegativeNumber)
-        ->capture_default_str();
+    AddFeedbackFlags(*gateway, ranking);
     AddThreads(*gateway);
     AddAccessFlags(*gateway, access);
     AddTlsFlags(*gateway, access.tls);
@@ -186,8 +174,7 @@ struct ClusterCommands::Flags {
     const auto hedge = gateway::ParseHedgeOptions(hedge_reads);
     if (!hedge.ok()) return Annotate(hedge.status(), "--hedge-reads");
     options.hedge = *hedge;
-    options.feedback_retention_days = feedback_days;
-    options.feedback_max_bytes = feedback_max_bytes;
+    options.ranking = ranking;
     options.data_dir = data;
     options.operators = operators;
     RETURN_IF_ERROR(CheckOperatorOptions(operators, *NewPosixFileSystem()));
@@ -202,14 +189,7 @@ struct ClusterCommands::Flags {
       options.access.cluster = options.cluster;
       return RoleStarter([options] { return StartGateway(options); });
     }
-    for (const auto& [flag, address] :
-         {std::pair{"--http", options.http}, std::pair{"--grpc", options.grpc}}) {
-      if (IsLoopback(address.host)) continue;
-      return FailedPrecondition(
-          "--auth off is refused on {} {}, use a loopback address such as "
-          "127.0.0.1",
-          flag, address.host);
-    }
+    RETURN_IF_ERROR(CheckLoopbackOnly(options.http, options.grpc));
     return RoleStarter([options] { return StartGateway(options); });
   }
 };

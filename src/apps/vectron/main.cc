@@ -26,6 +26,7 @@
 #include "apps/vectron/operators.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/protobuf_log.h"
+#include "apps/vectron/ranking_flags.h"
 #include "apps/vectron/recover_command.h"
 #include "apps/vectron/reload.h"
 #include "apps/vectron/reranker_role.h"
@@ -131,10 +132,7 @@ void AddDev(CLI::App& app, DevFlags& flags) {
       ->capture_default_str();
   dev.add_option("--grpc", flags.grpc, "HOST:PORT of gRPC; port 0 picks a free one")
       ->capture_default_str();
-  dev.add_option("--auth", flags.auth,
-                 "Credentials: 'on', or 'off' to serve everyone, on loopback addresses only")
-      ->check(CLI::IsMember({"on", "off"}))
-      ->capture_default_str();
+  AddAuthFlag(dev, flags.auth);
   dev.add_option("--threads", flags.threads,
                  "Threads for requests and as many for building; 0: one per processor")
       ->check(CLI::Range(0, 1024))
@@ -142,17 +140,8 @@ void AddDev(CLI::App& app, DevFlags& flags) {
   AddAccessFlags(dev, flags.access);
   AddTlsFlags(dev, flags.access.tls);
   AddOperatorFlags(dev, flags.operators);
-  dev.add_option("--ranking-config", flags.ranking.config_path,
-                 "TOML file with the settings of reranking; without it the defaults hold");
-  dev.add_option("--feedback-days", flags.ranking.feedback_retention_days,
-                 "Days that feedback is kept; 0: for ever")
-      ->check(CLI::Range(0, 36'500))
-      ->capture_default_str();
-  dev.add_option("--feedback-max-bytes", flags.ranking.feedback_max_bytes,
-                 "Bytes of the feedback store (feedback.db); when it is full feedback is "
-                 "refused; 0: no limit but the disk")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  AddRankingConfigFlag(dev, flags.ranking.config_path);
+  AddFeedbackFlags(dev, flags.ranking);
   AddMetricsFlags(dev, flags.metrics);
 }
 
@@ -177,15 +166,7 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
     }
     return options;
   }
-  for (const auto& [flag, address] :
-       {std::pair{"--http", options.http}, std::pair{"--grpc", options.grpc}}) {
-    if (IsLoopback(address.host)) continue;
-    return FailedPrecondition(
-        "--auth off lets everyone who reaches the server read and write; it is refused on {} {}, "
-        "use a "
-        "loopback address such as 127.0.0.1",
-        flag, address.host);
-  }
+  RETURN_IF_ERROR(CheckLoopbackOnly(options.http, options.grpc));
   return options;
 }
 

@@ -11,6 +11,7 @@
 #include "apps/vectron/local_reranker.h"
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/plain_routes.h"
+#include "apps/vectron/ranking_flags.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -118,8 +119,7 @@ RerankerCommand::RerankerCommand(CLI::App& app) : flags_(std::make_unique<Flags>
       ->capture_default_str();
   command.add_option("--advertise-grpc", flags.options.advertise,
                      "HOST:PORT by which gateways reach it, when that is another than --grpc");
-  command.add_option("--ranking-config", flags.options.config_path,
-                     "TOML file with the settings of reranking; without it the defaults hold");
+  AddRankingConfigFlag(command, flags.options.config_path);
   command
       .add_option("--placement", flags.placement,
                   "HOST:PORT of every placement node, separated by commas")

@@ -107,8 +107,7 @@ struct GatewayRoleOptions {
   rpc::TlsFiles tls;
   rpc::WebRules web;
   gateway::HedgeOptions hedge;
-  int64_t feedback_retention_days = 90;  // 0: for ever
-  uint64_t feedback_max_bytes = kDefaultFeedbackBytes;
+  LocalRankingOptions ranking;  // what it says of feedback; its data_dir is not looked at
   MetricsOptions metrics;
   size_t threads = 0;
 };
