@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 
+#include "absl/strings/numbers.h"
 #include "absl/synchronization/notification.h"
 #include "apps/vectron/access_flags.h"
 #include "apps/vectron/data_folder.h"
@@ -89,6 +90,20 @@ absl::Status CheckMajorityLost(const StoppedWorker& worker, GroupId group,
       group.value, alive, voters.size());
 }
 
+absl::StatusOr<std::set<uint64_t>> LivingOf(
+    const placementdriver::v1::ListWorkersResponse& response) {
+  std::set<uint64_t> living;
+  for (const auto& worker : response.workers()) {
+    if (worker.dead()) continue;
+    uint64_t id = 0;
+    if (!absl::SimpleAtoi(worker.worker_id(), &id)) {
+      return Internal("placement names a worker '{}', wanted a number", worker.worker_id());
+    }
+    living.insert(id);
+  }
+  return living;
+}
+
 absl::StatusOr<std::set<uint64_t>> AskPlacement(rpc::PlacementCaller& placement,
                                                 const Clock& clock) {
   absl::StatusOr<std::set<uint64_t>> living = absl::UnknownError("");
@@ -96,11 +111,10 @@ absl::StatusOr<std::set<uint64_t>> AskPlacement(rpc::PlacementCaller& placement,
   placement.ListWorkers(
       clock.MonotonicNanos() + kAskPlacementMs * 1'000'000,
       [&](const rpc::PlacementCaller::Answer<placementdriver::v1::ListWorkersResponse>& answer) {
-        living = std::set<uint64_t>();
-        if (!answer.response.ok()) living = Annotate(answer.response.status(), "asking placement");
-        for (int i = 0; answer.response.ok() && i < answer.response->workers_size(); ++i) {
-          const auto& worker = answer.response->workers(i);
-          if (!worker.dead()) living->insert(std::stoull(worker.worker_id()));
+        if (answer.response.ok()) {
+          living = LivingOf(*answer.response);
+        } else {
+          living = Annotate(answer.response.status(), "asking placement");
         }
         answered.Notify();
       });

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/numbers.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
@@ -159,7 +160,12 @@ class WorkerRole : public Role {
           });
       answered.WaitForNotification();
       if (response.ok()) {
-        return state_->SetIds(std::stoull(response->worker_id()), response->cluster_id());
+        uint64_t id = 0;
+        if (!absl::SimpleAtoi(response->worker_id(), &id)) {
+          return Internal("placement gave this node the id '{}', wanted a number",
+                          response->worker_id());
+        }
+        return state_->SetIds(id, response->cluster_id());
       }
       if (!absl::IsUnavailable(response.status()) && !absl::IsDeadlineExceeded(response.status())) {
         return Annotate(response.status(), "placement");
