@@ -3,8 +3,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <functional>
-#include <thread>
 #include <utility>
 #include <vector>
 

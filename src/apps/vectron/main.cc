@@ -1,6 +1,5 @@
 // The server. One program, a subcommand per role; `vectron --help` lists them.
 
-#include <fcntl.h>
 #include <fmt/ranges.h>
 #include <pthread.h>
 #include <signal.h>
@@ -353,6 +352,7 @@ Program::Program() : cluster(WithDev(app, dev_flags)), auth(app), reranker(app) 
   for (CLI::App* role : app.get_subcommands({})) AddLogLevelFlag(*role);
   AddConfiguration(app);
 }
+
 int Main(int argc, char** argv) {
   // What it writes is for its own user: hashes of passwords, what users store and search for.
   ::umask(0077);

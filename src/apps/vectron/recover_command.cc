@@ -46,7 +46,9 @@ absl::StatusOr<std::unique_ptr<StoppedWorker>> OpenStopped(const std::string& di
   ASSIGN_OR_RETURN(const worker::NodeState state,
                    worker::NodeState::Open(files, worker->folder->path(), /*seed=*/0));
   worker->id = state.identity().worker_id();
-  if (worker->id == 0) return FailedPrecondition("{}: this worker was never registered", dir);
+  if (worker->id == 0) {
+    return FailedPrecondition("{}: this worker was never registered and holds no shards", dir);
+  }
   for (const auto& wire : state.assignments().list().replicas()) {
     ASSIGN_OR_RETURN(const rpc::ShardAssignment assignment, worker::AssignmentOf(wire));
     worker->names[assignment.group.value] =
@@ -70,8 +72,8 @@ std::string Describe(const StoppedWorker& worker, GroupId group, const shard::St
   }
   const auto name = worker.names.find(group.value);
   return fmt::format(
-      "group {}: {}; voters on workers {}; the log ends at {}, {} is known to be committed, term "
-      "{}",
+      "group {}: {}; voters on workers {}; the log ends at {}, {} is known to be committed, "
+      "term {}",
       group.value, name == worker.names.end() ? "not assigned to this worker" : name->second,
       voters, stored.last_index, stored.committed_index, stored.term);
 }
@@ -154,10 +156,8 @@ absl::StatusOr<std::string> RecoverWorker(const RecoverOptions& options, FileSys
 
 constexpr char kPlacementLoss[] =
     "What only the other placement nodes had acknowledged is lost: the newest collections, "
-    "workers, "
-    "drains and moves of replicas, in the worst case. Points are not touched. None of the others "
-    "may "
-    "run again on its old data folder.\n";
+    "workers, drains and moves of replicas, in the worst case. Points are not touched. None of the "
+    "others may run again on its old data folder.\n";
 
 absl::StatusOr<std::string> RecoverPlacement(const RecoverOptions& options, FileSystem& files) {
   if (options.group != 0) {

@@ -39,7 +39,9 @@ absl::Status CheckPeers(const std::vector<PlacementPeerAddress>& peers, uint64_t
       return InvalidArgument("--peers names node {} twice", peer.node);
     }
   }
-  if (!nodes.contains(node)) return InvalidArgument("--peers does not name node {}", node);
+  if (!nodes.contains(node)) {
+    return InvalidArgument("--peers does not name node {}, which --node says this is", node);
+  }
   if (nodes.size() != 1 && nodes.size() != 3 && nodes.size() != 5) {
     return InvalidArgument("--peers names {} nodes; placement runs on 1, 3 or 5", nodes.size());
   }

@@ -11,7 +11,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
-#include "absl/time/time.h"
 #include "apps/vectron/cluster_port.h"
 #include "apps/vectron/consensus_node.h"
 #include "apps/vectron/data_folder.h"
