@@ -23,6 +23,11 @@ class Service;
 
 namespace vectron::rpc {
 
+// What servers take that other parts of the cluster call: those ping every kPeerPingMs while a call
+// waits (channel_pool.h), and who pings oftener than is taken loses the connection with all its
+// calls.
+inline constexpr int64_t kMinPeerPingIntervalMs = kPeerPingMs / 2;
+
 struct GrpcServerOptions {
   // "127.0.0.1:8081"; port 0 picks a free one. Empty: no port, for in-process channels only.
   std::string address = "127.0.0.1:0";

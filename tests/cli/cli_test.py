@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 import unittest
 import urllib.request
 
@@ -224,6 +225,12 @@ class Import(CliTest):
         for name, why in (("nowhere.jsonl", "there is no such file"), ("data.csv", "unknown kind of file")):
             said = self.ctl("import", self.name, self.path(name), "--create", code=1)[1]
             self.assertRegex(said, rf"^vectronctl: .*{name}: {why}.*\n$")
+
+    def test_promises_to_go_on_only_where_progress_is_kept(self):
+        nobody = types.SimpleNamespace(ready={"grpc": "127.0.0.1:1"})
+        said = self.ctl("import", self.name, "-", stdin="", server=nobody, code=1)[1]
+        self.assertIn("cannot be reached", said)
+        self.assertNotIn("goes on", said)
 
     def test_a_killed_import_goes_on_where_it_was(self):
         count = 6_000

@@ -1,6 +1,12 @@
-"""A reranker in a cluster: found through placement, taught by feedback, missed without harm, found again."""
+"""A reranker in a cluster: found through placement, taught by feedback, missed without harm, found again; and one that asks a slow
+language model."""
+import http.server
+import json
 import os
 import random
+import tempfile
+import threading
+import time
 import unittest
 
 from clients import Api, patiently
@@ -9,6 +15,7 @@ from cluster_process import ClusterProcess
 POINTS = 60
 RANKING = "/v1/admin/collections/shop/ranking"
 EVENTS = 200
+MODEL_SECONDS = 8  # longer than a gateway waits for a silent peer before it pings it several times
 
 
 class Reranker(unittest.TestCase):
@@ -100,6 +107,58 @@ class Reranker(unittest.TestCase):
         # Its administration has a connection of its own, which comes back by itself, too; of what it had learned nothing is lost.
         until("what it had learned", lambda: self.events() >= events)
         until("its health again", lambda: self.service_is("up"))
+
+
+class SlowModel(http.server.BaseHTTPRequestHandler):
+    """A chat endpoint that takes its time and finds the candidates well ordered."""
+    asked = threading.Event()
+
+    def do_POST(self):
+        self.asked.set()
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(MODEL_SECONDS)
+        order = json.dumps({"order": [f"c{number:02}" for number in range(50)]})
+        body = json.dumps({"choices": [{"message": {"role": "assistant", "content": order}}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class LanguageModel(unittest.TestCase):
+    def setUp(self):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowModel)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        with tempfile.NamedTemporaryFile("w", suffix=".toml", delete=False) as config:
+            config.write(f'[rerank]\nllm.url = "http://127.0.0.1:{server.server_port}/v1/chat/completions"\nllm.model = "slow"\n')
+        self.addCleanup(os.remove, config.name)
+        os.environ["VECTRON_RANKING_CONFIG"] = config.name
+        self.addCleanup(os.environ.pop, "VECTRON_RANKING_CONFIG")
+        # Questions about its health come over the same connection, which is then not silent.
+        os.environ["VECTRON_SAMPLE_INTERVAL_MS"] = "60000"
+        self.cluster = ClusterProcess(workers=1, placement=1, gateways=1, flags=("--rerankers", "1", "--heartbeat-ms", "300"))
+        self.addCleanup(self.cluster.destroy)
+        self.addCleanup(self.cluster.stop)
+        self.api = Api(self.cluster.http)
+        self.addCleanup(self.api.close)
+
+    def test_is_waited_for_as_long_as_the_budget_allows(self):
+        self.api.make("shop", 1, 1, distance="cosine", rerank={"strategy": "llm", "budgetMs": 60000})
+        points = [{"id": f"p{i}", "vector": [1, i, 2, 3], "payload": {"title": f"pump {i}"}} for i in range(5)]
+        patiently(lambda: self.api.call("POST", "/v1/collections/shop/points", {"points": points}))
+
+        def answer_of_the_model():
+            found = patiently(lambda: self.api.search("shop", [1, 1, 1, 1], query="pump", topK=5))
+            return found if SlowModel.asked.is_set() else None
+
+        answer = self.cluster.until("the model to be asked", answer_of_the_model)
+        self.assertTrue(answer["reranked"], answer["rerank"])
+        self.assertEqual(answer["rerank"]["strategy"], "llm", answer["rerank"])
 
 
 if __name__ == "__main__":

@@ -132,8 +132,11 @@ absl::Status Access::OpenAuth() {
 
 void Access::RemoveCollections(const std::string& owner,
                                const std::function<void(absl::Status)>& done) {
-  if (deps_.placement == nullptr)
-    return done(FailedPrecondition("this Auth service was not told where placement is"));
+  if (deps_.placement == nullptr) {
+    return done(
+        FailedPrecondition("this Auth service was not told where placement is, to delete the "
+                           "user's collections: start it with --placement"));
+  }
   if (!placement_ready_) return done(Unavailable("the server is starting"));
   if (!deps_.placement->HasMap())
     return done(Unavailable("the map of the cluster is not known yet"));

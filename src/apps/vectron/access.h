@@ -67,10 +67,8 @@ class Access {
                                                       const AccessDeps& deps);
   ~Access();
 
-  // Adds AuthService, the middlewares in their order (policy, rates, admission,
-  // tenants), the guard of
-  // collections and the observers. The registry has VectronService or not. Before the servers
-  // start.
+  // Adds AuthService, the middlewares in their order (policy, rates, admission, tenants) and the
+  // observers. The registry has VectronService or not. Before the servers start.
   absl::Status Install(rpc::RpcRegistry& registry);
 
   // Collections can be deleted from now on; until then deletions of users wait.

@@ -73,6 +73,25 @@ absl::Status CheckTls(const rpc::TlsFiles& files) {
   return rpc::TlsContext::Load(files).status();
 }
 
+void AddAuthFlag(CLI::App& command, std::string& auth) {
+  command
+      .add_option("--auth", auth,
+                  "Credentials: 'on', or 'off' to serve everyone, on loopback addresses only")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
+}
+
+absl::Status CheckLoopbackOnly(const HostPort& http, const HostPort& grpc) {
+  for (const auto& [flag, address] : {std::pair{"--http", http}, std::pair{"--grpc", grpc}}) {
+    if (IsLoopback(address.host)) continue;
+    return FailedPrecondition(
+        "--auth off lets everyone who reaches the server read and write; it is refused on {} {}, "
+        "use a loopback address such as 127.0.0.1",
+        flag, address.host);
+  }
+  return absl::OkStatus();
+}
+
 void AddTlsFlags(CLI::App& command, rpc::TlsFiles& files) {
   CLI::Option* const certificate =
       command.add_option("--tls-cert", files.certificate,

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "apps/vectron/access.h"
+#include "apps/vectron/host_port.h"
 #include "rpc/tls.h"
 #include "rpc/web_guard.h"
 
@@ -32,6 +33,11 @@ absl::StatusOr<rpc::ClusterCredentials> ToClusterCredentials(const ClusterFlags&
 
 // Tries the certificates of the ports of clients. InvalidArgument: a file that does not do.
 absl::Status CheckTls(const rpc::TlsFiles& files);
+
+// Adds --auth: whether callers show credentials, "on", or everyone is served, "off".
+void AddAuthFlag(CLI::App& command, std::string& auth);
+// For --auth off. FailedPrecondition: one of them is reached from other machines.
+absl::Status CheckLoopbackOnly(const HostPort& http, const HostPort& grpc);
 
 struct AccessFlags {
   rpc::RateLimits limits;

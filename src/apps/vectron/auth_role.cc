@@ -101,6 +101,8 @@ class AuthRole : public Role {
                                                  .grpc = options_.grpc,
                                                  .http_tls = options_.tls,
                                                  .grpc_tls = GrpcTls(),
+                                                 .min_grpc_ping_interval_ms =
+                                                     rpc::kMinPeerPingIntervalMs,  // of gateways
                                                  .web = options_.web,
                                                  .io_threads = threads_},
                                                 {.dispatcher = &dispatcher_,
@@ -133,9 +135,7 @@ class AuthRole : public Role {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Role>> StartAuth(const AuthRoleOptions& options) {
-  auto role = std::make_unique<AuthRole>(options);
-  RETURN_IF_ERROR(role->Open());
-  return std::unique_ptr<Role>(std::move(role));
+  return OpenRole<AuthRole>(options);
 }
 
 // --- The subcommand ---
@@ -195,7 +195,7 @@ AuthCommand::~AuthCommand() = default;
 
 bool AuthCommand::chosen() const { return flags_->command->parsed(); }
 
-absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> AuthCommand::Check() const {
+absl::StatusOr<RoleStarter> AuthCommand::Check() const {
   AuthRoleOptions options;
   ASSIGN_OR_RETURN(options.http, ParseHostPort(flags_->http));
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags_->grpc));
@@ -223,7 +223,7 @@ absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> AuthComma
   if (!flags_->placement.empty()) {
     ASSIGN_OR_RETURN(options.placement, SplitAddresses(flags_->placement));
   }
-  return [options] { return StartAuth(options); };
+  return RoleStarter([options] { return StartAuth(options); });
 }
 
 }  // namespace vectron

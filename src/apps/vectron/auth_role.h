@@ -2,7 +2,6 @@
 
 // `vectron auth`: the users of a cluster.
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,7 +45,7 @@ class AuthCommand {
   bool chosen() const;
   // Checks the flags and gives what starts the role. InvalidArgument, and errors of reading the
   // secret.
-  absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> Check() const;
+  absl::StatusOr<RoleStarter> Check() const;
 
  private:
   struct Flags;

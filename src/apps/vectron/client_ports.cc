@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "apps/vectron/role.h"
 #include "apps/vectron/socket_count.h"
 #include "base/check.h"
 #include "base/status.h"
@@ -38,6 +37,7 @@ absl::StatusOr<std::unique_ptr<ClientPorts>> ClientPorts::Start(const ClientPort
   rpc::GrpcServerOptions grpc;
   grpc.address = Printable(options.grpc);
   grpc.tls = options.grpc_tls;
+  grpc.min_ping_interval_ms = options.min_grpc_ping_interval_ms;
   ASSIGN_OR_RETURN(ports->grpc_, rpc::GrpcServer::Start(std::move(grpc), *deps.registry));
   return ports;
 }

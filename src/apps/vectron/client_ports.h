@@ -26,6 +26,7 @@ struct ClientPortsOptions {
   HostPort grpc;
   rpc::TlsFiles http_tls;  // none: plain
   rpc::TlsFiles grpc_tls;
+  int64_t min_grpc_ping_interval_ms = 10'000;  // as rpc::GrpcServerOptions::min_ping_interval_ms
   rpc::WebRules web = {};
   size_t io_threads = 0;  // of HTTP; 0: one per processor
 };

@@ -5,13 +5,12 @@
 #include "apps/vectron/access_flags.h"
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operator_flags.h"
+#include "apps/vectron/ranking_flags.h"
 #include "base/file.h"
 #include "base/status.h"
 
 namespace vectron {
 namespace {
-
-using Starter = std::function<absl::StatusOr<std::unique_ptr<Role>>()>;
 
 absl::StatusOr<HostPort> ParseOptional(const std::string& text) {
   if (text.empty()) return HostPort();
@@ -35,8 +34,7 @@ struct ClusterCommands::Flags {
   std::string auth = "on";
   std::string auth_address;
   std::string hedge_reads = "off";
-  int64_t feedback_days = 90;
-  uint64_t feedback_max_bytes = kDefaultFeedbackBytes;
+  LocalRankingOptions ranking;
   AccessFlags access;
   OperatorOptions operators;
   uint64_t node = 0;
@@ -119,11 +117,7 @@ struct ClusterCommands::Flags {
         ->capture_default_str();
     gateway->add_option("--grpc", grpc, "HOST:PORT of gRPC (127.0.0.1:8081)");
     AddPlacementNodes(*gateway);
-    gateway
-        ->add_option("--auth", auth,
-                     "Credentials: 'on', or 'off' to serve everyone, on loopback addresses only")
-        ->check(CLI::IsMember({"on", "off"}))
-        ->capture_default_str();
+    AddAuthFlag(*gateway, auth);
     gateway->add_option(
         "--auth-address", auth_address,
         "HOST:PORT of gRPC of the Auth service (vectron auth); needed with --auth on");
@@ -132,15 +126,7 @@ struct ClusterCommands::Flags {
                      "Ask a second replica for a read that has no answer after so many "
                      "milliseconds; 'auto': after what 19 of 20 reads take; 'off'")
         ->capture_default_str();
-    gateway->add_option("--feedback-days", feedback_days, "Days that feedback is kept; 0: for ever")
-        ->check(CLI::Range(0, 36'500))
-        ->capture_default_str();
-    gateway
-        ->add_option("--feedback-max-bytes", feedback_max_bytes,
-                     "Bytes of the feedback store (feedback.db); when it is full feedback is "
-                     "refused; 0: no limit but the disk")
-        ->check(CLI::NonNegativeNumber)
-        ->capture_default_str();
+    AddFeedbackFlags(*gateway, ranking);
     AddThreads(*gateway);
     AddAccessFlags(*gateway, access);
     AddTlsFlags(*gateway, access.tls);
@@ -149,7 +135,7 @@ struct ClusterCommands::Flags {
     AddMetricsFlags(*gateway, metrics);
   }
 
-  absl::StatusOr<Starter> CheckWorker(uint64_t max_open_files) const {
+  absl::StatusOr<RoleStarter> CheckWorker(uint64_t max_open_files) const {
     WorkerRoleOptions options = labels;
     options.data_dir = data;
     options.threads = threads;
@@ -159,9 +145,9 @@ struct ClusterCommands::Flags {
     ASSIGN_OR_RETURN(options.raft, ParseHostPort(raft.empty() ? "127.0.0.1:9191" : raft));
     ASSIGN_OR_RETURN(options.placement, SplitAddresses(placement_nodes));
     ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(cluster));
-    return Starter([options] { return StartWorker(options); });
+    return RoleStarter([options] { return StartWorker(options); });
   }
-  absl::StatusOr<Starter> CheckPlacement() const {
+  absl::StatusOr<RoleStarter> CheckPlacement() const {
     PlacementRoleOptions options;
     options.data_dir = data;
     options.node = node;
@@ -175,9 +161,9 @@ struct ClusterCommands::Flags {
     ASSIGN_OR_RETURN(options.grpc, ParseOptional(grpc));
     ASSIGN_OR_RETURN(options.raft, ParseOptional(raft));
     ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(cluster));
-    return Starter([options] { return StartPlacement(options); });
+    return RoleStarter([options] { return StartPlacement(options); });
   }
-  absl::StatusOr<Starter> CheckGateway() const {
+  absl::StatusOr<RoleStarter> CheckGateway() const {
     GatewayRoleOptions options;
     options.threads = threads;
     ASSIGN_OR_RETURN(options.metrics, ToMetricsOptions(metrics));
@@ -188,8 +174,7 @@ struct ClusterCommands::Flags {
     const auto hedge = gateway::ParseHedgeOptions(hedge_reads);
     if (!hedge.ok()) return Annotate(hedge.status(), "--hedge-reads");
     options.hedge = *hedge;
-    options.feedback_retention_days = feedback_days;
-    options.feedback_max_bytes = feedback_max_bytes;
+    options.ranking = ranking;
     options.data_dir = data;
     options.operators = operators;
     RETURN_IF_ERROR(CheckOperatorOptions(operators, *NewPosixFileSystem()));
@@ -202,17 +187,10 @@ struct ClusterCommands::Flags {
       ASSIGN_OR_RETURN(options.access, ToAccessOptions(access, data));
       options.access.auth_address = auth_address;
       options.access.cluster = options.cluster;
-      return Starter([options] { return StartGateway(options); });
+      return RoleStarter([options] { return StartGateway(options); });
     }
-    for (const auto& [flag, address] :
-         {std::pair{"--http", options.http}, std::pair{"--grpc", options.grpc}}) {
-      if (IsLoopback(address.host)) continue;
-      return FailedPrecondition(
-          "--auth off is refused on {} {}, use a loopback address such as "
-          "127.0.0.1",
-          flag, address.host);
-    }
-    return Starter([options] { return StartGateway(options); });
+    RETURN_IF_ERROR(CheckLoopbackOnly(options.http, options.grpc));
+    return RoleStarter([options] { return StartGateway(options); });
   }
 };
 
@@ -227,7 +205,7 @@ bool ClusterCommands::chosen() const {
   return flags_->worker->parsed() || flags_->placement->parsed() || flags_->gateway->parsed();
 }
 
-absl::StatusOr<Starter> ClusterCommands::Check(uint64_t max_open_files) const {
+absl::StatusOr<RoleStarter> ClusterCommands::Check(uint64_t max_open_files) const {
   if (flags_->worker->parsed()) return flags_->CheckWorker(max_open_files);
   if (flags_->placement->parsed()) return flags_->CheckPlacement();
   return flags_->CheckGateway();

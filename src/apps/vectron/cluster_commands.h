@@ -2,7 +2,6 @@
 
 // The subcommands of `vectron` that run one role of a cluster: worker, placement, gateway.
 
-#include <functional>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -27,8 +26,7 @@ class ClusterCommands {
   bool chosen() const;
   // Checks the flags and gives what starts the role. InvalidArgument, FailedPrecondition, and
   // errors of reading the secret.
-  absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> Check(
-      uint64_t max_open_files) const;
+  absl::StatusOr<RoleStarter> Check(uint64_t max_open_files) const;
 
  private:
   struct Flags;

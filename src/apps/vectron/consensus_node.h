@@ -10,11 +10,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "apps/vectron/role.h"
+#include "apps/vectron/host_port.h"
 #include "base/executor.h"
 #include "base/file.h"
 #include "base/metrics.h"
 #include "base/timer.h"
+#include "rpc/cluster_secret.h"
 #include "rpc/grpc_server.h"
 #include "rpc/peer_transport_grpc.h"
 #include "rpc/rpc_registry.h"

@@ -67,11 +67,13 @@ absl::Status CheckFormat(const std::string& dir, FileSystem& files) {
     const auto [stop, error] = std::from_chars(text.data() + kFormatPrefix.size(), end, format);
     if (error != std::errc() || stop + 1 != end || *stop != '\n') format = 0;
   }
-  if (format == 0) return DataLoss("{} is damaged", path);
+  if (format == 0) {
+    return DataLoss("{} is damaged: wanted the line '{}{}'", path, kFormatPrefix, kFormat);
+  }
   if (format > kFormat) {
     return FailedPrecondition(
-        "data folder {} has format {}, this version of Vectron knows up to {}", dir, format,
-        kFormat);
+        "data folder {} has format {}, this version of Vectron knows up to {}: start a newer one",
+        dir, format, kFormat);
   }
   return absl::OkStatus();
 }

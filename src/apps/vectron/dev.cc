@@ -1,8 +1,8 @@
 #include "apps/vectron/dev.h"
 
+#include <unistd.h>
+
 #include <atomic>
-#include <functional>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -12,7 +12,6 @@
 #include "apps/vectron/local_ranking.h"
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/plain_routes.h"
-#include "apps/vectron/role.h"
 #include "apps/vectron/ticker.h"
 #include "base/clock.h"
 #include "base/executor.h"
@@ -40,11 +39,11 @@ constexpr int64_t kStopGraceMillis = kDefaultWriteDeadlineMs;
 
 // Members are made from first to last and go in the opposite order: what is below uses what is
 // above.
-class DevServerImpl : public DevServer {
+class DevRole : public Role {
  public:
-  explicit DevServerImpl(const DevOptions& options)
+  explicit DevRole(const DevOptions& options)
       : options_(options), threads_(ThreadCount(options.threads)) {}
-  ~DevServerImpl() override { Stop(); }
+  ~DevRole() override { Stop(); }
 
   absl::Status Open() {
     RETURN_IF_ERROR(metrics_port_.Start(options_.metrics));
@@ -63,14 +62,16 @@ class DevServerImpl : public DevServer {
     if (access_ != nullptr) access_->PlacementReady();
     operators_->Start(*ports_);
     ranking_->Start();
-    LogInfo("vectron {} serves HTTP on {} and gRPC on {}, data in {}", Version(), http_address(),
-            grpc_address(), folder_->path());
+    LogInfo("vectron {} serves HTTP on {} and gRPC on {}, data in {}", Version(),
+            ports_->http_address(), ports_->grpc_address(), folder_->path());
     return absl::OkStatus();
   }
 
-  const std::string& http_address() const override { return ports_->http_address(); }
-  const std::string& grpc_address() const override { return ports_->grpc_address(); }
-  std::string metrics_field() const override { return metrics_port_.ReadyField(); }
+  std::string ReadyLine() const override {
+    return fmt::format(R"({{"ready":true,"http":"{}","grpc":"{}"{},"pid":{}}})",
+                       ports_->http_address(), ports_->grpc_address(), metrics_port_.ReadyField(),
+                       ::getpid());
+  }
 
   void Reload(const LiveSettings& settings) override {
     if (access_ != nullptr) access_->SetLimits(settings.limits);
@@ -258,10 +259,8 @@ class DevServerImpl : public DevServer {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<DevServer>> DevServer::Start(const DevOptions& options) {
-  auto server = std::make_unique<DevServerImpl>(options);
-  RETURN_IF_ERROR(server->Open());
-  return std::unique_ptr<DevServer>(std::move(server));
+absl::StatusOr<std::unique_ptr<Role>> StartDev(const DevOptions& options) {
+  return OpenRole<DevRole>(options);
 }
 
 }  // namespace vectron

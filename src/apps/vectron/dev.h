@@ -5,17 +5,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apps/vectron/access.h"
 #include "apps/vectron/host_port.h"
 #include "apps/vectron/local_ranking.h"
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operators.h"
-#include "apps/vectron/reload.h"
+#include "apps/vectron/role.h"
 #include "rpc/tls.h"
 #include "rpc/web_guard.h"
 
@@ -36,26 +34,10 @@ struct DevOptions {
   uint64_t max_open_files = ~uint64_t{0};  // that this process may have
 };
 
-// The running node. Thread-compatible.
-class DevServer {
- public:
-  // Opens the data folder and starts serving; returns when every shard serves or has been found
-  // damaged (which /readyz and the log tell; the others are served). Errors: FailedPrecondition
-  // (folder in use, newer format), DataLoss (catalog or log damaged), Unavailable (address taken),
-  // ResourceExhausted, Internal.
-  static absl::StatusOr<std::unique_ptr<DevServer>> Start(const DevOptions& options);
-  // Stops when Stop was not called.
-  virtual ~DevServer() = default;
-
-  virtual const std::string& http_address() const = 0;
-  virtual const std::string& grpc_address() const = 0;
-  // Of the port for metrics, as MetricsPort::ReadyField.
-  virtual std::string metrics_field() const = 0;
-  // Takes on what may change while it runs. Before Stop.
-  virtual void Reload(const LiveSettings& settings) = 0;
-  // Takes no new requests, lets those under way finish, then flushes and closes every shard. The
-  // second call does nothing.
-  virtual void Stop() = 0;
-};
+// Opens the data folder and starts serving; returns when every shard serves or has been found
+// damaged (which /readyz and the log tell; the others are served). Errors: FailedPrecondition
+// (folder in use, newer format), DataLoss (catalog or log damaged), Unavailable (address taken),
+// ResourceExhausted, Internal.
+absl::StatusOr<std::unique_ptr<Role>> StartDev(const DevOptions& options);
 
 }  // namespace vectron

@@ -134,18 +134,15 @@ class GatewayRole : public Role {
   absl::Status MakeRanking() {
     reranker_ =
         std::make_unique<rpc::FoundReranker>(placement_->caller(), channel_, clock_, timer_);
-    ASSIGN_OR_RETURN(
-        ranking_, LocalRanking::Open({.data_dir = folder_->path(),
-                                      .config_path = {},
-                                      .feedback_retention_days = options_.feedback_retention_days,
-                                      .feedback_max_bytes = options_.feedback_max_bytes},
-                                     {.files = files_.get(),
-                                      .clock = &clock_,
-                                      .timer = &timer_,
-                                      .metrics = &metrics_,
-                                      .placement = placement_.get(),
-                                      .reranker = reranker_.get(),
-                                      .seed = SeedFromSystem()}));
+    LocalRankingOptions ranking = options_.ranking;
+    ranking.data_dir = folder_->path();
+    ASSIGN_OR_RETURN(ranking_, LocalRanking::Open(ranking, {.files = files_.get(),
+                                                            .clock = &clock_,
+                                                            .timer = &timer_,
+                                                            .metrics = &metrics_,
+                                                            .placement = placement_.get(),
+                                                            .reranker = reranker_.get(),
+                                                            .seed = SeedFromSystem()}));
     return absl::OkStatus();
   }
 
@@ -261,9 +258,7 @@ class GatewayRole : public Role {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Role>> StartGateway(const GatewayRoleOptions& options) {
-  auto role = std::make_unique<GatewayRole>(options);
-  RETURN_IF_ERROR(role->Open());
-  return std::unique_ptr<Role>(std::move(role));
+  return OpenRole<GatewayRole>(options);
 }
 
 }  // namespace vectron

@@ -1,9 +1,12 @@
 #include "apps/vectron/host_port.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace vectron {
 namespace {
+
+using ::testing::ElementsAre;
 
 TEST(HostPort, TakesNumericAddressesAndLocalhost) {
   for (const auto& [text, host, port] :
@@ -31,6 +34,22 @@ TEST(HostPort, KnowsLoopback) {
   EXPECT_FALSE(IsLoopback("0.0.0.0"));
   EXPECT_FALSE(IsLoopback("::"));
   EXPECT_FALSE(IsLoopback("10.127.0.1"));
+}
+
+TEST(HostPort, SplitsAddresses) {
+  EXPECT_THAT(*SplitAddresses("a:1,b:2"), ElementsAre("a:1", "b:2"));
+  EXPECT_FALSE(SplitAddresses("a:1,,b:2").ok());
+  EXPECT_FALSE(SplitAddresses("a").ok());
+}
+
+TEST(HostPort, FindsAFreePortOnlyWhenNoneIsNamed) {
+  const auto named = WithFreePort({.host = "127.0.0.1", .port = 9'999});
+  ASSERT_TRUE(named.ok());
+  EXPECT_EQ(named->port, 9'999);
+  const auto found = WithFreePort({.host = "127.0.0.1", .port = 0});
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_NE(found->port, 0);
+  EXPECT_EQ(Printable({.host = "::1", .port = 7}), "[::1]:7");
 }
 
 }  // namespace

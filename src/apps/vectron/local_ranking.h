@@ -21,9 +21,7 @@ namespace vectron {
 namespace gateway {
 class Ranking;
 }
-namespace reranker {
-class Reranker;
-}
+class LocalReranker;
 
 inline constexpr uint64_t kDefaultFeedbackBytes = uint64_t{4} << 30;
 
@@ -59,12 +57,9 @@ class LocalRanking {
 
  private:
   LocalRanking();
-  absl::Status MakeReranker(const LocalRankingOptions& options, const Deps& deps);
 
-  std::unique_ptr<ThreadPool> llm_threads_;  // null: no language model is configured
-  std::unique_ptr<ThreadPool> learn_thread_;
   std::unique_ptr<ThreadPool> feedback_thread_;
-  std::unique_ptr<reranker::Reranker> reranker_;  // null when it is elsewhere
+  std::unique_ptr<LocalReranker> reranker_;  // null when it is elsewhere
   std::unique_ptr<gateway::Ranking> ranking_;
 };
 

@@ -1,6 +1,5 @@
 // The server. One program, a subcommand per role; `vectron --help` lists them.
 
-#include <fcntl.h>
 #include <fmt/ranges.h>
 #include <pthread.h>
 #include <signal.h>
@@ -26,6 +25,7 @@
 #include "apps/vectron/operators.h"
 #include "apps/vectron/plain_routes.h"
 #include "apps/vectron/protobuf_log.h"
+#include "apps/vectron/ranking_flags.h"
 #include "apps/vectron/recover_command.h"
 #include "apps/vectron/reload.h"
 #include "apps/vectron/reranker_role.h"
@@ -131,10 +131,7 @@ void AddDev(CLI::App& app, DevFlags& flags) {
       ->capture_default_str();
   dev.add_option("--grpc", flags.grpc, "HOST:PORT of gRPC; port 0 picks a free one")
       ->capture_default_str();
-  dev.add_option("--auth", flags.auth,
-                 "Credentials: 'on', or 'off' to serve everyone, on loopback addresses only")
-      ->check(CLI::IsMember({"on", "off"}))
-      ->capture_default_str();
+  AddAuthFlag(dev, flags.auth);
   dev.add_option("--threads", flags.threads,
                  "Threads for requests and as many for building; 0: one per processor")
       ->check(CLI::Range(0, 1024))
@@ -142,17 +139,8 @@ void AddDev(CLI::App& app, DevFlags& flags) {
   AddAccessFlags(dev, flags.access);
   AddTlsFlags(dev, flags.access.tls);
   AddOperatorFlags(dev, flags.operators);
-  dev.add_option("--ranking-config", flags.ranking.config_path,
-                 "TOML file with the settings of reranking; without it the defaults hold");
-  dev.add_option("--feedback-days", flags.ranking.feedback_retention_days,
-                 "Days that feedback is kept; 0: for ever")
-      ->check(CLI::Range(0, 36'500))
-      ->capture_default_str();
-  dev.add_option("--feedback-max-bytes", flags.ranking.feedback_max_bytes,
-                 "Bytes of the feedback store (feedback.db); when it is full feedback is "
-                 "refused; 0: no limit but the disk")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  AddRankingConfigFlag(dev, flags.ranking.config_path);
+  AddFeedbackFlags(dev, flags.ranking);
   AddMetricsFlags(dev, flags.metrics);
 }
 
@@ -177,19 +165,15 @@ absl::StatusOr<DevOptions> CheckFlags(const DevFlags& flags) {
     }
     return options;
   }
-  for (const auto& [flag, address] :
-       {std::pair{"--http", options.http}, std::pair{"--grpc", options.grpc}}) {
-    if (IsLoopback(address.host)) continue;
-    return FailedPrecondition(
-        "--auth off lets everyone who reaches the server read and write; it is refused on {} {}, "
-        "use a "
-        "loopback address such as 127.0.0.1",
-        flag, address.host);
-  }
+  RETURN_IF_ERROR(CheckLoopbackOnly(options.http, options.grpc));
   return options;
 }
 
-using RoleStarter = std::function<absl::StatusOr<std::unique_ptr<Role>>()>;
+absl::StatusOr<RoleStarter> CheckDev(const DevFlags& flags, uint64_t max_open_files) {
+  ASSIGN_OR_RETURN(DevOptions options, CheckFlags(flags));
+  options.max_open_files = max_open_files;
+  return RoleStarter([options = std::move(options)] { return StartDev(options); });
+}
 
 // The command line, with all its roles and options.
 struct Program {
@@ -294,30 +278,7 @@ class Reloader {
   const std::map<std::string, uint32_t> files_;  // at the start
 };
 
-// Until it is asked to stop.
-template <typename Server>
-void Serve(Signals& signals, Reloader& reloader, Server& server) {
-  while (signals.WaitForReload()) {
-    reloader.Reload([&](const LiveSettings& settings) { server.Reload(settings); });
-  }
-  server.Stop();
-}
-
-int RunDev(const DevFlags& flags, Signals& signals, Reloader& reloader) {
-  absl::StatusOr<DevOptions> options = CheckFlags(flags);
-  if (!options.ok()) return Fail(kExitUsage, MessageOf(options.status()));
-  options->max_open_files = RaiseOpenFileLimit();
-  const absl::StatusOr<std::unique_ptr<DevServer>> server = DevServer::Start(*options);
-  if (!server.ok()) return Fail(kExitFailed, MessageOf(server.status()));
-  signals.SetServing();
-  std::printf("{\"ready\":true,\"http\":\"%s\",\"grpc\":\"%s\"%s,\"pid\":%d}\n",
-              (*server)->http_address().c_str(), (*server)->grpc_address().c_str(),
-              (*server)->metrics_field().c_str(), ::getpid());
-  std::fflush(stdout);
-  Serve(signals, reloader, **server);
-  return 0;
-}
-
+// Until it is asked to stop. The exit code.
 int RunRole(const absl::StatusOr<RoleStarter>& starter, Signals& signals, Reloader& reloader) {
   if (!starter.ok()) return Fail(kExitUsage, MessageOf(starter.status()));
   const absl::StatusOr<std::unique_ptr<Role>> role = (*starter)();
@@ -325,7 +286,10 @@ int RunRole(const absl::StatusOr<RoleStarter>& starter, Signals& signals, Reload
   signals.SetServing();
   std::printf("%s\n", (*role)->ReadyLine().c_str());
   std::fflush(stdout);
-  Serve(signals, reloader, **role);
+  while (signals.WaitForReload()) {
+    reloader.Reload([&](const LiveSettings& settings) { (*role)->Reload(settings); });
+  }
+  (*role)->Stop();
   return 0;
 }
 
@@ -388,6 +352,7 @@ Program::Program() : cluster(WithDev(app, dev_flags)), auth(app), reranker(app) 
   for (CLI::App* role : app.get_subcommands({})) AddLogLevelFlag(*role);
   AddConfiguration(app);
 }
+
 int Main(int argc, char** argv) {
   // What it writes is for its own user: hashes of passwords, what users store and search for.
   ::umask(0077);
@@ -416,7 +381,7 @@ int Main(int argc, char** argv) {
   if (program.auth.chosen()) return run(program.auth.Check());
   if (program.reranker.chosen()) return run(program.reranker.Check());
   if (program.cluster.chosen()) return run(program.cluster.Check(RaiseOpenFileLimit()));
-  return RunDev(program.dev_flags, signals, reloader);
+  return run(CheckDev(program.dev_flags, RaiseOpenFileLimit()));
 }
 
 }  // namespace

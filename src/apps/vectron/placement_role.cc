@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "apps/vectron/cluster_port.h"
 #include "apps/vectron/consensus_node.h"
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/metrics_port.h"
@@ -14,15 +15,12 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/status.h"
-#include "rpc/audit_log.h"
-#include "rpc/policy.h"
 #include "services/placement/placement_node.h"
 
 namespace vectron {
 namespace {
 
 constexpr int64_t kStopGraceMs = 2'000;
-constexpr int64_t kPeerPingIntervalMs = 500;
 // What placement nodes call their cluster among themselves: its real id is known once it is
 // founded.
 constexpr char kPlacementCluster[] = "placement";
@@ -77,18 +75,14 @@ class PlacementRole : public Role {
                                       .apply_executor = &apply_,
                                       .resolve = [this](uint64_t node) { return Resolve(node); }}));
     RETURN_IF_ERROR(OpenNode());
-    registry_.AddMiddleware(
-        rpc::PolicyMiddleware({.cluster_secret = options_.cluster.secret,
-                               .trust_certificates = options_.cluster.tls.enabled()}));
     RETURN_IF_ERROR(node_->Register(registry_));
-    ASSIGN_OR_RETURN(audit_, rpc::AuditLog::Open({.dir = folder_->path() + "/audit"}, *files_,
-                                                 clock_, metrics_));
-    registry_.AddObserver(audit_->AsObserver());
-    rpc::GrpcServerOptions server;
-    server.address = Printable(grpc);
-    server.tls = options_.cluster.tls;
-    server.min_ping_interval_ms = kPeerPingIntervalMs;
-    ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(server), registry_));
+    ASSIGN_OR_RETURN(grpc_, ClusterPort::Start({.address = grpc,
+                                                .cluster = options_.cluster,
+                                                .audit_dir = folder_->path() + "/audit"},
+                                               {.registry = &registry_,
+                                                .files = files_.get(),
+                                                .clock = &clock_,
+                                                .metrics = &metrics_}));
     serving_ = true;
     Show();
     LogInfo("vectron {} placement node {} serves on {}, data in {}", Version(), options_.node,
@@ -185,18 +179,15 @@ class PlacementRole : public Role {
   ThreadTimer timer_{clock_};
   std::unique_ptr<ConsensusNode> consensus_;
   std::unique_ptr<placement::PlacementNode> node_;
-  std::unique_ptr<rpc::AuditLog> audit_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
   Metrics::Source figures_;  // of the node
-  std::unique_ptr<rpc::GrpcServer> grpc_;
+  std::unique_ptr<ClusterPort> grpc_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Role>> StartPlacement(const PlacementRoleOptions& options) {
-  auto role = std::make_unique<PlacementRole>(options);
-  RETURN_IF_ERROR(role->Open());
-  return std::unique_ptr<Role>(std::move(role));
+  return OpenRole<PlacementRole>(options);
 }
 
 }  // namespace vectron

@@ -7,11 +7,11 @@
 #include <map>
 #include <memory>
 
+#include "absl/strings/numbers.h"
 #include "absl/synchronization/notification.h"
 #include "apps/vectron/access_flags.h"
 #include "apps/vectron/data_folder.h"
-#include "apps/vectron/role.h"
-#include "apps/vectron/ticker.h"
+#include "apps/vectron/host_port.h"
 #include "apps/wrong_command_line.h"
 #include "base/clock.h"
 #include "base/status.h"
@@ -46,7 +46,9 @@ absl::StatusOr<std::unique_ptr<StoppedWorker>> OpenStopped(const std::string& di
   ASSIGN_OR_RETURN(const worker::NodeState state,
                    worker::NodeState::Open(files, worker->folder->path(), /*seed=*/0));
   worker->id = state.identity().worker_id();
-  if (worker->id == 0) return FailedPrecondition("{}: this worker was never registered", dir);
+  if (worker->id == 0) {
+    return FailedPrecondition("{}: this worker was never registered and holds no shards", dir);
+  }
   for (const auto& wire : state.assignments().list().replicas()) {
     ASSIGN_OR_RETURN(const rpc::ShardAssignment assignment, worker::AssignmentOf(wire));
     worker->names[assignment.group.value] =
@@ -70,8 +72,8 @@ std::string Describe(const StoppedWorker& worker, GroupId group, const shard::St
   }
   const auto name = worker.names.find(group.value);
   return fmt::format(
-      "group {}: {}; voters on workers {}; the log ends at {}, {} is known to be committed, term "
-      "{}",
+      "group {}: {}; voters on workers {}; the log ends at {}, {} is known to be committed, "
+      "term {}",
       group.value, name == worker.names.end() ? "not assigned to this worker" : name->second,
       voters, stored.last_index, stored.committed_index, stored.term);
 }
@@ -90,6 +92,20 @@ absl::Status CheckMajorityLost(const StoppedWorker& worker, GroupId group,
       group.value, alive, voters.size());
 }
 
+absl::StatusOr<std::set<uint64_t>> LivingOf(
+    const placementdriver::v1::ListWorkersResponse& response) {
+  std::set<uint64_t> living;
+  for (const auto& worker : response.workers()) {
+    if (worker.dead()) continue;
+    uint64_t id = 0;
+    if (!absl::SimpleAtoi(worker.worker_id(), &id)) {
+      return Internal("placement names a worker '{}', wanted a number", worker.worker_id());
+    }
+    living.insert(id);
+  }
+  return living;
+}
+
 absl::StatusOr<std::set<uint64_t>> AskPlacement(rpc::PlacementCaller& placement,
                                                 const Clock& clock) {
   absl::StatusOr<std::set<uint64_t>> living = absl::UnknownError("");
@@ -97,11 +113,10 @@ absl::StatusOr<std::set<uint64_t>> AskPlacement(rpc::PlacementCaller& placement,
   placement.ListWorkers(
       clock.MonotonicNanos() + kAskPlacementMs * 1'000'000,
       [&](const rpc::PlacementCaller::Answer<placementdriver::v1::ListWorkersResponse>& answer) {
-        living = std::set<uint64_t>();
-        if (!answer.response.ok()) living = Annotate(answer.response.status(), "asking placement");
-        for (int i = 0; answer.response.ok() && i < answer.response->workers_size(); ++i) {
-          const auto& worker = answer.response->workers(i);
-          if (!worker.dead()) living->insert(std::stoull(worker.worker_id()));
+        if (answer.response.ok()) {
+          living = LivingOf(*answer.response);
+        } else {
+          living = Annotate(answer.response.status(), "asking placement");
         }
         answered.Notify();
       });
@@ -141,10 +156,8 @@ absl::StatusOr<std::string> RecoverWorker(const RecoverOptions& options, FileSys
 
 constexpr char kPlacementLoss[] =
     "What only the other placement nodes had acknowledged is lost: the newest collections, "
-    "workers, "
-    "drains and moves of replicas, in the worst case. Points are not touched. None of the others "
-    "may "
-    "run again on its old data folder.\n";
+    "workers, drains and moves of replicas, in the worst case. Points are not touched. None of the "
+    "others may run again on its old data folder.\n";
 
 absl::StatusOr<std::string> RecoverPlacement(const RecoverOptions& options, FileSystem& files) {
   if (options.group != 0) {

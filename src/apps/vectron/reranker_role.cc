@@ -6,29 +6,25 @@
 #include <utility>
 
 #include "apps/vectron/access_flags.h"
+#include "apps/vectron/cluster_port.h"
 #include "apps/vectron/data_folder.h"
+#include "apps/vectron/local_reranker.h"
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/plain_routes.h"
-#include "apps/vectron/ticker.h"
+#include "apps/vectron/ranking_flags.h"
 #include "base/clock.h"
-#include "base/executor.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "base/timer.h"
-#include "rpc/audit_log.h"
-#include "rpc/grpc_server.h"
 #include "rpc/placement_caller.h"
-#include "rpc/policy.h"
 #include "rpc/rpc_registry.h"
 #include "services/reranker/registration.h"
-#include "services/reranker/service.h"
 
 namespace vectron {
 namespace {
 
 constexpr int64_t kStopGraceMs = 5'000;
-constexpr size_t kLlmThreads = 16;  // questions to a language model that wait at once
 
 // Members are made from first to last and go in the opposite order.
 class RerankerRole : public Role {
@@ -39,34 +35,24 @@ class RerankerRole : public Role {
   absl::Status Open() {
     RETURN_IF_ERROR(metrics_port_.Start(options_.metrics));
     ASSIGN_OR_RETURN(folder_, DataFolder::Open(options_.data_dir, *files_));
-    reranker::RankingConfig config;
-    if (!options_.config_path.empty()) {
-      ASSIGN_OR_RETURN(config, reranker::LoadRankingConfig(options_.config_path, *files_));
-    }
-    if (!config.llm.url.empty()) llm_threads_ = std::make_unique<ThreadPool>("llm", kLlmThreads);
-    ASSIGN_OR_RETURN(reranker_,
-                     reranker::Reranker::Make(std::move(config), folder_->path() + "/ranking",
-                                              {.files = files_.get(),
-                                               .clock = &clock_,
-                                               .metrics = &metrics_,
-                                               .llm_executor = llm_threads_.get(),
-                                               .learn_executor = learn_thread_.get()}));
-    RETURN_IF_ERROR(reranker_->Register(registry_));
-    registry_.AddMiddleware(
-        rpc::PolicyMiddleware({.cluster_secret = options_.cluster.secret,
-                               .trust_certificates = options_.cluster.tls.enabled()}));
-    ASSIGN_OR_RETURN(audit_, rpc::AuditLog::Open({.dir = folder_->path() + "/audit"}, *files_,
-                                                 clock_, metrics_));
-    registry_.AddObserver(audit_->AsObserver());
-    rpc::GrpcServerOptions grpc;
-    grpc.address = Printable(options_.grpc);
-    grpc.tls = options_.cluster.tls;
-    ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(grpc), registry_));
+    ASSIGN_OR_RETURN(
+        reranker_,
+        LocalReranker::Open(
+            {.config_path = options_.config_path, .model_dir = folder_->path() + "/ranking"},
+            {.files = files_.get(), .clock = &clock_, .metrics = &metrics_}));
+    RETURN_IF_ERROR(reranker_->reranker().Register(registry_));
+    ASSIGN_OR_RETURN(grpc_, ClusterPort::Start({.address = options_.grpc,
+                                                .cluster = options_.cluster,
+                                                .audit_dir = folder_->path() + "/audit"},
+                                               {.registry = &registry_,
+                                                .files = files_.get(),
+                                                .clock = &clock_,
+                                                .metrics = &metrics_}));
     placement_ = std::make_unique<rpc::PlacementCaller>(
         options_.placement, rpc::ClusterChannel(options_.cluster), clock_, timer_);
     registration_ = std::make_unique<reranker::Registration>(
         options_.advertise.empty() ? grpc_->bound_address() : options_.advertise,
-        reranker_->Strategies(), *placement_, clock_, timer_);
+        reranker_->reranker().Strategies(), *placement_, clock_, timer_);
     metrics_port_.Serve([] { return std::vector<std::string>(); });
     LogInfo("vectron {} reranker serves gRPC on {}", Version(), grpc_->bound_address());
     return absl::OkStatus();
@@ -85,9 +71,7 @@ class RerankerRole : public Role {
     registration_.reset();
     placement_.reset();
     if (grpc_ != nullptr) grpc_->Stop(kStopGraceMs);
-    llm_threads_.reset();  // what is under way ends, and answers through the others
-    learn_thread_.reset();
-    reranker_.reset();  // saves what was learned
+    reranker_.reset();  // ends what is under way, and saves what was learned
     LogInfo("stopped");
   }
 
@@ -101,12 +85,9 @@ class RerankerRole : public Role {
   MetricsPort metrics_port_{metrics_, clock_};
   std::unique_ptr<DataFolder> folder_;
   ThreadTimer timer_{clock_};
-  std::unique_ptr<ThreadPool> llm_threads_;
-  std::unique_ptr<ThreadPool> learn_thread_ = std::make_unique<ThreadPool>("learn", 1);
-  std::unique_ptr<reranker::Reranker> reranker_;
-  std::unique_ptr<rpc::AuditLog> audit_;
+  std::unique_ptr<LocalReranker> reranker_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
-  std::unique_ptr<rpc::GrpcServer> grpc_;
+  std::unique_ptr<ClusterPort> grpc_;
   std::unique_ptr<rpc::PlacementCaller> placement_;
   std::unique_ptr<reranker::Registration> registration_;
 };
@@ -114,9 +95,7 @@ class RerankerRole : public Role {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Role>> StartReranker(const RerankerRoleOptions& options) {
-  auto role = std::make_unique<RerankerRole>(options);
-  RETURN_IF_ERROR(role->Open());
-  return std::unique_ptr<Role>(std::move(role));
+  return OpenRole<RerankerRole>(options);
 }
 
 struct RerankerCommand::Flags {
@@ -140,8 +119,7 @@ RerankerCommand::RerankerCommand(CLI::App& app) : flags_(std::make_unique<Flags>
       ->capture_default_str();
   command.add_option("--advertise-grpc", flags.options.advertise,
                      "HOST:PORT by which gateways reach it, when that is another than --grpc");
-  command.add_option("--ranking-config", flags.options.config_path,
-                     "TOML file with the settings of reranking; without it the defaults hold");
+  AddRankingConfigFlag(command, flags.options.config_path);
   command
       .add_option("--placement", flags.placement,
                   "HOST:PORT of every placement node, separated by commas")
@@ -154,15 +132,13 @@ RerankerCommand::~RerankerCommand() = default;
 
 bool RerankerCommand::chosen() const { return flags_->command->parsed(); }
 
-absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> RerankerCommand::Check()
-    const {
+absl::StatusOr<RoleStarter> RerankerCommand::Check() const {
   RerankerRoleOptions options = flags_->options;
   ASSIGN_OR_RETURN(options.grpc, ParseHostPort(flags_->grpc));
   ASSIGN_OR_RETURN(options.placement, SplitAddresses(flags_->placement));
   ASSIGN_OR_RETURN(options.cluster, ToClusterCredentials(flags_->cluster));
   ASSIGN_OR_RETURN(options.metrics, ToMetricsOptions(flags_->metrics));
-  return std::function<absl::StatusOr<std::unique_ptr<Role>>()>(
-      [options] { return StartReranker(options); });
+  return RoleStarter([options] { return StartReranker(options); });
 }
 
 }  // namespace vectron

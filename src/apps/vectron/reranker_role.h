@@ -2,7 +2,6 @@
 
 // `vectron reranker`: orders results for the gateways of a cluster, and learns.
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,7 +41,7 @@ class RerankerCommand {
   bool chosen() const;
   // Checks the flags and gives what starts the role. InvalidArgument, and errors of reading the
   // secret.
-  absl::StatusOr<std::function<absl::StatusOr<std::unique_ptr<Role>>()>> Check() const;
+  absl::StatusOr<RoleStarter> Check() const;
 
  private:
   struct Flags;

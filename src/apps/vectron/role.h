@@ -1,7 +1,9 @@
 #pragma once
 
-// A running role of a cluster: what `vectron worker`, `placement` and `gateway` have in common.
+// A running role: what every subcommand of `vectron` that serves has in common, and how worker,
+// placement and gateway are started.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,24 +11,18 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apps/vectron/access.h"
-#include "apps/vectron/dev.h"
+#include "apps/vectron/host_port.h"
+#include "apps/vectron/local_ranking.h"
 #include "apps/vectron/metrics_port.h"
 #include "apps/vectron/operators.h"
 #include "apps/vectron/reload.h"
+#include "base/status.h"
 #include "rpc/cluster_secret.h"
 #include "rpc/tls.h"
 #include "rpc/web_guard.h"
 #include "services/gateway/hedging.h"
 
 namespace vectron {
-
-// "127.0.0.1:8080", "[::1]:8080".
-std::string Printable(const HostPort& address);
-// The same address with a port that is free now, when its port is 0. (Others have to be told it
-// before it can be bound.)
-absl::StatusOr<HostPort> WithFreePort(const HostPort& address);
-// "a:1,b:2" as its parts; InvalidArgument for an empty one.
-absl::StatusOr<std::vector<std::string>> SplitAddresses(const std::string& list);
 
 // Thread-compatible.
 class Role {
@@ -36,10 +32,22 @@ class Role {
   virtual std::string ReadyLine() const = 0;
   // Takes on what may change while it runs. Before Stop.
   virtual void Reload(const LiveSettings& settings) = 0;
-  // Takes no new requests, lets those under way finish, passes leaderships on. The second call does
-  // nothing.
+  // Takes no new requests, lets those under way finish, passes leaderships on, flushes and closes
+  // what it holds. The second call does nothing.
   virtual void Stop() = 0;
 };
+
+// Starts a role whose options have been checked.
+using RoleStarter = std::function<absl::StatusOr<std::unique_ptr<Role>>()>;
+
+// Makes a role of a class that has a constructor from `options`, and opens it. For the functions
+// that start roles.
+template <typename Concrete, typename Options>
+absl::StatusOr<std::unique_ptr<Role>> OpenRole(const Options& options) {
+  auto role = std::make_unique<Concrete>(options);
+  RETURN_IF_ERROR(role->Open());
+  return std::unique_ptr<Role>(std::move(role));
+}
 
 struct WorkerRoleOptions {
   std::string data_dir;
@@ -58,7 +66,7 @@ struct WorkerRoleOptions {
   uint64_t max_open_files = ~uint64_t{0};
 };
 // Returns when it serves what it held before, and has an id. Waits for placement at its first start
-// only. Errors: as DevServer::Start's, and FailedPrecondition (placement does not want this node).
+// only. Errors: as StartDev's, and FailedPrecondition (placement does not want this node).
 absl::StatusOr<std::unique_ptr<Role>> StartWorker(const WorkerRoleOptions& options);
 
 struct PlacementPeerAddress {
@@ -99,8 +107,7 @@ struct GatewayRoleOptions {
   rpc::TlsFiles tls;
   rpc::WebRules web;
   gateway::HedgeOptions hedge;
-  int64_t feedback_retention_days = 90;  // 0: for ever
-  uint64_t feedback_max_bytes = kDefaultFeedbackBytes;
+  LocalRankingOptions ranking;  // what it says of feedback; its data_dir is not looked at
   MetricsOptions metrics;
   size_t threads = 0;
 };

@@ -6,7 +6,6 @@
 namespace vectron {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(Role, ReadsPlacementNodes) {
@@ -33,22 +32,6 @@ TEST(Role, PlacementNodesAreNamedOnceAndThisOneAmongThem) {
               HasSubstr("names node 1 twice"));
   EXPECT_TRUE(CheckPeers({peers[1]}, 2).ok());
   EXPECT_THAT(std::string(CheckPeers({peers[0], peers[1]}, 2).message()), HasSubstr("1, 3 or 5"));
-}
-
-TEST(Role, SplitsAddresses) {
-  EXPECT_THAT(*SplitAddresses("a:1,b:2"), ElementsAre("a:1", "b:2"));
-  EXPECT_FALSE(SplitAddresses("a:1,,b:2").ok());
-  EXPECT_FALSE(SplitAddresses("a").ok());
-}
-
-TEST(Role, FindsAFreePortOnlyWhenNoneIsNamed) {
-  const auto named = WithFreePort({.host = "127.0.0.1", .port = 9'999});
-  ASSERT_TRUE(named.ok());
-  EXPECT_EQ(named->port, 9'999);
-  const auto found = WithFreePort({.host = "127.0.0.1", .port = 0});
-  ASSERT_TRUE(found.ok()) << found.status();
-  EXPECT_NE(found->port, 0);
-  EXPECT_EQ(Printable({.host = "::1", .port = 7}), "[::1]:7");
 }
 
 }  // namespace

@@ -7,9 +7,10 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/numbers.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
-#include "absl/time/time.h"
+#include "apps/vectron/cluster_port.h"
 #include "apps/vectron/consensus_node.h"
 #include "apps/vectron/data_folder.h"
 #include "apps/vectron/machine_load.h"
@@ -22,11 +23,9 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/status.h"
-#include "rpc/audit_log.h"
 #include "rpc/cluster_secret.h"
 #include "rpc/map_watch.h"
 #include "rpc/placement_caller.h"
-#include "rpc/policy.h"
 #include "services/worker/agent.h"
 #include "services/worker/service.h"
 
@@ -38,7 +37,6 @@ namespace pb = placementdriver::v1;
 constexpr int64_t kNanosPerMilli = 1'000'000;
 constexpr int64_t kRegisterTryMs = 5'000;
 constexpr int64_t kStopGraceMs = kDefaultWriteDeadlineMs;
-constexpr int64_t kPeerPingIntervalMs = 500;  // clients of ours ping every kPeerPingMs
 
 // Where workers are: what the map says of them, taken as a hint.
 class Addresses {
@@ -161,7 +159,12 @@ class WorkerRole : public Role {
           });
       answered.WaitForNotification();
       if (response.ok()) {
-        return state_->SetIds(std::stoull(response->worker_id()), response->cluster_id());
+        uint64_t id = 0;
+        if (!absl::SimpleAtoi(response->worker_id(), &id)) {
+          return Internal("placement gave this node the id '{}', wanted a number",
+                          response->worker_id());
+        }
+        return state_->SetIds(id, response->cluster_id());
       }
       if (!absl::IsUnavailable(response.status()) && !absl::IsDeadlineExceeded(response.status())) {
         return Annotate(response.status(), "placement");
@@ -224,9 +227,6 @@ class WorkerRole : public Role {
                                   .clock = &clock_,
                                   .timer = &timer_,
                                   .background_executor = &background_});
-    registry_.AddMiddleware(
-        rpc::PolicyMiddleware({.cluster_secret = options_.cluster.secret,
-                               .trust_certificates = options_.cluster.tls.enabled()}));
     return service_->Register(registry_);
   }
 
@@ -244,14 +244,13 @@ class WorkerRole : public Role {
   }
 
   absl::Status Listen(const HostPort& address) {
-    ASSIGN_OR_RETURN(audit_, rpc::AuditLog::Open({.dir = folder_->path() + "/audit"}, *files_,
-                                                 clock_, metrics_));
-    registry_.AddObserver(audit_->AsObserver());
-    rpc::GrpcServerOptions options;
-    options.address = Printable(address);
-    options.tls = options_.cluster.tls;
-    options.min_ping_interval_ms = kPeerPingIntervalMs;
-    ASSIGN_OR_RETURN(grpc_, rpc::GrpcServer::Start(std::move(options), registry_));
+    ASSIGN_OR_RETURN(grpc_, ClusterPort::Start({.address = address,
+                                                .cluster = options_.cluster,
+                                                .audit_dir = folder_->path() + "/audit"},
+                                               {.registry = &registry_,
+                                                .files = files_.get(),
+                                                .clock = &clock_,
+                                                .metrics = &metrics_}));
     return absl::OkStatus();
   }
 
@@ -310,10 +309,9 @@ class WorkerRole : public Role {
   std::unique_ptr<worker::Worker> worker_;
   std::unique_ptr<worker::Agent> agent_;
   std::unique_ptr<worker::WorkerService> service_;
-  std::unique_ptr<rpc::AuditLog> audit_;
   rpc::RpcRegistry registry_{metrics_, clock_, {}};
   Metrics::Source shard_metrics_;
-  std::unique_ptr<rpc::GrpcServer> grpc_;
+  std::unique_ptr<ClusterPort> grpc_;
   std::unique_ptr<rpc::MapWatch> watch_;
   std::unique_ptr<Ticker> ticker_;
 };
@@ -321,9 +319,7 @@ class WorkerRole : public Role {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Role>> StartWorker(const WorkerRoleOptions& options) {
-  auto role = std::make_unique<WorkerRole>(options);
-  RETURN_IF_ERROR(role->Open());
-  return std::unique_ptr<Role>(std::move(role));
+  return OpenRole<WorkerRole>(options);
 }
 
 }  // namespace vectron

@@ -24,8 +24,7 @@ absl::Status FromGrpc(const grpc::Status& status, const std::string& address) {
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
     return Unavailable(
         "{} cannot be reached or is busy: {}. Is the server running (vectron dev --data DIR), and "
-        "is "
-        "--host its gRPC address?",
+        "is --host its gRPC address?",
         address, message);
   }
   if (status.error_code() == grpc::StatusCode::UNAUTHENTICATED) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "apps/vectronctl/batch_sender.h"
 #include "apps/vectronctl/import_state.h"
@@ -27,6 +28,8 @@ constexpr int64_t kSaveEveryNanos = 500'000'000;
 constexpr uint64_t kBuilderBatch = 64;
 // A builder that links nothing for this long is not waited for.
 constexpr int64_t kIndexStallNanos = 120'000'000'000;
+
+constexpr char kGoesOn[] = "The same command goes on where this one was.";
 
 std::atomic<bool> stop_asked{false};
 
@@ -88,6 +91,8 @@ class Importer {
                WithCommas(totals_.points_written - points_before_), options_.collection);
   }
   uint64_t rows_bad() const { return totals_.rows_bad; }
+  // Whether how far it came is on disk, from where the same command goes on.
+  bool keeps_progress() const { return !state_path_.empty(); }
 
  private:
   absl::Status Prepare() {
@@ -287,7 +292,7 @@ class Importer {
   }
 
   absl::Status RemoveState() {
-    return state_path_.empty() ? absl::OkStatus() : files_->Remove(state_path_);
+    return state_path_.empty() ? absl::OkStatus() : files_->Remove(std::exchange(state_path_, {}));
   }
 
   Client& client_;
@@ -323,8 +328,7 @@ int RunImport(Client& client, const ImportOptions& options) {
   if (const auto status = importer.Run(); !status.ok()) {
     Fail(status);
     importer.PrintProgress();
-    if (IsWorthRetrying(status))
-      fmt::print(stderr, "The same command goes on where this one was.\n");
+    if (IsWorthRetrying(status) && importer.keeps_progress()) fmt::print(stderr, "{}\n", kGoesOn);
     return 1;
   }
   if (options.wait_indexed && !stop_asked) {
@@ -333,7 +337,8 @@ int RunImport(Client& client, const ImportOptions& options) {
   }
   importer.PrintSummary();
   if (stop_asked) {
-    fmt::print(stderr, "Stopped; the same command goes on where this one was.\n");
+    fmt::print(stderr, "Stopped.\n");
+    if (importer.keeps_progress()) fmt::print(stderr, "{}\n", kGoesOn);
     return 1;
   }
   return importer.rows_bad() == 0 ? 0 : 1;

@@ -210,8 +210,7 @@ std::vector<McpTool> McpTools(Client& client, const McpOptions& options) {
        [&client](const Struct& arguments) { return DescribeCollection(client, arguments); }},
       {"search",
        "The points nearest to a vector, or to another point (like), best first, with their "
-       "payloads; maybe only those "
-       "whose payload passes a filter. A lower distance is closer.",
+       "payloads; maybe only those whose payload passes a filter. A lower distance is closer.",
        kSearchSchema, true,
        [&client](const Struct& arguments) { return Search(client, arguments); }},
       {"get_point", "One point with its vector and payload.", kPointSchema, true,

@@ -1,8 +1,8 @@
 #pragma once
 
 // Vectors from files, row by row: `.fvecs` and `.bvecs` (texmex), `.npy` (f2, f4, f8, u1; C order),
-// `.f16` (u32 n, u32 d, then n x d binary16) JSON Lines of {"id", "vector", "payload"}, and
-// whole JSON documents as other databases export them; each also with ".gz" behind.
+// `.f16` (u32 n, u32 d, then n x d binary16), JSON Lines of {"id", "vector", "payload"}, and whole
+// JSON documents as other databases export them; each also with ".gz" behind.
 
 #include <cstdint>
 #include <memory>
