@@ -112,11 +112,16 @@ void Clients::Read(Replica& target) {
     return;
   }
   Node& node = target.node();
+  const auto told = told_.extract(node.site());
+  if (stage_.options().bug == PlantedBug::kReadIndexReused && !told.empty()) {
+    return target.WaitApplied(told.mapped(), finish);
+  }
   target.replicator().ReadBarrier(
       [this, &node, life = node.life(), id = target.id(), finish](absl::StatusOr<uint64_t> index) {
         if (!index.ok() || node.life() != life) return;
         Replica* const replica = node.Find(group_);
         if (replica == nullptr || replica->id() != id) return;
+        told_[node.site()] = *index;
         if (stage_.options().bug == PlantedBug::kReadBeforeApply) return finish();
         replica->WaitApplied(*index, finish);
       });

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,7 @@ class Clients {
   const GroupId group_;
   const std::vector<uint64_t> sites_;
   uint64_t operations_ = 0;
+  std::map<uint64_t, uint64_t> told_;  // by site: what its last read was told to wait for
 };
 
 }  // namespace vectron::sim

@@ -16,20 +16,28 @@ namespace {
 
 using vectron::sim::PlantedBug;
 
+// With what a bug needs in order to show.
 constexpr std::pair<std::string_view, PlantedBug> kBugs[] = {
     {"ack", PlantedBug::kAckBeforeSync},
+    {"vote", PlantedBug::kVoteBeforeSync},
     {"leader-ack", PlantedBug::kAckAtLeader},
     {"read", PlantedBug::kStaleReads},
     {"early-read", PlantedBug::kReadBeforeApply},
+    {"old-read", PlantedBug::kReadIndexReused},
+    {"cut", PlantedBug::kCutBeforeFlush},
+    {"old", PlantedBug::kOldSnapshots},  // --membership
     {"applied", PlantedBug::kAppliedApartFromData},
     {"applied-behind", PlantedBug::kAppliedBehindData},
-    {"cut", PlantedBug::kCutBeforeFlush},
-    {"old", PlantedBug::kOldSnapshots},
-    {"copy-behind", PlantedBug::kCopyBehindItsIndex},
-    {"copy-key", PlantedBug::kCopyLacksAKey},
-    {"copy-unsynced", PlantedBug::kCopyNotDurable},
-    {"copy-requests", PlantedBug::kCopyLacksRequests},
-    {"copy-over", PlantedBug::kCopyOverOldData},
+    {"replay", PlantedBug::kReplaySkipsAnEntry},
+    {"copy-behind", PlantedBug::kCopyBehindItsIndex},   // --membership
+    {"copy-key", PlantedBug::kCopyLacksAKey},           // --membership
+    {"copy-unsynced", PlantedBug::kCopyNotDurable},     // --membership
+    {"request", PlantedBug::kRequestIdLost},            // --shard
+    {"copy-requests", PlantedBug::kCopyLacksRequests},  // --shard --membership
+    {"copy-over", PlantedBug::kCopyOverOldData},        // --shard --membership
+    {"checkpoint", PlantedBug::kCheckpointTorn},        // --shard
+    {"file", PlantedBug::kFileNotSynced},               // --fleet
+    {"founder", PlantedBug::kJoinerFoundsAGroup},       // --fleet
 };
 
 // kNone: there is no such bug.

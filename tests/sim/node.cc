@@ -180,10 +180,10 @@ void Node::Later(int64_t ms, std::function<void()> run) {
 
 void Node::Start() {
   if (disk_ == nullptr) {
-    using storage::WriteAheadLog;
-    disk_ = stage_.options().bug == PlantedBug::kAckBeforeSync
-                ? std::make_unique<UnsyncedKv>(2, WriteAheadLog::kOn)
-                : std::make_unique<storage::MemoryKv>(2, WriteAheadLog::kOn);
+    const PlantedBug bug = stage_.options().bug;
+    disk_ = bug == PlantedBug::kAckBeforeSync || bug == PlantedBug::kVoteBeforeSync
+                ? std::make_unique<UnsyncedKv>(bug == PlantedBug::kVoteBeforeSync)
+                : std::make_unique<storage::MemoryKv>(2, storage::WriteAheadLog::kOn);
   }
   ++life_;
   dying_ = false;

@@ -17,17 +17,27 @@
 
 #include "base/executor.h"
 #include "shard/raft_host.h"
+#include "storage/layout.h"
 #include "storage/memory_kv.h"
 
 namespace vectron::sim {
 
-// Kv that forgets to sync, for the planted bug.
+// Kv of a log that forgets to sync, for the planted bugs: every write, or those without an entry.
 class UnsyncedKv : public storage::MemoryKv {
  public:
-  using MemoryKv::MemoryKv;
-  absl::Status Write(const storage::WriteBatch& batch, Durability) override {
-    return MemoryKv::Write(batch, Durability::kBuffered);
+  explicit UnsyncedKv(bool but_entries)
+      : MemoryKv(2, storage::WriteAheadLog::kOn), but_entries_(but_entries) {}
+  absl::Status Write(const storage::WriteBatch& batch, Durability durability) override {
+    const bool syncs = but_entries_ && HasEntries(batch);
+    return MemoryKv::Write(batch, syncs ? durability : Durability::kBuffered);
   }
+
+ private:
+  static bool HasEntries(const storage::WriteBatch& batch) {
+    return std::any_of(batch.operations().begin(), batch.operations().end(),
+                       [](const auto& write) { return write.column == storage::kLogEntries; });
+  }
+  const bool but_entries_;
 };
 
 // Runs tasks when the world's clock says so, not when they are given; forgets nothing.

@@ -30,6 +30,12 @@ void PlacementMachine::Attached(shard::Replicator& replicator) {
 void PlacementMachine::Crash() {
   if (state_ != nullptr) state_->Unbind();
   state_.reset();
+  if (bug_ == PlantedBug::kFileNotSynced) files_ = synced_;
+}
+
+absl::Status PlacementMachine::Flush() {
+  if (bug_ == PlantedBug::kFileNotSynced) synced_ = files_;
+  return state_->Save();
 }
 
 absl::Status PlacementMachine::Apply(std::span<const shard::Entry> entries) {
@@ -71,8 +77,8 @@ PlacementSite::PlacementSite(Node& node, const std::vector<uint64_t>& nodes,
   for (const uint64_t id : nodes) {
     founders.voters.push_back(shard::ReplicaId::Make({id}, 1).value);
   }
-  auto machine =
-      std::make_unique<PlacementMachine>(Mix64(node.stage().options().seed + node.site()));
+  auto machine = std::make_unique<PlacementMachine>(
+      Mix64(node.stage().options().seed + node.site()), node.stage().options().bug);
   machine_ = machine.get();
   node.Add(kPlacementGroup, shard::ReplicaId::Make(node.id(), 1), founders, std::move(machine));
   node.on_start = [this] { StartService(); };

@@ -15,6 +15,7 @@
 #include "sim/machine.h"
 #include "sim/memory_files.h"
 #include "sim/node.h"
+#include "sim/simulation.h"
 
 namespace vectron::sim {
 
@@ -22,7 +23,7 @@ inline constexpr GroupId kPlacementGroup{1};
 
 class PlacementMachine : public Machine {
  public:
-  explicit PlacementMachine(uint64_t seed) : seed_(seed) {}
+  PlacementMachine(uint64_t seed, PlantedBug bug) : seed_(seed), bug_(bug) {}
 
   absl::Status Open() override;
   void Attached(shard::Replicator& replicator) override;
@@ -32,7 +33,7 @@ class PlacementMachine : public Machine {
   uint64_t stored() const override { return state_->saved_index(); }
   absl::StatusOr<uint64_t> Digest() const override;
   uint64_t digest_period() const override { return 8; }
-  absl::Status Flush() override { return state_->Save(); }
+  absl::Status Flush() override;
   Marks marks() const override { return {state_->saved_index(), state_->saved_index()}; }
   absl::StatusOr<Copy> MakeCopy() override;
   absl::Status Install(const Copy& copy) override;
@@ -46,7 +47,9 @@ class PlacementMachine : public Machine {
 
  private:
   const uint64_t seed_;
+  const PlantedBug bug_;
   MemoryFiles files_;
+  MemoryFiles synced_;  // what a crash leaves of them, with kFileNotSynced
   uint64_t opens_ = 0;
   std::unique_ptr<placement::ReplicatedState> state_;
 };

@@ -24,6 +24,12 @@ TEST(PlantedBugs, AnAcknowledgementBeforeTheSyncIsFound) {
   EXPECT_NE(FirstViolation({.bug = PlantedBug::kAckBeforeSync}, 30), 0U);
 }
 
+// A crash must follow the vote before anything else is written, and another candidate come in that
+// term: one seed of a hundred finds it.
+TEST(PlantedBugs, AVoteBeforeTheSyncIsFound) {
+  EXPECT_NE(FirstViolation({.seed = 50, .bug = PlantedBug::kVoteBeforeSync}, 800), 0U);
+}
+
 TEST(PlantedBugs, AnAcknowledgementByTheLeaderAloneIsFound) {
   EXPECT_NE(FirstViolation({.bug = PlantedBug::kAckAtLeader}, 30), 0U);
 }
@@ -36,12 +42,20 @@ TEST(PlantedBugs, AReadThatDoesNotWaitForWhatItIsToldIsFound) {
   EXPECT_NE(FirstViolation({.bug = PlantedBug::kReadBeforeApply}, 30), 0U);
 }
 
+TEST(PlantedBugs, AReadThatWaitsForWhatAnotherWasToldIsFound) {
+  EXPECT_NE(FirstViolation({.bug = PlantedBug::kReadIndexReused}, 30), 0U);
+}
+
 TEST(PlantedBugs, AnAppliedIndexAheadOfItsDataIsFound) {
   EXPECT_NE(FirstViolation({.bug = PlantedBug::kAppliedApartFromData}, 30), 0U);
 }
 
 TEST(PlantedBugs, AnAppliedIndexBehindItsDataIsFound) {
   EXPECT_NE(FirstViolation({.bug = PlantedBug::kAppliedBehindData}, 30), 0U);
+}
+
+TEST(PlantedBugs, AnEntryThatARestartSkipsIsFound) {
+  EXPECT_NE(FirstViolation({.bug = PlantedBug::kReplaySkipsAnEntry}, 30), 0U);
 }
 
 TEST(PlantedBugs, ALogThatIsCutBeforeTheFlushIsFound) {
@@ -68,6 +82,11 @@ TEST(PlantedBugs, CopiesThatAreNotYetOnTheDiskAreFound) {
   EXPECT_NE(FirstViolation({.membership = true, .bug = PlantedBug::kCopyNotDurable}, 60), 0U);
 }
 
+TEST(PlantedBugs, RequestsThatLoseTheirIdsAreFound) {
+  EXPECT_NE(FirstViolation({.machine = MachineKind::kShard, .bug = PlantedBug::kRequestIdLost}, 30),
+            0U);
+}
+
 TEST(PlantedBugs, CopiesThatForgetRequestsAreFound) {
   EXPECT_NE(FirstViolation({.machine = MachineKind::kShard,
                             .membership = true,
@@ -82,6 +101,19 @@ TEST(PlantedBugs, CopiesThatLeaveDeletedPointsBehindAreFound) {
           {.machine = MachineKind::kShard, .membership = true, .bug = PlantedBug::kCopyOverOldData},
           60),
       0U);
+}
+
+TEST(PlantedBugs, ACheckpointOfTwoTimesIsFound) {
+  EXPECT_NE(
+      FirstViolation({.machine = MachineKind::kShard, .bug = PlantedBug::kCheckpointTorn}, 60), 0U);
+}
+
+TEST(PlantedBugs, AStateOfPlacementThatIsNotYetOnTheDiskIsFound) {
+  EXPECT_NE(FirstViolation({.fleet = true, .bug = PlantedBug::kFileNotSynced}, 60), 0U);
+}
+
+TEST(PlantedBugs, AReplicaThatFoundsAGroupOfItsOwnIsFound) {
+  EXPECT_NE(FirstViolation({.fleet = true, .bug = PlantedBug::kJoinerFoundsAGroup}, 30), 0U);
 }
 
 }  // namespace

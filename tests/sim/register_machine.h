@@ -20,6 +20,7 @@ class RegisterMachine : public Machine {
 
   absl::Status Open() override {
     now_ = durable_;
+    if (bug_ == PlantedBug::kReplaySkipsAnEntry && now_.applied > 0) ++now_.applied;
     return absl::OkStatus();
   }
   void Crash() override { now_ = durable_; }

@@ -121,7 +121,7 @@ absl::Status ShardMachine::WriteCheckpoint() {
   shard::StateMachine::Cut cut = state_->TakeCut();
   RETURN_IF_ERROR(cut.indexes->vectors->WriteCheckpoint(cut.index, kCheckpointDir));
   cut.indexes->vectors->CheckpointPublished(cut.index);
-  image_ = std::move(cut.image);
+  if (bug_ != PlantedBug::kCheckpointTorn || !has_checkpoint_) image_ = std::move(cut.image);
   has_checkpoint_ = true;
   return absl::OkStatus();
 }
@@ -173,11 +173,12 @@ void ShardMachine::Wipe() {
 }
 
 std::string ShardMachine::Encode(const Operation& operation) const {
+  const std::string request = bug_ == PlantedBug::kRequestIdLost ? "" : operation.request_id;
   if (operation.is_delete) {
-    return shard::EncodeDelete({.id = IdOf(operation.key), .request_id = operation.request_id});
+    return shard::EncodeDelete({.id = IdOf(operation.key), .request_id = request});
   }
   shard::UpsertWrite write;
-  write.request_id = operation.request_id;
+  write.request_id = request;
   write.points.dimension = kDimension;
   write.points.ids = {IdOf(operation.key)};
   write.points.vectors = {static_cast<float>(operation.key), static_cast<float>(operation.number)};

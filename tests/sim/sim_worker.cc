@@ -180,7 +180,11 @@ void SimWorker::BeginReplicas() {
     if (tombstones_[group] >= assignment.replica_id()) continue;  // it must not come back
     consensus::Membership founders;
     founders.voters.assign(assignment.founders().begin(), assignment.founders().end());
-    if (!Has(founders.voters, ReplicaId{assignment.replica_id()})) ++node_.stage().report().moves;
+    if (!Has(founders.voters, ReplicaId{assignment.replica_id()})) {
+      ++node_.stage().report().moves;
+      const bool alone = node_.stage().options().bug == PlantedBug::kJoinerFoundsAGroup;
+      if (alone) founders.voters = {assignment.replica_id()};
+    }
     node_.Add(GroupId{group}, ReplicaId{assignment.replica_id()}, founders,
               std::make_unique<ShardMachine>());
   }

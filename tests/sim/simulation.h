@@ -31,23 +31,34 @@
 
 namespace vectron::sim {
 
-// Bugs that can be planted, to show that the checks find them. The last two are of the state
-// machine of shards, others of registers where it matters.
+// Bugs that can be planted, to show that the checks find them: twenty, each a line of what is
+// around the code that is put to the test, which has none of them.
 enum class PlantedBug : uint8_t {
   kNone,
-  kAckBeforeSync,         // log writes are buffered, not synced
-  kAckAtLeader,           // a write is acknowledged once it is in the log of its leader
-  kStaleReads,            // a read answers without asking the group
-  kReadBeforeApply,       // a read asks the group, and does not wait for what it is told
+  // Of consensus and its clients, whatever the state machine.
+  kAckBeforeSync,    // log writes are buffered, not synced
+  kVoteBeforeSync,   // those without an entry are: a vote is given that a crash takes back
+  kAckAtLeader,      // a write is acknowledged once it is in the log of its leader
+  kStaleReads,       // a read answers without asking the group
+  kReadBeforeApply,  // a read asks the group, and does not wait for what it is told
+  kReadIndexReused,  // a read waits for what the one before it on that node was told
+  kCutBeforeFlush,   // the log is cut below what was applied, whatever was flushed
+  kOldSnapshots,     // joiners are offered copies of a time when they were no members
+  // Of the state machine of registers.
   kAppliedApartFromData,  // the applied index is flushed ahead of the data
   kAppliedBehindData,     // the data is flushed without the applied index
-  kCutBeforeFlush,        // the log is cut below what was applied, whatever was flushed
-  kOldSnapshots,          // joiners are offered copies of a time when they were no members
+  kReplaySkipsAnEntry,    // a restart goes on one entry too late
   kCopyBehindItsIndex,    // a copy holds what was flushed, and says that it is of now
   kCopyLacksAKey,         // a copy leaves out one of its keys
   kCopyNotDurable,        // a copy was taken over before it is on the disk
-  kCopyLacksRequests,     // a copy leaves out the ids of requests that were done
-  kCopyOverOldData        // a copy is put over what is there instead of in its place
+  // Of the state machine of shards.
+  kRequestIdLost,      // a write goes out without the id of its request: a retry applies again
+  kCopyLacksRequests,  // a copy leaves out the ids of requests that were done
+  kCopyOverOldData,    // a copy is put over what is there instead of in its place
+  kCheckpointTorn,     // a newer index is put beside the image of an older checkpoint
+  // Of a fleet.
+  kFileNotSynced,      // placement's file is not on the disk yet when the log behind it is cut
+  kJoinerFoundsAGroup  // a worker begins a replica that joins a group as one of a group of its own
 };
 
 enum class MachineKind : uint8_t { kRegisters, kShard };
