@@ -168,6 +168,8 @@ class Script(unittest.TestCase):
 
     def test_up_that_is_interrupted_leaves_nothing_behind(self):
         self.make("worker-1", "hangs")
+        kept = signal.signal(signal.SIGINT, signal.default_int_handler)  # the script has it, too, when this runs in the background
+        self.addCleanup(signal.signal, signal.SIGINT, kept)
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.begin("up", *SMALL) as script:
                 self.until("a worker", lambda: "worker-1" in self.running())
