@@ -11,14 +11,18 @@ With --tls every connection but those to the ports for metrics is encrypted, and
 With --json one line of JSON is printed for programs, and nothing else on standard output. Several clusters can be up side by side.
 """
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import random
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import certificates  # beside this file
@@ -27,9 +31,15 @@ import cluster_demo
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 START_SECONDS = 120
 STOP_SECONDS = 60
+KILL_SECONDS = 10
+INTERRUPTED = 130  # exit code, as shells have it
 ETCD = "/usr/bin/etcd"  # of Debian's etcd-server; keeps the users where there is one
 # Below the ports that the system gives to outgoing connections, so that a node that starts again finds its own free.
 PORTS = range(20_000, 32_000)
+
+# How many of what there are: flag -> what the nodes are called, how many when nothing is said, how many at least, what else is to be known.
+COUNTED = {"--workers": ("worker", 3, 1, ""), "--search-workers": ("search", 0, 0, "; they take no votes and are for reads alone"),
+           "--placement": ("placement", 3, 1, "; 1, 3 or 5"), "--gateways": ("gateway", 1, 1, ""), "--rerankers": ("reranker", 0, 0, "")}
 
 
 class Failed(Exception):
@@ -57,12 +67,37 @@ def free_ports(count):
 
 
 def is_alive(node):
-    """Whether the node's process runs: the number may have been given to another program since."""
+    """Whether the node's process runs: the number may have been given to another program since, or to another node."""
     try:
         with open(f"/proc/{node['pid']}/cmdline", "rb") as file:
-            return node["grpc"] in file.read().decode(errors="replace")
+            return os.fsencode(node["data"]) in file.read().split(b"\0")
     except OSError:
         return False
+
+
+def send(node, number):
+    with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+        os.kill(node["pid"], number)
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """Holds back the signals that end this script, so that it starts no process that it does not write down."""
+    if threading.current_thread() is not threading.main_thread():  # which alone gets them
+        yield
+        return
+    came = []
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in kept.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, lambda *_: came.append(True))
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 class Cluster:
@@ -85,11 +120,45 @@ class Cluster:
     def load(cls, data, binary):
         cluster = cls(data, binary)
         try:
-            with open(cluster.path, encoding="utf-8") as file:
-                cluster.nodes = json.load(file)["nodes"]
-        except FileNotFoundError:
+            cluster.nodes = cluster.read()
+        except (FileNotFoundError, NotADirectoryError):
             raise Failed(f"there is no cluster in {cluster.data}") from None
         return cluster
+
+    def read(self):
+        """The nodes as the file has them."""
+        with open(self.path, encoding="utf-8") as file:
+            text = file.read()
+        try:
+            nodes = json.loads(text)["nodes"]
+            home = os.path.dirname(os.path.dirname(nodes[0]["data"]))
+        except (ValueError, TypeError, LookupError):
+            raise Failed(f"{self.path} is not as this script writes it") from None
+        if os.path.realpath(home) != os.path.realpath(self.data):
+            raise Failed(f"{self.path} is that of the cluster in {home}, whose nodes know their folders by that name")
+        return nodes
+
+    @contextlib.contextmanager
+    def alone(self):
+        """One script at a time starts or stops nodes of the folder."""
+        with open(os.path.join(self.data, "lock"), "w", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"waiting for another script that starts or stops nodes in {self.data}", file=sys.stderr, flush=True)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextlib.contextmanager
+    def changed(self):
+        """Keeps what the body makes of the nodes, and what other scripts wrote about them since this one read the file."""
+        with open(self.path + ".lock", "w", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.path.exists(self.path):
+                for node in self.read():
+                    self.named(node["name"]).update(node)
+            yield
+            self.save()
 
     def save(self):
         temporary = self.path + ".tmp"
@@ -202,11 +271,11 @@ class Cluster:
     def launch(self, node):
         """Starts the process; wait_ready tells when it serves."""
         os.makedirs(os.path.dirname(node["log"]), exist_ok=True)
-        node["out"] = os.path.join(os.path.dirname(node["log"]), "ready.json")
-        with open(node["out"], "wb") as out, open(node["log"], "ab") as log:
-            child = subprocess.Popen(self.command(node), stdin=subprocess.DEVNULL, stdout=out, stderr=log, start_new_session=True)
-        node["pid"] = child.pid
-        self.save()
+        with undisturbed(), self.changed():
+            node["out"] = os.path.join(os.path.dirname(node["log"]), "ready.json")
+            with open(node["out"], "wb") as out, open(node["log"], "ab") as log:
+                child = subprocess.Popen(self.command(node), stdin=subprocess.DEVNULL, stdout=out, stderr=log, start_new_session=True)
+            node["pid"] = child.pid
         return child
 
     def wait_ready(self, node, child):
@@ -218,10 +287,8 @@ class Cluster:
                 line = out.readline()
             if line.endswith("\n"):
                 ready = json.loads(line)
-                for key in ("grpc", "http", "id"):
-                    if key in ready:
-                        node[key] = ready[key]
-                self.save()
+                with self.changed():
+                    node.update({key: ready[key] for key in ("grpc", "http", "id") if key in ready})
                 return
             if child.poll() is not None:
                 raise Failed(f"{node['name']} did not start; the end of its log:\n{tail(node['log'])}")
@@ -229,33 +296,41 @@ class Cluster:
         raise Failed(f"{node['name']} was not ready within {START_SECONDS} s; see {node['log']}")
 
     def start_all(self):
-        """Everything that does not run. All at once: placement needs a majority, workers need placement. Only new workers come one by one:
-        placement numbers them as they come, and worker-N shall be its worker N."""
+        """Everything that does not run, or nothing: what it started is stopped again when one of it fails. All at once: placement needs a
+        majority, workers need placement. Only new workers come one by one: placement numbers them as they come, and worker-N shall be its
+        worker N."""
+        missing = [node for node in self.nodes if not is_alive(node)]
         started = []
-        for node in [node for node in self.nodes if not is_alive(node)]:
-            started.append((node, self.launch(node)))
-            if node["role"] == "worker" and "id" not in node:
-                self.wait_all(started)
-                started = []
-        self.wait_all(started)
+        try:
+            for node in missing:
+                started.append((node, self.launch(node)))
+                if node["role"] == "worker" and "id" not in node:
+                    self.wait_all(started)
+                    started = []
+            self.wait_all(started)
+        except BaseException:
+            self.stop_all(missing)
+            raise
 
     def wait_all(self, started):
         for node, child in started:
             self.wait_ready(node, child)
 
-    def stop_all(self):
-        """Gateways first, so that no client's request is cut off, placement last, so that workers can say goodbye."""
+    def stop_all(self, nodes=None):
+        """These, or all. Gateways first, so that no client's request is cut off, placement last, so that workers can say goodbye."""
         for role in ("gateway", "reranker", "auth", "etcd", "worker", "placement"):
-            running = [node for node in self.nodes if node["role"] == role and is_alive(node)]
+            running = [node for node in (self.nodes if nodes is None else nodes) if node["role"] == role and is_alive(node)]
             for node in running:
-                os.kill(node["pid"], signal.SIGTERM)
+                send(node, signal.SIGTERM)
+                send(node, signal.SIGCONT)  # one that was paused would not hear it
             deadline = time.monotonic() + STOP_SECONDS
-            for node in running:
-                while is_alive(node):
-                    if time.monotonic() > deadline:
-                        os.kill(node["pid"], signal.SIGKILL)
-                        break
-                    time.sleep(0.02)
+            while running := [node for node in running if is_alive(node)]:
+                if time.monotonic() > deadline + KILL_SECONDS:
+                    raise Failed(f"{running[0]['name']}, process {running[0]['pid']}, does not end")
+                if time.monotonic() > deadline:
+                    for node in running:
+                        send(node, signal.SIGKILL)
+                time.sleep(0.02)
 
     def describe(self, node):
         return {key: node[key] for key in ("name", "role", "pid", "id", "grpc", "raft", "http", "metrics", "data", "log") if key in node}
@@ -277,64 +352,117 @@ def count_of(number, thing):
 
 
 def how_to_stop(data):
-    return f"./dev cluster down --data {os.path.relpath(data)}"
+    script = os.path.relpath(os.path.join(ROOT, "dev"))
+    return shlex.join([script if os.path.dirname(script) else f"./{script}", "cluster", "down", "--data", os.path.relpath(data)])
 
 
 def say(args, text):
     print(text, file=sys.stderr if args.json else sys.stdout, flush=True)
 
 
+def print_json(value):
+    print(json.dumps(value, separators=(",", ":")), flush=True)
+
+
+def check_program(binary):
+    if not os.access(binary, os.X_OK):
+        raise Failed(f"there is no program {binary}; ./dev build makes it")
+
+
+def check_shape(cluster, args):
+    """What a cluster consists of is decided when it is made: other wishes are not passed over in silence."""
+    names = [node["name"].rsplit("-", 1)[0] for node in cluster.nodes]
+    there = {flag: str(names.count(name)) for flag, (name, *_) in COUNTED.items()}
+    there["--auth"] = "on" if "auth" in names else "off"
+    if args.tls and not os.path.isdir(cluster.tls_folder):
+        raise Failed(f"the cluster in {cluster.data} was made without --tls; another one wants a folder of its own")
+    for flag, wanted in args.asked.items():
+        if wanted != there[flag]:
+            raise Failed(f"the cluster in {cluster.data} was made with {flag} {there[flag]}, not {wanted}; another one wants a folder of its own")
+
+
 def up(args):
+    check_program(args.binary)
     os.makedirs(args.data, exist_ok=True)
     cluster = Cluster(args.data, args.binary)
-    if os.path.exists(cluster.path):
-        cluster = Cluster.load(args.data, args.binary)
-        say(args, f"the cluster of {cluster.data}: starts what does not run")
-    else:
-        cluster.plan(args)
-        say(args, f"a new cluster in {cluster.data}: {count_of(args.placement, 'placement node')}, "
-                  f"{count_of(args.workers, 'worker')}, {count_of(args.gateways, 'gateway')}{', TLS everywhere' if args.tls else ''}")
-    reason = cluster_demo.why_not(cluster)
-    if args.demo and reason:
-        raise Failed(reason)
-    try:
+    with cluster.alone():
+        if os.path.exists(cluster.path):
+            cluster = Cluster.load(args.data, args.binary)
+            check_shape(cluster, args)
+            say(args, f"the cluster of {cluster.data}: starts what does not run")
+        else:
+            cluster.plan(args)
+            say(args, f"a new cluster in {cluster.data}: {count_of(args.placement, 'placement node')}, "
+                      f"{count_of(args.workers, 'worker')}, {count_of(args.gateways, 'gateway')}{', TLS everywhere' if args.tls else ''}")
+        reason = cluster_demo.why_not(cluster)
+        if args.demo and reason:
+            raise Failed(reason)
         cluster.start_all()
-    except Failed:
-        cluster.stop_all()
-        raise
-    if args.json:
-        print(json.dumps(cluster.ready()), flush=True)
-    else:
+    if not args.json:
         for node in cluster.nodes:
             addresses = [f"{key} {node[key]}" for key in ("http", "grpc", "metrics") if key in node]
             print(f"  {node['name']:<12} process {node['pid']:<8} {', '.join(addresses)}")
     if args.demo or (args.demo is None and not args.json and not reason):
         try:
-            cluster_demo.run(cluster, args)
+            with contextlib.redirect_stdout(sys.stderr if args.json else sys.stdout):
+                cluster_demo.run(cluster, args)
         except RuntimeError as error:
             raise Failed(f"the demonstration failed: {error}") from None
-    if not args.json:
-        ready = cluster.ready()
+    ready = cluster.ready()  # after the demonstration, which starts some nodes again
+    if args.json:
+        print_json(ready)
+    else:
         print(f"\nThe cluster keeps running. A browser finds the console at {'https' if 'ca' in ready else 'http'}://{ready['http'][0]}/, "
               f"which is where the HTTP API is, too.\nLogs: {os.path.relpath(cluster.data)}/NODE/log. To stop it: {how_to_stop(cluster.data)}")
 
 
 def start(args):
+    check_program(args.binary)
     cluster = Cluster.load(args.data, args.binary)
-    node = cluster.named(args.name)
-    if is_alive(node):
-        raise Failed(f"{node['name']} runs already, as process {node['pid']}")
-    cluster.wait_ready(node, cluster.launch(node))
-    print(json.dumps(cluster.describe(node)) if args.json else f"{node['name']} runs as process {node['pid']}", flush=True)
+    with cluster.alone():
+        cluster = Cluster.load(args.data, args.binary)
+        node = cluster.named(args.name)
+        if is_alive(node):
+            raise Failed(f"{node['name']} runs already, as process {node['pid']}")
+        child = cluster.launch(node)
+    cluster.wait_ready(node, child)
+    if args.json:
+        print_json(cluster.describe(node))
+    else:
+        print(f"{node['name']} runs as process {node['pid']}", flush=True)
 
 
 def down(args):
     cluster = Cluster.load(args.data, args.binary)
-    cluster.stop_all()
+    with cluster.alone():
+        cluster = Cluster.load(args.data, args.binary)
+        cluster.stop_all()
     if args.json:
-        print(json.dumps({"stopped": True}))
+        print_json({"stopped": True})
     else:
         print(f"stopped; the data stays in {cluster.data}")
+
+
+def folder(text):
+    if not text:
+        raise argparse.ArgumentTypeError("no folder is named")
+    return text
+
+
+def at_least(least):
+    def count(text):
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} on")
+        return int(text)
+    return count
+
+
+def what_is_left(args):
+    try:
+        running = [node["name"] for node in Cluster.load(args.data, args.binary).nodes if is_alive(node)]
+    except (Failed, OSError):
+        running = []
+    return f"{', '.join(running)} still run. To stop them: {how_to_stop(args.data)}" if running else "nothing of the cluster runs"
 
 
 def parse(arguments):
@@ -344,19 +472,17 @@ def parse(arguments):
                                   ("start", start, "starts one node that died"), ("down", down, "stops a cluster")):
         verb = verbs.add_parser(name, help=about)
         verb.set_defaults(function=function)
-        verb.add_argument("--data", default=os.path.join(ROOT, ".data", "cluster"), help="folder of the cluster")
+        verb.add_argument("--data", type=folder, default=os.path.join(ROOT, ".data", "cluster"), help="folder of the cluster")
         verb.add_argument("--binary", default=os.path.join(ROOT, "build", "release", "bin", "vectron"), help="the program")
         verb.add_argument("--json", action="store_true", help="one line of JSON for programs")
         if name == "start":
             verb.add_argument("name", help="such as worker-2")
         if name == "up":
-            verb.add_argument("--workers", type=int, default=3)
-            verb.add_argument("--search-workers", type=int, default=0, help="workers that take no votes, for reads alone")
-            verb.add_argument("--placement", type=int, default=3, choices=(1, 3, 5))
-            verb.add_argument("--gateways", type=int, default=1)
-            verb.add_argument("--rerankers", type=int, default=0)
+            for flag, (_, usual, least, note) in COUNTED.items():
+                verb.add_argument(flag, metavar="N", type=at_least(least), choices=(1, 3, 5) if flag == "--placement" else None,
+                                  help=f"{usual} when not said{note}")
             verb.add_argument("--tls", action="store_true", help="TLS on every port but those for metrics; each node shows a certificate of the cluster's own CA")
-            verb.add_argument("--auth", choices=("on", "off"), default="off")
+            verb.add_argument("--auth", choices=("on", "off"), help="off when not said")
             verb.add_argument("--auth-flag", action="append", default=[], metavar="FLAG", help="one more flag of `vectron auth`; repeatable")
             verb.add_argument("--threads", type=int, default=0, help="of each process; 0: one per processor")
             verb.add_argument("--heartbeat-ms", type=int, default=1_000)
@@ -367,19 +493,30 @@ def parse(arguments):
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["up", *arguments]
     args = parser.parse_args(arguments)
+    if args.verb == "up":
+        usual = {"--auth": "off", **{flag: number for flag, (_, number, *_) in COUNTED.items()}}
+        args.asked = {}  # the others are as usual
+        for flag, value in usual.items():
+            name = flag[2:].replace("-", "_")
+            if getattr(args, name) is None:
+                setattr(args, name, value)
+            else:
+                args.asked[flag] = str(getattr(args, name))
     if args.verb == "up" and args.demo and (args.tls or args.auth == "on"):
         parser.error("the demonstration speaks plain HTTP without credentials: --demo goes with neither --tls nor --auth on")
     return args
 
 
 def main():
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     args = parse(sys.argv[1:])
     try:
         args.function(args)
-    except Failed as error:
+    except (Failed, OSError) as error:
         sys.exit(f"cluster: {error}")
     except KeyboardInterrupt:
-        sys.exit(f"\ncluster: interrupted; what was started keeps running. To stop it: {how_to_stop(args.data)}")
+        print(f"\ncluster: interrupted; {what_is_left(args)}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 
 from crew import Crew  # beside this file
@@ -168,7 +169,7 @@ def load_data(cluster, gateway, args):
     command = [control, "--host", gateway["grpc"], "import", COLLECTION, os.path.join(data_set["folder"], "base.f16.gz"),
                "--payload", os.path.join(data_set["folder"], "payload.jsonl.gz"), "--create", "--distance", "cosine",
                "--shards", "3", "--replicas", str(min(3, args.workers))]
-    if subprocess.run(command, check=False).returncode != 0:
+    if subprocess.run(command, stdout=sys.stdout, check=False).returncode != 0:
         raise RuntimeError("the import failed")
 
 

@@ -1,5 +1,5 @@
-"""A network for a cluster on one machine in which every node has a namespace with an address of its own, and any path can be cut in one
-direction. No privilege is needed where the system lets users have namespaces, else root. Standard library, iproute2 and
+"""A network for a cluster on one machine in which every node has a namespace with an address of its own, and any path can be cut or made
+late in one direction. No privilege is needed where the system lets users have namespaces, else root. Standard library, iproute2 and
 nftables only.
 
 All namespaces belong to one process (`run`): with its end, whatever the reason, they and all processes in them are gone.
@@ -9,16 +9,16 @@ import os
 import subprocess
 import sys
 
-from cluster_process import ClusterProcess
+import delayer
+from cluster_process import SOURCE, ClusterProcess
 import cluster as cluster_script  # the one that users start clusters with, as a module
 
 INSIDE = "VECTRON_INSIDE_NAMESPACES"
 ALONE = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 HUB = "hub"  # where the tests and the gateways are
-NOWHERE = "02:00:00:00:ff:ff"
+NOWHERE = bytes.fromhex("02000000ffff")
 LOSS_PERCENT = 30
-DELAY_MS = 100
-DELAY_SPREAD_MS = 50
+DELAYER = os.path.join(SOURCE, "tests", "cluster", "delayer.py")
 
 
 def run(test):
@@ -56,20 +56,23 @@ def _works(*command):
 
 class Network:
     """The hub and one namespace per node, each at the end of a cable that leads to the hub's bridge. Who has which hardware address is
-    written down everywhere, so that a path is cut without a trace by a wrong entry at its sender."""
+    written down everywhere, so that a path is cut without a trace by a wrong entry at its sender, and led through the delayer, which is
+    at the end of one more cable, by another one."""
 
     def __init__(self, names):
         subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
         os.mkdir("/run/netns")
         self.names = [HUB, *names]
         self.cuts = collections.Counter()
+        self.delays = collections.Counter()
         _ip("link", "set", "lo", "up")
-        _ip("link", "add", "eth0", "address", self._hardware(HUB), "type", "bridge")
+        _ip("link", "add", "eth0", "address", self._hardware(HUB).hex(":"), "type", "bridge")
         _ip("addr", "add", f"{self.address(HUB)}/24", "dev", "eth0")
         _ip("link", "set", "eth0", "up")
         for number, name in enumerate(names):
             _ip("netns", "add", name)
-            _ip("link", "add", f"cable{number}", "type", "veth", "peer", "name", "eth0", "address", self._hardware(name), "netns", name)
+            _ip("link", "add", f"cable{number}", "type", "veth", "peer", "name", "eth0", "address",
+                self._hardware(name).hex(":"), "netns", name)
             _ip("link", "set", f"cable{number}", "master", "eth0", "up")
             _ip("-n", name, "addr", "add", f"{self.address(name)}/24", "dev", "eth0")
             _ip("-n", name, "link", "set", "eth0", "up")
@@ -79,30 +82,59 @@ class Network:
                 if source != target:
                     self._tell(source, target, self._hardware(target))
         self.can_lose = self._can_lose()
-        self.can_delay = _works("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms")
-        if self.can_delay:
-            subprocess.run(["tc", "qdisc", "del", "dev", "lo", "root"], check=True)
+        self.delayer = self._start_delayer()
+
+    @staticmethod
+    def _start_delayer():
+        """Its hardware address is not that of its cable's end: the system would take what comes there for its own."""
+        _ip("link", "add", "late0", "type", "veth", "peer", "name", "late1")
+        _ip("link", "set", "late0", "master", "eth0", "up")
+        _ip("link", "set", "late1", "up", "promisc", "on")
+        process = subprocess.Popen([sys.executable, "-B", DELAYER, "late1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if process.stdout.readline() != "ready\n":
+            raise AssertionError("the delayer did not start; see above")
+        return process
+
+    def close(self):
+        """Ends the delayer; how many frames it held up. It fails when it ended by itself."""
+        out, _ = self.delayer.communicate(timeout=30)
+        return int(out)
 
     def address(self, name):
         return f"10.77.0.{self.names.index(name) + 1}"
 
     def _hardware(self, name):
-        return f"02:00:00:00:00:{self.names.index(name) + 1:02x}"
+        return delayer.hardware(self.names.index(name) + 1)
 
     def _tell(self, source, target, hardware):
         where = () if source == HUB else ("-n", source)
-        _ip(*where, "neigh", "replace", self.address(target), "lladdr", hardware, "dev", "eth0", "nud", "permanent")
+        _ip(*where, "neigh", "replace", self.address(target), "lladdr", hardware.hex(":"), "dev", "eth0", "nud", "permanent")
+
+    def _next_hop(self, source, target):
+        path = (source, target)
+        return NOWHERE if self.cuts[path] else delayer.HARDWARE if self.delays[path] else self._hardware(target)
+
+    def _change(self, faults, source, target, by):
+        before = self._next_hop(source, target)
+        faults[source, target] += by
+        after = self._next_hop(source, target)
+        if after != before:
+            self._tell(source, target, after)
 
     def cut(self, source, target):
         """Loses all packets from one to the other. As many heals as cuts restore the path."""
-        self.cuts[source, target] += 1
-        if self.cuts[source, target] == 1:
-            self._tell(source, target, NOWHERE)
+        self._change(self.cuts, source, target, 1)
 
     def heal(self, source, target):
-        self.cuts[source, target] -= 1
-        if self.cuts[source, target] == 0:
-            self._tell(source, target, self._hardware(target))
+        self._change(self.cuts, source, target, -1)
+
+    def delay(self, source, target):
+        """Holds up all packets from one to the other, each for another time, so that some overtake others. As many calls of hurry as of
+        this make the path as fast as before."""
+        self._change(self.delays, source, target, 1)
+
+    def hurry(self, source, target):
+        self._change(self.delays, source, target, -1)
 
     def listen(self, target):
         """A process that prints the first datagram which gets to a node."""
@@ -112,17 +144,36 @@ class Network:
         """A process that prints how many datagrams get to a node before one that says `end`."""
         return self._receiver(target, "sum(1 for _ in iter(lambda: s.recv(99), b'end'))")
 
-    def _receiver(self, target, what):
-        program = ("import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 9)); s.settimeout(30); print(flush=True); "
-                   f"print({what})")
+    def travel(self, target):
+        """A process that prints how many seconds a datagram with the time of its beginning takes to a node."""
+        return self._receiver(target, "-float(s.recv(99)) + time.monotonic()")
+
+    def drain(self, target):
+        """A process that prints how many bytes of a stream get to a node, and their checksum."""
+        return self._receiver(target, "'%d %d' % (len(all := s.accept()[0].makefile('rb').read()), zlib.crc32(all))", stream=True)
+
+    def _receiver(self, target, what, stream=False):
+        program = (f"import socket, time, zlib; s = socket.socket(type=socket.{'SOCK_STREAM' if stream else 'SOCK_DGRAM'}); s.bind(('', 9)); "
+                   f"s.settimeout(30); {'s.listen(); ' if stream else ''}print(flush=True); print({what})")
         receiver = subprocess.Popen([*self.inside(target), sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
         receiver.stdout.readline()
         return receiver
 
     def send(self, source, target, text, times=1):
-        program = (f"import socket; s = socket.socket(type=socket.SOCK_DGRAM); "
-                   f"[s.sendto(b'{text}', ('{self.address(target)}', 9)) for _ in range({times})]")
-        subprocess.run([*self.inside(source), sys.executable, "-c", program], check=True)
+        self._sender(source, f"s = socket.socket(type=socket.SOCK_DGRAM); "
+                             f"[s.sendto(b'{text}', ('{self.address(target)}', 9)) for _ in range({times})]")
+
+    def send_time(self, source, target):
+        self._sender(source, f"import time; s = socket.socket(type=socket.SOCK_DGRAM); "
+                             f"s.sendto(str(time.monotonic()).encode(), ('{self.address(target)}', 9))")
+
+    def send_stream(self, source, target, seed, size):
+        """Of so many bytes, which the seed says."""
+        self._sender(source, f"import random; s = socket.create_connection(('{self.address(target)}', 9), timeout=30); "
+                             f"s.sendall(random.Random({seed}).randbytes({size})); s.close()")
+
+    def _sender(self, source, program):
+        subprocess.run([*self.inside(source), sys.executable, "-c", f"import socket; {program}"], check=True)
 
     @staticmethod
     def inside(name):
@@ -135,13 +186,8 @@ class Network:
                         "200ms"], check=True)
 
     def free(self, name):
-        """Ends a throttle or a delay."""
+        """Ends a throttle."""
         subprocess.run(["tc", "-n", name, "qdisc", "del", "dev", "eth0", "root"], check=True)
-
-    def delay(self, name):
-        """Holds up what the node has to say, each packet for another time, so that some overtake others. Needs can_delay."""
-        subprocess.run(["tc", "-n", name, "qdisc", "add", "dev", "eth0", "root", "netem", "delay", f"{DELAY_MS + DELAY_SPREAD_MS}ms",
-                        f"{DELAY_SPREAD_MS}ms"], check=True)
 
     @staticmethod
     def _loss_rules(device):
@@ -209,3 +255,4 @@ class NamespacedCluster(ClusterProcess):
 
     def stop(self):
         self.script.stop_all()
+        print(f"{self.network.close()} frames were held up", flush=True)

@@ -1,4 +1,5 @@
 """The demonstration of ./dev cluster: it shows what it says, and fails when a promise is broken."""
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import unittest
 
 from cluster_process import BINARY, SCRIPT, SOURCE, busy
 import cluster_demo
+from cluster import is_alive
 
 
 class Judgement(unittest.TestCase):
@@ -40,14 +42,17 @@ class Demonstration(unittest.TestCase):
         script = [sys.executable, "-B", SCRIPT]
         self.addCleanup(subprocess.run, [*script, "down", *common], timeout=120, check=False, stdout=subprocess.DEVNULL)
         small = os.path.join(SOURCE, "examples", "data", "debian-packages-2k")
-        done = subprocess.run([*script, "up", *common, "--threads", "2", "--set", small], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, timeout=300, check=False)
-        self.assertIn("caught up", done.stdout)
-        self.assertRegex(done.stdout, r"of them lost +0\n")
+        done = subprocess.run([*script, "up", *common, "--demo", "--json", "--threads", "2", "--set", small], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=300, check=False)
+        self.assertIn("caught up", done.stderr)
+        self.assertRegex(done.stderr, r"of them lost +0\n")
         if done.returncode != 0 and busy():  # on a machine with other things to do elections take longer
-            self.assertIn("demonstration failed: writes were held up", done.stdout)
+            self.assertIn("demonstration failed: writes were held up", done.stderr)
             return
-        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.count("\n"), 1, done.stdout)
+        for node in json.loads(done.stdout)["nodes"]:  # those that were killed have new processes
+            self.assertTrue(is_alive(node), node)
 
 
 if __name__ == "__main__":

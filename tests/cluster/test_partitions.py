@@ -4,9 +4,12 @@ sent, that are killed, stopped and slowed down, while shards move; a history tha
 VECTRON_CLUSTER_SECONDS (default 60) and VECTRON_SEED change how long and what; a failure prints both.
 """
 import functools
+import random
 import time
 import unittest
+import zlib
 
+import delayer
 import namespaces
 from clients import Api
 from history import History
@@ -14,6 +17,7 @@ from history import History
 AT_ONCE = 2  # faults; more leave nothing to look at
 KINDS = {"kill": 4, "pause": 3, "one-way": 4, "two-way": 3, "deaf": 2, "mute": 2, "alone": 2, "flaky": 2, "slow": 1, "drain": 1, "ring": 2,
          "lossy": 3, "late": 2}  # how often each
+STREAM_BYTES = 300_000
 SENT = 300  # datagrams, of which 30 % are to be lost: 210 arrive, give or take eight
 
 
@@ -37,10 +41,9 @@ class Nemesis:
         self.active = []  # (when it ends, the node it is about, how to end it)
         self.draining = None
         self.kinds = dict(KINDS)
-        for kind, possible, needed in (("lossy", self.network.can_lose, "nftables"), ("late", self.network.can_delay, "tc netem")):
-            if not possible:
-                print(f"NOT MADE: faults of kind {kind!r}, as this machine has no {needed}", flush=True)
-                del self.kinds[kind]
+        if not self.network.can_lose:
+            print("NOT MADE: faults of kind 'lossy', as this machine has no nftables", flush=True)
+            del self.kinds["lossy"]
 
     def run(self, end):
         while time.monotonic() < end:
@@ -85,8 +88,11 @@ class Nemesis:
         return lambda: self.network.free(name)
 
     def late(self, name):
-        self.network.delay(name)
-        return lambda: self.network.free(name)
+        """What the node says, or hears, or both."""
+        there, back = self.paths(name)
+        paths = self.rng.choice([there, back, there + back])
+        self.each(self.network.delay, paths)
+        return lambda: self.each(self.network.hurry, paths)
 
     def lossy(self, name):
         self.network.lose(name)
@@ -100,13 +106,17 @@ class Nemesis:
         self.each(self.network.cut, paths)
         return lambda: self.each(self.network.heal, paths)
 
+    def paths(self, name):
+        """Those from the node, and those to it from the same others."""
+        others = [other for other in self.network.names if other != name]
+        return [(name, other) for other in others], [(other, name) for other in others]
+
     def cut(self, kind, name):
         """One path of the node, or all, in one direction or both."""
-        others = [other for other in self.network.names if other != name]
+        there, back = self.paths(name)
         if kind in ("one-way", "two-way", "flaky"):
-            others = [self.rng.choice(others)]
-        there = [(name, other) for other in others]
-        back = [(other, name) for other in others]
+            some = self.rng.randrange(len(there))
+            there, back = [there[some]], [back[some]]
         paths = {"one-way": there, "mute": there, "deaf": back}.get(kind, there + back)
         if kind == "flaky":
             for _ in range(5):
@@ -140,8 +150,7 @@ class Partitions(History, unittest.TestCase):
         self.check_cuts(cluster.network)
         if cluster.network.can_lose:
             self.check_losses(cluster.network)
-        if cluster.network.can_delay:
-            self.check_delays(cluster.network)
+        self.check_delays(cluster.network)
         self.run_seed(cluster)
         cluster.stop()
 
@@ -172,14 +181,23 @@ class Partitions(History, unittest.TestCase):
         self.assertLess(abs(arrived - SENT * (100 - namespaces.LOSS_PERCENT) // 100), 60, "datagrams that were not lost")
 
     def check_delays(self, network):
+        """What is sent on a late path comes, not before the shortest delay; a cut is stronger; and streams stay whole."""
         here, there = network.names[1:3]
-        network.delay(here)
+        network.delay(here, there)
         with network.listen(there) as listener:
-            sent = time.monotonic()
+            network.cut(here, there)
+            network.send(here, there, "lost")
+            network.heal(here, there)
             network.send(here, there, "late")
             self.assertEqual(listener.stdout.read().strip(), "late")
-            self.assertGreaterEqual(time.monotonic() - sent, namespaces.DELAY_MS / 1_000)
-        network.free(here)
+        with network.travel(there) as clock:
+            network.send_time(here, there)
+            self.assertGreaterEqual(float(clock.stdout.read()), delayer.SECONDS[0])
+        with network.drain(there) as listener:
+            network.send_stream(here, there, 1, STREAM_BYTES)
+            whole = zlib.crc32(random.Random(1).randbytes(STREAM_BYTES))
+            self.assertEqual(listener.stdout.read().strip(), f"{STREAM_BYTES} {whole}")
+        network.hurry(here, there)
 
 
 class Ring(unittest.TestCase):
