@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """What replication and strong reads cost: processor time of all servers of a cluster on this machine, in turns.
 
-Ingest: the same points into a collection with one copy and into one with three. Reads: the same searches with STRONG and with
-EVENTUAL consistency by the eight clients of `vectronctl bench`, each with one request under way. Prints JSON; each figure is the median of the rounds, each ratio the median of the rounds' ratios.
+Ingest: the same points into a collection with one copy and into one with three. Searches: the same with STRONG and with EVENTUAL
+consistency by the eight clients of `vectronctl bench`, each with one request under way; gets of single points likewise, by eight processes of this script. Prints JSON; each figure is the median of the rounds, each ratio the median of the rounds' ratios.
 """
 import argparse
+import http.client
 import json
+import multiprocessing
 import os
 import random
 import statistics
@@ -63,6 +65,39 @@ def ingest(cluster, api, name, copies, batches):
     return (cpu_seconds(cluster) - before) / (len(batches) * BATCH)
 
 
+def get_points(address, name, consistency, seconds, count, answers):
+    """One client, in a process of its own."""
+    rng = random.Random(os.getpid())
+    connection = http.client.HTTPConnection(address)
+    answered, until = 0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        connection.request("GET", f"/v1/collections/{name}/points/p{rng.randrange(count)}?consistency={consistency}")
+        response = connection.getresponse()
+        body = response.read()
+        if response.status != 200:
+            answers.put(f"{response.status}: {body}")
+            return
+        answered += 1
+    answers.put(answered)
+
+
+def get(cluster, name, count, consistency, seconds):
+    """Processor seconds a get, and gets a second."""
+    answers = multiprocessing.Queue()
+    address = cluster.http[0].split("//")[-1]
+    clients = [multiprocessing.Process(target=get_points, args=(address, name, consistency, seconds, count, answers)) for _ in range(CLIENTS)]
+    before = cpu_seconds(cluster)
+    for client in clients:
+        client.start()
+    answered = [answers.get(timeout=600) for _ in clients]
+    for client in clients:
+        client.join()
+    failed = [answer for answer in answered if isinstance(answer, str)]
+    if failed:
+        raise SystemExit(failed[0])
+    return (cpu_seconds(cluster) - before) / sum(answered), sum(answered) / seconds
+
+
 def read(cluster, name, queries, consistency, seconds):
     """Processor seconds a search, and searches a second."""
     before = cpu_seconds(cluster)
@@ -91,15 +126,19 @@ def main():
     queries.flush()
     cluster = ClusterProcess(workers=3, placement=3, gateways=1)
     api = Api(cluster.http, timeout=60)
-    costs = {"ingest, 1 copy": [], "ingest, 3 copies": [], "strong": [], "eventual": []}
-    rates = {"strong": [], "eventual": []}
+    costs = {"ingest, 1 copy": [], "ingest, 3 copies": [], "search, strong": [], "search, eventual": [], "get, strong": [], "get, eventual": []}
+    rates = {name: [] for name in costs if not name.startswith("ingest")}
     try:
         for turn in range(options.rounds):
             costs["ingest, 1 copy"].append(ingest(cluster, api, f"one{turn}", 1, batches))
             costs["ingest, 3 copies"].append(ingest(cluster, api, f"three{turn}", 3, batches))
-            for kind, rate in rates.items():
-                cost, qps = read(cluster, f"three{turn}", queries.name, kind.upper(), options.seconds)
-                costs[kind].append(cost)
+            for name, rate in rates.items():
+                what, kind = name.split(", ")
+                if what == "get":
+                    cost, qps = get(cluster, f"three{turn}", options.points, kind.upper(), options.seconds)
+                else:
+                    cost, qps = read(cluster, f"three{turn}", queries.name, kind.upper(), options.seconds)
+                costs[name].append(cost)
                 rate.append(qps)
     finally:
         cluster.stop()
@@ -111,8 +150,9 @@ def main():
     print(json.dumps({
         "microseconds": {name: round(statistics.median(values) * 1e6, 1) for name, values in costs.items()},
         "ingest, three copies to one": ratio("ingest, 3 copies", "ingest, 1 copy"),
-        "strong to eventual search": ratio("strong", "eventual"),
-        "searches a second": {name: round(statistics.median(values)) for name, values in rates.items()},
+        "strong search to eventual": ratio("search, strong", "search, eventual"),
+        "strong get to eventual": ratio("get, strong", "get, eventual"),
+        "answers a second": {name: round(statistics.median(values)) for name, values in rates.items()},
         "load": os.getloadavg()[0],
     }, indent=1))
 
