@@ -186,6 +186,48 @@ TEST_F(HostsInHand, HaveALeaderAnswerNothingBeforeItsFirstEntryIsCommitted) {
   EXPECT_GT(Ask(3, view.term).value_or(0), 0u);
 }
 
+TEST_F(HostsInHand, RefuseReadsOfALeaderThatCommitsNothing) {
+  nodes_.at(1).host->TransferLeadership(kGroup, ReplicaId::Make({3}, 1));
+  Deliver(/*deaf=*/{}, /*lost=*/consensus::kAppendMessage);
+  ASSERT_TRUE(nodes_.at(3).host->View(kGroup).is_leader);
+  absl::Status refused;
+  nodes_.at(3).replicator->ReadBarrier(
+      [&refused](const absl::StatusOr<uint64_t>& index) { refused = index.status(); });
+  for (uint64_t tick = 0; tick <= kReadPatienceTicks && refused.ok(); ++tick) {
+    for (auto& [id, node] : nodes_) node.host->Tick();
+    Deliver(/*deaf=*/{}, /*lost=*/consensus::kAppendMessage);
+  }
+  ASSERT_TRUE(nodes_.at(3).host->View(kGroup).is_leader);
+  EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
+}
+
+TEST_F(HostsInHand, AskByTheEngineOnceAQuestionOfAFollowerWasLost) {
+  Read(2);
+  wires_.clear();
+  for (uint64_t tick = 0; tick <= kReadRoundTicks; ++tick) TickAndDeliver();
+  EXPECT_EQ(answered_, 1);
+  Read(2);
+  ASSERT_EQ(Asked(), std::vector<uint64_t>{1});
+  EXPECT_EQ(wires_[0].message.type, consensus::kReadIndexMessage);
+  Deliver();
+  EXPECT_EQ(answered_, 2);
+}
+
+// One that has no vote is no part of a majority.
+TEST_F(HostsInHand, AnswerNoQuestionOfALearner) {
+  const uint64_t term = nodes_.at(1).host->View(kGroup).term;
+  ASSERT_TRUE(Ask(1, term).has_value());
+  for (const auto kind : {consensus::ChangeKind::kRemove, consensus::ChangeKind::kAddLearner}) {
+    absl::Status changed = absl::UnknownError("");
+    nodes_.at(1).host->ChangeMembership(
+        kGroup, ReplicaId::Make({2}, 1), kind,
+        [&changed](const absl::Status& status) { changed = status; });
+    for (int tick = 0; tick < 10; ++tick) TickAndDeliver();
+    ASSERT_TRUE(changed.ok()) << changed;
+    EXPECT_EQ(Ask(1, term), std::nullopt);
+  }
+}
+
 // It was given to a leader that had office in between, and may know less now.
 TEST_F(HostsInHand, TakeNoWordThatWasGivenForAnEarlierTerm) {
   Read();
@@ -219,9 +261,26 @@ TEST_F(HostsInHand, HaveALeaderOfFourAnswerNoSingleQuestion) {
   Deliver(/*deaf=*/{4});
   ASSERT_TRUE(added.ok()) << added;
   EXPECT_EQ(Ask(1, term), std::nullopt);
-  Read(2);  // by the engine in the end, which has the leader ask everyone
-  for (uint64_t tick = 0; tick <= 2 * kReadRoundTicks; ++tick) TickAndDeliver(/*deaf=*/{4});
+  Read(2);  // by the engine, which has the leader ask everyone
+  Deliver(/*deaf=*/{4});
   EXPECT_EQ(answered_, 1);
+  // Its own reads want two words, and one given twice is one.
+  Read(1);
+  ASSERT_EQ(Asked().size(), 2u);
+  const Wires questions = std::exchange(wires_, {});
+  for (const Wire& wire : questions) {
+    ASSERT_NE(wire.to, 4u) << "which was never heard of";
+    nodes_.at(wire.to).host->Receive({1}, {wire.message});
+    while (nodes_.at(wire.to).host->Turn()) continue;
+  }
+  const Wires words = std::exchange(wires_, {});
+  ASSERT_EQ(words.size(), 2u);
+  for (const size_t word : {0, 0, 1}) {
+    EXPECT_EQ(answered_, 1);
+    nodes_.at(1).host->Receive({words[word].from}, {words[word].message});
+    while (nodes_.at(1).host->Turn()) continue;
+  }
+  EXPECT_EQ(answered_, 2);
 }
 
 TEST_F(HostsInHand, AskTheFollowerThatAnswersFirst) {

@@ -165,10 +165,10 @@ bool RaftReplica::Step(PeerMessage message, Outbox& out) {
     TakeQuiet(message, out);
     return true;
   }
-  // Told now and then whether or not anything happens; and late answers to the last heartbeats are
-  // no reason to wake.
-  const bool is_news =
-      message.type != kTailMessage && message.type != consensus::kHeartbeatResponseMessage;
+  // Told now and then whether or not anything happens; and late answers to the last heartbeats and
+  // questions are no reason to wake.
+  const bool is_news = message.type != kTailMessage && message.type != kReadAnswerMessage &&
+                       message.type != consensus::kHeartbeatResponseMessage;
   if (is_news && message.type != consensus::kHeartbeatMessage) idle_ticks_ = 0;
   if (quiet_ && is_news) Wake();
   switch (message.type) {

@@ -55,7 +55,7 @@ inline constexpr uint32_t kAliveMessage = 1'003;  // from host to host, group 0:
 inline constexpr uint32_t kSnapshotTakenMessage = 1'004;
 inline constexpr uint32_t kTailMessage = 1'005;          // to the leader: u64 Applier::tail_bytes
 inline constexpr uint32_t kReadQuestionMessage = 1'006;  // is it still u64 term? then a context
-// Yes, in which a leader has committed u64 (others say 0); then the question's context.
+// Yes: u64 what the term's leader has committed, 0 from a follower; then the question's context.
 inline constexpr uint32_t kReadAnswerMessage = 1'007;
 // What a replica told of its tail counts for so long (20 ms ticks: 1 s).
 inline constexpr uint64_t kTailPatienceTicks = 50;

@@ -170,7 +170,7 @@ void RaftReplica::NoteHeartbeats(const std::vector<consensus::OutMessage>& sent)
 }
 
 // A round that got no answer is asked for again; soon when only some were asked. A learner never
-// learns that its leader is gone, so this has an end.
+// learns that its leader is gone, and a leader may commit nothing in its term, so this has an end.
 void RaftReplica::RepeatReads() {
   for (auto it = reads_.begin(); it != reads_.end();) {
     const bool few_asked = it->second.term != 0;
@@ -181,16 +181,15 @@ void RaftReplica::RepeatReads() {
       ++it;
       continue;
     }
-    for (WaitingRead& read : it->second.reads) {
-      if (ticks_ - read.since_tick < kReadPatienceTicks) {
-        queued_reads_.push_back(std::move(read));
-      } else {
-        read.done(Unavailable("group {}: its leader does not answer", start_.group.value));
-      }
-    }
+    for (WaitingRead& read : it->second.reads) queued_reads_.push_back(std::move(read));
     it = reads_.erase(it);
     if (few_asked) ask_all_until_ = ticks_ + kAskAllTicks;
   }
+  std::erase_if(queued_reads_, [this](WaitingRead& read) {
+    if (ticks_ - read.since_tick < kReadPatienceTicks) return false;
+    read.done(Unavailable("group {}: its leader does not answer", start_.group.value));
+    return true;
+  });
 }
 
 void RaftReplica::AnswerReads(const std::vector<PendingReady::Read>& reads, Outbox& out) {

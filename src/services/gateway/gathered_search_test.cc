@@ -41,16 +41,25 @@ class GatheredSearchTest : public testing::Test {
     record_ = record;
     placement_.Put(record);
   }
-  // Searches once; the workers that were asked.
-  std::vector<uint64_t> AskedBySearch(Consistency consistency = Consistency::kStrong) {
-    for (auto& [id, worker] : workers_) worker.searched.clear();
+  static SearchCall Query(Consistency consistency) {
     SearchCall call;
     call.collection = "docs";
     call.query.vector = {0, 1};
     call.query.k = call.top_k = 5;
     call.query.consistency = consistency;
+    return call;
+  }
+  // Searches once; the workers that were asked.
+  std::vector<uint64_t> AskedBySearch(Consistency consistency = Consistency::kStrong) {
+    return AskedBy(Query(consistency));
+  }
+  std::vector<uint64_t> AskedBy(SearchCall call) {
+    for (auto& [id, worker] : workers_) worker.searched.clear();
     status_ = absl::UnknownError("no answer yet");
     gateway_.Search({}, std::move(call), [this](auto reply) { status_ = reply.status(); });
+    return Asked();
+  }
+  std::vector<uint64_t> Asked() const {
     std::vector<uint64_t> asked;
     for (const auto& [id, worker] : workers_) {
       if (!worker.searched.empty()) asked.push_back(id);
@@ -81,10 +90,20 @@ class GatheredSearchTest : public testing::Test {
 
 TEST_F(GatheredSearchTest, AskTheWorkerThatLeadsMostOfTheShards) {
   Place({2, 3, 3}, {1, 2, 3});
-  workers_[3].busy = 100;
+  workers_[3].busy = 4;
   for (int i = 0; i < 10; ++i) EXPECT_THAT(AskedBySearch(), ElementsAre(3));
   EXPECT_TRUE(status_.ok()) << status_;
   EXPECT_THAT(workers_[3].searched, SizeIs(3));
+}
+
+TEST_F(GatheredSearchTest, AskNobodyWhoIsMuchBusierThanAnother) {
+  Place({2, 3, 3}, {1, 2, 3});
+  workers_[3].busy = 5;
+  for (int i = 0; i < 10; ++i) EXPECT_THAT(AskedBySearch(), ElementsAre(2));
+  workers_[2].busy = 5;
+  for (int i = 0; i < 10; ++i) EXPECT_THAT(AskedBySearch(), ElementsAre(1));
+  workers_[1].busy = 1;
+  for (int i = 0; i < 10; ++i) EXPECT_THAT(AskedBySearch(), ElementsAre(3));
 }
 
 TEST_F(GatheredSearchTest, AskTheLessBusyOfThoseThatLeadAsMany) {
@@ -125,11 +144,47 @@ TEST_F(GatheredSearchTest, AskTheLeadersWhereTheyAreMany) {
 }
 
 TEST_F(GatheredSearchTest, AskTheLeaderOfAShardThatTheOneCannotAnswerFor) {
-  Place({1, 1, 2}, {1, 2, 3});
+  Place({1, 1, 3}, {1, 2, 3});
   workers_[1].failing[GroupId{3}] = Unavailable("this replica is behind; ask another one");
-  EXPECT_THAT(AskedBySearch(), ElementsAre(1, 2));
+  EXPECT_THAT(AskedBySearch(), ElementsAre(1, 3));
   EXPECT_TRUE(status_.ok()) << status_;
-  EXPECT_THAT(workers_[2].searched, ElementsAre(GroupId{3}));
+  EXPECT_THAT(workers_[3].searched, ElementsAre(GroupId{3}));
+  // And nothing of that one for a while.
+  for (int i = 0; i < 10; ++i) EXPECT_THAT(AskedBySearch(), ElementsAre(3));
+  timer_.AdvanceMillis(kGatherAvoidMs);
+  EXPECT_THAT(AskedBySearch(), ElementsAre(1, 3));
+}
+
+TEST_F(GatheredSearchTest, AskTheLeadersOfWhatIsNotAnsweredInTime) {
+  Place({1, 2, 2, 3}, {1, 2, 3});
+  workers_[2].silent = {GroupId{1}, GroupId{3}, GroupId{4}};
+  EXPECT_THAT(AskedBySearch(), ElementsAre(2));
+  timer_.AdvanceMillis(kGatherPatienceMs - 1);
+  EXPECT_THAT(Asked(), ElementsAre(2));
+  timer_.AdvanceMillis(1);
+  EXPECT_THAT(Asked(), ElementsAre(1, 2, 3));
+  EXPECT_THAT(workers_[1].searched, ElementsAre(GroupId{1}));
+  EXPECT_THAT(workers_[3].searched, ElementsAre(GroupId{4}));
+  EXPECT_TRUE(absl::IsUnknown(status_)) << "it leads the third shard itself";
+  workers_[2].AnswerLate();
+  EXPECT_TRUE(status_.ok()) << status_;
+  EXPECT_EQ(timer_.waiting(), 0U);
+  EXPECT_THAT(AskedBySearch(), ElementsAre(testing::AnyOf(1, 3))) << "it was late";
+}
+
+// Where each shard's answer is worth something by itself.
+TEST_F(GatheredSearchTest, AskTheLeadersWhenPartsWillDo) {
+  Place({1, 2}, {1, 2, 3});
+  SearchCall call = Query(Consistency::kStrong);
+  call.timeout_ms = 100;
+  EXPECT_THAT(AskedBy(call), ElementsAre(1, 2));
+  for (auto& [id, worker] : workers_) worker.searched.clear();
+  int parts = 0;
+  gateway_.SearchStream(
+      {}, Query(Consistency::kStrong), [&parts](const SearchReply&) { return ++parts > 0; },
+      [](const auto&) {});
+  EXPECT_THAT(Asked(), ElementsAre(1, 2));
+  EXPECT_EQ(parts, 1);
 }
 
 TEST_F(GatheredSearchTest, LeaveSearchesThatNeedNotBeFreshAsTheyAre) {

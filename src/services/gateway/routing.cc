@@ -1,6 +1,7 @@
 #include "services/gateway/routing.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -110,8 +111,10 @@ class RoutedCall : public std::enable_shared_from_this<RoutedCall> {
     const WorkerId leader = router_.LeaderOf(shard());
     if (tried == leader) {
       router_.Learn(shard().group, WorkerId{});
-    } else if (part_.to == RouteTo::kLeader && !asked_leader_ && router_.retries_.Take()) {
-      return Start();  // another one was asked in its stead
+    } else if (part_.to == RouteTo::kLeader && !asked_leader_) {
+      asked_leader_ = true;  // another one was asked in its stead
+      const auto choice = router_.ChooseLeaderInstead(shard(), tried);
+      if (choice.has_value()) return SendTo(*choice);
     }
     TryNext(tried, status);
   }
@@ -358,29 +361,63 @@ absl::StatusOr<Router::Choice> Router::Choose(const rpc::ShardPlacement& shard, 
 
 std::optional<Router::Choice> Router::ChooseForAll(const std::vector<rpc::ShardPlacement>& shards) {
   if (shards.size() < 2 || shards.size() > kMaxGatheredShards) return std::nullopt;
-  std::optional<Choice> best;
-  size_t best_leads = 0;
-  const std::vector<WorkerId>& candidates = shards[0].replicas;
-  const size_t start = candidates.empty() ? 0 : Draw() % candidates.size();
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    const WorkerId id = candidates[(start + i) % candidates.size()];
+  struct Candidate {
+    Choice choice;
+    size_t load = 0;
+    size_t leads = 0;
+  };
+  std::vector<Candidate> candidates;
+  size_t least_load = std::numeric_limits<size_t>::max();
+  for (const WorkerId id : shards[0].replicas) {
     const auto may_answer = [id](const rpc::ShardPlacement& shard) {
-      return shard.replicas.size() <= kMaxGatheredReplicas && Contains(shard.replicas, id) &&
+      const size_t copies = shard.replicas.size();
+      return copies > 1 && copies <= kMaxGatheredReplicas && Contains(shard.replicas, id) &&
              (shard.readers.empty() || Contains(shard.readers, id));
     };
-    if (!std::all_of(shards.begin(), shards.end(), may_answer)) continue;
+    if (!std::all_of(shards.begin(), shards.end(), may_answer) || IsAvoided(id)) continue;
     rpc::WorkerApi* const worker = deps_.worker_of(id);
     if (worker == nullptr) continue;
-    const auto leads = static_cast<size_t>(
-        std::count_if(shards.begin(), shards.end(),
-                      [&](const rpc::ShardPlacement& shard) { return LeaderOf(shard) == id; }));
-    const bool better = !best.has_value() || leads > best_leads ||
-                        (leads == best_leads && worker->load() < best->worker->load());
-    if (!better) continue;
-    best = {id, worker};
-    best_leads = leads;
+    const auto leads = std::count_if(shards.begin(), shards.end(),
+                                     [&](const auto& shard) { return LeaderOf(shard) == id; });
+    candidates.push_back({{id, worker}, worker->load(), static_cast<size_t>(leads)});
+    least_load = std::min(least_load, candidates.back().load);
   }
-  return best;
+  // A question more is cheap beside a queue.
+  std::erase_if(candidates, [&](const Candidate& one) { return one.load > 2 * least_load + 4; });
+  if (candidates.empty()) return std::nullopt;
+  // Any of the equal ones.
+  const auto first = static_cast<ptrdiff_t>(Draw() % candidates.size());
+  std::rotate(candidates.begin(), candidates.begin() + first, candidates.end());
+  const auto best = std::max_element(
+      candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+        return a.leads != b.leads ? a.leads < b.leads : a.load > b.load;
+      });
+  return best->choice;
+}
+
+void Router::AvoidForAll(WorkerId id) {
+  const int64_t now = deps_.clock->MonotonicNanos();
+  const int64_t until = now + kGatherAvoidMs * kNanosPerMilli;
+  const absl::MutexLock lock(&mutex_);
+  absl::erase_if(avoided_, [now](const auto& one) { return one.second <= now; });
+  avoided_[id.value] = until;
+  avoid_until_ = until;
+}
+
+bool Router::IsAvoided(WorkerId id) const {
+  const int64_t now = deps_.clock->MonotonicNanos();
+  if (now >= avoid_until_) return false;  // as nearly always
+  const absl::ReaderMutexLock lock(&mutex_);
+  const auto found = avoided_.find(id.value);
+  return found != avoided_.end() && now < found->second;
+}
+
+std::optional<Router::Choice> Router::ChooseLeaderInstead(const rpc::ShardPlacement& shard,
+                                                          WorkerId asked) {
+  const WorkerId leader = LeaderOf(shard);
+  rpc::WorkerApi* const worker = leader == asked ? nullptr : deps_.worker_of(leader);
+  if (worker == nullptr || !retries_.Take()) return std::nullopt;
+  return Choice{leader, worker};
 }
 
 std::optional<Router::Choice> Router::ChooseSecond(const rpc::ShardPlacement& shard,

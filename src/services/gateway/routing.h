@@ -5,9 +5,10 @@
 //
 // Writes and strong reads go to the shard's leader: the one last heard of, else the map's. A strong
 // search of several shards goes to one worker instead, if one has votes in all of them: it asks the
-// other leaders for their index, which costs less than calls to each of them (docs/adr/0017). Other
-// reads go to the less busy of two replicas that the map knows to be in sync. What comes back
-// decides:
+// other leaders for their index, which costs less than calls to each of them (docs/adr/0017). What
+// it has not answered after kGatherPatienceMs is asked of the leaders too, out of the budget, and
+// it is not chosen for a while. Other reads go to the less busy of two replicas that the map knows
+// to be in sync. What comes back decides:
 //   FailedPrecondition  the map is old (the epoch, or the shard has moved): it is refreshed, and
 //                       the part is sent once more if the map has changed
 //   Unavailable         no leader, not the leader, not reached: the next replica is tried, or who
@@ -51,9 +52,13 @@ using RecordPtr = std::shared_ptr<const rpc::CollectionRecord>;
 
 // A strong search of more shards than this is asked of their leaders, who share its work.
 inline constexpr size_t kMaxGatheredShards = 4;
-// Where a shard has so many replicas, one of them and its leader are a majority: a read through the
-// one costs no more than one through the other. Past it the leader must ask others too.
+// Where a shard has at most so many replicas, one of them and its leader are a majority: a read
+// through the one costs no more than one through the other. Past it the leader must ask others too.
 inline constexpr size_t kMaxGatheredReplicas = 3;
+// How long the one worker may take before the leaders are asked too, and for how long it is not
+// chosen after it failed or was late.
+inline constexpr int64_t kGatherPatienceMs = 250;
+inline constexpr int64_t kGatherAvoidMs = 1'000;
 
 enum class RouteTo { kLeader, kAnyReplica };
 
@@ -132,9 +137,14 @@ class Router {
   };
   absl::StatusOr<Choice> Choose(const rpc::ShardPlacement& shard, RouteTo to);
   // One worker for a strong search of all these shards, which has a vote in each of them and is in
-  // sync: who leads most of them, then the less busy. Nullopt: there is none, the shards are one or
-  // more than kMaxGatheredShards, or have more than kMaxGatheredReplicas.
+  // sync: of those that are not much busier than another, who leads most. Nullopt: there is none,
+  // or the shards are one or more than kMaxGatheredShards, or have one replica or more than
+  // kMaxGatheredReplicas.
   std::optional<Choice> ChooseForAll(const std::vector<rpc::ShardPlacement>& shards);
+  // It failed or was late: ChooseForAll leaves it alone for a while.
+  void AvoidForAll(WorkerId id);
+  // A shard's leader, when the budget allows. Nullopt: it is `asked`, or not known.
+  std::optional<Choice> ChooseLeaderInstead(const rpc::ShardPlacement& shard, WorkerId asked);
   // Whom else a read could be sent to, when the budget allows: the less busy of the replicas in
   // sync but for `asked`. Nullopt: nobody.
   std::optional<Choice> ChooseSecond(const rpc::ShardPlacement& shard, WorkerId asked);
@@ -144,6 +154,7 @@ class Router {
   friend class RoutedCall;
 
   WorkerId LeaderOf(const rpc::ShardPlacement& shard) const;
+  bool IsAvoided(WorkerId id) const;
   // What an answer has told of who leads; 0: forget what was known.
   void Learn(GroupId group, WorkerId leader);
   uint64_t Draw();
@@ -154,10 +165,12 @@ class Router {
   std::atomic<uint64_t> draws_{0};
   std::atomic<size_t> known_{0};  // entries of leaders_
   std::atomic<bool> closing_{false};
+  std::atomic<int64_t> avoid_until_{0};  // when the last of avoided_ ends
   mutable absl::Mutex mutex_;
   int64_t under_way_ ABSL_GUARDED_BY(mutex_) = 0;
   // Leaders that are not the map's, by group; bounded by kMaxLearnedLeaders.
   absl::flat_hash_map<uint64_t, WorkerId> leaders_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, int64_t> avoided_ ABSL_GUARDED_BY(mutex_);  // until when, by worker
 };
 
 }  // namespace vectron::gateway

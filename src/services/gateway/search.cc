@@ -65,7 +65,7 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
     }
     Send(limit_nanos);
     Timer& timer = *gateway_.deps_.timer;
-    const int64_t hedge_delay = gateway_.router_.hedging().DelayNanos(ReadKind::kSearch);
+    const int64_t hedge_delay = SecondTryDelay();
     const absl::MutexLock lock(&mutex_);
     if (finished_) return;  // the usual case in one process: the answers came within Send
     if (limit_nanos != 0) {
@@ -93,13 +93,26 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
     std::optional<absl::Status> first_error = std::nullopt;  // while the second try goes on
   };
 
+  // Strong, of a few shards, and of use only whole: may be asked of one worker.
+  bool MayGather() const {
+    return to_ == RouteTo::kLeader && call_.timeout_ms == 0 && progress_ == nullptr;
+  }
+  // How long first tries may take before others are asked too; 0: for ever.
+  int64_t SecondTryDelay() const {
+    const int64_t hedge_delay = gateway_.router_.hedging().DelayNanos(ReadKind::kSearch);
+    if (!gathered_) return hedge_delay;
+    constexpr int64_t kPatience = kGatherPatienceMs * 1'000'000;
+    return hedge_delay == 0 ? kPatience : std::min(hedge_delay, kPatience);
+  }
+
   // One call per worker, for all shards it is asked for; a shard that it cannot answer for is then
   // on its own.
   void Send(int64_t deadline_nanos) {
     deadline_nanos_ = deadline_nanos;
     WorkerParts parts;
     const std::optional<Router::Choice> one =
-        to_ == RouteTo::kLeader ? gateway_.router_.ChooseForAll(record_->shards) : std::nullopt;
+        MayGather() ? gateway_.router_.ChooseForAll(record_->shards) : std::nullopt;
+    gathered_ = one.has_value();
     for (size_t i = 0; i < record_->shards.size(); ++i) {
       const rpc::ShardPlacement& shard = record_->shards[i];
       const absl::StatusOr<Router::Choice> choice =
@@ -110,7 +123,7 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
       }
       parts[choice->id].worker = choice->worker;
       parts[choice->id].targets.push_back({.group = shard.group, .epoch = shard.epoch});
-      if (!gateway_.router_.hedging().on()) continue;
+      if (!MayAskTwice()) continue;
       const absl::MutexLock lock(&mutex_);
       shards_[i].asked = choice->id;
     }
@@ -123,18 +136,32 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
                             const size_t position = self->PositionOf(answer.group);
                             if (answer.answer.ok())
                               return self->OnAnswer(position, std::move(answer.answer));
+                            if (self->gathered_) self->gateway_.router_.AvoidForAll(worker);
                             self->SendAgain(position, worker, answer.answer.status());
                           });
     }
   }
 
-  // Of a call that is called off when the search ends without its answer; null without hedging.
+  bool MayAskTwice() const { return gathered_ || gateway_.router_.hedging().on(); }
+
+  // Of a call that is called off when the search ends without its answer; null when all are
+  // awaited.
   std::shared_ptr<rpc::Cancellation> NewCancellation() {
-    if (!gateway_.router_.hedging().on()) return nullptr;
+    if (!MayAskTwice()) return nullptr;
     auto cancellation = std::make_shared<rpc::Cancellation>();
     const absl::MutexLock lock(&mutex_);
     calls_.push_back(cancellation);
     return cancellation;
+  }
+
+  // Of a gathered search the leader, which depends on fewer others than whom it was asked of.
+  std::optional<Router::Choice> SecondChoice(const rpc::ShardPlacement& shard, WorkerId asked) {
+    Router& router = gateway_.router_;
+    if (!gathered_) return router.ChooseSecond(shard, asked);
+    router.AvoidForAll(asked);
+    const auto leader = router.ChooseLeaderInstead(shard, asked);
+    return leader.has_value() || !router.hedging().on() ? leader
+                                                        : router.ChooseSecond(shard, asked);
   }
 
   // Shards that have not answered are asked of another replica too.
@@ -148,7 +175,7 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
         ShardState& state = shards_[i];
         if (state.settled || state.asked.value == 0) continue;
         const rpc::ShardPlacement& shard = record_->shards[i];
-        const auto choice = gateway_.router_.ChooseSecond(shard, state.asked);
+        const auto choice = SecondChoice(shard, state.asked);
         if (!choice.has_value()) continue;
         state.second_try = true;
         parts[choice->id].worker = choice->worker;
@@ -361,6 +388,7 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
   const SearchCall call_;
   const RouteTo to_ = RouteOf(call_.query.consistency, record_->schema);
   int64_t deadline_nanos_ = 0;                       // set before anything is sent
+  bool gathered_ = false;                            // likewise: one worker is asked for all
   const std::function<bool(SearchReply)> progress_;  // null: only the end is wanted
   const SearchDone done_;
   const bool explain_ = call_.query.explain;
