@@ -23,13 +23,13 @@ class Cluster {
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
-  std::string gateway() const { return After("\"grpc\": [\"", '"'); }
+  std::string gateway() const { return After("\"grpc\":[\"", '"'); }
   pid_t PidOf(uint64_t worker) const {
-    const std::string name = "\"name\": \"worker-";
+    const std::string name = "\"name\":\"worker-";
     for (size_t at = ready_.find(name); at != std::string::npos; at = ready_.find(name, at + 1)) {
       const std::string node = ready_.substr(at, ready_.find('}', at) - at);
-      if (node.find("\"id\": " + std::to_string(worker) + ",") == std::string::npos) continue;
-      return std::stoi(node.substr(node.find("\"pid\": ") + 7));
+      if (node.find("\"id\":" + std::to_string(worker) + ",") == std::string::npos) continue;
+      return std::stoi(node.substr(node.find("\"pid\":") + 6));
     }
     return 0;
   }

@@ -93,7 +93,7 @@ TEST_F(AlertRulesTest, TellOfReplicasThatDifferWhoIsWrongAndWhatIsDone) {
   EXPECT_EQ(outvoted[0].level, AlertLevel::kCritical);
   EXPECT_EQ(outvoted[0].title, "Replicas differ: collection docs, shard 0");
   EXPECT_THAT(outvoted[0].message, HasSubstr("worker-3"));
-  EXPECT_THAT(outvoted[0].message, HasSubstr("replaced"));
+  EXPECT_THAT(outvoted[0].message, HasSubstr("a fresh copy replaces it"));
   placement.outvoted.clear();
   const std::vector<AlertCondition> undecided = Find();
   ASSERT_THAT(Rules(undecided), ElementsAre(AlertRule::kReplicasDiffer));
