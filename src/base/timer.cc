@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <limits>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
@@ -22,6 +23,8 @@ bool Take(TaskMap& tasks, Timer::Id id) {
   return true;
 }
 
+constexpr int64_t kAwake = std::numeric_limits<int64_t>::min();
+
 }  // namespace
 
 struct ThreadTimer::State {
@@ -32,21 +35,26 @@ struct ThreadTimer::State {
   absl::CondVar changed;
   TaskMap tasks ABSL_GUARDED_BY(mutex);
   Id next_id ABSL_GUARDED_BY(mutex) = 1;
+  // When the thread looks at the tasks by itself; what is due later need not wake it, also when the
+  // one it waits for was cancelled.
+  int64_t wakes_at ABSL_GUARDED_BY(mutex) = kAwake;
   bool stopping ABSL_GUARDED_BY(mutex) = false;
   std::thread thread;
 
   void Run() {
     mutex.Lock();
     while (!stopping) {
+      wakes_at = tasks.empty() ? std::numeric_limits<int64_t>::max() : tasks.begin()->first.first;
       if (tasks.empty()) {
         changed.Wait(&mutex);
         continue;
       }
-      const int64_t wait_nanos = tasks.begin()->first.first - clock.MonotonicNanos();
+      const int64_t wait_nanos = wakes_at - clock.MonotonicNanos();
       if (wait_nanos > 0) {
         changed.WaitWithTimeout(&mutex, absl::Nanoseconds(wait_nanos));
         continue;
       }
+      wakes_at = kAwake;
       const std::function<void()> task = std::move(tasks.begin()->second);
       tasks.erase(tasks.begin());
       mutex.Unlock();
@@ -74,8 +82,8 @@ ThreadTimer::~ThreadTimer() {
 Timer::Id ThreadTimer::At(int64_t at_nanos, std::function<void()> task) {
   const absl::MutexLock lock(&state_->mutex);
   const Id id = state_->next_id++;
-  const auto put = state_->tasks.emplace(std::pair(at_nanos, id), std::move(task)).first;
-  if (put == state_->tasks.begin()) state_->changed.Signal();
+  state_->tasks.emplace(std::pair(at_nanos, id), std::move(task));
+  if (at_nanos < state_->wakes_at) state_->changed.Signal();
   return id;
 }
 

@@ -45,5 +45,24 @@ TEST(ThreadTimer, RunsDueTasksAndDropsTheRest) {
   }
 }
 
+// The thread sleeps for a task that is taken back meanwhile; it must wake for those that come
+// first, and go on to those that come later.
+TEST(ThreadTimer, RunsTasksWhateverWasTakenBackBeforeThem) {
+  const SystemClock clock;
+  ThreadTimer timer(clock);
+  constexpr int64_t kMilli = 1'000'000;
+  for (int round = 0; round < 50; ++round) {
+    const int64_t now = clock.MonotonicNanos();
+    const Timer::Id gone = timer.At(now + round % 5 * kMilli, [] {});
+    absl::Notification later;
+    absl::Notification sooner;
+    timer.At(now + 6 * kMilli, [&] { later.Notify(); });
+    timer.Cancel(gone);
+    timer.At(now + kMilli, [&] { sooner.Notify(); });
+    later.WaitForNotification();
+    EXPECT_TRUE(sooner.HasBeenNotified()) << "in order of time";
+  }
+}
+
 }  // namespace
 }  // namespace vectron

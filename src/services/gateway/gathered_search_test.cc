@@ -90,7 +90,7 @@ class GatheredSearchTest : public testing::Test {
 
 TEST_F(GatheredSearchTest, AskTheWorkerThatLeadsMostOfTheShards) {
   Place({2, 3, 3}, {1, 2, 3});
-  workers_[3].busy = 4;
+  workers_[3].busy = 8;
   for (int i = 0; i < 10; ++i) EXPECT_THAT(AskedBySearch(), ElementsAre(3));
   EXPECT_TRUE(status_.ok()) << status_;
   EXPECT_THAT(workers_[3].searched, SizeIs(3));
@@ -98,9 +98,9 @@ TEST_F(GatheredSearchTest, AskTheWorkerThatLeadsMostOfTheShards) {
 
 TEST_F(GatheredSearchTest, AskNobodyWhoIsMuchBusierThanAnother) {
   Place({2, 3, 3}, {1, 2, 3});
-  workers_[3].busy = 5;
+  workers_[3].busy = 9;
   for (int i = 0; i < 10; ++i) EXPECT_THAT(AskedBySearch(), ElementsAre(2));
-  workers_[2].busy = 5;
+  workers_[2].busy = 9;
   for (int i = 0; i < 10; ++i) EXPECT_THAT(AskedBySearch(), ElementsAre(1));
   workers_[1].busy = 1;
   for (int i = 0; i < 10; ++i) EXPECT_THAT(AskedBySearch(), ElementsAre(3));

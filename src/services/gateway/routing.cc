@@ -16,6 +16,8 @@ namespace {
 
 constexpr int64_t kNanosPerMilli = 1'000'000;
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
+// Calls under way that a worker may have more than twice those of another without being busier.
+constexpr size_t kMayWaitMore = 8;
 constexpr int kMaxHintsFollowed = 3;  // replicas that name each other in turn know nothing
 
 // Another replica, or the same one later, may answer better. A replica whose data is lost speaks
@@ -383,7 +385,8 @@ std::optional<Router::Choice> Router::ChooseForAll(const std::vector<rpc::ShardP
     least_load = std::min(least_load, candidates.back().load);
   }
   // A question more is cheap beside a queue.
-  std::erase_if(candidates, [&](const Candidate& one) { return one.load > 2 * least_load + 4; });
+  std::erase_if(candidates,
+                [&](const Candidate& one) { return one.load > 2 * least_load + kMayWaitMore; });
   if (candidates.empty()) return std::nullopt;
   // Any of the equal ones.
   const auto first = static_cast<ptrdiff_t>(Draw() % candidates.size());
