@@ -4,28 +4,16 @@
 #include <sched.h>
 
 #include <cstdint>
-#include <memory>
 #include <thread>
 
-#include "base/check.h"
-#include "base/file.h"
-#include "base/temp_dir.h"
+#include "base/kernel_files_testing.h"
 
 namespace vectron {
 namespace {
 
-// The kernel's files, as far as they matter here.
-class CpuQuota : public ::testing::Test {
+class CpuQuota : public KernelFilesTest {
  protected:
-  void Write(const std::string& path, const std::string& text) {
-    const std::string whole = dir_.path() + path;
-    CHECK_OK(files_->MakeDirs(whole.substr(0, whole.rfind('/'))));
-    CHECK_OK(files_->WriteAtomically(whole, text));
-  }
   size_t Read() { return CpuQuotaCores(dir_.path()); }
-
-  const TempDir dir_;
-  const std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
 };
 
 TEST_F(CpuQuota, IsRoundedUp) {

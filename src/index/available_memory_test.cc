@@ -2,27 +2,16 @@
 
 #include <gtest/gtest.h>
 
-#include "base/check.h"
-#include "base/file.h"
-#include "base/temp_dir.h"
+#include "base/kernel_files_testing.h"
 
 namespace vectron::index {
 namespace {
 
 constexpr uint64_t kNone = ~uint64_t{0};
 
-// The kernel's files, as far as they matter here.
-class MemoryLimit : public ::testing::Test {
+class MemoryLimit : public KernelFilesTest {
  protected:
-  void Write(const std::string& path, const std::string& text) {
-    const std::string whole = dir_.path() + path;
-    CHECK_OK(files_->MakeDirs(whole.substr(0, whole.rfind('/'))));
-    CHECK_OK(files_->WriteAtomically(whole, text));
-  }
   uint64_t Read() { return MemoryLimitBytes(dir_.path()); }
-
-  const TempDir dir_;
-  const std::unique_ptr<FileSystem> files_ = NewPosixFileSystem();
 };
 
 TEST_F(MemoryLimit, IsTheLeastOfAGroupAndThoseItIsIn) {

@@ -155,6 +155,15 @@ TEST_F(GatheredSearchTest, AskTheLeaderOfAShardThatTheOneCannotAnswerFor) {
   EXPECT_THAT(AskedBySearch(), ElementsAre(1, 3));
 }
 
+TEST_F(GatheredSearchTest, BlameNobodyForWhatLiesInTheSearch) {
+  Place({1, 1, 3}, {1, 2, 3});
+  workers_[1].failing[GroupId{3}] = ResourceExhausted("too many hits");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(AskedBySearch(), ElementsAre(1));
+    EXPECT_TRUE(absl::IsResourceExhausted(status_)) << status_;
+  }
+}
+
 TEST_F(GatheredSearchTest, AskTheLeadersOfWhatIsNotAnsweredInTime) {
   Place({1, 2, 2, 3}, {1, 2, 3});
   workers_[2].silent = {GroupId{1}, GroupId{3}, GroupId{4}};

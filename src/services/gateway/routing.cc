@@ -20,12 +20,6 @@ constexpr int64_t kNanosPerSecond = 1'000'000'000;
 constexpr size_t kMayWaitMore = 8;
 constexpr int kMaxHintsFollowed = 3;  // replicas that name each other in turn know nothing
 
-// Another replica, or the same one later, may answer better. A replica whose data is lost speaks
-// only for itself.
-bool WorthAnotherTry(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDataLoss(status);
-}
-
 bool Contains(const std::vector<WorkerId>& ids, WorkerId id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
@@ -35,6 +29,10 @@ bool SamePlace(const rpc::ShardPlacement& a, const rpc::ShardPlacement& b) {
 }
 
 }  // namespace
+
+bool WorthAnotherTry(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDataLoss(status);
+}
 
 RouteTo RouteOf(Consistency wanted, const CollectionSchema& schema) {
   if (wanted == Consistency::kUnspecified) wanted = schema.default_consistency;

@@ -56,11 +56,15 @@ inline constexpr size_t kMaxGatheredShards = 4;
 // through the one costs no more than one through the other. Past it the leader must ask others too.
 inline constexpr size_t kMaxGatheredReplicas = 3;
 // How long the one worker may take before the leaders are asked too, and for how long it is not
-// chosen after it failed or was late.
-inline constexpr int64_t kGatherPatienceMs = 250;
-inline constexpr int64_t kGatherAvoidMs = 1'000;
+// chosen after it failed or was late: about as long as the map takes to tell of a dead one.
+inline constexpr int64_t kGatherPatienceMs = 1'000;
+inline constexpr int64_t kGatherAvoidMs = 5'000;
 
 enum class RouteTo { kLeader, kAnyReplica };
+
+// Another replica, or the same one later, may answer better. A replica whose data is lost speaks
+// only for itself.
+bool WorthAnotherTry(const absl::Status& status);
 
 // Where reads of a consistency go.
 RouteTo RouteOf(Consistency wanted, const CollectionSchema& schema);

@@ -32,6 +32,8 @@ absl::Status RefuseUnsupported(const SearchCall& call, bool can_rerank) {
   return absl::OkStatus();
 }
 
+constexpr int64_t kGatherPatienceNanos = kGatherPatienceMs * 1'000'000;
+
 // A shard that failed like this is as one that did not answer: with a timeout the caller takes what
 // there is.
 bool CountsAsMissing(const absl::Status& error) {
@@ -101,8 +103,7 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
   int64_t SecondTryDelay() const {
     const int64_t hedge_delay = gateway_.router_.hedging().DelayNanos(ReadKind::kSearch);
     if (!gathered_) return hedge_delay;
-    constexpr int64_t kPatience = kGatherPatienceMs * 1'000'000;
-    return hedge_delay == 0 ? kPatience : std::min(hedge_delay, kPatience);
+    return hedge_delay == 0 ? kGatherPatienceNanos : std::min(hedge_delay, kGatherPatienceNanos);
   }
 
   // One call per worker, for all shards it is asked for; a shard that it cannot answer for is then
@@ -136,7 +137,8 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
                             const size_t position = self->PositionOf(answer.group);
                             if (answer.answer.ok())
                               return self->OnAnswer(position, std::move(answer.answer));
-                            if (self->gathered_) self->gateway_.router_.AvoidForAll(worker);
+                            if (self->gathered_ && WorthAnotherTry(answer.answer.status()))
+                              self->gateway_.router_.AvoidForAll(worker);
                             self->SendAgain(position, worker, answer.answer.status());
                           });
     }
@@ -158,10 +160,16 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
   std::optional<Router::Choice> SecondChoice(const rpc::ShardPlacement& shard, WorkerId asked) {
     Router& router = gateway_.router_;
     if (!gathered_) return router.ChooseSecond(shard, asked);
-    router.AvoidForAll(asked);
     const auto leader = router.ChooseLeaderInstead(shard, asked);
     return leader.has_value() || !router.hedging().on() ? leader
                                                         : router.ChooseSecond(shard, asked);
+  }
+
+  // All shards were asked of the one; hedging alone may have been sooner.
+  void AvoidWhoIsLate() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const int64_t taken = gateway_.deps_.clock->MonotonicNanos() - began_nanos_;
+    if (!gathered_ || taken < kGatherPatienceNanos) return;
+    gateway_.router_.AvoidForAll(shards_[0].asked);
   }
 
   // Shards that have not answered are asked of another replica too.
@@ -171,6 +179,7 @@ class SearchGather : public std::enable_shared_from_this<SearchGather> {
       const absl::MutexLock lock(&mutex_);
       hedge_timer_ = 0;
       if (finished_) return;
+      AvoidWhoIsLate();
       for (size_t i = 0; i < shards_.size(); ++i) {
         ShardState& state = shards_[i];
         if (state.settled || state.asked.value == 0) continue;
